@@ -1,0 +1,112 @@
+"""The command line `openbook-eval`: every command is a few lines over the room that does the work."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from openbook_eval import __version__, linking, report
+from openbook_eval.errors import OpenbookError
+from openbook_eval.exams import load_exam
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Open-book medical exams for language models: does fine-tuning cost a model its ability to read?",
+)
+exam_app = typer.Typer(no_args_is_help=True, help="Look into exam files.")
+app.add_typer(exam_app, name="exam")
+
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def main() -> None:
+    """Runs the command line; the user's mistakes end in one line and exit code 2."""
+    try:
+        app()
+    except OpenbookError as error:
+        print(f"openbook-eval: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings=_PASS_THROUGH, add_help_option=False)
+def run(context: typer.Context) -> None:
+    """Sit an exam: `lm_eval run` with our tasks found; takes the same flags (--help lists them)."""
+    from openbook_eval import harness
+
+    harness.run(context.args)
+
+
+@app.command()
+def scores(
+    path: Annotated[Path, typer.Argument(help="A results_*.json of lm-eval, or a folder given as --output_path.")],
+) -> None:
+    """Print the six exams and their average: of a file, or of the newest run of each model in a folder."""
+    from openbook_eval.scores import read_scores
+
+    console = Console()
+    for run_scores in read_scores(path):
+        console.print(report.scores_table(run_scores))
+
+
+@app.command()
+def examinee() -> None:
+    """Print the folder of the embedded examinee, a tiny model for trying things out; builds it the first time."""
+    from openbook_eval.examinee import examinee_dir
+
+    print(examinee_dir())
+
+
+@app.command()
+def link() -> None:
+    """Make `lm_eval --tasks cmed_openbook` work: link our task files into the installed lm_eval."""
+    folder, count = linking.link()
+    print(f"{folder}: {count} task files linked; undo with: openbook-eval unlink")
+
+
+@app.command()
+def unlink() -> None:
+    """Undo `link`."""
+    folder, count = linking.unlink()
+    print(f"{folder}: {count} links removed" if count else f"{folder}: nothing was linked")
+
+
+@app.command("tasks-dir")
+def tasks_dir() -> None:
+    """Print the folder of our task files, for `lm_eval --include_path`."""
+    print(linking.tasks_dir())
+
+
+@exam_app.command("show")
+def show(
+    exam: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A file, folder or zip (Apollo: FILE#SOURCE), OWNER/DATASET on the hub, or mini, cmb, cmb-val.",
+        ),
+    ] = "",
+) -> None:
+    """Read an exam and print its counts, its first prompt as the model sees it, and what is odd about it."""
+    console = Console()
+    for part in report.exam_report(load_exam(exam or None)):
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,0 +1,115 @@
+"""The embedded examinee: a tiny Qwen2 model, built in seconds, so that the real engine runs with nothing downloaded.
+
+Its weights are random: it answers at chance or not at all. It is there to run the machinery, not to be good.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from openbook_eval.book import open_book
+from openbook_eval.errors import OpenbookError
+from openbook_eval.exams import load_exam
+from openbook_eval.prompt import render
+
+_SEED = 20240726
+# Head size 32 is the smallest that vLLM's attention takes on CPU; 32,768 positions are Qwen1.5's.
+_ARCHITECTURE: dict[str, Any] = {
+    "hidden_size": 128,
+    "intermediate_size": 352,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32768,
+    "tie_word_embeddings": True,
+}
+_VOCABULARY = 4096
+_END_OF_TEXT, _START, _END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+_CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def examinee_dir(cache: Path | None = None) -> Path:
+    """The folder of the embedded examinee, built if it is not there yet.
+
+    The folder's name carries a hash of all that the model is made from, so a changed recipe makes a new model. Raises
+    OpenbookError where the engine's libraries are missing.
+    """
+    cache = cache or user_cache_path("openbook-eval")
+    folder = cache / f"examinee-{_recipe_hash()}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Built aside and moved in one step: no one ever sees half a model.
+        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
+            _build(Path(building) / "model")
+            try:
+                os.rename(Path(building) / "model", folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster, with the same model
+                    raise
+    return folder
+
+
+def _recipe_hash() -> str:
+    recipe = json.dumps([_SEED, _ARCHITECTURE, _VOCABULARY, _CHATML], sort_keys=True)
+    digest = hashlib.sha256(recipe.encode())
+    for text in _texts():
+        digest.update(text.encode())
+    return digest.hexdigest()[:12]
+
+
+def _texts() -> Iterator[str]:
+    """The project's own text: the bundled exam as the examinee meets it, with its explanations."""
+    for question in load_exam("mini").questions:
+        yield render(question, open_book(question))
+        yield question.explanation or ""
+
+
+def _build(folder: Path) -> None:
+    try:
+        import torch
+        from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+    except ImportError as error:
+        raise OpenbookError(f"building the examinee needs an engine ({error}); install openbook-eval[cpu]") from error
+    tokenizer = _train_tokenizer()
+    ends = tokenizer.convert_tokens_to_ids([_END, _END_OF_TEXT])
+    config = Qwen2Config(vocab_size=len(tokenizer), eos_token_id=ends[0], pad_token_id=ends[1], **_ARCHITECTURE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        model = Qwen2ForCausalLM(config)
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[1])
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _train_tokenizer() -> Any:  # noqa: ANN401 - transformers is not typed
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+    from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
+
+    # transformers loads every tokenizer of a qwen2 model with Qwen2's own splitting of text; trained with any other,
+    # the same text would have other ids after loading.
+    qwen2 = Qwen2Tokenizer()._tokenizer
+    tokenizer = Tokenizer(BPE())
+    tokenizer.normalizer, tokenizer.pre_tokenizer = qwen2.normalizer, qwen2.pre_tokenizer
+    tokenizer.decoder = qwen2.decoder
+    trainer = BpeTrainer(
+        vocab_size=_VOCABULARY,
+        special_tokens=[_END_OF_TEXT, _START, _END],
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_texts(), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=_END, pad_token=_END_OF_TEXT, chat_template=_CHATML
+    )

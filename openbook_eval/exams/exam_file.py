@@ -1,0 +1,174 @@
+"""What a reader makes of an exam file, and the bytes it reads it from."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from openbook_eval.errors import ExamError
+from openbook_eval.question import Question, faults
+
+
+@dataclass(frozen=True, slots=True)
+class ExamFile:
+    """An exam as read: its questions, where they come from, and what the reader wants known.
+
+    `sha256` is over the bytes of every file read. `unmarkable` are questions whose answer is not published: they are
+    shown but not asked, since nothing could mark them. `notices` are oddities that the reader dealt with.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    questions: tuple[Question, ...]
+    unmarkable: tuple[Question, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What results and samples say of the exam they were taken on."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+    def named(self, name: str, version: str) -> "ExamFile":
+        """The same exam under the name and version of its publisher."""
+        return replace(self, name=name, version=version)
+
+
+class ExamSource:
+    """The files of an exam, by name: one file, a folder or a zip; remembers what was read, for the hash."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens `path`; raises ExamError where there is nothing or the zip is broken."""
+        if not path.exists():
+            raise ExamError(f"{path}: no such file or folder; give the path of an exam, or OPENBOOK_EXAM=mini")
+        self.path = path
+        self._zip = _open_zip(path) if path.is_file() and path.suffix == ".zip" else None
+        self._read: dict[str, str] = {}
+
+    def names(self) -> list[str]:
+        """Names of all files, in order; those of a folder or zip relative to it."""
+        if self._zip:
+            return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+        if self.path.is_dir():
+            files = (file for file in self.path.rglob("*") if file.is_file())
+            return sorted(file.relative_to(self.path).as_posix() for file in files)
+        return [self.path.name]
+
+    def find(self, *patterns: str) -> str | None:
+        """The first file whose base name matches the first pattern that any file matches."""
+        names = self.names()
+        for pattern in patterns:
+            for name in names:
+                # __MACOSX and other hidden copies are not the file.
+                hidden = any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
+                if not hidden and PurePosixPath(PurePosixPath(name).name).match(pattern):
+                    return name
+        return None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the file called `name` by `names`; raises ExamError where it cannot be read."""
+        try:
+            if self._zip:
+                data = self._zip.read(name)
+            else:
+                data = (self.path / name if self.path.is_dir() else self.path).read_bytes()
+        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+            raise ExamError(f"{self.label(name)}: cannot be read ({error})") from error
+        self._read[name] = hashlib.sha256(data).hexdigest()
+        return data
+
+    def label(self, name: str) -> str:
+        """How an error names the file."""
+        return str(self.path) if self.path.name == name and not self.path.is_dir() else f"{self.path}/{name}"
+
+    @property
+    def sha256(self) -> str:
+        """Of one file its own hash; of several the hash over their sorted hashes, whatever folder they lie in."""
+        hashes = sorted(self._read.values())
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ExamError(f"{path}: not a readable zip file ({error})") from error
+
+
+def decode(data: bytes, label: str) -> str:
+    """Text of a file in UTF-8 (with or without BOM), UTF-16 with BOM, or gb18030, as Chinese files come."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-8-sig", "gb18030"]
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            failure = error
+    line = data[: failure.start].count(b"\n") + 1
+    raise ExamError(f"{label}: line {line} is neither UTF-8 nor gb18030; save the file as UTF-8") from failure
+
+
+def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
+    """Rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
+    text = decode(data, label)
+    try:
+        rows = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ExamError(f"{label}: line {error.lineno} is not JSON ({error.msg})") from error
+    if not isinstance(rows, list) or not rows:
+        raise ExamError(f"{label}: wants a JSON array of questions that is not empty")
+    if wrong := [f"row {n}: not a JSON object" for n, row in enumerate(rows, 1) if not isinstance(row, dict)]:
+        raise ExamError.from_faults(label, wrong)
+    return rows
+
+
+def build(
+    source: ExamSource,
+    label: str,
+    rows: Iterable[tuple[str, Question | str]],
+    notices: Iterable[str] = (),
+    *,
+    may_lack_answers: bool = False,
+) -> ExamFile:
+    """Checks all questions of a file and makes the exam of them.
+
+    `rows` are pairs of a place ("row 12") and either a question or what kept it from being one. Raises ExamError with
+    every fault of the file at once; a missing answer is one unless `may_lack_answers`.
+    """
+    questions: list[Question] = []
+    unmarkable: list[Question] = []
+    found: list[str] = []
+    seen: dict[str, str] = {}
+    for place, row in rows:
+        if isinstance(row, str):
+            found.append(f"{place}: {row}")
+            continue
+        found += [f"{place}: {fault}" for fault in _row_faults(row, seen, may_lack_answers)]
+        seen.setdefault(row.id, place)
+        (questions if row.answer else unmarkable).append(row)
+    if not found and not questions:
+        found.append("no question with a published answer")
+    if found:
+        raise ExamError.from_faults(label, found)
+    return ExamFile(
+        name=source.path.name,
+        version="unversioned",
+        sha256=source.sha256,
+        questions=tuple(questions),
+        unmarkable=tuple(unmarkable),
+        notices=tuple(notices),
+    )
+
+
+def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:
+    if question.id in seen:
+        yield f"id {question.id!r} is already that of {seen[question.id]}"
+    if not question.answer and not may_lack_answer:
+        yield "has no answer"
+    yield from faults(question)

@@ -1,0 +1,30 @@
+"""Exam files from the Hugging Face hub, kept in its cache; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold as usual."""
+
+from pathlib import Path
+
+from openbook_eval.errors import ExamError
+
+OPEN_BOOK_CMB = "wangrongsheng/open-book-CMB-exam"
+CMB = "FreedomIntelligence/CMB"
+_WANTED = ("*.json", "*.zip")
+
+
+def fetch(dataset: str) -> tuple[Path, str]:
+    """Folder with the JSON and zip files of a hub data set, and the revision that they are of.
+
+    Raises ExamError, with the ways out, where the hub cannot be reached or has no such data set.
+    """
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        folder = Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=list(_WANTED)))
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ExamError(
+            f"hub data set {dataset}: cannot be fetched ({reason}); "
+            "set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH to a folder, zip or file that you have"
+        ) from error
+    # The cache keeps each revision in a folder called by its commit.
+    return folder, folder.name

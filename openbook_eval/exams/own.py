@@ -1,0 +1,69 @@
+"""Our own exam format: JSONL, one question a line, for anybody's exam (docs/exam_format.md)."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode
+from openbook_eval.question import ExamName, Question, sorted_letters
+
+
+class Row(BaseModel):
+    """One line of the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str = Field(min_length=1)
+    exam: ExamName = "other"
+    # "class" is a word of Python's.
+    exam_class: str = Field(default="", alias="class")
+    subject: str = ""
+    qtype: Literal["single", "multi"] = "single"
+    stem: str
+    options: dict[str, str]
+    answer: str = Field(pattern="^[A-Z]+$")
+    knowledge: str | None = None
+    explanation: str | None = None
+
+    def question(self) -> Question:
+        """The row as a question; letters of the answer sorted, each once."""
+        return Question(**{**self.model_dump(), "answer": sorted_letters(self.answer)})
+
+
+_KEYS = [field.alias or name for name, field in Row.model_fields.items()]
+
+
+def read(source: ExamSource, name: str) -> ExamFile:
+    """Reads the file called `name`; raises ExamError with all its faults."""
+    label = source.label(name)
+    text = decode(source.read(name), label)
+    return build(source, label, _rows(text))
+
+
+def _rows(text: str) -> Iterator[tuple[str, Question | str]]:
+    # Not splitlines: it also breaks at characters such as U+2028 that JSON allows inside a string.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"line {number}", _question(line)
+
+
+def _question(line: str) -> Question | str:
+    try:
+        return Row.model_validate_json(line).question()
+    except ValidationError as error:
+        return "; ".join(_reason(dict(fault)) for fault in error.errors())
+
+
+def _reason(fault: dict[str, Any]) -> str:
+    key = ".".join(map(str, fault["loc"])) or "the line"
+    if fault["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
+        return f"unknown key '{key}'; {hint}"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

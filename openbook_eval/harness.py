@@ -1,0 +1,66 @@
+"""`openbook-eval run`: lm-eval's own command line, with our tasks found and the user's mistakes seen before the engine starts."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from openbook_eval import linking
+from openbook_eval.errors import OpenbookError
+
+
+def run(arguments: list[str]) -> None:
+    """Runs `lm_eval run` with `arguments`. Raises OpenbookError for a mistake in them or in the exam."""
+    # A hospital's questions are nobody else's business: engines report their use unless told not to.
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    harness = _harness()
+    sys.argv = ["openbook-eval", "run", *arguments]
+    namespace = harness.parse_args()
+    _check_model(namespace)
+    _check_tasks(namespace)
+    if not linking.is_linked():
+        namespace.include_path = _include_path(namespace)
+    harness.execute(namespace)
+
+
+def _harness() -> Any:  # noqa: ANN401 - lm-eval's own parser
+    try:
+        from lm_eval._cli import HarnessCLI
+        from lm_eval.utils import setup_logging
+    except ImportError as error:
+        raise OpenbookError(f"lm-eval cannot be imported ({error}); install openbook-eval[cpu] or [gpu]") from error
+    setup_logging()
+    return HarnessCLI()
+
+
+def _include_path(namespace: argparse.Namespace) -> list[str]:
+    """lm-eval takes one folder on its command line, but a list from a program."""
+    theirs = getattr(namespace, "include_path", None)
+    return [str(linking.tasks_dir()), *([theirs] if theirs else [])]
+
+
+def _check_model(namespace: argparse.Namespace) -> None:
+    name = str((getattr(namespace, "model_args", None) or {}).get("pretrained", ""))
+    # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
+
+
+def _check_tasks(namespace: argparse.Namespace) -> None:
+    """Builds those tasks that are ours, so that a faulty exam is told at once and not after the engine has loaded."""
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+    from lm_eval.tasks import TaskManager
+
+    try:
+        config = EvaluatorConfig.from_cli(argparse.Namespace(**vars(namespace)))
+    except (ValueError, TypeError, OSError) as error:
+        raise OpenbookError(f"{error} (see openbook-eval run --help)") from error
+    manager = TaskManager(
+        include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata
+    )
+    wanted = config.tasks.split(",") if isinstance(config.tasks, str) else config.tasks
+    ours = manager.match_tasks([str(name) for name in wanted])
+    if ours:
+        manager.load(ours)

@@ -1,0 +1,111 @@
+"""Reads what an lm-eval run has written and lays it out: the six exams and their average."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
+
+_FILTER = "choice"
+_CONDITIONS = {"cmed_openbook": "open book", "cmed_closedbook": "closed book"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExamScore:
+    """One exam's marks as shares of 1; `partial_credit` is NaN where the exam has no multiple choice."""
+
+    exam: ExamName
+    questions: int
+    correct: float
+    answered: float
+    partial_credit: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunScores:
+    """The scores of one run under one condition, and what it was taken on."""
+
+    model: str
+    date: str
+    condition: str
+    exam_file: str
+    limited: bool
+    exams: tuple[ExamScore, ...]
+
+    @property
+    def six(self) -> tuple[ExamScore, ...]:
+        """The exams that the average is over."""
+        return tuple(score for score in self.exams if score.exam in SIX_EXAMS)
+
+    @property
+    def average(self) -> float:
+        """Plain mean of the six exams, the paper's "Avg.(All exams)"; NaN where one of them is missing."""
+        return math.fsum(score.correct for score in self.six) / 6 if len(self.six) == 6 else math.nan
+
+    @property
+    def weighted_average(self) -> float:
+        """Share of right answers over all questions of the six exams; NaN where there are none."""
+        asked = sum(score.questions for score in self.six)
+        return math.fsum(score.correct * score.questions for score in self.six) / asked if asked else math.nan
+
+
+def read_scores(path: Path) -> list[RunScores]:
+    """The scores in an lm-eval results file, or of the newest run of each model in a folder.
+
+    Raises OpenbookError where there is no results file, it is broken, or it holds none of our tasks.
+    """
+    files = [path] if path.is_file() else _newest(path)
+    found = [scores for file in files for scores in _read(file)]
+    if not found:
+        raise OpenbookError(f"{path}: no results of cmed tasks; run openbook-eval run ... --output_path {path} first")
+    return found
+
+
+def _newest(folder: Path) -> list[Path]:
+    """lm-eval puts each model's runs into a folder of their own and the time into the file's name."""
+    newest: dict[Path, Path] = {}
+    for file in sorted(folder.rglob("results_*.json")):
+        newest[file.parent] = file
+    return list(newest.values())
+
+
+def _read(file: Path) -> Iterator[RunScores]:
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        for prefix, condition in _CONDITIONS.items():
+            exams = tuple(_exams(results, prefix))
+            if exams:
+                yield RunScores(
+                    model=str(results.get("model_name", "unknown")),
+                    # The file's name ends in the time of the run, with dashes for colons.
+                    date=file.stem.removeprefix("results_")[:19],
+                    condition=condition,
+                    exam_file=_exam_file(results, f"{prefix}_{exams[0].exam}"),
+                    limited=results.get("config", {}).get("limit") is not None,
+                    exams=exams,
+                )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OpenbookError(f"{file}: not an lm-eval results file ({type(error).__name__}: {error})") from error
+
+
+def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
+    for exam in EXAM_NAMES:
+        task = f"{prefix}_{exam}"
+        if task in results["results"]:
+            row = results["results"][task]
+            yield ExamScore(
+                exam=exam,
+                questions=int(results["n-samples"][task]["effective"]),
+                correct=float(row[f"correct,{_FILTER}"]),
+                answered=float(row[f"answered,{_FILTER}"]),
+                partial_credit=float(row[f"partial_credit,{_FILTER}"]),
+            )
+
+
+def _exam_file(results: dict[str, Any], task: str) -> str:
+    source = results["configs"][task]["metadata"]["exam_file"]
+    return f"{source['name']}, version {source['version']}, sha256 {source['sha256'][:12]}"
