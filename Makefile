@@ -23,8 +23,8 @@ endif
 endif
 
 # One process and one thread: the embedded examinee is too small to gain from more.
-EXAM_ENV := OPENBOOK_EXAM=mini HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
-            OMP_NUM_THREADS=1 VLLM_LOGGING_LEVEL=WARNING
+EXAM_ENV := OPENBOOK_EXAM=mini HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 OMP_NUM_THREADS=1 \
+            VLLM_LOGGING_LEVEL=WARNING
 
 .PHONY: exam test check setup clean
 

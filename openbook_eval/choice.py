@@ -28,7 +28,11 @@ _SEPARATOR = r"[\s、,;/&和与及]*"
 _LETTERS = rf"[A-Z](?:{_SEPARATOR}[A-Z])*(?![A-Za-z])"
 _OPENING = r"[\s*_`\"'“‘(\[{【《<:]*"
 _CLOSING = r"[\s*_`\"'”’)\]}】》>.。!,;、]*"
-_SAYS = r"(?:正确)?(?:答案|选项)(?:选项)?(?:应该|应当|应|就)?(?:是|为|选|选择)?|(?<![不非未没])(?:故|应|因此|所以)?选择?|[Aa]nswer(?:\s+is)?"
+_SAYS = (
+    r"(?:正确)?(?:答案|选项)(?:选项)?(?:应该|应当|应|就)?(?:是|为|选|选择)?"
+    r"|(?<![不非未没])(?:故|应|因此|所以)?选择?"
+    r"|[Aa]nswer(?:\s+is)?"
+)
 
 _ONLY_LETTERS = re.compile(rf"{_OPENING}(?:(?:{_SAYS}){_OPENING})?({_LETTERS}){_CLOSING}(?:选项|项)?{_CLOSING}")
 _DECLARED = re.compile(rf"(?:{_SAYS}){_OPENING}({_LETTERS})")

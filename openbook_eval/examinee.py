@@ -5,7 +5,6 @@ Its weights are random: it answers at chance or not at all. It is there to run t
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +50,7 @@ def examinee_dir(cache: Path | None = None) -> Path:
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
             _build(Path(building) / "model")
             try:
-                os.rename(Path(building) / "model", folder)
+                (Path(building) / "model").rename(folder)
             except OSError:
                 if not folder.is_dir():  # else another process was faster, with the same model
                     raise
@@ -90,7 +89,7 @@ def _build(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _train_tokenizer() -> Any:  # noqa: ANN401 - transformers is not typed
+def _train_tokenizer() -> Any:
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel

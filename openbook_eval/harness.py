@@ -1,4 +1,4 @@
-"""`openbook-eval run`: lm-eval's own command line, with our tasks found and the user's mistakes seen before the engine starts."""
+"""lm-eval's own command line, with our tasks found and the user's mistakes told before the engine starts."""
 
 import argparse
 import os
@@ -18,14 +18,15 @@ def run(arguments: list[str]) -> None:
     harness = _harness()
     sys.argv = ["openbook-eval", "run", *arguments]
     namespace = harness.parse_args()
-    _check_model(namespace)
-    _check_tasks(namespace)
+    config = _config(namespace)
+    _check_model(config.model_args)
+    _check_tasks(config)
     if not linking.is_linked():
-        namespace.include_path = _include_path(namespace)
+        namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
     harness.execute(namespace)
 
 
-def _harness() -> Any:  # noqa: ANN401 - lm-eval's own parser
+def _harness() -> Any:
     try:
         from lm_eval._cli import HarnessCLI
         from lm_eval.utils import setup_logging
@@ -35,32 +36,34 @@ def _harness() -> Any:  # noqa: ANN401 - lm-eval's own parser
     return HarnessCLI()
 
 
-def _include_path(namespace: argparse.Namespace) -> list[str]:
-    """lm-eval takes one folder on its command line, but a list from a program."""
-    theirs = getattr(namespace, "include_path", None)
-    return [str(linking.tasks_dir()), *([theirs] if theirs else [])]
-
-
-def _check_model(namespace: argparse.Namespace) -> None:
-    name = str((getattr(namespace, "model_args", None) or {}).get("pretrained", ""))
-    # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
-    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
-        raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
-
-
-def _check_tasks(namespace: argparse.Namespace) -> None:
-    """Builds those tasks that are ours, so that a faulty exam is told at once and not after the engine has loaded."""
+def _config(namespace: argparse.Namespace) -> Any:
+    """The arguments as lm-eval understands them, together with its --config file."""
     from lm_eval.config.evaluate_config import EvaluatorConfig
-    from lm_eval.tasks import TaskManager
 
     try:
         config = EvaluatorConfig.from_cli(argparse.Namespace(**vars(namespace)))
     except (ValueError, TypeError, OSError) as error:
         raise OpenbookError(f"{error} (see openbook-eval run --help)") from error
-    manager = TaskManager(
-        include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata
-    )
-    wanted = config.tasks.split(",") if isinstance(config.tasks, str) else config.tasks
-    ours = manager.match_tasks([str(name) for name in wanted])
-    if ours:
-        manager.load(ours)
+    if not config.tasks:
+        raise OpenbookError("no tasks; say which, such as --tasks cmed_openbook")
+    return config
+
+
+def _check_model(model_args: dict[str, Any]) -> None:
+    name = str(model_args.get("pretrained", ""))
+    # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
+
+
+def _check_tasks(config: Any) -> None:
+    """Builds those tasks that are ours, so that a faulty exam is told at once and not after the engine has loaded."""
+    from lm_eval.tasks import TaskManager
+
+    ours = TaskManager(include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata)
+    wanted = config.tasks.split(",") if isinstance(config.tasks, str) else map(str, config.tasks)
+    for name in wanted:
+        if found := ours.match_tasks([name]):
+            ours.load(found)
+        elif name.startswith("cmed"):
+            raise OpenbookError(f"no task {name!r}; ours are {', '.join(ours.all_tasks)}")

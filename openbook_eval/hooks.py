@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
@@ -55,29 +56,33 @@ def closed_prompt(doc: Doc) -> str:
     return render(_question(doc), Book())
 
 
-class ChoiceFilter(Filter):
-    """lm-eval's filter: reads each question's first response; the samples then show what was read and by which rule."""
+class ChoiceFilter(Filter):  # type: ignore[misc]
+    """lm-eval's filter: reads each question's first response.
 
-    def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[dict[str, str]]:
-        """A choice, as a dict, for each question."""
+    What it returns stands in the samples file, where lm-eval writes anything but text as Python's repr: so it is JSON.
+    """
+
+    def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[str]:
+        """The choice of each question as a JSON object of `letters`, `state` and `rule`."""
         pairs = zip(resps, docs, strict=True)
-        return [asdict(match_choice(responses[0], _question(doc).options)) for responses, doc in pairs]
+        choices = (match_choice(responses[0], _question(doc).options) for responses, doc in pairs)
+        return [orjson.dumps(choice).decode() for choice in choices]
 
 
-def verdict(doc: Doc, results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """lm-eval's `process_results`: the marks of one question; partial credit is NaN for single choice."""
-    marks = mark(Choice(**results[0]), _question(doc))
+def verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
+    """lm-eval's `process_results`: the marks of one question; no partial credit for single choice."""
+    marks = mark(Choice(**orjson.loads(results[0])), _question(doc))
     return {
         "correct": float(marks.correct),
         "answered": float(marks.answered),
-        "partial_credit": math.nan if marks.partial_credit is None else marks.partial_credit,
+        "partial_credit": marks.partial_credit,
     }
 
 
-def mean_of_known(values: Sequence[float]) -> float:
-    """Mean over the questions that have the mark at all; NaN where none has."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Mean over the questions that have the mark at all; None where none has."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _question(doc: Doc) -> Question:

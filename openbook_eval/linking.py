@@ -38,7 +38,7 @@ def link() -> tuple[Path, int]:
             place.symlink_to(file.resolve())
     except OSError as error:
         raise OpenbookError(
-            f"{folder}: cannot be linked ({error}); use --include_path \"$(openbook-eval tasks-dir)\" instead"
+            f'{folder}: cannot be linked ({error}); use --include_path "$(openbook-eval tasks-dir)" instead'
         ) from error
     return folder, len(files)
 

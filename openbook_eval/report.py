@@ -1,6 +1,5 @@
 """Exams and scores laid out for the terminal."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -72,5 +71,5 @@ def scores_table(scores: RunScores) -> Table:
     return table
 
 
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.2f}"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"

@@ -16,13 +16,13 @@ _CONDITIONS = {"cmed_openbook": "open book", "cmed_closedbook": "closed book"}
 
 @dataclass(frozen=True, slots=True)
 class ExamScore:
-    """One exam's marks as shares of 1; `partial_credit` is NaN where the exam has no multiple choice."""
+    """One exam's marks as shares of 1; `partial_credit` is None where the exam has no multiple choice."""
 
     exam: ExamName
     questions: int
     correct: float
     answered: float
-    partial_credit: float
+    partial_credit: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,17 @@ class RunScores:
         return tuple(score for score in self.exams if score.exam in SIX_EXAMS)
 
     @property
-    def average(self) -> float:
-        """Plain mean of the six exams, the paper's "Avg.(All exams)"; NaN where one of them is missing."""
-        return math.fsum(score.correct for score in self.six) / 6 if len(self.six) == 6 else math.nan
+    def average(self) -> float | None:
+        """Plain mean of the six exams, the paper's "Avg.(All exams)"; None where one of them is missing."""
+        return math.fsum(score.correct for score in self.six) / 6 if len(self.six) == 6 else None
 
     @property
-    def weighted_average(self) -> float:
-        """Share of right answers over all questions of the six exams; NaN where there are none."""
-        asked = sum(score.questions for score in self.six)
-        return math.fsum(score.correct * score.questions for score in self.six) / asked if asked else math.nan
+    def weighted_average(self) -> float | None:
+        """Share of right answers over all questions of the six exams; None where one of them is missing."""
+        if len(self.six) < 6:
+            return None
+        right = math.fsum(score.correct * score.questions for score in self.six)
+        return right / sum(score.questions for score in self.six)
 
 
 def read_scores(path: Path) -> list[RunScores]:
@@ -102,7 +104,7 @@ def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
                 questions=int(results["n-samples"][task]["effective"]),
                 correct=float(row[f"correct,{_FILTER}"]),
                 answered=float(row[f"answered,{_FILTER}"]),
-                partial_credit=float(row[f"partial_credit,{_FILTER}"]),
+                partial_credit=row[f"partial_credit,{_FILTER}"],
             )
 
 

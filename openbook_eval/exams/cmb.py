@@ -19,6 +19,7 @@ QUESTION_FILES = ("CMB-test-choice-question*.json", "*question*.json")
 ANSWER_FILES = ("CMB-test-choice-answer.json", "*answer*.json")
 BOOK_FILES = ("test-book.json", "*book*.json")
 VALIDATION_FILES = ("CMB-val-merge.json", "*val*.json")
+EXAM_FILES = QUESTION_FILES + VALIDATION_FILES
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -90,7 +91,7 @@ def _questions(rows: Rows, answers: Mapping[str, Any]) -> Iterator[tuple[str, Qu
         yield f"row {number}", _question(row, key, row.get("answer") or answers.get(key))
 
 
-def _question(row: Mapping[str, Any], key: str, answer: Any) -> Question | str:  # noqa: ANN401 - straight from JSON
+def _question(row: Mapping[str, Any], key: str, answer: Any) -> Question | str:
     if unknown := _unknown(row, answer):
         return unknown
     return Question(
@@ -107,7 +108,7 @@ def _question(row: Mapping[str, Any], key: str, answer: Any) -> Question | str: 
     )
 
 
-def _unknown(row: Mapping[str, Any], answer: Any) -> str | None:  # noqa: ANN401 - straight from JSON
+def _unknown(row: Mapping[str, Any], answer: Any) -> str | None:
     if not isinstance(row.get("question"), str):
         return "key 'question' is missing or not text"
     if not isinstance(row.get("option"), dict):

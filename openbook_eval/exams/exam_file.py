@@ -101,11 +101,8 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 def decode(data: bytes, label: str) -> str:
     """Text of a file in UTF-8 (with or without BOM), UTF-16 with BOM, or gb18030, as Chinese files come."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "gb18030"]
-    for encoding in encodings:
+    utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ["utf-16"] if utf_16 else ["utf-8-sig", "gb18030"]:
         try:
             return data.decode(encoding)
         except UnicodeDecodeError as error:

@@ -59,7 +59,8 @@ def _load(spec: str) -> ExamFile:
     if Path(spec).exists():
         return read_path(Path(spec))
     if hash_sign and Path(path).exists():
-        return read_path(Path(path), part)
+        exam = read_path(Path(path), part)
+        return exam.named(f"{exam.name}#{part}", exam.version)
     if _HUB_NAME.fullmatch(spec) and not Path(spec).suffix:
         return _from_hub(spec, spec)
     raise ExamError(f"exam {spec!r}: no such file, folder or known exam; wanted {_SHAPES}")
@@ -101,7 +102,7 @@ def _read_one(source: ExamSource, patterns: tuple[str, ...]) -> ExamFile:
     return cmb.from_rows(source, label, parse_rows(source.read(name), label))
 
 
-def _unpacked(source: ExamSource, patterns: tuple[str, ...] = (*cmb.QUESTION_FILES, *cmb.VALIDATION_FILES)) -> ExamSource:
+def _unpacked(source: ExamSource, patterns: tuple[str, ...] = cmb.EXAM_FILES) -> ExamSource:
     """A folder may hold the exam as a zip, as FreedomIntelligence/CMB does: then the zip is the source."""
     if source.path.is_dir() and not source.find(*patterns) and (packed := source.find("CMB*.zip", "*.zip")):
         return ExamSource(source.path / packed)

@@ -1,0 +1,90 @@
+"""Fixtures: exam files of the publishers' shapes with the project's own questions in them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from openbook_eval.exams import loading
+from openbook_eval.question import CHINESE_NAMES, SIX_EXAMS, Question
+
+QUESTIONS, ANSWERS, BOOK, VALIDATION = (
+    "CMB-test-choice-question-merge.json",
+    "CMB-test-choice-answer.json",
+    "test-book.json",
+    "CMB-val-merge.json",
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_exams() -> None:
+    """Exams are kept for the life of a process; tests write others under the same name."""
+    loading._load.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_exam_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBOOK_EXAM", raising=False)
+
+
+def write(path: Path, rows: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(rows))
+    return path
+
+
+def question(**changes: Any) -> Question:
+    fields: dict[str, Any] = {
+        "id": "q1",
+        "exam": "nursing",
+        "exam_class": "主管护师",
+        "subject": "基础护理学",
+        "qtype": "single",
+        "stem": "正常成人安静时的脉率范围是( )。",
+        "options": {"A": "每分钟60～100次", "B": "每分钟20～40次", "C": "每分钟120～160次"},
+        "answer": "A",
+    }
+    return Question(**{**fields, **changes})
+
+
+def cmb_row(number: int, **changes: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": number,
+        "exam_type": CHINESE_NAMES[SIX_EXAMS[(number - 1) % 6]],
+        "exam_class": "规培结业",
+        "exam_subject": "内科学",
+        "question": f"第{number}题的正确说法是( )。",
+        "question_type": "单项选择题",
+        "option": {"A": f"甲{number}", "B": f"乙{number}", "C": f"丙{number}", "D": "", "E": None},
+    }
+    return {**row, **changes}
+
+
+def cmb_answer(number: int, answer: str = "B") -> dict[str, Any]:
+    return {"id": number, "answer": answer}
+
+
+def cmb_entry(number: int, text: str | None = None) -> dict[str, Any]:
+    return {"id": number, "book_content": text or f"第{number}题的正确说法是乙{number}。"}
+
+
+@pytest.fixture
+def cmb_folder(tmp_path: Path) -> Path:
+    """Six questions, one an exam, with answers and book, as the authors' data set holds them."""
+    folder = tmp_path / "open-book"
+    write(folder / "CMB-test" / QUESTIONS, [cmb_row(n) for n in range(1, 7)])
+    write(folder / "CMB-test" / ANSWERS, [cmb_answer(n) for n in range(1, 7)])
+    write(folder / "CMB-test" / BOOK, [cmb_entry(n) for n in range(1, 7)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_exams() -> Path:
+    """Published exam files, where this machine has them (OPENBOOK_REAL_DATA, else a folder beside the checkout)."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("OPENBOOK_REAL_DATA", beside)) / "exams"
+    if not folder.is_dir():
+        pytest.skip("the published exam files are not on this machine; name their folder by OPENBOOK_REAL_DATA")
+    return folder

@@ -1,0 +1,72 @@
+"""Apollo's file: options in a string, letters in brackets, sources told apart."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openbook_eval.errors import ExamError
+from openbook_eval.exams import load_exam
+from openbook_eval.exams.loading import read_path
+from tests.conftest import write
+
+ROW: dict[str, Any] = {
+    "question": "小儿易患中耳炎的原因是",
+    "options": "(A) 后鼻道狭窄.\n(B) pH 7.4.\n(C) 咽鼓管宽、短、直.\n(D) .",
+    "answer": "(C)",
+    "source": "cmb-single",
+}
+
+
+def test_options_lose_the_bracket_and_the_one_full_stop_that_apollo_adds(tmp_path: Path) -> None:
+    (question,) = read_path(write(tmp_path / "zh.json", [ROW])).questions
+    assert question.options == {"A": "后鼻道狭窄", "B": "pH 7.4", "C": "咽鼓管宽、短、直"}
+    assert (question.answer, question.qtype, question.exam) == ("C", "single", "other")
+
+
+def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None:
+    (question,) = read_path(write(tmp_path / "zh.json", [{**ROW, "answer": "(CA)"}])).questions
+    assert (question.answer, question.qtype) == ("AC", "multi")
+
+
+def test_an_option_of_two_lines_stays_whole(tmp_path: Path) -> None:
+    (question,) = read_path(write(tmp_path / "zh.json", [{**ROW, "options": "(A) 一\n二.\n(C) 三."}])).questions
+    assert question.options == {"A": "一\n二", "C": "三"}
+
+
+def test_one_source_is_chosen_by_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "zh.json", [ROW, {**ROW, "source": "cmexam"}])
+    exam = load_exam(f"{path}#cmexam")
+    assert [(q.id, q.exam_class) for q in exam.questions] == [("cmexam-2", "cmexam")]
+    assert exam.name == "zh.json#cmexam"
+
+
+def test_an_unknown_source_lists_those_there_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "zh.json", [ROW, {**ROW, "source": "cmexam"}])
+    with pytest.raises(ExamError, match=r"no questions of source 'x'; it has cmb-single, cmexam$"):
+        load_exam(f"{path}#x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"answer": "C"}, "row 1: answer 'C' is not of the form (A) or (ACD)"),
+        ({"answer": "(D)"}, "row 1: answer D is not among the options A, B, C"),
+        ({"options": "A x"}, "row 1: option 'A x' is not of the form (A) text."),
+        ({"options": "(A) x.\n(A) y."}, "row 1: option A is there twice"),
+        ({"answer": 3}, "row 1: keys missing or not text: answer"),
+    ],
+)
+def test_faults_name_the_row(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ExamError) as caught:
+        read_path(write(tmp_path / "zh.json", [{**ROW, **changes}]))
+    assert fault in str(caught.value)
+
+
+def test_the_published_file_is_read_without_loss(real_exams: Path) -> None:
+    path = real_exams / "apollo_test_zh.json"
+    exam = load_exam(str(path))
+    assert (len(exam.questions), sum(q.qtype == "multi" for q in exam.questions)) == (8_759, 62)
+    single = load_exam(f"{path}#cmb-single").questions
+    # 122 of the 2,000 have an empty fifth option, which is none.
+    assert [sum(len(q.options) == n for q in single) for n in (4, 5)] == [122, 1_878]

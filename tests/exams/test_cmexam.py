@@ -1,0 +1,93 @@
+"""CMExam tables: options in one cell, empty cells, both file kinds."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from openbook_eval.errors import ExamError
+from openbook_eval.exams.exam_file import ExamFile
+from openbook_eval.exams.loading import read_path
+
+HEADER = "Question,Options,Answer,Explanation\n"
+
+
+def read(folder: Path, *rows: str, encoding: str = "utf-8") -> ExamFile:
+    path = folder / "cmexam.csv"
+    path.write_bytes((HEADER + "\n".join(rows) + "\n").encode(encoding))
+    return read_path(path)
+
+
+def test_a_literal_backslash_n_divides_options(tmp_path: Path) -> None:
+    (question,) = read(tmp_path, r"这取决于,A 原发病\nB 出血部位\nC 出血量,C,出血量（C对）。").questions
+    assert question.options == {"A": "原发病", "B": "出血部位", "C": "出血量"}
+    assert (question.id, question.answer, question.explanation) == ("cmexam-2", "C", "出血量（C对）。")
+
+
+def test_a_line_break_in_the_cell_divides_options(tmp_path: Path) -> None:
+    (question,) = read(tmp_path, '这取决于,"A 原发病\nB 出血部位",B,').questions
+    assert (question.options, question.explanation) == ({"A": "原发病", "B": "出血部位"}, None)
+
+
+def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None:
+    (question,) = read(tmp_path, r"有,A 甲\nB 乙\nC 丙,CA,").questions
+    assert (question.answer, question.qtype) == ("AC", "multi")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_tables_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    (question,) = read(tmp_path, r"这取决于,A 原发病\nB 出血部位,A,", encoding=encoding).questions
+    assert question.stem == "这取决于"
+
+
+def test_a_question_without_a_published_answer_is_kept_apart_and_told(tmp_path: Path) -> None:
+    exam = read(tmp_path, r"一,A 甲\nB 乙,A,", r"二,A 甲\nB 乙,nan,")
+    assert ([q.stem for q in exam.questions], [q.stem for q in exam.unmarkable]) == (["一"], ["二"])
+    assert exam.notices == (
+        "1 question without a published answer (row 3): read, but not asked, since nothing could mark it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (r"一,甲\n乙,A,", r"row 2: option '甲\\n乙' does not begin with its letter"),
+        (r"一,A 甲\nA 乙,A,", "row 2: option A is there twice"),
+        (r"一,A 甲\nB 乙,C,", "row 2: answer C is not among the options A, B"),
+        (r"一,A 甲\nB 乙,对,", "row 2: answer '对' is not a string of capital letters"),
+        (r",A 甲\nB 乙,A,", "row 2: the question has no text"),
+    ],
+)
+def test_faults_name_the_row_of_the_sheet(tmp_path: Path, row: str, fault: str) -> None:
+    with pytest.raises(ExamError) as caught:
+        read(tmp_path, row)
+    assert fault in str(caught.value)
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("Question,Answer\n一,A\n", encoding="utf-8")
+    with pytest.raises(ExamError, match=r"column Options is missing; it has Question, Answer$"):
+        read_path(path)
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.csv"])
+def test_a_file_that_is_no_table_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ExamError, match=r"not a readable table"):
+        read_path(tmp_path / name)
+
+
+def test_the_sheet_reads_like_the_csv(tmp_path: Path, real_exams: Path) -> None:
+    sheet = real_exams / "cmexam_val.xlsx"
+    pl.read_excel(sheet, infer_schema_length=0).write_csv(tmp_path / "cmexam_val.csv")
+    assert read_path(tmp_path / "cmexam_val.csv").questions == read_path(sheet).questions
+
+
+def test_the_published_file_is_read_without_loss(real_exams: Path) -> None:
+    exam = read_path(real_exams / "cmexam_val.xlsx")
+    assert (len(exam.questions), len(exam.unmarkable)) == (6_810, 1)
+    assert sum(question.qtype == "multi" for question in exam.questions) == 210
+    assert sum(len(question.options) == 5 for question in (*exam.questions, *exam.unmarkable)) == 6_606
+    assert exam.unmarkable[0].id == "cmexam-5358"
+    assert not any("\\n" in text for question in exam.questions for text in question.options.values())

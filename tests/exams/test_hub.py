@@ -1,0 +1,107 @@
+"""The real hub client against a hub on this machine, in processes of their own: it reads HF_ENDPOINT when imported."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.exams.loading import read_path
+from tests.conftest import VALIDATION, cmb_row, write
+from tests.hub_server import HubServer
+
+OPEN_BOOK = "wangrongsheng/open-book-CMB-exam"
+_PROGRAM = """
+import dataclasses, json, sys
+from openbook_eval.errors import ExamError
+from openbook_eval.exams import load_exam
+try:
+    exam = load_exam(sys.argv[1] or None)
+except ExamError as error:
+    sys.exit(str(error))
+print(json.dumps([exam.name, exam.version, exam.sha256, [dataclasses.asdict(q) for q in exam.questions]]))
+"""
+
+Load = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def load(hub: HubServer, tmp_path: Path) -> Load:
+    """Loads an exam with a client that knows our hub only and starts with an empty cache."""
+
+    def run(spec: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "OPENBOOK"))}
+        environment = {**kept, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), **settings}
+        command = [sys.executable, "-c", _PROGRAM, spec]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+def test_the_default_is_the_papers_exam(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets[OPEN_BOOK] = cmb_folder
+    name, version, sha256, questions = json.loads(load().stdout)
+    local = read_path(cmb_folder)
+    assert (name, version, sha256) == ("cmb", f"{OPEN_BOOK}@{hub.commit(OPEN_BOOK)}", local.sha256)
+    assert [question["id"] for question in questions] == ["1", "2", "3", "4", "5", "6"]
+    assert questions[0]["knowledge"] == "第1题的正确说法是乙1。"
+
+
+def test_only_json_and_zip_files_are_fetched(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    (cmb_folder / "weights.bin").write_bytes(b"x" * 100)
+    hub.datasets[OPEN_BOOK] = cmb_folder
+    assert load().returncode == 0
+    assert any("test-book.json" in request for request in hub.requests)
+    assert not any("weights.bin" in request for request in hub.requests)
+
+
+def test_what_was_fetched_once_is_read_without_the_hub(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets[OPEN_BOOK] = cmb_folder
+    first = load()
+    hub.requests.clear()
+    assert load(HF_HUB_OFFLINE="1").stdout == first.stdout
+    assert hub.requests == []
+
+
+def test_cmb_val_comes_from_cmbs_own_data_set(hub: HubServer, load: Load, tmp_path: Path) -> None:
+    write(tmp_path / "cmb" / "CMB-Exam" / "CMB-val" / VALIDATION, [cmb_row(1, answer="C", explanation="丙。")])
+    hub.datasets["FreedomIntelligence/CMB"] = tmp_path / "cmb"
+    name, _, _, questions = json.loads(load("cmb-val").stdout)
+    assert (name, questions[0]["answer"], questions[0]["explanation"]) == ("cmb-val", "C", "丙。")
+
+
+def test_any_data_set_of_the_same_shape_is_taken_by_name(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets["someone/else"] = cmb_folder
+    assert json.loads(load("someone/else").stdout)[1] == f"someone/else@{hub.commit('someone/else')}"
+
+
+def assert_one_line_with_the_ways_out(result: subprocess.CompletedProcess[str], dataset: str) -> None:
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"hub data set {dataset}: cannot be fetched (")
+    assert "OPENBOOK_EXAM=mini" in last
+    assert "OPENBOOK_EXAM=PATH" in last
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 1
+
+
+def test_a_data_set_that_does_not_exist_says_the_ways_out(hub: HubServer, load: Load) -> None:
+    assert_one_line_with_the_ways_out(load("no/such"), "no/such")
+    assert hub.requests
+
+
+def test_a_hub_that_cannot_be_reached_says_the_ways_out(load: Load) -> None:
+    # Port 9 (discard) answers nobody.
+    assert_one_line_with_the_ways_out(load(HF_ENDPOINT="http://127.0.0.1:9"), OPEN_BOOK)
+
+
+def test_offline_with_nothing_cached_says_the_ways_out(load: Load) -> None:
+    assert_one_line_with_the_ways_out(load(HF_HUB_OFFLINE="1"), OPEN_BOOK)

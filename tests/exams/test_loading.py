@@ -1,0 +1,77 @@
+"""From a name to an exam: bundled or a path; the error says what is known."""
+
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.errors import ExamError
+from openbook_eval.exams import load_exam, require
+from openbook_eval.exams.loading import read_path
+from tests.conftest import cmb_row, question, write
+from tests.exams.test_own import ROW, write_lines
+
+
+def test_the_variable_names_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBOOK_EXAM", "mini")
+    assert load_exam().name == "mini"
+
+
+def test_a_named_exam_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENBOOK_EXAM", "mini")
+    assert load_exam(str(write_lines(tmp_path, ROW))).name == "exam.jsonl"
+
+
+def test_an_exam_is_read_once_a_process(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, ROW)
+    assert load_exam(str(path)) is load_exam(str(path))
+
+
+@pytest.mark.parametrize("spec", ["no-such-exam", "no/such/path.json", "missing.xlsx"])
+def test_an_unknown_exam_says_what_is_known(spec: str) -> None:
+    with pytest.raises(ExamError, match=r"no such file, folder or known exam; wanted a CMB file .* mini"):
+        load_exam(spec)
+
+
+@pytest.mark.parametrize("name", ["exam.txt", "exam"])
+def test_an_unknown_kind_of_file_says_what_is_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExamError, match=r"unknown kind of exam file; wanted a CMB file"):
+        read_path(write(tmp_path / name, []))
+
+
+def test_json_of_unknown_keys_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExamError, match=r"keys prompt, gold are of no known exam"):
+        read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_only_apollos_file_has_sources(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, [cmb_row(1, answer="A")])
+    with pytest.raises(ExamError, match=r"only Apollo's"):
+        load_exam(f"{path}#cmb-single")
+
+
+def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
+    (tmp_path / "a#b").mkdir()
+    assert load_exam(str(write_lines(tmp_path / "a#b", ROW))).questions[0].id == "1"
+
+
+def test_questions_of_one_exam_are_picked() -> None:
+    exam = load_exam("mini")
+    assert {question.exam for question in require(exam, "nursing")} == {"nursing"}
+
+
+def test_an_exam_without_such_questions_says_what_to_run_instead(tmp_path: Path) -> None:
+    exam = load_exam(str(write_lines(tmp_path, ROW, {**ROW, "id": "2", "exam": "other"})))
+    with pytest.raises(ExamError) as caught:
+        require(exam, "physician")
+    assert str(caught.value) == (
+        "exam 'exam.jsonl' has no physician questions, only nursing, other: "
+        "ask those with --tasks cmed_openbook_nursing,cmed_openbook_other"
+    )
+
+
+def test_require_takes_other_too() -> None:
+    from openbook_eval.exams import ExamFile
+
+    exam = ExamFile("x", "1", "0", (question(exam="other"),))
+    assert len(require(exam, "other")) == 1

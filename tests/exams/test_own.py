@@ -1,0 +1,111 @@
+"""Our own format: strict keys, hints, every encoding; what is written can be read."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.errors import ExamError
+from openbook_eval.exams import own
+from openbook_eval.exams.loading import read_path
+from openbook_eval.question import Question
+
+ROW: dict[str, Any] = {
+    "id": "1",
+    "exam": "nursing",
+    "class": "主管护师",
+    "subject": "基础护理学",
+    "qtype": "multi",
+    "stem": "属于主观资料的有",
+    "options": {"A": "头痛", "B": "体温", "C": "乏力"},
+    "answer": "CA",
+    "knowledge": "主观资料是病人的感受，如头痛、乏力。",
+}
+
+
+def write_lines(folder: Path, *rows: dict[str, Any] | str) -> Path:
+    path = folder / "exam.jsonl"
+    lines = [row if isinstance(row, str) else orjson.dumps(row).decode() for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_a_row_becomes_a_question_with_its_letters_sorted(tmp_path: Path) -> None:
+    (read,) = read_path(write_lines(tmp_path, ROW)).questions
+    assert read == Question(
+        id="1",
+        exam="nursing",
+        exam_class="主管护师",
+        subject="基础护理学",
+        qtype="multi",
+        stem="属于主观资料的有",
+        options={"A": "头痛", "B": "体温", "C": "乏力"},
+        answer="AC",
+        knowledge="主观资料是病人的感受，如头痛、乏力。",
+    )
+
+
+def test_only_id_stem_options_and_answer_are_required(tmp_path: Path) -> None:
+    bare = {"id": "1", "stem": "x", "options": {"A": "a", "B": "b"}, "answer": "B"}
+    (read,) = read_path(write_lines(tmp_path, bare)).questions
+    assert (read.exam, read.qtype, read.knowledge) == ("other", "single", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"anwser": "A"}, "unknown key 'anwser'; did you mean 'answer'?"),
+        ({"zzz": 1}, "unknown key 'zzz'; known are id, exam, class, subject, qtype, stem, options, answer, knowledge"),
+        ({"answer": "a"}, "answer must be capital letters such as C or ACD, not 'a'"),
+        ({"exam": "nurses"}, "exam: input should be 'physician', 'nursing'"),
+        ({"options": ["x"]}, "options: input should be an object"),
+        ({"options": {}}, "needs at least two options, has 0"),
+        ({"stem": None}, "stem: input should be a valid string"),
+    ],
+)
+def test_a_fault_names_file_line_and_key(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    path = write_lines(tmp_path, "", {**ROW, **changes})
+    with pytest.raises(ExamError) as caught:
+        read_path(path)
+    assert f"line 2: {fault}" in str(caught.value)
+
+
+def test_a_missing_key_and_a_line_that_is_not_json_are_told_together(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, {key: value for key, value in ROW.items() if key != "stem"}, "{oops")
+    with pytest.raises(ExamError) as caught:
+        read_path(path)
+    first, second, third = str(caught.value).splitlines()
+    assert (first, second) == (f"{path}: 2 faults, nothing was read:", "  line 1: key 'stem' is missing")
+    assert third.startswith("  line 2: the line: invalid JSON")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_other_encodings_are_read_the_same(tmp_path: Path, encoding: str) -> None:
+    path = write_lines(tmp_path, ROW)
+    expected = read_path(path).questions
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert read_path(path).questions == expected
+
+
+letters = st.lists(st.sampled_from("ABCDEFGH"), min_size=2, unique=True)
+words = st.text(min_size=1).filter(lambda text: text.strip())
+
+
+@given(letters=letters, text=words, stem=words, data=st.data())
+def test_any_sound_question_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, letters: list[str], text: str, stem: str, data: st.DataObject
+) -> None:
+    answer = data.draw(st.sampled_from(letters))
+    row = {"id": "1", "stem": stem, "options": {letter: text + letter for letter in letters}, "answer": answer}
+    source = write_lines(tmp_path_factory.mktemp("own"), row)
+    (read,) = read_path(source).questions
+    assert (read.stem, dict(read.options), read.answer) == (stem, row["options"], answer)
+
+
+def test_the_documented_keys_are_the_keys_of_the_format() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "exam_format.md").read_text(encoding="utf-8")
+    documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert documented == own._KEYS

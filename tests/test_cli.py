@@ -1,0 +1,105 @@
+"""The command line as a user meets it: in a process of its own, wrong input included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openbook_eval import __version__
+from openbook_eval.linking import tasks_dir
+from tests.exams.test_own import ROW, write_lines
+
+COMMAND = str(Path(sys.executable).parent / "openbook-eval")
+
+
+def call(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "120", "HF_HUB_OFFLINE": "1", **settings}
+    return subprocess.run([COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -> None:
+    lines = [line for line in result.stderr.splitlines() if line.startswith("openbook-eval: ")]
+    assert result.returncode == 2, result.stderr
+    assert len(lines) == 1, result.stderr
+    assert text in lines[0]
+    assert "Traceback" not in result.stderr
+
+
+def test_help_names_every_command() -> None:
+    text = call("--help").stdout
+    for command in ("run", "scores", "examinee", "link", "unlink", "tasks-dir", "exam"):
+        assert f"\n  {command} " in text
+
+
+def test_version() -> None:
+    assert call("--version").stdout == f"{__version__}\n"
+
+
+def test_tasks_dir_prints_the_folder_and_nothing_else() -> None:
+    assert call("tasks-dir").stdout == f"{tasks_dir()}\n"
+
+
+def test_exam_show_prints_counts_and_the_first_prompt_as_the_model_sees_it(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, {**ROW, "stem": "[bold]属于[/bold]主观资料的有 [x]"}, {**ROW, "id": "2"})
+    result = call("exam", "show", str(path))
+    assert "2 questions read, 2 to be asked" in result.stdout
+    assert "│ nursing 护理考试 │ 主管护师 │      0 │     2 │   2 │" in result.stdout
+    prompt = result.stdout.partition("as the model sees it:\n\n")[2]
+    assert prompt == (
+        "【材料】\n主观资料是病人的感受，如头痛、乏力。\n\n"
+        "【要求】\n请只根据上面的材料回答下面的多项选择题，不做任何分析和解释，直接输出全部正确选项的字母。\n\n"
+        "【题目】\n[bold]属于[/bold]主观资料的有 [x]\nA. 头痛\nB. 体温\nC. 乏力\n\n答案：\n"
+    )
+
+
+def test_exam_show_tells_all_faults_and_exits_with_2(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, {**ROW, "answer": "D"}, {**ROW, "options": {}})
+    result = call("exam", "show", str(path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"openbook-eval: {path}: 4 faults, nothing was read:",
+        "  line 1: answer D is not among the options A, B, C",
+        "  line 2: id '1' is already that of line 1",
+        "  line 2: needs at least two options, has 0",
+        "  line 2: answer A, C is not among the options (none)",
+    ]
+
+
+def test_exam_show_takes_the_variable() -> None:
+    assert "mini, version 1.0" in call("exam", "show", OPENBOOK_EXAM="mini").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("exam", "show", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
+        (("exam", "show"), "set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH"),
+        (("scores", "no-such"), "no-such: no results of cmed tasks"),
+        (("run", "--tasks", "cmed_openbook", "--model_args", "pretrained=./no-such"), "pretrained=./no-such: no such"),
+        (("run", "--tasks", "cmed_openbook", "--metadata", "exam=no-such"), "exam 'no-such': no such file"),
+        (("run", "--tasks", "cmed_openbook_other", "--metadata", "exam=mini"), "exam 'mini' has no other questions"),
+        (
+            ("run", "--tasks", "cmed_openbok", "--metadata", "exam=mini"),
+            "no task 'cmed_openbok'; ours are cmed_closedbook, ",
+        ),
+        (("run", "--tasks", "cmed_openbook", "--log_samples"), "Specify --output_path if providing --log_samples"),
+        (("run", "--model", "vllm"), "no tasks; say which, such as --tasks cmed_openbook"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], text: str) -> None:
+    assert_one_line_error(call(*arguments), text)
+
+
+def test_an_unknown_command_is_exit_code_2_without_a_traceback() -> None:
+    result = call("exma")
+    assert result.returncode == 2
+    assert "No such command 'exma'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_run_shows_lm_evals_own_flags() -> None:
+    text = call("run", "--help").stdout
+    assert "--apply_chat_template" in text
+    assert "--batch_size" in text

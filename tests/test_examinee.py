@@ -1,0 +1,84 @@
+"""The embedded examinee loads in transformers as it was built, and is built once."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openbook_eval.book import open_book
+from openbook_eval.examinee import examinee_dir
+from openbook_eval.exams import load_exam
+from openbook_eval.prompt import render
+
+# transformers and torch warn of their own affairs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return examinee_dir(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def test_it_is_a_qwen2_model_of_a_few_megabytes(folder: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.config.model_type == "qwen2"
+    assert model.config.max_position_embeddings == 32768
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 12_000_000
+
+
+def test_it_generates(folder: Path, tokenizer: Any) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    inputs = tokenizer("答案：", return_tensors="pt")
+    output = model.generate(**inputs, max_new_tokens=4, do_sample=False)
+    assert output.shape[1] > inputs["input_ids"].shape[1]
+
+
+def test_its_tokenizer_gives_every_prompt_back(tokenizer: Any) -> None:
+    for question in load_exam("mini").questions:
+        text = render(question, open_book(question))
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_its_tokenizer_splits_as_it_was_trained_to(folder: Path, tokenizer: Any) -> None:
+    """transformers puts Qwen2's own splitting into whatever it loads; trained with another, ids would change."""
+    from tokenizers import Tokenizer
+
+    saved = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text in ("【要求】\n请回答。", "pH 7.35 的 Na+ 100 mmol/L", "A. 甲\nB. 乙"):
+        assert tokenizer(text)["input_ids"] == saved.encode(text).ids
+
+
+def test_it_speaks_chatml(tokenizer: Any) -> None:
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "你好"}], tokenize=False, add_generation_prompt=True
+    )
+    assert chat == "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"
+    assert [tokenizer.decode([i]) for i in tokenizer(chat)["input_ids"]].count("<|im_start|>") == 2
+    assert tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_it_is_built_once(folder: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert examinee_dir(folder.parent) == folder
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_two_builds_are_the_same_model(folder: Path, tmp_path: Path) -> None:
+    assert files(examinee_dir(tmp_path)) == files(folder)

@@ -1,0 +1,74 @@
+"""What a user installs: a light core, and a wheel that carries tasks and recipes."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from openbook_eval import linking
+
+ROOT = Path(__file__).parents[1]
+UV = str(Path(sys.executable).parent / "uv")
+HEAVY = {"torch", "vllm", "transformers", "lm_eval", "datasets", "polars", "huggingface_hub"}
+
+
+def test_importing_the_package_loads_no_engine() -> None:
+    program = "import openbook_eval.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) & (HEAVY - {"polars"}) == set()
+
+
+def test_in_a_checkout_tasks_and_recipes_stand_beside_the_package() -> None:
+    assert (linking.tasks_dir(), linking.data_dir("recipes")) == (ROOT / "tasks", ROOT / "recipes")
+
+
+def test_every_constraint_is_an_exact_version() -> None:
+    files = sorted(ROOT.glob("constraints/[!e]*.txt"))
+    assert [file.name for file in files] == ["cpu.txt", "gpu.txt", "train.txt"]
+    for file in files:
+        lines = [line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#")]
+        assert len(lines) > 50
+        assert [line for line in lines if "==" not in line or "://" in line or line.startswith("-")] == []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.engine
+def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("tasks", "recipes"):
+        files = [file for file in (ROOT / folder).rglob("*") if file.is_file()]
+        assert files
+        assert {f"openbook_eval/{file.relative_to(ROOT).as_posix()}" for file in files} <= names
+    assert {"openbook_eval/exams/mini/mini.jsonl", "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
+    assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
+
+
+@pytest.mark.engine
+def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_path: Path) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")], check=True)
+    constraints = ["--constraint", str(ROOT / "constraints" / "cpu.txt")]
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", str(python), *constraints, str(wheel)], check=True)
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(python.parent / "openbook-eval"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=dict(os.environ))
+
+    tasks = Path(call("tasks-dir").stdout.strip())
+    assert tasks.is_relative_to(tmp_path / "venv")
+    assert len(list(tasks.rglob("*.yaml"))) == 16
+    assert "258 questions read" in call("exam", "show", "mini").stdout
+    for command in (["run", "--tasks", "cmed_openbook"], ["link"], ["examinee"]):
+        result = call(*command)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+        assert "install openbook-eval[cpu]" in result.stderr

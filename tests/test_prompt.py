@@ -1,0 +1,50 @@
+"""Golden prompts: when one changes, prompt.VERSION and the tasks' version go up and tasks/README.md says so."""
+
+from openbook_eval import prompt
+from openbook_eval.book import Book, open_book
+from tests.conftest import question
+
+OPEN = """【材料】
+正常成人安静时的脉率范围是每分钟60～100次。
+
+【要求】
+请只根据上面的材料回答下面的单项选择题，不做任何分析和解释，直接输出正确选项的字母。
+
+【题目】
+正常成人安静时的脉率范围是( )。
+A. 每分钟60～100次
+B. 每分钟20～40次
+C. 每分钟120～160次
+
+答案："""
+
+CLOSED_MULTI = """【要求】
+请回答下面的多项选择题，不做任何分析和解释，直接输出全部正确选项的字母。
+
+【题目】
+正常成人安静时的脉率范围是( )。
+A. 每分钟60～100次
+B. 每分钟20～40次
+C. 每分钟120～160次
+
+答案："""
+
+
+def test_the_open_book_prompt() -> None:
+    assert prompt.render(question(), open_book(question())) == OPEN
+
+
+def test_the_closed_book_prompt_of_a_multiple_choice_question() -> None:
+    assert prompt.render(question(qtype="multi"), Book()) == CLOSED_MULTI
+
+
+def test_the_book_stands_first_so_that_it_can_be_read_once() -> None:
+    other = question(stem="另一道题", id="q2")
+    book = open_book(question())
+    shared = prompt.render(question(), book).partition("【题目】")[0]
+    assert prompt.render(other, book).startswith(shared)
+
+
+def test_text_of_an_exam_is_put_in_as_it_is() -> None:
+    hostile = question(stem="{{ doc }} {% raw %} \\n <b>")
+    assert "【题目】\n{{ doc }} {% raw %} \\n <b>\nA. " in prompt.render(hostile, Book())

@@ -1,0 +1,116 @@
+"""Scores read from what lm-eval writes, and the averages of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.question import SIX_EXAMS
+from openbook_eval.report import scores_table
+from openbook_eval.scores import ExamScore, read_scores
+
+CORRECT = dict(zip(SIX_EXAMS, (0.1, 0.2, 0.3, 0.4, 0.5, 0.9), strict=True))
+SIZES = dict(zip(SIX_EXAMS, (10, 10, 10, 10, 10, 50), strict=True))
+
+
+def results(prefix: str = "cmed_openbook", *exams: str, **changes: Any) -> dict[str, Any]:
+    tasks = {f"{prefix}_{exam}": exam for exam in exams or SIX_EXAMS}
+    metadata = {"exam_file": {"name": "mini", "version": "1.0", "sha256": "a" * 64}}
+    return {
+        "results": {
+            task: {
+                "correct,choice": CORRECT.get(exam, 0.7),  # type: ignore[call-overload]
+                "answered,choice": 0.95,
+                "partial_credit,choice": None if exam == "physician" else 0.25,
+            }
+            for task, exam in tasks.items()
+        },
+        "n-samples": {task: {"effective": SIZES.get(exam, 5)} for task, exam in tasks.items()},  # type: ignore[call-overload]
+        "configs": {task: {"metadata": metadata} for task in tasks},
+        "model_name": "some/model",
+        "config": {"limit": None},
+        **changes,
+    }
+
+
+def write(folder: Path, content: object, time: str = "2026-01-02T03-04-05.678901") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"results_{time}.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_a_results_file_is_read(tmp_path: Path) -> None:
+    (run,) = read_scores(write(tmp_path, results()))
+    assert (run.model, run.date, run.condition) == ("some/model", "2026-01-02T03-04-05", "open book")
+    assert run.exam_file == "mini, version 1.0, sha256 aaaaaaaaaaaa"
+    assert run.exams[0] == ExamScore("physician", 10, 0.1, 0.95, None)
+    assert [score.exam for score in run.exams] == list(SIX_EXAMS)
+
+
+def test_the_average_is_the_plain_mean_and_the_weighted_one_counts_questions(tmp_path: Path) -> None:
+    (run,) = read_scores(write(tmp_path, results()))
+    assert run.average == pytest.approx(0.4)
+    assert run.weighted_average == pytest.approx(0.6)
+
+
+def test_other_is_shown_but_in_no_average(tmp_path: Path) -> None:
+    (run,) = read_scores(write(tmp_path, results("cmed_openbook", *SIX_EXAMS, "other")))
+    assert run.exams[-1] == ExamScore("other", 5, 0.7, 0.95, 0.25)
+    assert run.average == pytest.approx(0.4)
+
+
+def test_without_all_six_exams_there_is_no_average(tmp_path: Path) -> None:
+    (run,) = read_scores(write(tmp_path, results("cmed_openbook", "nursing", "other")))
+    assert (run.average, run.weighted_average) == (None, None)
+
+
+def test_open_and_closed_book_are_two_tables(tmp_path: Path) -> None:
+    both = results()
+    closed = results("cmed_closedbook")
+    for key in ("results", "n-samples", "configs"):
+        both[key] |= closed[key]
+    assert [run.condition for run in read_scores(write(tmp_path, both))] == ["open book", "closed book"]
+
+
+def test_of_a_folder_the_newest_run_of_each_model_counts(tmp_path: Path) -> None:
+    write(tmp_path / "a", results(model_name="a old"), "2026-01-01T00-00-00.000000")
+    write(tmp_path / "a", results(model_name="a new"), "2026-01-02T00-00-00.000000")
+    write(tmp_path / "b", results(model_name="b"), "2025-01-01T00-00-00.000000")
+    assert [run.model for run in read_scores(tmp_path)] == ["a new", "b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"results": {"cmed_openbook_nursing": {}}}', '{"results": 3}', "\x00"]
+)
+def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results_x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(OpenbookError, match=r"results_x\.json: not an lm-eval results file") as caught:
+        read_scores(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, {"results": {"arc": {}}}])
+def test_a_folder_without_our_results_says_what_to_run(tmp_path: Path, content: object) -> None:
+    if content:
+        write(tmp_path, content)
+    with pytest.raises(OpenbookError, match=r"no results of cmed tasks; run openbook-eval run .* --output_path"):
+        read_scores(tmp_path)
+
+
+def test_the_table_shows_six_exams_and_both_averages(tmp_path: Path) -> None:
+    (run,) = read_scores(write(tmp_path, results(config={"limit": 5}, model_name="[red]x[/red]")))
+    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
+    console.print(scores_table(run))
+    text = console.export_text()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+    assert rows[0] == ["physician 医师考试", "10", "10.00", "95.00", "-"]
+    assert rows[5] == ["postgraduate 医学考研", "50", "90.00", "95.00", "25.00"]
+    assert rows[6] == ["Avg.(All exams)", "100", "40.00", "", ""]
+    assert rows[7] == ["weighted by size", "100", "60.00", "", ""]
+    assert "[red]x[/red], open book" in text
+    assert "taken with --limit: not all questions were asked" in text
