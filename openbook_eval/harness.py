@@ -23,7 +23,12 @@ def run(arguments: list[str]) -> None:
     _check_tasks(config)
     if not linking.is_linked():
         namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
-    harness.execute(namespace)
+    try:
+        harness.execute(namespace)
+    except ValueError as error:
+        if not str(error).startswith("Tasks not found"):
+            raise
+        raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
 
 
 def _harness() -> Any:

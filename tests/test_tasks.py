@@ -110,7 +110,7 @@ def test_the_task_names_the_exam_it_was_taken_on(loaded: dict[str, Any]) -> None
         assert task.eval_docs[0]["exam_file"] == exam.provenance
 
 
-class Reader(LM):
+class Reader(LM):  # type: ignore[misc]
     """Answers a question right where its exam is in `knows`, and with a wrong letter or nothing elsewhere."""
 
     def __init__(self, knows: set[str]) -> None:

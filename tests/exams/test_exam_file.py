@@ -7,6 +7,7 @@ import pytest
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamSource, build, decode, parse_rows
+from openbook_eval.question import Question
 from tests.conftest import question, write
 
 TEXT = "医学考试：甲乙丙"
@@ -45,7 +46,7 @@ def test_rows_that_are_no_objects_are_all_named() -> None:
 
 def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     source = ExamSource(write(tmp_path / "f.json", []))
-    rows = [
+    rows: list[tuple[str, Question | str]] = [
         ("row 1", question(answer="")),
         ("row 2", question(answer="E")),
         ("row 3", "not JSON"),

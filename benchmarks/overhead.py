@@ -1,0 +1,144 @@
+"""What the exam costs beside the engine: reading 11,200 questions with book and prompts, and a whole run's other share.
+
+    .venv/bin/python benchmarks/overhead.py [--no-engine]
+
+The first part builds a CMB-shaped exam of the paper's size, reads it in a process of its own (limit 5 s and 1 GB) and
+prints time and peak memory, with Python's own JSON parsing of the same files as the floor. The second part sits the
+bundled exam on vLLM and prints the share of the wall time that is not the engine: not building it, not generating.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+QUESTIONS = 11_200
+SECONDS, MEGABYTES = 5.0, 1_000
+REPEATS = 5
+
+_EXAM_TYPES = ("医师考试", "护理考试", "药师考试", "医技考试", "专业知识考试", "医学考研")
+_WORDS = "患者出现发热咳嗽胸痛乏力首选治疗药物检查诊断为急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃"
+
+
+def write_exam(folder: Path) -> None:
+    """An exam with the sizes of CMB-test: stems of some 30 characters, five options of some 8, entries of some 35."""
+    draw = random.Random(20240726)
+
+    def text(length: int) -> str:
+        return "".join(draw.choices(_WORDS, k=length))
+
+    questions, answers, book = [], [], []
+    for number in range(1, QUESTIONS + 1):
+        options = {letter: text(8) for letter in "ABCDE"}
+        stem, answer = text(30), draw.choice("ABCDE")
+        label = {"id": number, "exam_type": _EXAM_TYPES[number % 6], "exam_class": text(4), "exam_subject": text(4)}
+        questions.append({**label, "question": stem, "question_type": "单项选择题", "option": options})
+        answers.append({**label, "answer": answer})
+        book.append({**label, "book_content": f"{stem}{options[answer]}。"})
+    names = ("CMB-test-choice-question-merge.json", "CMB-test-choice-answer.json", "test-book.json")
+    for name, rows in zip(names, (questions, answers, book), strict=True):
+        (folder / name).write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+
+
+def read_exam(folder: str) -> dict[str, float]:
+    """Seconds from path to prompts, as lm-eval's process spends them; imports apart."""
+    from openbook_eval import hooks
+    from openbook_eval.question import SIX_EXAMS
+
+    started = time.perf_counter()
+    docs = [doc for part in SIX_EXAMS for doc in hooks.exam_docs(part, exam=folder)["test"]]
+    prompts = [hooks.open_prompt(doc) for doc in docs]
+    seconds = time.perf_counter() - started
+    if len(prompts) != QUESTIONS:
+        raise SystemExit(f"read {len(prompts)} of {QUESTIONS} questions")
+    started = time.perf_counter()
+    for file in Path(folder).glob("*.json"):
+        json.loads(file.read_text(encoding="utf-8"))
+    parsing = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "parsing": parsing,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def sit() -> dict[str, float]:
+    """Seconds that a run spends in the engine: building it and generating."""
+    from lm_eval.models.vllm_causallms import VLLM
+
+    from openbook_eval import harness
+    from openbook_eval.examinee import examinee_dir
+
+    spent = {"building the engine": 0.0, "generating": 0.0}
+
+    def timed(name: str, function: object) -> object:
+        def call(*arguments: object, **settings: object) -> object:
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **settings)  # type: ignore[operator]
+            finally:
+                spent[name] += time.perf_counter() - started
+
+        return call
+
+    VLLM.__init__ = timed("building the engine", VLLM.__init__)
+    VLLM._model_generate = timed("generating", VLLM._model_generate)
+    model_args = f"pretrained={examinee_dir()},max_model_len=2048,enforce_eager=True"
+    harness.run(["--model", "vllm", "--tasks", "cmed_openbook", "--batch_size", "auto", "--model_args", model_args])
+    return spent
+
+
+def in_own_process(part: str, *arguments: str) -> dict[str, float]:
+    """Runs one part of this script in a fresh process; adds its whole wall time."""
+    environment = {
+        **os.environ,
+        "OPENBOOK_EXAM": "mini",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+    started = time.perf_counter()
+    command = [sys.executable, __file__, "--part", part, *arguments]
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    figures: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    return figures | {"wall": time.perf_counter() - started}
+
+
+def main() -> None:
+    """Runs both parts and prints their figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-engine", action="store_true", help="leave out the run on vLLM")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(read_exam(arguments.folder) if arguments.part == "read" else sit()))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_exam(Path(folder))
+        runs = [in_own_process("read", folder) for _ in range(REPEATS)]
+    seconds, parsing, megabytes = (
+        statistics.median(run[key] for run in runs) for key in ("seconds", "parsing", "megabytes")
+    )
+    print(f"{QUESTIONS:,} questions, book and prompts, median of {REPEATS}:")
+    print(
+        f"  {seconds:.2f} s ({seconds / SECONDS:.0%} of the limit; {seconds / parsing:.0f} times parsing the JSON)"
+    )
+    print(f"  {megabytes:.0f} MB at most ({megabytes / MEGABYTES:.0%} of the limit; lm-eval's imports included)")
+    if not arguments.no_engine:
+        run = in_own_process("sit")
+        engine = run["building the engine"] + run["generating"]
+        print(f"258 questions on vLLM, one run: {run['wall']:.1f} s")
+        print(f"  building the engine {run['building the engine']:.1f} s, generating {run['generating']:.1f} s")
+        print(f"  not the engine: {run['wall'] - engine:.1f} s, {1 - engine / run['wall']:.0%} of the run")
+
+
+if __name__ == "__main__":
+    main()

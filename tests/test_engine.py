@@ -1,0 +1,97 @@
+"""The front doors with the real engine: vLLM generates, nothing is replaced."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openbook_eval import linking
+from openbook_eval.exams import load_exam
+from openbook_eval.question import SIX_EXAMS
+from openbook_eval.scores import read_scores
+from tests.conftest import cmb_row, write
+
+pytestmark = pytest.mark.engine
+BIN = Path(sys.executable).parent
+
+
+def sit(command: str, *arguments: str, output: Path, **settings: str) -> None:
+    """Runs a program of the environment; what vLLM and the hub client are told by variables is the user's affair."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("VLLM_", "OPENBOOK_", "HF_"))}
+    line = [str(BIN / command), *arguments, "--batch_size", "auto", "--output_path", str(output), "--log_samples"]
+    result = subprocess.run(line, env={**kept, **settings}, capture_output=True, text=True, check=False, timeout=900)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+
+
+def read(output: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """The results file of a run, and its samples by task."""
+    (file,) = output.rglob("results_*.json")
+    samples: dict[str, list[dict[str, Any]]] = {}
+    for path in output.rglob("samples_*.jsonl"):
+        task = path.name.removeprefix("samples_").rpartition("_")[0]
+        samples[task] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return json.loads(file.read_text(encoding="utf-8")), samples
+
+
+@pytest.fixture(scope="session")
+def examinee() -> str:
+    return subprocess.run(
+        [BIN / "openbook-eval", "examinee"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def linked() -> Iterator[None]:
+    was_linked = linking.is_linked()
+    linking.link()
+    yield
+    if not was_linked:
+        linking.unlink()
+
+
+@pytest.mark.usefixtures("linked")
+def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path: Path) -> None:
+    model_args = f"pretrained={examinee},max_model_len=2048"
+    arguments = ["--tasks", "cmed_openbook", "--model", "vllm", "--model_args", model_args]
+    sit("lm_eval", *arguments, output=tmp_path, OPENBOOK_EXAM="mini")
+    results, samples = read(tmp_path)
+    exam = load_exam("mini")
+    assert set(samples) == {f"cmed_openbook_{name}" for name in SIX_EXAMS}
+    assert {sample["doc"]["id"] for rows in samples.values() for sample in rows} == {q.id for q in exam.questions}
+    for task, rows in samples.items():
+        assert results["configs"][task]["metadata"]["exam_file"] == exam.provenance
+        assert results["versions"][task] == 1.0
+        assert len(results["task_hashes"][task]) == 64
+        assert all(row["doc"]["exam_file"] == exam.provenance for row in rows)
+        # A random model says something, and every answer was read, if only as nothing.
+        assert all(row["resps"][0][0] for row in rows)
+        assert all(json.loads(row["filtered_resps"][0])["rule"] for row in rows)
+    (scores,) = read_scores(tmp_path)
+    assert [(score.exam, score.questions) for score in scores.exams] == [(name, 43) for name in SIX_EXAMS]
+    assert scores.average == pytest.approx(results["groups"]["cmed_openbook"]["correct,choice"])
+
+
+def test_our_own_run_asks_an_exam_file_over_chat(examinee: str, tmp_path: Path) -> None:
+    rows = [cmb_row(n, answer="B") for n in range(1, 13)]
+    exam = write(tmp_path / "CMB-val-merge.json", rows)
+    arguments = ["--tasks", "cmed_openbook,cmed_closedbook", "--model", "vllm", "--apply_chat_template"]
+    model_args = f"pretrained={examinee},max_model_len=512,enforce_eager=True"
+    choice = ["--metadata", json.dumps({"exam": str(exam)}), "--gen_kwargs", "max_gen_toks=16"]
+    sit("openbook-eval", "run", *arguments, "--model_args", model_args, *choice, output=tmp_path / "out")
+    results, samples = read(tmp_path / "out")
+    assert {task: len(rows) for task, rows in samples.items()} == {
+        f"cmed_{condition}_{name}": 2 for condition in ("openbook", "closedbook") for name in SIX_EXAMS
+    }
+    prompt = samples["cmed_openbook_nursing"][0]["arguments"]["gen_args_0"]["arg_0"]
+    assert prompt == (
+        "<|im_start|>user\n【材料】\n第2题的正确说法是乙2。\n\n【要求】\n"
+        "请只根据上面的材料回答下面的单项选择题，不做任何分析和解释，直接输出正确选项的字母。\n\n"
+        "【题目】\n第2题的正确说法是( )。\nA. 甲2\nB. 乙2\nC. 丙2\n\n答案：<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert results["configs"]["cmed_openbook_nursing"]["metadata"]["exam_file"]["name"] == "CMB-val-merge.json"
+    assert [scores.condition for scores in read_scores(tmp_path / "out")] == ["open book", "closed book"]
