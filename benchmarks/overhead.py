@@ -128,9 +128,7 @@ def main() -> None:
         statistics.median(run[key] for run in runs) for key in ("seconds", "parsing", "megabytes")
     )
     print(f"{QUESTIONS:,} questions, book and prompts, median of {REPEATS}:")
-    print(
-        f"  {seconds:.2f} s ({seconds / SECONDS:.0%} of the limit; {seconds / parsing:.0f} times parsing the JSON)"
-    )
+    print(f"  {seconds:.2f} s ({seconds / SECONDS:.0%} of the limit; {seconds / parsing:.0f} times parsing the JSON)")
     print(f"  {megabytes:.0f} MB at most ({megabytes / MEGABYTES:.0%} of the limit; lm-eval's imports included)")
     if not arguments.no_engine:
         run = in_own_process("sit")

@@ -23,11 +23,12 @@ class Choice:
     rule: str
 
 
+# Repetitions are possessive ("*+"): no text, however long and hostile, makes a pattern try the same signs twice.
 # Separators that stand between the letters of one answer: "A、C", "A,C", "A和C", "A C", "AC".
-_SEPARATOR = r"[\s、,;/&和与及]*"
+_SEPARATOR = r"[\s、,;/&和与及]*+"
 _LETTERS = rf"[A-Z](?:{_SEPARATOR}[A-Z])*(?![A-Za-z])"
-_OPENING = r"[\s*_`\"'“‘(\[{【《<:]*"
-_CLOSING = r"[\s*_`\"'”’)\]}】》>.。!,;、]*"
+_OPENING = r"[\s*_`\"'“‘(\[{【《<:]*+"
+_CLOSING = r"[\s*_`\"'”’)\]}】》>.。!,;、]*+"
 _SAYS = (
     r"(?:正确)?(?:答案|选项)(?:选项)?(?:应该|应当|应|就)?(?:是|为|选|选择)?"
     r"|(?<![不非未没])(?:故|应|因此|所以)?选择?"
@@ -36,11 +37,11 @@ _SAYS = (
 
 _ONLY_LETTERS = re.compile(rf"{_OPENING}(?:(?:{_SAYS}){_OPENING})?({_LETTERS}){_CLOSING}(?:选项|项)?{_CLOSING}")
 _DECLARED = re.compile(rf"(?:{_SAYS}){_OPENING}({_LETTERS})")
-_OPTION_LINE = re.compile(rf"^{_OPENING}([A-Z]){_CLOSING}[.、:)\s]", re.MULTILINE)
+_OPTION_LINE = re.compile(r"^[ \t*_`\"'“‘(\[{【]*+([A-Z])[*_`\"'”’\]}】]*+[.、:)\s]", re.MULTILINE)
 # "A patient" is an article, "B12" a vitamin: a lone letter has neither letters nor digits beside it.
 _LONE_LETTER = re.compile(r"(?<![A-Za-z0-9])([A-Z])(?![A-Za-z0-9])(?!\s+[a-z])")
 # A base model writes on after its answer: the next prompt of our own frame begins like this.
-_NEXT_PROMPT = re.compile(r"\n\s*【(?:材料|要求|题目)】")
+_NEXT_PROMPT = re.compile(r"\n[ \t]*+【(?:材料|要求|题目)】")
 
 
 def match_choice(response: str, options: Mapping[str, str]) -> Choice:

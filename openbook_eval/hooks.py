@@ -1,9 +1,11 @@
 """The only functions that the task files name: they turn lm-eval's dicts into our types and back, and hold no logic."""
 
+import logging
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import orjson
@@ -19,6 +21,8 @@ from openbook_eval.question import ExamName, Question
 from openbook_eval.verdict import mark
 
 Doc = Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
 
 
 def exam_docs(
@@ -40,9 +44,17 @@ def exam_docs(
         # lm-eval prints a traceback for whatever is raised here; a user's mistake deserves one line.
         print(f"openbook-eval: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    _tell(file.name, file.notices)
     if exam_file is not None:
         exam_file.update(file.provenance)
     return {"test": Dataset.from_list([asdict(question) | {"exam_file": file.provenance} for question in questions])}
+
+
+@cache
+def _tell(name: str, notices: tuple[str, ...]) -> None:
+    """Logs what the reader of an exam wants known: once, though every task of the exam asks for it."""
+    for notice in notices:
+        _log.warning("exam %s: %s", name, notice)
 
 
 def open_prompt(doc: Doc) -> str:

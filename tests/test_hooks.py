@@ -1,12 +1,13 @@
 """The glue: dicts to our types and back, one line for a user's mistake."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from openbook_eval import hooks
-from openbook_eval.question import Question
-from tests.conftest import question
+from openbook_eval.question import SIX_EXAMS, Question
+from tests.conftest import BOOK, cmb_entry, question, write
 
 
 def as_doc(asked: Question) -> dict[str, object]:
@@ -59,6 +60,18 @@ def test_a_users_mistake_ends_the_run_with_one_line_and_code_2(
     error = capsys.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
+
+
+def test_notices_are_logged_once_though_six_tasks_read_the_exam(
+    cmb_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1), cmb_entry(2)])
+    for part in SIX_EXAMS:
+        hooks.exam_docs(part, exam=str(cmb_folder))
+    assert [record.getMessage() for record in caplog.records] == [
+        "exam open-book: 4 questions have no entry in CMB-test/test-book.json; "
+        "theirs is made by the authors' rule (ids 3, 4, 5, 6)"
+    ]
 
 
 def test_the_choice_is_read_by_the_questions_own_options() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -159,8 +159,15 @@ def build(
         sha256=source.sha256,
         questions=tuple(questions),
         unmarkable=tuple(unmarkable),
-        notices=tuple(notices),
+        notices=(*notices, *_unlabelled(questions)),
     )
+
+
+def _unlabelled(questions: Sequence[Question]) -> Iterator[str]:
+    """A word on questions that the six exams leave out, where there are others that they do not."""
+    count = sum(question.exam == "other" for question in questions)
+    if 0 < count < len(questions):
+        yield f"{count} questions carry none of the six exam labels; cmed_openbook_other asks them"
 
 
 def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:

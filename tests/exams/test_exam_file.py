@@ -83,6 +83,14 @@ def test_questions_without_an_answer_are_kept_apart_where_they_may_lack_one(tmp_
     assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1"], ["q2"])
 
 
+def test_questions_that_the_six_exams_leave_out_are_told(tmp_path: Path) -> None:
+    source = ExamSource(write(tmp_path / "f.json", []))
+    labelled, bare = question(), question(id="q2", exam="other")
+    exam = build(source, "f.json", [("row 1", labelled), ("row 2", bare)])
+    assert exam.notices == ("1 questions carry none of the six exam labels; cmed_openbook_other asks them",)
+    assert build(source, "f.json", [("row 2", bare)]).notices == ()
+
+
 def test_a_missing_path_says_what_to_do() -> None:
     with pytest.raises(
         ExamError, match=r"^no/such: no such file or folder; give the path of an exam, or OPENBOOK_EXAM"
