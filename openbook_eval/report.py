@@ -53,8 +53,8 @@ def scores_table(scores: RunScores) -> Table:
     """The exams of a run in percent, the paper's average below them and the size-weighted one beside it."""
     title = Text(f"{scores.model}, {scores.condition}\nexam {scores.exam_file}; run {scores.date}")
     table = Table(title=title, title_justify="left")
-    table.add_column("exam")
-    for name in ("questions", "correct %", "answered %", "partial credit % (multi)"):
+    table.add_column("exam", no_wrap=True)
+    for name in ("questions", "correct %", "answered %", "partial %"):
         table.add_column(name, justify="right")
     for score in scores.exams:
         table.add_row(

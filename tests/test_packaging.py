@@ -60,9 +60,12 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
     constraints = ["--constraint", str(ROOT / "constraints" / "cpu.txt")]
     subprocess.run([UV, "pip", "install", "--quiet", "--python", str(python), *constraints, str(wheel)], check=True)
 
+    # A cache of its own: an examinee that was built before needs no engine.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(python.parent / "openbook-eval"), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=dict(os.environ))
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
 
     tasks = Path(call("tasks-dir").stdout.strip())
     assert tasks.is_relative_to(tmp_path / "venv")
