@@ -61,16 +61,21 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
     subprocess.run([UV, "pip", "install", "--quiet", "--python", str(python), *constraints, str(wheel)], check=True)
 
     # A cache of its own: an examinee that was built before needs no engine.
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "hf")}
 
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(python.parent / "openbook-eval"), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    def call(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        line = [str(python.parent / "openbook-eval"), *arguments]
+        variables = {**environment, **settings}
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
 
     tasks = Path(call("tasks-dir").stdout.strip())
     assert tasks.is_relative_to(tmp_path / "venv")
     assert len(list(tasks.rglob("*.yaml"))) == 16
     assert "258 questions read" in call("exam", "show", "mini").stdout
+    # Nobody answers at port 9 (discard).
+    offline = call("exam", "show", "cmb", HF_ENDPOINT="http://127.0.0.1:9")
+    assert (offline.returncode, offline.stderr.count("\n")) == (2, 1), offline.stderr
+    assert "OPENBOOK_EXAM=mini" in offline.stderr
     for command in (["run", "--tasks", "cmed_openbook"], ["link"], ["examinee"]):
         result = call(*command)
         assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
