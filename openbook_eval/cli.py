@@ -1,5 +1,6 @@
 """The command line `openbook-eval`: every command is a few lines over the room that does the work."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from openbook_eval import __version__, linking, report
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import ExamError, OpenbookError
 from openbook_eval.exams import load_exam
 
 app = typer.Typer(
@@ -26,6 +27,10 @@ _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def main() -> None:
     """Runs the command line; the user's mistakes end in one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show Chinese shows question marks instead of ending the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except OpenbookError as error:
@@ -69,6 +74,37 @@ def scores(
 
 
 @app.command()
+def match(
+    path: Annotated[Path, typer.Argument(help="JSONL: output, options, qtype (single or multi), and id if you like.")],
+) -> None:
+    """Read choices out of responses: one JSON line each with id, letters, state and rule."""
+    import orjson
+
+    from openbook_eval.choice import match_choice
+    from openbook_eval.responses import read_rows
+
+    for number, row in enumerate(read_rows(path), 1):
+        choice = match_choice(row.output, row.options or {}, row.qtype)
+        identity = {"id": row.id if row.id is not None else number}
+        print((orjson.dumps(identity)[:-1] + b"," + orjson.dumps(choice)[1:]).decode())
+
+
+@app.command()
+def rescore(
+    paths: Annotated[list[Path], typer.Argument(help="samples_*.jsonl of lm-eval, or folders with them.")],
+    shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
+) -> None:
+    """Mark runs again under our matcher and four others: score, rank, and the responses they read differently."""
+    from openbook_eval.rescoring import rescore as mark_again
+    from openbook_eval.responses import read_samples
+
+    console = Console()
+    samples = [sample for path in paths for sample in read_samples(path)]
+    for part in report.rescored_report(mark_again(samples), shown):
+        console.print(part)
+
+
+@app.command()
 def examinee() -> None:
     """Print the folder of the embedded examinee, a tiny model for trying things out; builds it the first time."""
     from openbook_eval.examinee import examinee_dir
@@ -108,5 +144,12 @@ def show(
 ) -> None:
     """Read an exam and print its counts, its first prompt as the model sees it, and what is odd about it."""
     console = Console()
-    for part in report.exam_report(load_exam(exam or None)):
-        console.print(part, soft_wrap=isinstance(part, Text))
+    try:
+        exam_file = load_exam(exam or None)
+    except ExamError as error:
+        raise OpenbookError(error.report) from error
+    for part in report.exam_report(exam_file):
+        if isinstance(part, str):
+            print(part)
+        else:
+            console.print(part, soft_wrap=isinstance(part, Text))

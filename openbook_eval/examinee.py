@@ -4,9 +4,9 @@ Its weights are random: it answers at chance or not at all. It is there to run t
 """
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,18 @@ _CHATML = (
 def examinee_dir(cache: Path | None = None) -> Path:
     """The folder of the embedded examinee, built if it is not there yet.
 
-    The folder's name carries a hash of all that the model is made from, so a changed recipe makes a new model. Raises
-    OpenbookError where the engine's libraries are missing.
+    The folder's name carries a hash of this module, the text it learns from and the libraries' versions, so whatever
+    changes makes a new model. Raises OpenbookError where the engine's libraries are missing or the cache is closed.
     """
     cache = cache or user_cache_path("openbook-eval")
     folder = cache / f"examinee-{_recipe_hash()}"
     if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OpenbookError(
+                f"{cache}: cannot be made ({error}); set XDG_CACHE_HOME to a folder of yours"
+            ) from error
         # Built aside and moved in one step: no one ever sees half a model.
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
             _build(Path(building) / "model")
@@ -58,11 +63,19 @@ def examinee_dir(cache: Path | None = None) -> Path:
 
 
 def _recipe_hash() -> str:
-    recipe = json.dumps([_SEED, _ARCHITECTURE, _VOCABULARY, _CHATML], sort_keys=True)
-    digest = hashlib.sha256(recipe.encode())
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for library in ("tokenizers", "transformers", "torch"):
+        digest.update(_version(library).encode())
     for text in _texts():
         digest.update(text.encode())
     return digest.hexdigest()[:12]
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _texts() -> Iterator[str]:

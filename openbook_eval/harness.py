@@ -17,9 +17,12 @@ def run(arguments: list[str]) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     harness = _harness()
     sys.argv = ["openbook-eval", "run", *arguments]
-    namespace = harness.parse_args()
+    try:
+        namespace = harness.parse_args()
+    except ValueError as error:
+        raise OpenbookError(f"{_first_line(error)} (see openbook-eval run --help)") from error
     config = _config(namespace)
-    _check_model(config.model_args)
+    _check_model(config)
     _check_tasks(config)
     if not linking.is_linked():
         namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
@@ -48,14 +51,25 @@ def _config(namespace: argparse.Namespace) -> Any:
     try:
         config = EvaluatorConfig.from_cli(argparse.Namespace(**vars(namespace)))
     except (ValueError, TypeError, OSError) as error:
-        raise OpenbookError(f"{error} (see openbook-eval run --help)") from error
+        raise OpenbookError(f"{_first_line(error)} (see openbook-eval run --help)") from error
+    names = config.tasks.split(",") if isinstance(config.tasks, str) else config.tasks
+    config.tasks = namespace.tasks = [name.strip() for name in map(str, names or ()) if name.strip()]
     if not config.tasks:
         raise OpenbookError("no tasks; say which, such as --tasks cmed_openbook")
     return config
 
 
-def _check_model(model_args: dict[str, Any]) -> None:
-    name = str(model_args.get("pretrained", ""))
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _check_model(config: Any) -> None:
+    import lm_eval.models  # noqa: F401 - fills the registry
+    from lm_eval.api.registry import model_registry
+
+    if config.model not in model_registry:
+        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model vllm")
+    name = str(config.model_args.get("pretrained", ""))
     # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
     if name.startswith((".", "/", "~")) and not Path(name).is_dir():
         raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
@@ -66,8 +80,7 @@ def _check_tasks(config: Any) -> None:
     from lm_eval.tasks import TaskManager
 
     ours = TaskManager(include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata)
-    wanted = config.tasks.split(",") if isinstance(config.tasks, str) else map(str, config.tasks)
-    for name in wanted:
+    for name in config.tasks:
         if found := ours.match_tasks([name]):
             ours.load(found)
         elif name.startswith("cmed"):

@@ -62,8 +62,9 @@ def unlink() -> tuple[Path, int]:
 
 
 def is_linked() -> bool:
-    """Whether the installed lm_eval already finds our tasks by itself."""
-    return any(place.exists() for place in _target().rglob("*.yaml"))
+    """Whether the installed lm_eval already finds these very task files by itself."""
+    linked = {place.resolve() for place in _target().rglob("*.yaml")}
+    return linked == {file.resolve() for file in tasks_dir().rglob("*.yaml")}
 
 
 def _target() -> Path:

@@ -64,6 +64,8 @@ def faults(question: Question) -> Iterator[str]:
         yield f"option names must be single letters A to Z, not {', '.join(map(repr, stray))}"
     if blank := [letter for letter, text in question.options.items() if not text.strip()]:
         yield f"option {', '.join(blank)} has no text"
+    if question.knowledge is not None and not question.knowledge.strip():
+        yield "knowledge is blank; leave it out, then question and answer are made into a statement"
     if missing := set(question.answer) - set(question.options):
         yield (
             f"answer {', '.join(sorted(missing))} is not among the options "

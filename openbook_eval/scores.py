@@ -11,6 +11,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
 
 _FILTER = "choice"
+MARKS = ("correct", "correct_strict", "format_followed", "answered", "partial_credit")
 _CONDITIONS = {"cmed_openbook": "open book", "cmed_closedbook": "closed book"}
 
 
@@ -21,6 +22,8 @@ class ExamScore:
     exam: ExamName
     questions: int
     correct: float
+    correct_strict: float
+    format_followed: float
     answered: float
     partial_credit: float | None
 
@@ -52,27 +55,24 @@ class RunScores:
         if len(self.six) < 6:
             return None
         right = math.fsum(score.correct * score.questions for score in self.six)
-        return right / sum(score.questions for score in self.six)
+        asked = sum(score.questions for score in self.six)
+        return right / asked if asked else None
 
 
 def read_scores(path: Path) -> list[RunScores]:
-    """The scores in an lm-eval results file, or of the newest run of each model in a folder.
+    """The scores in an lm-eval results file, or in a folder the newest of each model and condition.
 
     Raises OpenbookError where there is no results file, it is broken, or it holds none of our tasks.
     """
-    files = [path] if path.is_file() else _newest(path)
-    found = [scores for file in files for scores in _read(file)]
-    if not found:
+    files = [path] if path.is_file() else sorted(path.rglob("results_*.json"))
+    newest = {(s.model, s.condition): s for s in sorted((s for file in files for s in _read(file)), key=_date)}
+    if not newest:
         raise OpenbookError(f"{path}: no results of cmed tasks; run openbook-eval run ... --output_path {path} first")
-    return found
-
-
-def _newest(folder: Path) -> list[Path]:
-    """lm-eval puts each model's runs into a folder of their own and the time into the file's name."""
-    newest: dict[Path, Path] = {}
-    for file in sorted(folder.rglob("results_*.json")):
-        newest[file.parent] = file
     return list(newest.values())
+
+
+def _date(scores: RunScores) -> str:
+    return scores.date
 
 
 def _read(file: Path) -> Iterator[RunScores]:
@@ -82,16 +82,24 @@ def _read(file: Path) -> Iterator[RunScores]:
             exams = tuple(_exams(results, prefix))
             if exams:
                 yield RunScores(
-                    model=str(results.get("model_name", "unknown")),
+                    model=_model(results),
                     # The file's name ends in the time of the run, with dashes for colons.
                     date=file.stem.removeprefix("results_")[:19],
                     condition=condition,
                     exam_file=_exam_file(results, f"{prefix}_{exams[0].exam}"),
-                    limited=results.get("config", {}).get("limit") is not None,
+                    limited=results["config"].get("limit") is not None,
                     exams=exams,
                 )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise OpenbookError(f"{file}: not an lm-eval results file ({type(error).__name__}: {error})") from error
+
+
+def _model(results: dict[str, Any]) -> str:
+    """lm-eval's name of a model is its base; an adapter is told in its arguments only."""
+    arguments = results["config"].get("model_args") or {}
+    adapter = arguments.get("lora_local_path") if isinstance(arguments, dict) else None
+    name = str(results.get("model_name", "unknown"))
+    return f"{name} + {adapter}" if adapter else name
 
 
 def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
@@ -102,10 +110,14 @@ def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
             yield ExamScore(
                 exam=exam,
                 questions=int(results["n-samples"][task]["effective"]),
-                correct=float(row[f"correct,{_FILTER}"]),
-                answered=float(row[f"answered,{_FILTER}"]),
-                partial_credit=row[f"partial_credit,{_FILTER}"],
+                **{mark: _share(row[f"{mark},{_FILTER}"]) for mark in MARKS},
             )
+
+
+def _share(value: object) -> Any:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"a mark is {value!r}, not a number")
+    return value
 
 
 def _exam_file(results: dict[str, Any], task: str) -> str:

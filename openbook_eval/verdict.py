@@ -8,9 +8,16 @@ from openbook_eval.question import Question
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`correct`: exactly the right letters. `answered`: committed to any. `partial_credit`: None for single choice."""
+    """The marks that split a score into reading and obeying.
+
+    `correct`: the response commits to exactly the right letters, in whatever form. `correct_strict`: it is nothing but
+    these letters, as the prompt demands. `format_followed`: it is nothing but letters, right or wrong. `answered`: it
+    commits to any. `partial_credit`: None for single choice.
+    """
 
     correct: bool
+    correct_strict: bool
+    format_followed: bool
     answered: bool
     partial_credit: float | None
 
@@ -19,7 +26,13 @@ def mark(choice: Choice, question: Question) -> Verdict:
     """Marks a choice against the published answer."""
     chosen, right = set(choice.letters), set(question.answer)
     partial = partial_credit(chosen, right) if question.qtype == "multi" else None
-    return Verdict(correct=chosen == right, answered=bool(chosen), partial_credit=partial)
+    return Verdict(
+        correct=chosen == right,
+        correct_strict=chosen == right and choice.format_followed,
+        format_followed=choice.format_followed,
+        answered=bool(chosen),
+        partial_credit=partial,
+    )
 
 
 def partial_credit(chosen: set[str], right: set[str]) -> float:

@@ -9,20 +9,20 @@ from openbook_eval.choice import Choice, match_choice
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
 
 CASES = [
-    # only_letters: nothing but the letters, however they are dressed
-    ("B", "B", "stated", "only_letters"),
-    ("Ｂ", "B", "stated", "only_letters"),
-    ("AC", "AC", "stated", "only_letters"),
-    ("CA", "AC", "stated", "only_letters"),
-    ("A、C", "AC", "stated", "only_letters"),
-    ("A，C。", "AC", "stated", "only_letters"),
-    ("A和C", "AC", "stated", "only_letters"),
-    ("答案：AC。", "AC", "stated", "only_letters"),
-    ("答案是B选项", "B", "stated", "only_letters"),
-    ("**答案：D**", "D", "stated", "only_letters"),
-    ("(D)", "D", "stated", "only_letters"),
-    ("\n B\n", "B", "stated", "only_letters"),
-    ("<think>先看A，再看B。</think>\n\nC", "C", "stated", "only_letters"),
+    # letters_only: nothing but the letters, however they are dressed
+    ("B", "B", "stated", "letters_only"),
+    ("Ｂ", "B", "stated", "letters_only"),
+    ("AC", "AC", "stated", "letters_only"),
+    ("CA", "AC", "stated", "letters_only"),
+    ("A、C", "AC", "stated", "letters_only"),
+    ("A，C。", "AC", "stated", "letters_only"),
+    ("A和C", "AC", "stated", "letters_only"),
+    ("答案：AC。", "AC", "stated", "letters_only"),
+    ("答案是B选项", "B", "stated", "letters_only"),
+    ("**答案：D**", "D", "stated", "letters_only"),
+    ("(D)", "D", "stated", "letters_only"),
+    ("\n B\n", "B", "stated", "letters_only"),
+    ("<think>先看A，再看B。</think>\n\nC", "C", "stated", "letters_only"),
     # declared: a word makes the letters the answer, the last such statement counts
     ("根据材料，胰岛素能降低血糖，故选A。", "A", "stated", "declared"),
     ("正确答案是：A、C。因为……", "AC", "stated", "declared"),

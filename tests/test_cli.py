@@ -9,6 +9,7 @@ import pytest
 
 from openbook_eval import __version__
 from openbook_eval.linking import tasks_dir
+from tests.conftest import BOOK, cmb_entry, write
 from tests.exams.test_own import ROW, write_lines
 
 COMMAND = str(Path(sys.executable).parent / "openbook-eval")
@@ -54,6 +55,31 @@ def test_exam_show_prints_counts_and_the_first_prompt_as_the_model_sees_it(tmp_p
     )
 
 
+def test_exam_show_says_what_is_odd(cmb_folder: Path) -> None:
+    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1)])
+    output = call("exam", "show", str(cmb_folder)).stdout
+    assert "entries: 1 given by the file, 5 made from question and answer" in output
+    assert "notice: 5 questions have no entry in CMB-test/test-book.json" in output
+
+
+def test_exam_show_counts_what_is_not_asked_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("Question,Options,Answer\n一,A 甲\\nB 乙,A\n二,A 甲\\nB 乙,\n", encoding="utf-8")
+    output = call("exam", "show", str(path)).stdout
+    assert "2 questions read, 1 to be asked" in output
+    assert "│ CMExam │      2 │     0 │   2 │" in output
+
+
+def test_exam_show_sends_no_control_signs_to_the_terminal(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, {**ROW, "stem": "脉\t率\x1b[31m红\r"})
+    assert "\n脉\t率\\x1b[31m红\\r\n" in call("exam", "show", str(path)).stdout
+
+
+def test_a_terminal_without_chinese_ends_nothing(tmp_path: Path) -> None:
+    result = call("exam", "show", str(write_lines(tmp_path, ROW)), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_exam_show_tells_all_faults_and_exits_with_2(tmp_path: Path) -> None:
     path = write_lines(tmp_path, {**ROW, "answer": "D"}, {**ROW, "options": {}})
     result = call("exam", "show", str(path))
@@ -85,6 +111,10 @@ def test_exam_show_takes_the_variable() -> None:
             "no task 'cmed_openbok'; ours are cmed_closedbook, ",
         ),
         (("run", "--tasks", "cmed_openbook", "--log_samples"), "Specify --output_path if providing --log_samples"),
+        (("run", "--tasks", "cmed_openbook", "--model", "nosuch"), "--model nosuch: lm-eval has no such model"),
+        (("run", "--tasks", "cmed_openbook", "--metadata", "{bad"), "(see openbook-eval run --help)"),
+        (("match", "no-such.jsonl"), "no-such.jsonl: cannot be read"),
+        (("rescore", "no-such"), "no-such: no samples_*.jsonl here; lm-eval writes them with --log_samples"),
         (("run", "--model", "vllm"), "no tasks; say which, such as --tasks cmed_openbook"),
     ],
 )

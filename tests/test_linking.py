@@ -46,6 +46,13 @@ def test_unlink_undoes_link_and_leaves_lm_evals_own_tasks(target: Path) -> None:
     assert not linking.is_linked()
 
 
+def test_links_to_other_files_are_not_ours(target: Path, tmp_path: Path) -> None:
+    linking.link()
+    (tmp_path / "old.yaml").write_text("task: old")
+    (target / "old.yaml").symlink_to(tmp_path / "old.yaml")
+    assert not linking.is_linked()
+
+
 def test_unlink_without_links_does_nothing(target: Path) -> None:
     assert linking.unlink() == (target, 0)
 
@@ -56,7 +63,7 @@ def test_a_file_of_somebody_elses_is_not_touched(target: Path) -> None:
     with pytest.raises(OpenbookError, match=r"theirs\.yaml: is not a link of ours; move it away and try again"):
         linking.link()
     assert (target / "theirs.yaml").exists()
-    assert linking.is_linked()
+    assert len([place for place in target.rglob("*.yaml") if place.is_symlink()]) == 16
 
 
 def test_a_folder_that_cannot_be_written_says_the_other_way(target: Path) -> None:

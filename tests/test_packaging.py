@@ -12,13 +12,13 @@ from openbook_eval import linking
 
 ROOT = Path(__file__).parents[1]
 UV = str(Path(sys.executable).parent / "uv")
-HEAVY = {"torch", "vllm", "transformers", "lm_eval", "datasets", "polars", "huggingface_hub"}
+HEAVY = {"torch", "vllm", "transformers", "lm_eval", "datasets", "huggingface_hub"}
 
 
 def test_importing_the_package_loads_no_engine() -> None:
     program = "import openbook_eval.cli, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded) & (HEAVY - {"polars"}) == set()
+    assert set(loaded) & HEAVY == set()
 
 
 def test_in_a_checkout_tasks_and_recipes_stand_beside_the_package() -> None:

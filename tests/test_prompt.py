@@ -34,6 +34,11 @@ def test_the_open_book_prompt() -> None:
     assert prompt.render(question(), open_book(question())) == OPEN
 
 
+def test_options_stand_in_the_files_order() -> None:
+    turned = question(options={"B": "乙", "A": "甲"})
+    assert "\nB. 乙\nA. 甲\n" in prompt.render(turned, Book())
+
+
 def test_the_closed_book_prompt_of_a_multiple_choice_question() -> None:
     assert prompt.render(question(qtype="multi"), Book()) == CLOSED_MULTI
 

@@ -23,6 +23,8 @@ def results(prefix: str = "cmed_openbook", *exams: str, **changes: Any) -> dict[
         "results": {
             task: {
                 "correct,choice": CORRECT.get(exam, 0.7),  # type: ignore[call-overload]
+                "correct_strict,choice": 0.05,
+                "format_followed,choice": 0.5,
                 "answered,choice": 0.95,
                 "partial_credit,choice": None if exam == "physician" else 0.25,
             }
@@ -47,7 +49,7 @@ def test_a_results_file_is_read(tmp_path: Path) -> None:
     (run,) = read_scores(write(tmp_path, results()))
     assert (run.model, run.date, run.condition) == ("some/model", "2026-01-02T03-04-05", "open book")
     assert run.exam_file == "mini, version 1.0, sha256 aaaaaaaaaaaa"
-    assert run.exams[0] == ExamScore("physician", 10, 0.1, 0.95, None)
+    assert run.exams[0] == ExamScore("physician", 10, 0.1, 0.05, 0.5, 0.95, None)
     assert [score.exam for score in run.exams] == list(SIX_EXAMS)
 
 
@@ -59,8 +61,15 @@ def test_the_average_is_the_plain_mean_and_the_weighted_one_counts_questions(tmp
 
 def test_other_is_shown_but_in_no_average(tmp_path: Path) -> None:
     (run,) = read_scores(write(tmp_path, results("cmed_openbook", *SIX_EXAMS, "other")))
-    assert run.exams[-1] == ExamScore("other", 5, 0.7, 0.95, 0.25)
+    assert run.exams[-1] == ExamScore("other", 5, 0.7, 0.05, 0.5, 0.95, 0.25)
     assert run.average == pytest.approx(0.4)
+
+
+def test_a_mark_that_is_no_number_is_a_broken_file(tmp_path: Path) -> None:
+    broken = results()
+    broken["results"]["cmed_openbook_nursing"]["partial_credit,choice"] = "N/A"
+    with pytest.raises(OpenbookError, match="a mark is 'N/A', not a number"):
+        read_scores(write(tmp_path, broken))
 
 
 def test_without_all_six_exams_there_is_no_average(tmp_path: Path) -> None:
@@ -77,10 +86,25 @@ def test_open_and_closed_book_are_two_tables(tmp_path: Path) -> None:
 
 
 def test_of_a_folder_the_newest_run_of_each_model_counts(tmp_path: Path) -> None:
-    write(tmp_path / "a", results(model_name="a old"), "2026-01-01T00-00-00.000000")
-    write(tmp_path / "a", results(model_name="a new"), "2026-01-02T00-00-00.000000")
+    write(tmp_path / "a", results(model_name="a"), "2026-01-01T00-00-00.000000")
+    write(tmp_path / "a", results(model_name="a"), "2026-01-02T00-00-00.000000")
     write(tmp_path / "b", results(model_name="b"), "2025-01-01T00-00-00.000000")
-    assert [run.model for run in read_scores(tmp_path)] == ["a new", "b"]
+    runs = {(run.model, run.date[:10]) for run in read_scores(tmp_path)}
+    assert runs == {("a", "2026-01-02"), ("b", "2025-01-01")}
+
+
+def test_runs_of_other_tasks_and_conditions_hide_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a", results(), "2026-01-01T00-00-00.000000")
+    write(tmp_path / "a", results("cmed_closedbook"), "2026-01-02T00-00-00.000000")
+    write(tmp_path / "a", {**results(), "results": {"arc": {}}}, "2026-01-03T00-00-00.000000")
+    assert [run.condition for run in read_scores(tmp_path)] == ["open book", "closed book"]
+
+
+def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
+    for number, adapter in enumerate(("mix91", "mix19")):
+        config = {"limit": None, "model_args": {"pretrained": "some/model", "lora_local_path": adapter}}
+        write(tmp_path / "a", results(config=config), f"2026-01-0{number + 1}T00-00-00.000000")
+    assert [run.model for run in read_scores(tmp_path)] == ["some/model + mix91", "some/model + mix19"]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +132,9 @@ def test_the_table_shows_six_exams_and_both_averages(tmp_path: Path) -> None:
     console.print(scores_table(run))
     text = console.export_text()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert rows[0] == ["physician 医师考试", "10", "10.00", "95.00", "-"]
-    assert rows[5] == ["postgraduate 医学考研", "50", "90.00", "95.00", "25.00"]
-    assert rows[6] == ["Avg.(All exams)", "100", "40.00", "", ""]
-    assert rows[7] == ["weighted by size", "100", "60.00", "", ""]
+    assert rows[0] == ["physician 医师考试", "10", "10.00", "5.00", "50.00", "95.00", "-"]
+    assert rows[5] == ["postgraduate 医学考研", "50", "90.00", "5.00", "50.00", "95.00", "25.00"]
+    assert rows[6] == ["Avg.(All exams)", "100", "40.00", "", "", "", ""]
+    assert rows[7] == ["weighted by size", "100", "60.00", "", "", "", ""]
     assert "[red]x[/red], open book" in text
     assert "taken with --limit: not all questions were asked" in text

@@ -176,5 +176,5 @@ def test_the_averages_differ_where_the_exams_differ_in_size(tmp_path: Path) -> N
 def test_samples_show_what_was_read_and_by_which_rule(results: dict[str, Any]) -> None:
     sample = results["samples"]["cmed_openbook_nursing"][0]
     answer = sample["doc"]["answer"]
-    assert sample["filtered_resps"] == [f'{{"letters":"{answer}","state":"stated","rule":"only_letters"}}']
+    assert sample["filtered_resps"] == [f'{{"letters":"{answer}","state":"stated","rule":"dressed_letters"}}']
     assert (sample["correct"], sample["answered"], sample["partial_credit"]) == (1.0, 1.0, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
-from openbook_eval.question import Question
+from openbook_eval.question import Question, sorted_letters
 
 # "(A) 后鼻道狭窄.": Apollo puts the letter in brackets and a full stop after each option.
 _OPTION = re.compile(r"\(([A-Z])\)[ \t]*(.*?)\.?\s*", re.DOTALL)
@@ -49,7 +49,7 @@ def _question(row: Mapping[str, Any], number: int) -> Question | str:
         if found.group(1) in options:
             return f"option {found.group(1)} is there twice"
         options[found.group(1)] = found.group(2)
-    letters = "".join(sorted(set(answer.group(1))))
+    letters = sorted_letters(answer.group(1))
     return Question(
         id=f"{row['source']}-{number}",
         # Apollo keeps no exam type: all its questions are "other", and the source tells them apart.

@@ -9,12 +9,12 @@ import polars as pl
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode
-from openbook_eval.question import Question
+from openbook_eval.question import Question, sorted_letters
 
 _COLUMNS = ("Question", "Options", "Answer")
 # The options stand in one cell; between them a line break or, in the .xlsx, the two characters backslash and n.
-_NEXT_OPTION = re.compile(r"(?:\\n|\r?\n)+(?=[A-Z][ .、．])")
-_OPTION = re.compile(r"([A-Z])[ .、．]\s*(.*)", re.DOTALL)
+_NEXT_OPTION = re.compile(r"(?:\\n|\r?\n)+(?=[A-Z][ .、．:：)）])")
+_OPTION = re.compile(r"([A-Z])[ .、．:：)）]\s*(.*)", re.DOTALL)
 # What spreadsheets and pandas leave for an empty cell.
 _EMPTY = {"", "nan", "None"}
 
@@ -26,7 +26,7 @@ def read(source: ExamSource, name: str) -> ExamFile:
     """
     label = source.label(name)
     rows = _table(source.read(name), label)
-    lacking = [str(n) for n, row in enumerate(rows, 2) if _cell(row, "Answer") == ""]
+    lacking = [str(n) for n, row in enumerate(rows, 2) if _cell(row, "Question") and not _cell(row, "Answer")]
     notices = []
     if lacking:
         plural = "s" if len(lacking) > 1 else ""
@@ -39,7 +39,7 @@ def read(source: ExamSource, name: str) -> ExamFile:
 
 def _table(data: bytes, label: str) -> list[dict[str, Any]]:
     try:
-        if label.endswith(".csv"):
+        if label.lower().endswith(".csv"):
             text = io.BytesIO(decode(data, label).encode())
             # Read as text throughout: type guessing would turn a column of bare numbers into floats.
             table = pl.read_csv(text, infer_schema=False)
@@ -58,7 +58,9 @@ def _table(data: bytes, label: str) -> list[dict[str, Any]]:
 def _rows(rows: list[dict[str, Any]]) -> Iterator[tuple[str, Question | str]]:
     # Row 1 of the sheet is the header: errors name the row that the user sees.
     for number, row in enumerate(rows, 2):
-        yield f"row {number}", _question(row, number)
+        # Spreadsheets leave rows of nothing but commas behind.
+        if any(_cell(row, column) for column in _COLUMNS):
+            yield f"row {number}", _question(row, number)
 
 
 def _question(row: dict[str, Any], number: int) -> Question | str:
@@ -66,14 +68,14 @@ def _question(row: dict[str, Any], number: int) -> Question | str:
     for line in _NEXT_OPTION.split(_cell(row, "Options")):
         found = _OPTION.fullmatch(line.strip())
         if not found:
-            return f"option {line!r} does not begin with its letter"
+            return f"option {line!r} does not begin with its letter and a space, dot, colon or bracket"
         if found.group(1) in options:
             return f"option {found.group(1)} is there twice"
         options[found.group(1)] = found.group(2).strip()
     answer = _cell(row, "Answer")
     if not re.fullmatch("[A-Z]*", answer):
         return f"answer {answer!r} is not a string of capital letters"
-    letters = "".join(sorted(set(answer)))
+    letters = sorted_letters(answer)
     return Question(
         id=f"cmexam-{number}",
         exam="other",

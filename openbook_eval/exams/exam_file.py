@@ -1,7 +1,11 @@
 """What a reader makes of an exam file, and the bytes it reads it from."""
 
+import difflib
 import hashlib
+import lzma
+import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -11,6 +15,8 @@ import orjson
 
 from openbook_eval.errors import ExamError
 from openbook_eval.question import Question, faults
+
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class ExamSource:
         if not path.exists():
             raise ExamError(f"{path}: no such file or folder; give the path of an exam, or OPENBOOK_EXAM=mini")
         self.path = path
-        self._zip = _open_zip(path) if path.is_file() and path.suffix == ".zip" else None
+        self._zip = _open_zip(path) if path.is_file() and path.suffix.lower() == ".zip" else None
         self._read: dict[str, str] = {}
 
     def names(self) -> list[str]:
@@ -59,14 +65,15 @@ class ExamSource:
         return [self.path.name]
 
     def find(self, *patterns: str) -> str | None:
-        """The first file whose base name matches the first pattern that any file matches."""
-        names = self.names()
+        """The one file whose base name matches the first pattern that any does; raises ExamError for two of them."""
+        # __MACOSX and other hidden copies are not the file.
+        paths = [path for name in self.names() if not _is_hidden(path := PurePosixPath(name))]
         for pattern in patterns:
-            for name in names:
-                # __MACOSX and other hidden copies are not the file.
-                hidden = any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
-                if not hidden and PurePosixPath(PurePosixPath(name).name).match(pattern):
-                    return name
+            found = [str(path) for path in paths if PurePosixPath(path.name).match(pattern)]
+            if len(found) > 1:
+                raise ExamError(f"{self.path}: {' and '.join(found[:3])} could both be meant; name one of them as PATH")
+            if found:
+                return found[0]
         return None
 
     def read(self, name: str) -> bytes:
@@ -76,7 +83,7 @@ class ExamSource:
                 data = self._zip.read(name)
             else:
                 data = (self.path / name if self.path.is_dir() else self.path).read_bytes()
-        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
             raise ExamError(f"{self.label(name)}: cannot be read ({error})") from error
         self._read[name] = hashlib.sha256(data).hexdigest()
         return data
@@ -92,6 +99,10 @@ class ExamSource:
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__")) for part in path.parts)
+
+
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
@@ -100,15 +111,23 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def decode(data: bytes, label: str) -> str:
-    """Text of a file in UTF-8 (with or without BOM), UTF-16 with BOM, or gb18030, as Chinese files come."""
-    utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ["utf-16"] if utf_16 else ["utf-8-sig", "gb18030"]:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            failure = error
-    line = data[: failure.start].count(b"\n") + 1
-    raise ExamError(f"{label}: line {line} is neither UTF-8 nor gb18030; save the file as UTF-8") from failure
+    """Text of a file in UTF-8 (with or without BOM), UTF-16 with BOM, or gb18030, as Chinese files come.
+
+    Raises ExamError naming the line that is none of these.
+    """
+    try:
+        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        failure = ExamError(f"{label}: line {line} is neither UTF-8 nor gb18030; save the file as UTF-8")
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        raise failure from None
+    # Big5 and others decode as gb18030 too, but into characters that no Chinese text contains.
+    if _PRIVATE_USE.search(text):
+        raise failure
+    return text
 
 
 def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
@@ -118,6 +137,8 @@ def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
         rows = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ExamError(f"{label}: line {error.lineno} is not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise ExamError(f"{label}: nested too deeply for an exam") from error
     if not isinstance(rows, list) or not rows:
         raise ExamError(f"{label}: wants a JSON array of questions that is not empty")
     if wrong := [f"row {n}: not a JSON object" for n, row in enumerate(rows, 1) if not isinstance(row, dict)]:
@@ -150,7 +171,7 @@ def build(
         seen.setdefault(row.id, place)
         (questions if row.answer else unmarkable).append(row)
     if not found and not questions:
-        found.append("no question with a published answer")
+        found.append("no question with a published answer" if unmarkable else "holds no questions")
     if found:
         raise ExamError.from_faults(label, found)
     return ExamFile(
@@ -159,7 +180,7 @@ def build(
         sha256=source.sha256,
         questions=tuple(questions),
         unmarkable=tuple(unmarkable),
-        notices=(*notices, *_unlabelled(questions)),
+        notices=(*notices, *_unlabelled(questions), *_alike(questions)),
     )
 
 
@@ -168,6 +189,32 @@ def _unlabelled(questions: Sequence[Question]) -> Iterator[str]:
     count = sum(question.exam == "other" for question in questions)
     if 0 < count < len(questions):
         yield f"{count} questions carry none of the six exam labels; cmed_openbook_other asks them"
+
+
+def _alike(questions: Sequence[Question]) -> Iterator[str]:
+    """A word on questions with two options of one text: published so, and not to be told apart."""
+    alike = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
+    if alike:
+        yield f"{len(alike)} questions have two options with the same text (ids {some(alike)})"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, for a notice."""
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
+def reason(fault: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """What a fault that pydantic found in a row means to the author of the file; `keys` are those that are known."""
+    key = ".".join(map(str, fault["loc"])) or "the line"
+    if fault["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, keys, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(keys)}"
+        return f"unknown key '{key}'; {hint}"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:

@@ -17,6 +17,7 @@ DEFAULT_EXAM = "cmb"
 _MINI = Path(__file__).parent / "mini" / "mini.jsonl"
 _MINI_VERSION = "1.0"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SUFFIXES = {".json", ".jsonl", ".csv", ".xlsx", ".zip"}
 _SHAPES = (
     "a CMB file or folder, Apollo's zh.json, a CMExam .xlsx or .csv, or our own .jsonl (docs/exam_format.md); "
     "bundled: mini; from the hub: cmb, cmb-val, OWNER/DATASET"
@@ -55,15 +56,32 @@ def _load(spec: str) -> ExamFile:
         return _from_hub(spec, hub.OPEN_BOOK_CMB)
     if spec == "cmb-val":
         return _from_hub(spec, hub.CMB, only=cmb.VALIDATION_FILES)
-    path, hash_sign, part = spec.rpartition("#")
-    if Path(spec).exists():
+    if spec == hub.CMB:
+        return _from_cmb_itself()
+    path, _, part = spec.rpartition("#")
+    if _exists(spec):
         return read_path(Path(spec))
-    if hash_sign and Path(path).exists():
+    if path and _exists(path):
         exam = read_path(Path(path), part)
         return exam.named(f"{exam.name}#{part}", exam.version)
-    if _HUB_NAME.fullmatch(spec) and not Path(spec).suffix:
+    if _HUB_NAME.fullmatch(spec) and Path(spec).suffix.lower() not in _SUFFIXES:
         return _from_hub(spec, spec)
     raise ExamError(f"exam {spec!r}: no such file, folder or known exam; wanted {_SHAPES}")
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that no file system takes
+        return False
+
+
+def _from_cmb_itself() -> ExamFile:
+    """CMB's own data set has no answers to its test questions: those come from the authors' one, its book does not."""
+    folder, revision = hub.fetch(hub.CMB)
+    answers, answers_revision = hub.fetch(hub.OPEN_BOOK_CMB)
+    exam = cmb.read(_unpacked(ExamSource(folder), cmb.QUESTION_FILES), ExamSource(answers))
+    return exam.named(hub.CMB, f"{hub.CMB}@{revision}, answers {hub.OPEN_BOOK_CMB}@{answers_revision}")
 
 
 def _from_hub(name: str, dataset: str, only: tuple[str, ...] = ()) -> ExamFile:
@@ -77,13 +95,14 @@ def read_path(path: Path, part: str | None = None, only: tuple[str, ...] = ()) -
     `part` is a `source` of Apollo's file; `only` are patterns of the one file wanted of a folder. Raises ExamError.
     """
     source = ExamSource(path)
-    if part is not None and path.suffix != ".json":
+    suffix = path.suffix.lower()
+    if part is not None and suffix != ".json":
         raise ExamError(f"{path}#{part}: only Apollo's .json file is divided by source")
     if only:
         return _read_one(source, only)
-    if path.is_dir() or path.suffix == ".zip":
+    if path.is_dir() or suffix == ".zip":
         return cmb.read(_unpacked(source))
-    match path.suffix:
+    match suffix:
         case ".jsonl":
             return own.read(source, path.name)
         case ".xlsx" | ".csv":

@@ -1,12 +1,11 @@
 """Our own exam format: JSONL, one question a line, for anybody's exam (docs/exam_format.md)."""
 
-import difflib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode, reason
 from openbook_eval.question import ExamName, Question, sorted_letters
 
 
@@ -53,17 +52,4 @@ def _question(line: str) -> Question | str:
     try:
         return Row.model_validate_json(line).question()
     except ValidationError as error:
-        return "; ".join(_reason(dict(fault)) for fault in error.errors())
-
-
-def _reason(fault: dict[str, Any]) -> str:
-    key = ".".join(map(str, fault["loc"])) or "the line"
-    if fault["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, _KEYS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
-        return f"unknown key '{key}'; {hint}"
-    if fault["type"] == "string_pattern_mismatch":
-        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
-    if fault["type"] == "missing":
-        return f"key '{key}' is missing"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        return "; ".join(reason(dict(fault), _KEYS) for fault in error.errors())

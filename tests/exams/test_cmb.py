@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import orjson
 import pytest
 
 from openbook_eval.book import own_entry
@@ -118,7 +119,7 @@ def test_a_folder_with_the_validation_set_only_is_that(tmp_path: Path) -> None:
 
 def test_questions_without_any_answer_file_say_what_is_missing(tmp_path: Path) -> None:
     write(tmp_path / QUESTIONS, [cmb_row(1)])
-    with pytest.raises(ExamError, match=r"no CMB-test-choice-answer\.json lies beside it; CMB publishes the answers"):
+    with pytest.raises(ExamError, match=r"no CMB-test-choice-answer\.json lies beside it; .* OPENBOOK_EXAM=cmb"):
         read_path(tmp_path)
 
 
@@ -131,21 +132,60 @@ def test_a_folder_without_questions_says_what_it_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "answer", "fault"),
     [
-        ({"question_type": "判断题"}, "B", "row 1: question_type '判断题' is neither 单项选择题 nor 多项选择题"),
-        ({"question": None}, "B", "row 1: key 'question' is missing or not text"),
-        ({"option": "A x"}, "B", "row 1: key 'option' is missing or not an object of letters and texts"),
+        ({"question_type": "判断题"}, "B", "row 1: question_type: input should be '单项选择题' or '多项选择题'"),
+        ({"question_type": []}, "B", "row 1: question_type: input should be '单项选择题' or '多项选择题'"),
+        ({"question": None}, "B", "row 1: question: input should be a valid string"),
+        ({"option": "A x"}, "B", "row 1: option: input should be a valid dictionary"),
+        ({"option": {"A": {"x": 1}, "B": "y"}}, "B", "row 1: option.A: input should be a valid string"),
+        ({"explanation": ["x"]}, "B", "row 1: explanation: input should be a valid string"),
+        ({"answer": "A"}, "B", "row 1: answer A here, but B in the answer file"),
         ({}, "E", "row 1: answer E is not among the options A, B, C"),
         ({}, "AB", "row 1: a single-choice question has 2 right letters: AB"),
-        ({}, "b", "row 1: answer 'b' is not a string of capital letters"),
-        ({}, "", "row 1: has no answer"),
+        ({}, "b", "row 1: answer 'b' of the answer file is not a string of capital letters"),
         ({"option": {}}, "B", "row 1: needs at least two options, has 0"),
     ],
 )
 def test_faults_name_file_and_row(tmp_path: Path, changes: dict[str, object], answer: str, fault: str) -> None:
     with pytest.raises(ExamError) as caught:
-        read(tmp_path, cmb_row(1, **changes), answers=[cmb_answer(1, answer)])
+        read(tmp_path, cmb_row(1, **changes), cmb_row(2), answers=[cmb_answer(1, answer), cmb_answer(2)])
     assert QUESTIONS in str(caught.value)
     assert fault in str(caught.value)
+
+
+def test_a_question_that_the_answer_file_lacks_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ExamError, match=r"row 2: has no answer"):
+        read(tmp_path, cmb_row(1), cmb_row(2), answers=[cmb_answer(1)])
+
+
+def test_a_question_without_an_id_finds_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(ExamError, match=r"row 1: has no id to find its answer by"):
+        read(tmp_path, cmb_row(1, id=None), answers=[cmb_answer(1)])
+
+
+def test_id_zero_is_an_id(tmp_path: Path) -> None:
+    assert read(tmp_path, cmb_row(0), answers=[cmb_answer(0)]).questions[0].id == "0"
+
+
+def test_a_blank_option_is_none(tmp_path: Path) -> None:
+    exam = read(tmp_path, cmb_row(1, option={"A": "x", "B": "y", "C": " "}))
+    assert exam.questions[0].options == {"A": "x", "B": "y"}
+
+
+def test_two_files_that_could_be_meant_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a" / QUESTIONS, [cmb_row(1)])
+    write(tmp_path / "b" / QUESTIONS, [cmb_row(1)])
+    with pytest.raises(ExamError, match=r"a/.* and b/.* could both be meant; name one of them as PATH"):
+        read_path(tmp_path)
+
+
+def test_a_notebook_is_not_the_book(cmb_folder: Path) -> None:
+    (cmb_folder / "CMB-test" / BOOK).rename(cmb_folder / "CMB-test" / "my-notebook.json")
+    assert own_entry(read_path(cmb_folder).questions[0]).provider == "statement"
+
+
+@pytest.mark.parametrize("mark", ["（1～3题共用题干）", "(4-6题", "（7—8 题"])
+def test_the_marks_of_a_lost_background_are_known(tmp_path: Path, mark: str) -> None:
+    assert len(read(tmp_path, cmb_row(1, question=f"{mark}首先应")).notices) == 1
 
 
 def test_a_duplicated_id_is_a_fault(tmp_path: Path) -> None:
@@ -154,38 +194,25 @@ def test_a_duplicated_id_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_duplicated_answer_or_entry_is_a_fault(cmb_folder: Path) -> None:
-    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1), cmb_entry(1), {"id": 2}])
+    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1), cmb_entry(1), {"id": 2}, {"book_content": "x"}])
     with pytest.raises(ExamError) as caught:
         read_path(cmb_folder)
     assert str(caught.value).splitlines()[1:] == [
-        "  row 2: id '1' is there twice",
+        "  row 2: id 1 is there twice",
         "  row 3: key 'book_content' is missing or empty",
+        "  row 4: key 'id' is missing or neither number nor text",
     ]
     write(cmb_folder / "CMB-test" / ANSWERS, [cmb_answer(1), cmb_answer(1)])
     with pytest.raises(ExamError, match=r"CMB-test-choice-answer\.json: row 2: id 1 is there twice"):
         read_path(cmb_folder)
 
 
-def test_published_answer_statistics_hold(real_exams: Path) -> None:
-    """The published answers joined to made-up questions: 10,010 single, 1,190 multiple choice, 2,000 ... 1,600."""
-    import orjson
-
+def test_published_answer_statistics_hold(real_exams: Path, tmp_path: Path) -> None:
+    """The published answers joined to made-up questions: 10,010 single, 1,190 multiple choice."""
     answers = orjson.loads((real_exams / "CMB-test-choice-answer.json").read_bytes())
-    rows = [
-        {
-            **row,
-            "answer": None,
-            "question": f"第{row['id']}题是( )。",
-            "option": {letter: f"{letter}项" for letter in "ABCDEF"},
-        }
-        for row in answers
-    ]
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / QUESTIONS, rows)
-        write(Path(folder) / ANSWERS, answers)
-        questions = read_path(Path(folder)).questions
+    option = {letter: f"{letter}项" for letter in "ABCDEF"}
+    rows = [{**row, "answer": None, "question": f"第{row['id']}题是( )。", "option": option} for row in answers]
+    questions = read(tmp_path, *rows, answers=answers).questions
     assert len(questions) == 11_200
     assert sum(question.qtype == "multi" for question in questions) == 1_190
     assert sum(question.qtype == "multi" and len(question.answer) == 1 for question in questions) == 25

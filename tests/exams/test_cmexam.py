@@ -34,6 +34,16 @@ def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None
     assert (question.answer, question.qtype) == ("AC", "multi")
 
 
+@pytest.mark.parametrize("mark", [" ", ".", "、", "：", ")"])
+def test_options_begin_with_their_letter_and_any_usual_sign(tmp_path: Path, mark: str) -> None:
+    (question,) = read(tmp_path, rf"一,A{mark}甲\nB{mark}乙,A,").questions
+    assert question.options == {"A": "甲", "B": "乙"}
+
+
+def test_empty_rows_of_a_spreadsheet_are_nothing(tmp_path: Path) -> None:
+    assert len(read(tmp_path, r"一,A 甲\nB 乙,A,", ",,,", ",,,").questions) == 1
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
 def test_tables_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     (question,) = read(tmp_path, r"这取决于,A 原发病\nB 出血部位,A,", encoding=encoding).questions
@@ -51,7 +61,7 @@ def test_a_question_without_a_published_answer_is_kept_apart_and_told(tmp_path: 
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        (r"一,甲\n乙,A,", r"row 2: option '甲\\n乙' does not begin with its letter"),
+        (r"一,甲\n乙,A,", r"row 2: option '甲\\n乙' does not begin with its letter and a space, dot, colon or bracket"),
         (r"一,A 甲\nA 乙,A,", "row 2: option A is there twice"),
         (r"一,A 甲\nB 乙,C,", "row 2: answer C is not among the options A, B"),
         (r"一,A 甲\nB 乙,对,", "row 2: answer '对' is not a string of capital letters"),

@@ -28,6 +28,16 @@ def test_broken_json_is_refused_with_its_line() -> None:
         parse_rows(b'[{"id": 1},\n {"id": }]', "f.json")
 
 
+def test_the_line_that_is_wrong_is_named_in_a_file_that_is_utf_8_else() -> None:
+    with pytest.raises(ExamError, match=r"^f: line 3 is neither"):
+        decode("一\n二\n".encode() + b"\xff\xff\n", "f")
+
+
+def test_big5_is_not_taken_for_gb18030() -> None:
+    with pytest.raises(ExamError, match=r"^f: line 1 is neither"):
+        decode("下列何者屬於護理評估的主觀資料，請選出正確的一項".encode("big5"), "f")
+
+
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'"x"'])
 def test_json_that_is_not_a_list_of_questions_is_refused(data: bytes) -> None:
     with pytest.raises(ExamError, match="wants a JSON array of questions that is not empty"):
@@ -67,7 +77,20 @@ def test_a_long_list_of_faults_is_cut_but_counted(tmp_path: Path) -> None:
     with pytest.raises(ExamError) as caught:
         build(source, "f.json", [(f"row {n}", "bad") for n in range(25)])
     lines = str(caught.value).splitlines()
-    assert (lines[0], len(lines), lines[-1]) == ("f.json: 25 faults, nothing was read:", 22, "  and 5 more")
+    more = "  and 5 more; openbook-eval exam show lists them all"
+    assert (lines[0], len(lines), lines[-1]) == ("f.json: 25 faults, nothing was read:", 22, more)
+    assert len(caught.value.report.splitlines()) == 26
+
+
+def test_two_options_of_one_text_are_told(tmp_path: Path) -> None:
+    source = ExamSource(write(tmp_path / "f.json", []))
+    exam = build(source, "f.json", [("row 1", question(options={"A": "x", "B": "x"}))])
+    assert exam.notices == ("1 questions have two options with the same text (ids q1)",)
+
+
+def test_an_empty_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ExamError, match=r"^f\.json: holds no questions$"):
+        build(ExamSource(write(tmp_path / "f.json", [])), "f.json", [])
 
 
 def test_a_single_fault_is_one_line(tmp_path: Path) -> None:
@@ -106,6 +129,7 @@ def test_a_broken_zip_is_refused(tmp_path: Path) -> None:
 
 def test_files_are_found_by_base_name_in_folders_and_zips_but_hidden_copies_are_not(tmp_path: Path) -> None:
     write(tmp_path / "f" / "__MACOSX" / "a.json", [])
+    write(tmp_path / "f" / ".a" / "a.json", [])
     write(tmp_path / "f" / "deep" / "a.json", [])
     with zipfile.ZipFile(tmp_path / "f.zip", "w") as packed:
         packed.writestr("__MACOSX/a.json", "[]")

@@ -38,6 +38,17 @@ def test_an_unknown_kind_of_file_says_what_is_known(tmp_path: Path, name: str) -
         read_path(write(tmp_path / name, []))
 
 
+@pytest.mark.parametrize("spec", ["x" * 300, "#x"])
+def test_a_name_that_no_file_can_have_is_unknown(spec: str) -> None:
+    with pytest.raises(ExamError, match=r"no such file, folder or known exam"):
+        load_exam(spec)
+
+
+def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, ROW)
+    assert len(read_path(path.rename(tmp_path / "EXAM.JSONL")).questions) == 1
+
+
 def test_json_of_unknown_keys_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExamError, match=r"keys prompt, gold are of no known exam"):
         read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))

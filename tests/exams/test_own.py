@@ -64,6 +64,7 @@ def test_only_id_stem_options_and_answer_are_required(tmp_path: Path) -> None:
         ({"options": ["x"]}, "options: input should be an object"),
         ({"options": {}}, "needs at least two options, has 0"),
         ({"stem": None}, "stem: input should be a valid string"),
+        ({"knowledge": " "}, "knowledge is blank; leave it out, then question and answer are made into a statement"),
     ],
 )
 def test_a_fault_names_file_line_and_key(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
@@ -88,6 +89,11 @@ def test_other_encodings_are_read_the_same(tmp_path: Path, encoding: str) -> Non
     expected = read_path(path).questions
     path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
     assert read_path(path).questions == expected
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+    row = orjson.dumps({**ROW, "stem": "一\u2028二"}).decode()
+    assert read_path(write_lines(tmp_path, row)).questions[0].stem == "一\u2028二"
 
 
 letters = st.lists(st.sampled_from("ABCDEFGH"), min_size=2, unique=True)

@@ -1,0 +1,71 @@
+"""Makes a response readable: plain letters, no reasoning trace, nothing after the answer to this one question."""
+
+import re
+
+# Signs of the turn's end and of parts of an answer that models were trained to write; not part of what they say.
+_TOKENS = re.compile(r"<(?:eo[a-z]|/?s|\|[a-z_]{2,20}\|)>")
+_END = 20_000
+_THOUGHT = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>")
+
+# Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
+_OTHER_FORMS = re.compile("[Ａ-Ｈａ-ｈ選項應該為對錯誤確無]")
+_FORMS = str.maketrans(
+    "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈ選項應該為對錯誤確無說題與據綜這擇論結",
+    "ABCDEFGHabcdefgh选项应该为对错误确无说题与据综这择论结",
+)
+
+# Where a model goes on to another question, or gives the instruction back: the frames of common exam prompts and ours.
+# The place is looked at after the first sign, not before it: so the search leaps from one such sign to the next.
+_AT_START = r"(?<![^\s。].)"
+_NEXT_QUESTION = re.compile(
+    rf"【{_AT_START}(?:材料|要求|题目|问题)】|[问题Q]{_AT_START}(?:题|目|uestion)?\s*+[:：]"
+    rf"|请{_AT_START}你?(?:回答|运用|根据|从)|以{_AT_START}下是中国",
+    re.DOTALL,
+)
+_COURTESY = 20
+# Before it stands nothing, or at most the number of an item.
+_NOTHING = re.compile(r"[\s。:：]*+(?:\d{1,3}[.、])?\s*+")
+# "for example [answer]A": an answer in an instruction is a form, not an answer.
+_EXAMPLE = re.compile(r"(?:例如|比如|形如|例)\s*[:：]?\s*[\[(（【]?(?:正确)?答案[\])）】]?\s*[:：]?\s*[A-H]")
+_EXAMPLE_BLOCK = re.compile(r"下面是[一几]个例子")
+
+
+def plain(text: str) -> str:
+    """Letters as ASCII, traditional cue characters as simplified ones, no control tokens; all else as it is."""
+    if _OTHER_FORMS.search(text):
+        text = text.translate(_FORMS)
+    return _TOKENS.sub("\n", text) if "<" in text else text
+
+
+def without_thought(text: str) -> str | None:
+    """The text after the last reasoning trace; None where a trace was begun and not ended."""
+    marks = list(_THOUGHT.finditer(text)) if "<" in text else []
+    if not marks:
+        return text
+    return text[marks[-1].end() :] if marks[-1].group(1) else None
+
+
+def ends(text: str) -> str:
+    """Of a text beyond any answer's length the first and the last part, where an answer would stand."""
+    return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
+
+
+def own_answer(text: str) -> tuple[str, str]:
+    """The part of the text that answers this question, and what follows where the text gives a question back.
+
+    A response may run on into further questions: what stands before them is the answer. One that begins with a question
+    or an instruction gives it back, at times after a word of courtesy: an answer stands after the last such place.
+    """
+    if "例" in text and "答案" in text:
+        text = _EXAMPLE.sub("", text)
+        if block := _EXAMPLE_BLOCK.search(text):
+            text = text[: block.start()]
+    first = _NEXT_QUESTION.search(text)
+    if not first:
+        return text, ""
+    head = text[: first.start()]
+    *_, last = _NEXT_QUESTION.finditer(text, first.start())
+    rest = text[last.start() :]
+    if _NOTHING.fullmatch(head):
+        return "", rest
+    return head, rest if len(head) < _COURTESY and "答案" not in head else ""

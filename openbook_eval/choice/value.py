@@ -1,0 +1,26 @@
+"""What a response commits to."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["stated", "implied", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Letters that a response commits to, or nothing with the reason.
+
+    `letters` is a sorted set of option letters. `state` is `stated` (named as the answer), `implied` (an option's text
+    without its letter, or the only letters there) or `none`. `rule` names the rule that read it, or the reason for
+    nothing: `empty`, `echo` (the question given back), `refusal`, `all_options` (every option of a single-choice
+    question listed), `contradiction` (several answers side by side), `undecided`, `cut_off` (ended in mid-thought).
+    """
+
+    letters: str
+    state: State
+    rule: str
+
+    @property
+    def format_followed(self) -> bool:
+        """Whether the response was nothing but the letters, as the prompt demands."""
+        return self.rule == "letters_only"
