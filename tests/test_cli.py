@@ -1,5 +1,6 @@
 """The command line as a user meets it: in a process of its own, wrong input included."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -
 
 def test_help_names_every_command() -> None:
     text = call("--help").stdout
-    for command in ("run", "scores", "examinee", "link", "unlink", "tasks-dir", "exam"):
+    for command in ("run", "scores", "match", "rescore", "examinee", "link", "unlink", "tasks-dir", "exam"):
         assert f"\n  {command} " in text
 
 
@@ -127,6 +128,19 @@ def test_an_unknown_command_is_exit_code_2_without_a_traceback() -> None:
     assert result.returncode == 2
     assert "No such command 'exma'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_match_writes_a_json_line_for_each_row(tmp_path: Path) -> None:
+    rows = [
+        {"id": "x", "output": "答案：A、C。", "options": {"A": "甲", "B": "乙", "C": "丙"}, "qtype": "multi"},
+        {"output": "抱歉，我无法回答。", "options": {"A": "甲", "B": "乙"}, "qtype": "single"},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    assert call("match", str(path)).stdout.splitlines() == [
+        '{"id":"x","letters":"AC","state":"stated","rule":"dressed_letters"}',
+        '{"id":2,"letters":"","state":"none","rule":"refusal"}',
+    ]
 
 
 def test_run_shows_lm_evals_own_flags() -> None:

@@ -8,10 +8,10 @@ _END = 20_000
 _THOUGHT = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>")
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
-_OTHER_FORMS = re.compile("[Ａ-Ｈａ-ｈ選項應該為對錯誤確無]")
+_OTHER_FORMS = re.compile("[Ａ-Ｈａ-ｈⒶ-Ⓗⓐ-ⓗ選項應該為對錯誤確無]")
 _FORMS = str.maketrans(
-    "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈ選項應該為對錯誤確無說題與據綜這擇論結",
-    "ABCDEFGHabcdefgh选项应该为对错误确无说题与据综这择论结",
+    "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈⒶⒷⒸⒹⒺⒻⒼⒽⓐⓑⓒⓓⓔⓕⓖⓗ選項應該為對錯誤確無說題與據綜這擇論結",
+    "ABCDEFGHabcdefghABCDEFGHabcdefgh选项应该为对错误确无说题与据综这择论结",
 )
 
 # Where a model goes on to another question, or gives the instruction back: the frames of common exam prompts and ours.
@@ -19,14 +19,17 @@ _FORMS = str.maketrans(
 _AT_START = r"(?<![^\s。].)"
 _NEXT_QUESTION = re.compile(
     rf"【{_AT_START}(?:材料|要求|题目|问题)】|[问题Q]{_AT_START}(?:题|目|uestion)?\s*+[:：]"
-    rf"|请{_AT_START}你?(?:回答|运用|根据|从)|以{_AT_START}下是中国",
+    rf"|请{_AT_START}你?(?:回答|运用|根据|从|按|直接|选择|选出|阅读)|以{_AT_START}下是中国",
     re.DOTALL,
 )
 _COURTESY = 20
 # Before it stands nothing, or at most the number of an item.
 _NOTHING = re.compile(r"[\s。:：]*+(?:\d{1,3}[.、])?\s*+")
 # "for example [answer]A": an answer in an instruction is a form, not an answer.
-_EXAMPLE = re.compile(r"(?:例如|比如|形如|例)\s*[:：]?\s*[\[(（【]?(?:正确)?答案[\])）】]?\s*[:：]?\s*[A-H]")
+_EXAMPLE = re.compile(
+    r"(?:例如|比如|形如|示例|例|e\.g\.)[\s:：,，\"“]*+(?:[\[(（【]?(?:正确)?答案[\])）】]?\s*+[:：]?)?\s*+[A-H]++"
+)
+_FORM = re.compile(r"[A-H]++[^A-H]{0,14}示例")
 _EXAMPLE_BLOCK = re.compile(r"下面是[一几]个例子")
 
 
@@ -56,16 +59,16 @@ def own_answer(text: str) -> tuple[str, str]:
     A response may run on into further questions: what stands before them is the answer. One that begins with a question
     or an instruction gives it back, at times after a word of courtesy: an answer stands after the last such place.
     """
-    if "例" in text and "答案" in text:
+    if "例" in text or "e.g." in text:
         text = _EXAMPLE.sub("", text)
+        text = _FORM.sub("", text) if "示例" in text else text
         if block := _EXAMPLE_BLOCK.search(text):
             text = text[: block.start()]
     first = _NEXT_QUESTION.search(text)
     if not first:
         return text, ""
     head = text[: first.start()]
+    if len(head) >= _COURTESY or "答案" in head:
+        return head, ""
     *_, last = _NEXT_QUESTION.finditer(text, first.start())
-    rest = text[last.start() :]
-    if _NOTHING.fullmatch(head):
-        return "", rest
-    return head, rest if len(head) < _COURTESY and "答案" not in head else ""
+    return "" if _NOTHING.fullmatch(head) else head, text[last.start() :]

@@ -1,0 +1,144 @@
+"""What each rule reads: a table of cases a rule."""
+
+import pytest
+
+from openbook_eval.choice import Choice, match_choice
+from openbook_eval.choice.rules import RULES
+
+OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
+LISTED = "A. 胰岛素\nB. 胰高血糖素\nC. 生长激素\nD. 肾上腺素\nE. 胰岛素样生长因子"
+
+# (response, letters), by rule; single choice unless the rule says otherwise.
+STATED = {
+    "letters_only": [("B", "B"), ("Ｂ", "B"), (" B\n", "B"), ("AC", "AC"), ("CA", "AC"), ("A、C", "AC"), ("A C", "AC")],
+    "dressed_letters": [
+        ("答案：AC。", "AC"),
+        ("A，C。", "AC"),
+        ("A和C", "AC"),
+        ("答案是B选项", "B"),
+        ("**答案：D**", "D"),
+        ("(D)", "D"),
+        ("【B】", "B"),
+        ("答案選B", "B"),
+        ('{"answer": "B"}', "B"),
+        ("[正确答案]C<eoa>", "C"),
+        ("B B", "B"),
+        ("<think>先看A，再看B。</think>\n\n答案：C", "C"),
+    ],
+    "one_option_line": [("B. 胰高血糖素", "B"), ("(B) 胰高血糖素", "B"), ("D：肾上腺素\n", "D")],
+    "option_lines": [
+        ("C. 生长激素\n因为材料说它促进生长。", "C"),
+        ("答案：\nD. 肾上腺素\n理由见上。", "D"),
+    ],
+    "answer_then_question": [("答案：A\n\n2. 最常见的病因是\nA. 高血压\nB. 动脉瘤\n答案：B", "A")],
+    "judged_list": [
+        ("A：错误。B：正确。C：错误。D：错误。E：错误。", "B"),
+        ("A. 胰岛素 ✗\nB. 胰高血糖素 ✗\nC. 生长激素 ✓\nD. 肾上腺素 ✗", "C"),
+        ("A正确，B正确，C错误，D正确，E正确。", "C"),
+    ],
+    "declared": [
+        ("根据材料，胰岛素能降低血糖，故选A。", "A"),
+        ("正确答案是：A、C。因为……", "AC"),
+        ("我认为应选B。更正：应选D，理由如上。", "D"),
+        ("不选A，选C。", "C"),
+        ("答案不是A，而是B。", "B"),
+        ("错误的是C，其余都对。", "C"),
+        ("The answer is C because of growth.", "C"),
+        ("So we get \\boxed{\\text{D}} here.", "D"),
+        ("注意不要误选A；本题选B。", "B"),
+    ],
+    "leading_letters": [("C项符合材料的说法。", "C"), ("AC 解析：略", "AC"), ("Option D is what the text says.", "D")],
+    "announced_sentence": [("答案: 上述激素中，B项升高血糖。", "B")],
+    "judged": [("材料表明，因此选项B“胰高血糖素”是正确的。选项A是错误的。", "B")],
+    "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B"), ("Ⓒ", "C")],
+    "closing_statement": [("升高血糖的激素是B，降低血糖的另有其他。", "B")],
+}
+IMPLIED = {
+    "exact_option": [("胰高血糖素", "B"), ("答案：胰高血糖素。", "B")],
+    "quoted_options": [("材料说的是胰岛素样生长因子。", "E"), ("应为胰高血糖速", "B")],
+    "lone_letters": [("看来B比较合适", "B"), ("C seems most suitable", "C")],
+}
+NOTHING = {
+    "empty": ["", " \n", "。", "</s>"],
+    "cut_off": ["<think>先看A"],
+    "echo": [f"能升高血糖的激素是？\n{LISTED}", "请直接给出正确答案的选项字母，例如[正确答案]A。\nA. 甲\nB. 乙"],
+    "refusal": ["抱歉，我无法回答这个问题。", "材料中没有正确的选项。", "I'm sorry, I cannot answer this."],
+    "all_options": [LISTED, "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子"],
+    "contradiction": ["A\n\nB\n\nC", "答案：B\n答案：D", "A、B、C、AB、BC、ABC"],
+    "undecided": [
+        "I have a fever, see a doctor.",
+        "维生素B12缺乏",
+        "首选B超检查。",
+        "F",
+        "AF",
+        "可能是A，也可能是B。",
+        "选A或者选B都有一定道理。",
+        "不应选B。",
+        "CAD患者应控制LDL-C。",
+    ],
+}
+
+
+def cases(table: dict[str, list[tuple[str, str]]]) -> list[tuple[str, str, str]]:
+    return [(rule, response, letters) for rule, rows in table.items() for response, letters in rows]
+
+
+@pytest.mark.parametrize(("rule", "response", "letters"), cases(STATED))
+def test_a_stated_answer_is_read_by_its_rule(rule: str, response: str, letters: str) -> None:
+    assert match_choice(response, OPTIONS) == Choice(letters, "stated", rule)
+
+
+@pytest.mark.parametrize(("rule", "response", "letters"), cases(IMPLIED))
+def test_an_implied_answer_is_read_by_its_rule(rule: str, response: str, letters: str) -> None:
+    assert match_choice(response, OPTIONS) == Choice(letters, "implied", rule)
+
+
+@pytest.mark.parametrize(
+    ("reason", "response"), [(reason, text) for reason, texts in NOTHING.items() for text in texts]
+)
+def test_nothing_is_read_with_its_reason(reason: str, response: str) -> None:
+    assert match_choice(response, OPTIONS) == Choice("", "none", reason)
+
+
+def test_every_rule_has_a_table() -> None:
+    without_letters = {"refused", "echoed_options"}
+    assert {name for name, _, _ in RULES} - without_letters == set(STATED)
+
+
+@pytest.mark.parametrize(
+    ("response", "letters"),
+    [
+        (LISTED, "ABCDE"),
+        ("A. 胰岛素\nC. 生长激素", "AC"),
+        ("答案：\nA. 胰岛素\nC. 生长激素", "AC"),
+        ("A. 胰岛素；C. 生长激素", "AC"),
+        ("胰岛素、生长激素", "AC"),
+        ("A对，B错，C对，D错，E错", "AC"),
+        ("选项A、C均正确", "AC"),
+    ],
+)
+def test_multiple_choice_takes_all_that_is_listed(response: str, letters: str) -> None:
+    assert match_choice(response, OPTIONS, "multi").letters == letters
+
+
+def test_a_base_model_running_on_into_the_next_prompt_is_read_before_it() -> None:
+    assert match_choice("B\n\n【材料】\n胰岛素。\n\n【题目】\n略\n\n答案：C", OPTIONS).letters == "B"
+
+
+def test_a_response_that_repeats_the_question_first_is_read_after_it() -> None:
+    assert match_choice("好的。\n【题目】\n略\n答案：C", OPTIONS).letters == "C"
+
+
+def test_letters_of_a_word_are_an_option_where_the_option_is_that_word() -> None:
+    assert match_choice("CT", {"A": "MRI", "B": "CT", "C": "B超"}).letters == "B"
+    assert match_choice("答案：B超", {"A": "MRI", "B": "CT", "C": "B超"}).letters == "C"
+
+
+def test_without_options_letters_from_a_to_e_are_possible() -> None:
+    assert match_choice("【答案】BD <eoa>", {}, "multi").letters == "BD"
+
+
+def test_only_bare_letters_follow_the_format() -> None:
+    assert [match_choice(text, OPTIONS).format_followed for text in ("B", "A、C", "B。", "答案：B")] == [
+        True, True, False, False,
+    ]  # fmt: skip
