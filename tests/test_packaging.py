@@ -34,6 +34,26 @@ def test_every_constraint_is_an_exact_version() -> None:
         assert [line for line in lines if "==" not in line or "://" in line or line.startswith("-")] == []
 
 
+@pytest.mark.engine
+@pytest.mark.parametrize(("extra", "python"), [("gpu", "3.11"), ("gpu", "3.12"), ("gpu", "3.13"), ("train", "3.11")])
+def test_the_constraints_of_environments_that_are_not_built_here_resolve(
+    extra: str, python: str, tmp_path: Path
+) -> None:
+    settings = [
+        "--python-version",
+        python,
+        "--python-platform",
+        "linux",
+        "--output-file",
+        str(tmp_path / "resolved.txt"),
+    ]
+    constraints = ["--constraint", str(ROOT / "constraints" / f"{extra}.txt"), "--extra", extra, "--extra", "dev"]
+    command = [UV, "pip", "compile", "--quiet", *settings, *constraints, str(ROOT / "pyproject.toml")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "torch==2.13.0" in (tmp_path / "resolved.txt").read_text()
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")

@@ -18,8 +18,9 @@ MISREAD = {"r200", "r226", "r334"}
 
 # Pieces of answers, so that random texts come near to what rules look for.
 pieces = st.sampled_from(
-    ["A", "B", "C", "答案", "是", "选", "不", "：", "、", "\n", "。", "正确", "错误", "选项", "或", "<think>", "</think>",
-     "A. 胰岛素", "B. 胰高血糖素", "胰岛素", "\\boxed{", "}", "【题目】", "例如", "①", "Ａ", "answer is", " ", "因此"]
+    ["A", "B", "C", "答案", "是", "选", "不", "：", "、", "\n", "。", "正确", "错误", "选项", "或", "<think>",
+     "</think>", "A. 胰岛素", "B. 胰高血糖素", "胰岛素", "\\boxed{", "}", "【题目】", "例如", "①", "Ａ",
+     "answer is", " ", "因此"]
 )  # fmt: skip
 texts = st.one_of(st.text(), st.lists(pieces, max_size=30).map("".join))
 

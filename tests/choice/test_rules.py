@@ -10,23 +10,31 @@ LISTED = "A. 胰岛素\nB. 胰高血糖素\nC. 生长激素\nD. 肾上腺素\nE.
 
 # (response, letters), by rule; single choice unless the rule says otherwise.
 STATED = {
-    "letters_only": [("B", "B"), ("Ｂ", "B"), (" B\n", "B"), ("AC", "AC"), ("CA", "AC"), ("A、C", "AC"), ("A C", "AC")],
+    "letters_only": [
+        ("B", "B"),
+        ("Ｂ", "B"),
+        ("Ⓒ", "C"),
+        (" B\n", "B"),
+        ("AC", "AC"),
+        ("CA", "AC"),
+        ("A、C", "AC"),
+        ("A C", "AC"),
+    ],
     "dressed_letters": [
         ("答案：AC。", "AC"),
         ("A，C。", "AC"),
         ("A和C", "AC"),
         ("答案是B选项", "B"),
-        ("**答案：D**", "D"),
         ("(D)", "D"),
         ("【B】", "B"),
         ("答案選B", "B"),
-        ('{"answer": "B"}', "B"),
         ("[正确答案]C<eoa>", "C"),
         ("B B", "B"),
         ("<think>先看A，再看B。</think>\n\n答案：C", "C"),
     ],
-    "one_option_line": [("B. 胰高血糖素", "B"), ("(B) 胰高血糖素", "B"), ("D：肾上腺素\n", "D")],
+    "one_option_line": [("B. 胰高血糖素", "B"), ("(B). 胰高血糖素", "B"), ("D：肾上腺素\n", "D")],
     "option_lines": [
+        ("(B) 胰高血糖素", "B"),
         ("C. 生长激素\n因为材料说它促进生长。", "C"),
         ("答案：\nD. 肾上腺素\n理由见上。", "D"),
     ],
@@ -37,6 +45,8 @@ STATED = {
         ("A正确，B正确，C错误，D正确，E正确。", "C"),
     ],
     "declared": [
+        ("**答案：D**", "D"),
+        ('{"answer": "B"}', "B"),
         ("根据材料，胰岛素能降低血糖，故选A。", "A"),
         ("正确答案是：A、C。因为……", "AC"),
         ("我认为应选B。更正：应选D，理由如上。", "D"),
@@ -50,7 +60,7 @@ STATED = {
     "leading_letters": [("C项符合材料的说法。", "C"), ("AC 解析：略", "AC"), ("Option D is what the text says.", "D")],
     "announced_sentence": [("答案: 上述激素中，B项升高血糖。", "B")],
     "judged": [("材料表明，因此选项B“胰高血糖素”是正确的。选项A是错误的。", "B")],
-    "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B"), ("Ⓒ", "C")],
+    "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B")],
     "closing_statement": [("升高血糖的激素是B，降低血糖的另有其他。", "B")],
 }
 IMPLIED = {
