@@ -35,7 +35,7 @@ def test_every_constraint_is_an_exact_version() -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("extra", "python"), [("gpu", "3.11"), ("gpu", "3.12"), ("gpu", "3.13"), ("train", "3.11")])
+@pytest.mark.parametrize(("extra", "python"), [("gpu", "3.11"), ("gpu", "3.12"), ("train", "3.11")])
 def test_the_constraints_of_environments_that_are_not_built_here_resolve(
     extra: str, python: str, tmp_path: Path
 ) -> None:
