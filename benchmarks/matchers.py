@@ -52,6 +52,17 @@ def speed(matcher: Matcher, rows: Sequence[Row]) -> float:
     return len(rows) / statistics.median(times)
 
 
+def hostile() -> None:
+    """Prints how long our matcher takes for one MB of what its patterns look for."""
+    options = dict(zip("ABCD", ("胰岛素", "胰高血糖素", "生长激素", "肾上腺素"), strict=True))
+    for piece in ("A、", "答案是", "答案是A", "选A或", "A. x\n", "\n", "<think>"):
+        text = piece * (1_000_000 // len(piece.encode()))
+        started = time.perf_counter()
+        choice = MATCHERS[0].read(text, options, "single")
+        spent = 1000 * (time.perf_counter() - started)
+        print(f"1 MB of {piece!r}: {spent:.0f} ms (limit 100 ms), reads {choice or 'none'}")
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,6 +82,7 @@ def main() -> None:
         print(
             f"{matcher.name:12} {shares[0]:8.1%} {shares[1]:8.1%} {shares[2]:10.1%} {rate:10,.0f} {rate / fastest:6.2f}"
         )
+    hostile()
 
 
 if __name__ == "__main__":

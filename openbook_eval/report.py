@@ -67,10 +67,11 @@ def scores_table(scores: RunScores) -> Table:
             str(score.questions),
             *(_percent(getattr(score, mark)) for mark in MARKS),
         )
-    table.add_section()
-    asked = str(sum(score.questions for score in scores.six))
-    table.add_row("Avg.(All exams)", asked, _percent(scores.average))
-    table.add_row("weighted by size", asked, _percent(scores.weighted_average))
+    if scores.six:
+        table.add_section()
+        asked = str(sum(score.questions for score in scores.six))
+        table.add_row("Avg.(All exams)", asked, _percent(scores.average))
+        table.add_row("weighted by size", asked, _percent(scores.weighted_average))
     table.caption = "percent; strict: nothing but the right letters; format: nothing but letters"
     if scores.limited:
         table.caption += "\ntaken with --limit: not all questions were asked"
@@ -79,7 +80,8 @@ def scores_table(scores: RunScores) -> Table:
 
 def rescored_report(rescored: Rescored, shown: int) -> Iterator[Table | Text]:
     """Score and rank of each model under each matcher, a warning where the order changes, what is read differently."""
-    table = Table("model", title="correct in percent (rank)", title_justify="left")
+    table = Table(title="correct in percent (rank)", title_justify="left")
+    table.add_column("model", overflow="fold")
     for name in rescored.scores:
         table.add_column(name, justify="right")
     for model in next(iter(rescored.scores.values())):

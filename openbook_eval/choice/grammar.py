@@ -45,7 +45,7 @@ _ANNOUNCED = rf"[\[(（【]?(?:正确|最佳|参考|标准|最终)?的?(?:{'|'.j
 ANNOUNCEMENT = re.compile(_ANNOUNCED + _OPENING)
 CLOSING = re.compile(_CLOSING)
 # Letters that are followed so are among what to choose from, not chosen: "从A、B、C、D中选", "A或B".
-NOT_CHOSEN = re.compile(r"\s*+(?:或|or\b|[中里]|[两三四五]个选项[中里])")
+NOT_CHOSEN = re.compile(r"[ \t]*+(?:或|or\b|(?:[两三四五]个选项)?[中里](?=[选任挑，,的哪只]))")
 
 
 @dataclass(frozen=True, slots=True)

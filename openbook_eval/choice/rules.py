@@ -116,9 +116,14 @@ def answer_then_question(response: Response) -> Reading | None:
     if not found:
         return None
     starts = "".join(start.group(1) for start in response.grammar.option_start.finditer(rest[:_BEGINNING]))
-    question_first = re.match(r"[^A-Z]*[(（]\s*[)）]|\s*(?:\d+[.、]|下一题)", rest)
+    question_first = re.match(r"[^A-Z]*(?:[(（]\s*[)）]|[?？:：]\s*A[:：.、])|\s*(?:\d+[.、]|下一题)", rest)
     letters = _one_answer(found.group(1))
-    return Reading(letters) if letters and question_first and "AB" in starts else None
+    return Reading(letters) if letters and question_first and _is_list(starts) else None
+
+
+def _is_list(starts: str) -> bool:
+    """Whether options in a row begin there; the first often stands right behind a question mark, where none begins."""
+    return "AB" in starts or "BC" in starts
 
 
 def judged_list(response: Response) -> Reading | None:
@@ -202,7 +207,9 @@ def _declared_letters(response: Response, found: re.Match[str]) -> str:
     if NOT_CHOSEN.match(response.text, found.end()):
         return ""
     listed = read_option_list(response, found.start(2))[0]
-    # "which is right: A ... B ... C ... D" gives the question back.
+    # "which is right: A ..." gives the question back, whole or cut off in its first option.
+    if listed[:1] == next(iter(response.options)) and found.group(1).startswith("的"):
+        return ""
     if len(listed) > 1 and (not response.multi or (not found.group(1).startswith("答案") and len(listed) > 2)):
         return ""
     return listed if len(listed) > 1 else found.group(2)
@@ -259,8 +266,7 @@ def refused(response: Response) -> Reading | None:
 def echoed_options(response: Response) -> Reading | None:
     """The question given back: its option list after other text, and nothing that chooses among them."""
     starts = "".join(found.group(1) for found in response.grammar.option_start.finditer(response.text, 0, _BEGINNING))
-    # The first option often stands right behind the stem's question mark, where no option begins by itself.
-    return Reading(reason="echo") if response.echoed or "AB" in starts or "BC" in starts else None
+    return Reading(reason="echo") if response.echoed or _is_list(starts) else None
 
 
 def other_alphabet(response: Response) -> Reading | None:

@@ -38,7 +38,10 @@ STATED = {
         ("C. 生长激素\n因为材料说它促进生长。", "C"),
         ("答案：\nD. 肾上腺素\n理由见上。", "D"),
     ],
-    "answer_then_question": [("答案：A\n\n2. 最常见的病因是\nA. 高血压\nB. 动脉瘤\n答案：B", "A")],
+    "answer_then_question": [
+        ("【正确答案】C\n（参考教科书）下列哪一项正确?A:甲;B:乙;C:丙。【正确答案】B", "C"),
+        ("答案：A\n\n2. 最常见的病因是\nA. 高血压\nB. 动脉瘤\n答案：B", "A"),
+    ],
     "judged_list": [
         ("A：错误。B：正确。C：错误。D：错误。E：错误。", "B"),
         ("A. 胰岛素 ✗\nB. 胰高血糖素 ✗\nC. 生长激素 ✓\nD. 肾上腺素 ✗", "C"),
@@ -56,6 +59,8 @@ STATED = {
         ("The answer is C because of growth.", "C"),
         ("So we get \\boxed{\\text{D}} here.", "D"),
         ("注意不要误选A；本题选B。", "B"),
+        ("[正确答案]D\n中国的教科书都这样写。", "D"),
+        ("下列说法正确的是?B:胰高血糖素升高血糖。", "B"),
     ],
     "leading_letters": [("C项符合材料的说法。", "C"), ("AC 解析：略", "AC"), ("Option D is what the text says.", "D")],
     "announced_sentence": [("答案: 上述激素中，B项升高血糖。", "B")],
@@ -71,7 +76,11 @@ IMPLIED = {
 NOTHING = {
     "empty": ["", " \n", "。", "</s>"],
     "cut_off": ["<think>先看A"],
-    "echo": [f"能升高血糖的激素是？\n{LISTED}", "请直接给出正确答案的选项字母，例如[正确答案]A。\nA. 甲\nB. 乙"],
+    "echo": [
+        "下列说法正确的是？\nA: 胰岛素；B: 胰高血糖素",
+        f"能升高血糖的激素是？\n{LISTED}",
+        "请直接给出正确答案的选项字母，例如[正确答案]A。\nA. 甲\nB. 乙",
+    ],
     "refusal": ["抱歉，我无法回答这个问题。", "材料中没有正确的选项。", "I'm sorry, I cannot answer this."],
     "all_options": [LISTED, "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子"],
     "contradiction": ["A\n\nB\n\nC", "答案：B\n答案：D", "A、B、C、AB、BC、ABC"],
@@ -85,6 +94,7 @@ NOTHING = {
         "选A或者选B都有一定道理。",
         "不应选B。",
         "CAD患者应控制LDL-C。",
+        "从A、B、C、D中选出一个。",
     ],
 }
 
