@@ -3,19 +3,31 @@
 import re
 from collections.abc import Mapping
 
-from openbook_eval.choice import reading, rules
+from openbook_eval.choice import forms, judgements, quoted, reading, statements
 from openbook_eval.choice.grammar import grammar
-from openbook_eval.choice.quoted import exact_option, quoted_options
-from openbook_eval.choice.rules import Response, Rule
+from openbook_eval.choice.response import Response, Rule
 from openbook_eval.choice.value import Choice, State
 from openbook_eval.question import QType
 
-_RULES: tuple[tuple[str, State, Rule], ...] = (
-    *rules.RULES[:2],
-    ("exact_option", "implied", exact_option),
-    *rules.RULES[2:],
-    ("quoted_options", "implied", quoted_options),
-    ("lone_letters", "implied", rules.lone_letters),
+# In the order in which they are asked: the first that reads letters, or is sure that there are none, decides.
+RULES: tuple[tuple[str, State, Rule], ...] = (
+    ("letters_only", "stated", forms.letters_only),
+    ("one_option_line", "stated", forms.one_option_line),
+    ("exact_option", "implied", quoted.exact_option),
+    ("dressed_letters", "stated", forms.dressed_letters),
+    ("answer_then_question", "stated", forms.answer_then_question),
+    ("judged_list", "stated", judgements.judged_list),
+    ("option_lines", "stated", forms.option_lines),
+    ("declared", "stated", statements.declared),
+    ("leading_letters", "stated", forms.leading_letters),
+    ("announced_sentence", "stated", statements.announced_sentence),
+    ("judged", "stated", judgements.judged),
+    ("refused", "none", forms.refused),
+    ("other_alphabet", "stated", forms.other_alphabet),
+    ("echoed_options", "none", forms.echoed_options),
+    ("closing_statement", "stated", statements.closing_statement),
+    ("quoted_options", "implied", quoted.quoted_options),
+    ("lone_letters", "implied", statements.lone_letters),
 )
 # Where the options are not known, letters up to here are possible.
 _SAYS_SOMETHING = re.compile(r"\w|[Ⓐ-Ⓩ①-⑳]")
@@ -45,7 +57,7 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
 def _match(response: Response) -> Choice:
     if not _SAYS_SOMETHING.search(response.text):
         return Choice("", "none", "empty")
-    for name, state, rule in _RULES:
+    for name, state, rule in RULES:
         found = rule(response)
         if found is None:
             continue
