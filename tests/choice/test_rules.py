@@ -94,6 +94,7 @@ NOTHING = {
         "选A或者选B都有一定道理。",
         "不应选B。",
         "CAD患者应控制LDL-C。",
+        "A patient with fever came.",
         "从A、B、C、D中选出一个。",
     ],
 }
