@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -57,7 +58,8 @@ def _add(table: Table, exam: str, exam_class: str, single: int, multi: int) -> N
 def scores_table(scores: RunScores) -> Table:
     """The exams of a run in percent, the paper's average and the size-weighted one below them."""
     title = Text(f"{scores.model}, {scores.condition}\nexam {scores.exam_file}; run {scores.date}")
-    table = Table(title=title, title_justify="left")
+    # Without upright lines all columns stand whole in a terminal of 80.
+    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE)
     table.add_column("exam", no_wrap=True)
     for name in ("asked", "correct", "strict", "format", "answered", "partial"):
         table.add_column(name, justify="right")
