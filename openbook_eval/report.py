@@ -59,7 +59,9 @@ def scores_table(scores: RunScores) -> Table:
     """The exams of a run in percent, the paper's average and the size-weighted one below them."""
     title = Text(f"{scores.model}, {scores.condition}\nexam {scores.exam_file}; run {scores.date}")
     # Without upright lines all columns stand whole in a terminal of 80.
-    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE)
+    table = Table(
+        title=title, title_justify="left", caption_justify="left", box=box.SIMPLE, pad_edge=False, collapse_padding=True
+    )
     table.add_column("exam", no_wrap=True)
     for name in ("asked", "correct", "strict", "format", "answered", "partial"):
         table.add_column(name, justify="right")

@@ -1,5 +1,9 @@
 """The matchers of others do what their makers' rules say, faults included."""
 
+import re
+from pathlib import Path
+
+import orjson
 import pytest
 
 from openbook_eval.choice.others import MATCHERS, Matcher
@@ -47,3 +51,16 @@ def test_cmb_compares_strings_and_the_others_sets() -> None:
 
 def test_ours_is_among_them() -> None:
     assert BY_NAME["ours"].read("应选B", OPTIONS, "single") == "B"
+
+
+def test_lm_evals_matcher_reads_as_lm_eval_itself_does() -> None:
+    from lm_eval.filters.extraction import MultiChoiceRegexFilter
+
+    # As its MMLU tasks set it.
+    original = MultiChoiceRegexFilter(regex_pattern="(\\([A-Z]\\))", ignore_case=True, ignore_punctuation=True)
+    rows = [orjson.loads(line) for line in (Path(__file__).parent / "responses.jsonl").read_bytes().splitlines()]
+    theirs = original.apply(
+        [[row["output"]] for row in rows], [{"choices": list(row["options"].values())} for row in rows]
+    )
+    letters = ["".join(re.findall("[A-Z]", match)) if match != "[invalid]" else "" for (match,) in theirs]
+    assert [BY_NAME["lm-eval"].read(row["output"], row["options"], row["qtype"]) for row in rows] == letters
