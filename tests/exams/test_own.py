@@ -111,7 +111,8 @@ def test_any_sound_question_is_read_as_it_was_written(
     assert (read.stem, dict(read.options), read.answer) == (stem, row["options"], answer)
 
 
-def test_the_documented_keys_are_the_keys_of_the_format() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "exam_format.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["exam_format.md", "exam_format.zh-CN.md"])
+def test_the_documented_keys_are_the_keys_of_the_format(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert documented == own._KEYS
