@@ -105,8 +105,8 @@ def grammar(options: str) -> Grammar:
             r"(?:中?的?(?:说法|表述|描述|内容))?(?:均|都|皆|才|就|应该|应当|应|也)*+(?:是|为|属于|(?:is|are)\s(?:the\s)?)?"
             + wrong_or_right
         ),
-        declared=tuple(re.compile(rf"({words}){_OPENING}{letters}") for words in _CHINESE),
-        declared_in_english=tuple(re.compile(rf"({words}){_OPENING}{letters}") for words in _ENGLISH),
+        declared=tuple(re.compile(rf"({words}){_OPENING}(?:选项\s*+)?{letters}") for words in _CHINESE),
+        declared_in_english=tuple(re.compile(rf"({words}){_OPENING}(?:[Oo]ption\s++)?{letters}") for words in _ENGLISH),
         sentence=re.compile(
             rf"答案[\])）】]?\s*+[{COLON}是为]?((?:(?!不|可能|也许|或)[^。\n{options}]){{0,40}}?){letters}"
         ),

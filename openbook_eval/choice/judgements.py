@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from openbook_eval.choice.response import BEGINNING, Reading, Response
+from openbook_eval.choice.statements import declared
 
 _MAY_JUDGE = re.compile("[✓✔√✗✘×❌✅错]|确(?![答的])|对[，,；;。]|orrect")
 
@@ -20,7 +21,8 @@ def judged_list(response: Response) -> Reading | None:
     verdicts: dict[str, bool] = {}
     for found in response.grammar.option_verdict.finditer(text, 0, BEGINNING):
         verdicts.setdefault(found.group(1), _is_positive(found.group(2), found.group(3)))
-    if len(verdicts) < needed:
+    # Whoever goes through the options and then names an answer means that one.
+    if len(verdicts) < needed or declared(response):
         return None
     return _from_verdicts(response, verdicts)
 

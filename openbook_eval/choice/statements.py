@@ -56,7 +56,7 @@ def _declared_letters(response: Response, found: re.Match[str]) -> str:
         return ""
     if len(listed) > 1 and (not response.multi or (not found.group(1).startswith("答案") and len(listed) > 2)):
         return ""
-    return listed if len(listed) > 1 else found.group(2)
+    return listed if len(listed) > 1 else "".join(re.findall("[A-Z]", found.group(2)))
 
 
 def _of_two(response: Response, last: tuple[str, int, bool], end: int, final: bool) -> Reading:
@@ -75,8 +75,10 @@ def announced_sentence(response: Response) -> Reading | None:
     found = response.grammar.sentence.search(response.text) if "答案" in response.text else None
     if not found or NOT_CHOSEN.match(response.text, found.end()):
         return None
-    letters = read_option_list(response, found.start(2))[0] or found.group(2)
-    return Reading(letters) if response.multi or len(letters) == 1 else None
+    listed = read_option_list(response, found.start(2))[0]
+    if len(listed) > 1 and not response.multi:
+        return None
+    return Reading(listed if len(listed) > 1 else found.group(2))
 
 
 def closing_statement(response: Response) -> Reading | None:

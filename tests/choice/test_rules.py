@@ -59,6 +59,8 @@ STATED = {
         ("The answer is C because of growth.", "C"),
         ("So we get \\boxed{\\text{D}} here.", "D"),
         ("注意不要误选A；本题选B。", "B"),
+        ("正确的表述是选项C：生长激素。", "C"),
+        ("[正确答案]D\n选项A正确，选项B错误，选项C错误。因此，本题答案为D。", "D"),
         ("[正确答案]D\n中国的教科书都这样写。", "D"),
         ("下列说法正确的是?B:胰高血糖素升高血糖。", "B"),
     ],
@@ -136,6 +138,7 @@ def test_every_rule_that_reads_letters_has_a_table() -> None:
         ("胰岛素、生长激素", "AC"),
         ("A对，B错，C对，D错，E错", "AC"),
         ("选项A、C均正确", "AC"),
+        ("综上，正确答案为A和C。\n【答案】CA", "AC"),
     ],
 )
 def test_multiple_choice_takes_all_that_is_listed(response: str, letters: str) -> None:
