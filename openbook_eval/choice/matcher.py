@@ -31,23 +31,31 @@ RULES: tuple[tuple[str, State, Rule], ...] = (
 )
 # Where the options are not known, letters up to here are possible.
 _SAYS_SOMETHING = re.compile(r"\w|[Ⓐ-Ⓩ①-⑳]")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _UNKNOWN_OPTIONS = dict.fromkeys("ABCDE", "")
 
 
 def match_choice(response: str, options: Mapping[str, str], qtype: QType = "single") -> Choice:
     """Reads which letters of `options` (letters and texts) a response commits to.
 
-    Without options A to E are taken to be there. Never raises, whatever the text; of one longer than 40,000
+    Options are called by single capital letters, others are not looked for; without any, A to E are taken to be
+    there. Never raises, whatever the text; of one longer than 40,000
     characters the first and last 20,000 are read.
     """
-    if response in options:  # the commonest response by far is the one letter that was asked for
+    known = options or _UNKNOWN_OPTIONS
+    letters = "".join(known)
+    if len(letters) != len(known) or not (letters.isascii() and letters.isalpha() and letters.isupper()):
+        return match_choice(response, {name: text for name, text in options.items() if name in _LETTERS}, qtype)
+    patterns = grammar(letters)
+    # The two commonest responses, the letter that was asked for and one option line, need no preparation.
+    if response in known:
         return Choice(response, "stated", "letters_only")
+    if line := patterns.option_line.fullmatch(response):
+        return Choice(line.group(1), "stated", "one_option_line")
     text = reading.without_thought(response)
     if text is None:
         return Choice("", "none", "cut_off")
     head, rest = reading.own_answer(reading.plain(reading.ends(text)))
-    known = options or _UNKNOWN_OPTIONS
-    patterns = grammar("".join(known))
     choice = _match(Response(head, known, qtype == "multi", False, patterns))
     if rest and not choice.letters:
         return _match(Response(rest, known, qtype == "multi", True, patterns))
