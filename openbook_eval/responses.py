@@ -89,7 +89,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _sample(row: Mapping[str, Any], model: str) -> Sample:
     doc = row["doc"]
     options = _options(doc)
-    answer = _answer(row["target"], options)
+    answer = _answer(row["target"], options, _labels(doc))
     return Sample(
         model=model,
         id=str(doc.get("id", row.get("doc_id"))),
@@ -105,12 +105,19 @@ def _options(doc: Mapping[str, Any]) -> dict[str, str]:
     if "options" in doc:
         return {option["letter"]: option["text"] for option in doc["options"]}
     choices = doc["choices"]
-    if isinstance(choices, dict):
-        return dict(zip(choices["label"], choices["text"], strict=True))
-    return dict(zip(_LETTERS, choices, strict=False))
+    # ARC calls options A, B, ... or 1, 2, ...: by their place all get letters.
+    texts = choices["text"] if isinstance(choices, dict) else choices
+    return dict(zip(_LETTERS, texts, strict=False))
 
 
-def _answer(target: str | int, options: Mapping[str, str]) -> str:
+def _labels(doc: Mapping[str, Any]) -> list[str]:
+    choices = doc.get("choices")
+    return list(choices["label"]) if isinstance(choices, dict) else []
+
+
+def _answer(target: str | int, options: Mapping[str, str], labels: list[str]) -> str:
+    if target in labels:
+        return list(options)[labels.index(str(target))]
     if isinstance(target, int) or target.isdigit():
         return list(options)[int(target)]
     for letter, text in options.items():

@@ -40,6 +40,7 @@ def test_our_samples_are_read(tmp_path: Path) -> None:
         (["x", "y"], "y", "B"),
         (["x", "y"], "A", "A"),
         ({"label": ["A", "B"], "text": ["x", "y"]}, "B", "B"),
+        ({"label": ["1", "2"], "text": ["x", "y"]}, "1", "A"),
     ],
 )
 def test_samples_of_other_tasks_of_choice_are_read(tmp_path: Path, choices: Any, target: Any, answer: str) -> None:
