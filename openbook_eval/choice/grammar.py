@@ -108,7 +108,7 @@ def grammar(options: str) -> Grammar:
         declared=tuple(re.compile(rf"({words}){_OPENING}(?:选项\s*+)?{letters}") for words in _CHINESE),
         declared_in_english=tuple(re.compile(rf"({words}){_OPENING}(?:[Oo]ption\s++)?{letters}") for words in _ENGLISH),
         sentence=re.compile(
-            rf"答案[\])）】]?\s*+[{COLON}是为]?((?:(?!不|可能|也许|或)[^。\n{options}]){{0,40}}?){letters}"
+            rf"答案[\])）】]?\s*+[{COLON}是为]?(?:(?!不|可能|也许|或)[^。\n{options}]){{0,40}}?{letters}"
         ),
         closing_statement=re.compile(rf"(?:是|为|[{COLON}]|选择)\s*+{letters}(?=\s*$|\s*[{COMMA}{STOP};；、\n)）])"),
         lone=re.compile(

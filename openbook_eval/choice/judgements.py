@@ -12,7 +12,7 @@ _MAY_JUDGE = re.compile("[✓✔√✗✘×❌✅错]|确(?![答的])|对[，,�
 def judged_list(response: Response) -> Reading | None:
     """`A：正确。B：错误。`, `A. 畸形 ✓`: a list that says of each option whether it is right."""
     text = response.text
-    # Three of A, B, C and D have one of the first and one of the last two among them.
+    # A cheap look first: such a list begins with A or B and goes on to C or D.
     if not ("A" in text or "B" in text) or not ("C" in text or "D" in text or len(response.options) < 3):
         return None
     if not _MAY_JUDGE.search(text):

@@ -62,9 +62,10 @@ def _quoted(text: str, options: Mapping[str, str]) -> str:
         place = text.find(option) if option else -1
         if place < 0:
             continue
-        # One or two characters mean an option only where little else is said.
-        if len(option) >= 4 or len(text) <= 12 + sum(map(len, options.values())):
-            letters += "" if _NEGATED.search(text[max(0, place - 8) : place]) else letter
+        # Up to three characters mean an option only where little else is said.
+        telling = len(option) >= 4 or len(text) <= 12 + sum(map(len, options.values()))
+        if telling and not _NEGATED.search(text[max(0, place - 8) : place]):
+            letters += letter
         text = text.replace(option, "\n")
     return "".join(sorted(letters))
 

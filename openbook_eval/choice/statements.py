@@ -16,7 +16,7 @@ _CORRECTS = re.compile(
 )
 _HEDGES = re.compile(r"或|可能|也许|\bor\b|either")
 _DENIED_BEFORE = re.compile(r"(?:不|非|并非|排除|除了)(?:应该?|能|可|该|会|要|宜)?(?:选择?|是|为)?\s*$")
-_DENIED_AFTER = re.compile(r"(?:选项|项)?[^。；;\n]{0,4}?(?:不(?:能|应|该|可)?(?:选|对|正确)|不能选|错|排除)")
+_DENIED_AFTER = re.compile(r"(?:选项|项)?[^。；;\n]{0,4}?(?:不(?:能|应|该|可)?(?:选|对|正确)|错|排除)")
 
 
 def declared(response: Response, start: int = 0) -> Reading | None:
@@ -75,10 +75,10 @@ def announced_sentence(response: Response) -> Reading | None:
     found = response.grammar.sentence.search(response.text) if "答案" in response.text else None
     if not found or NOT_CHOSEN.match(response.text, found.end()):
         return None
-    listed = read_option_list(response, found.start(2))[0]
+    listed = read_option_list(response, found.start(1))[0]
     if len(listed) > 1 and not response.multi:
         return None
-    return Reading(listed if len(listed) > 1 else found.group(2))
+    return Reading(listed if len(listed) > 1 else found.group(1))
 
 
 def closing_statement(response: Response) -> Reading | None:

@@ -6,7 +6,9 @@ from openbook_eval.errors import ExamError
 
 OPEN_BOOK_CMB = "wangrongsheng/open-book-CMB-exam"
 CMB = "FreedomIntelligence/CMB"
-_WANTED = ("*.json", "*.zip")
+_WANTED = ["*.json", "*.zip"]
+# CMB's training questions are as large as all else together, and no exam.
+_UNWANTED = ["*train*"]
 
 
 def fetch(dataset: str) -> tuple[Path, str]:
@@ -17,7 +19,9 @@ def fetch(dataset: str) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=list(_WANTED)))
+        folder = Path(
+            snapshot_download(dataset, repo_type="dataset", allow_patterns=_WANTED, ignore_patterns=_UNWANTED)
+        )
     except Exception as error:  # the client passes on the errors of its transport library, which changes
         reason = str(error).strip().partition("\n")[0]
         raise ExamError(

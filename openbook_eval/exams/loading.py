@@ -1,8 +1,10 @@
 """From what the user names - mini, cmb, a path, a hub data set - to an ExamFile."""
 
+import hashlib
 import os
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -79,9 +81,13 @@ def _exists(path: str) -> bool:
 def _from_cmb_itself() -> ExamFile:
     """CMB's own data set has no answers to its test questions: those come from the authors' one, its book does not."""
     folder, revision = hub.fetch(hub.CMB)
-    answers, answers_revision = hub.fetch(hub.OPEN_BOOK_CMB)
-    exam = cmb.read(_unpacked(ExamSource(folder), cmb.QUESTION_FILES), ExamSource(answers))
-    return exam.named(hub.CMB, f"{hub.CMB}@{revision}, answers {hub.OPEN_BOOK_CMB}@{answers_revision}")
+    answers_folder, answers_revision = hub.fetch(hub.OPEN_BOOK_CMB)
+    answers = ExamSource(answers_folder)
+    exam = cmb.read(_unpacked(ExamSource(folder), cmb.QUESTION_FILES), answers)
+    both = hashlib.sha256(f"{exam.sha256}\n{answers.sha256}".encode()).hexdigest()
+    return replace(exam, sha256=both).named(
+        hub.CMB, f"{hub.CMB}@{revision}, answers {hub.OPEN_BOOK_CMB}@{answers_revision}"
+    )
 
 
 def _from_hub(name: str, dataset: str, only: tuple[str, ...] = ()) -> ExamFile:

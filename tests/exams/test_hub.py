@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.exams.loading import read_path
-from tests.conftest import QUESTIONS, VALIDATION, cmb_row, write
+from tests.conftest import ANSWERS, QUESTIONS, VALIDATION, cmb_answer, cmb_row, write
 from tests.hub_server import HubServer
 
 OPEN_BOOK = "wangrongsheng/open-book-CMB-exam"
@@ -57,12 +57,13 @@ def test_the_default_is_the_papers_exam(hub: HubServer, load: Load, cmb_folder: 
     assert questions[0]["knowledge"] == "第1题的正确说法是乙1。"
 
 
-def test_only_json_and_zip_files_are_fetched(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+def test_only_json_and_zip_files_of_exams_are_fetched(hub: HubServer, load: Load, cmb_folder: Path) -> None:
     (cmb_folder / "weights.bin").write_bytes(b"x" * 100)
+    write(cmb_folder / "CMB-train" / "CMB-train-merge.json", [])
     hub.datasets[OPEN_BOOK] = cmb_folder
     assert load().returncode == 0
     assert any("test-book.json" in request for request in hub.requests)
-    assert not any("weights.bin" in request for request in hub.requests)
+    assert not any("weights.bin" in request or "CMB-train-merge" in request for request in hub.requests)
 
 
 def test_what_was_fetched_once_is_read_without_the_hub(hub: HubServer, load: Load, cmb_folder: Path) -> None:
@@ -88,10 +89,13 @@ def test_cmb_itself_is_sat_with_the_answers_that_the_authors_publish(
         packed.write(cmb_folder / "CMB-test" / QUESTIONS, f"CMB-Exam/CMB-test/{QUESTIONS}")
     hub.datasets["FreedomIntelligence/CMB"] = tmp_path / "cmb"
     hub.datasets[OPEN_BOOK] = cmb_folder
-    name, version, _, questions = json.loads(load("FreedomIntelligence/CMB").stdout)
+    name, version, sha256, questions = json.loads(load("FreedomIntelligence/CMB").stdout)
     assert name == "FreedomIntelligence/CMB"
     assert version.endswith(f", answers {OPEN_BOOK}@{hub.commit(OPEN_BOOK)}")
     assert [(question["answer"], question["knowledge"]) for question in questions] == [("B", None)] * 6
+    # Other answers make another exam, and another hash.
+    write(cmb_folder / "CMB-test" / ANSWERS, [cmb_answer(n, "C") for n in range(1, 7)])
+    assert json.loads(load("FreedomIntelligence/CMB").stdout)[2] != sha256
 
 
 def test_any_data_set_of_the_same_shape_is_taken_by_name(hub: HubServer, load: Load, cmb_folder: Path) -> None:
