@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from itertools import accumulate
 
 from openbook_eval.question import Question
-
-Provider = Literal["given", "statement"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A piece of knowledge that answers a question; `provider` says whose it is."""
+    """A piece of knowledge that answers a question.
+
+    `provider` says who gave it: `given` (the exam's file), `statement` (the authors' rule), `passage`, `retrieved`,
+    `generated`, or the name of an entry file. `taken_out` are the verdicts that were cut from its text.
+    """
 
     question_id: str
     text: str
-    provider: Provider
+    provider: str
+    taken_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,23 @@ class Book:
         """The entries, a line each."""
         return "\n".join(entry.text for entry in self.entries)
 
+    def places(self) -> dict[str, float]:
+        """Where each entry begins, by its text: 0 at the front of the book, near 1 at its back."""
+        starts = accumulate((len(entry.text) + 1 for entry in self.entries), initial=0)
+        whole = max(1, len(self.text))
+        return {entry.text: start / whole for entry, start in zip(self.entries, starts, strict=False)}
 
-def statement(question: Question) -> str:
-    """The question turned into a statement, by the rule of the paper's authors.
+
+def statement(question: Question, answer: str | None = None) -> str:
+    """The question turned into a statement, by the rule of the paper's authors; of other letters than the right ones
+    where `answer` names them.
 
     The blank (`( )。` or `()。`) leaves the stem, the text of each right option is appended, then `。`
     (data set wangrongsheng/open-book-CMB-exam, CMB-test/test-book.json).
     """
     stem = question.stem.replace("( )。", "").replace("()。", "")
-    return stem + "".join(question.right_texts) + "。"
+    letters = question.answer if answer is None else answer
+    return stem + "".join(question.options[letter] for letter in letters) + "。"
 
 
 def own_entry(question: Question) -> Entry:
@@ -52,9 +63,9 @@ def open_book(question: Question) -> Book:
     return Book((own_entry(question),))
 
 
-def providers(questions: Iterable[Question]) -> dict[Provider, int]:
+def providers(questions: Iterable[Question]) -> dict[str, int]:
     """How many questions have their entry from whom."""
-    counts: dict[Provider, int] = {"given": 0, "statement": 0}
+    counts = {"given": 0, "statement": 0}
     for question in questions:
         counts["given" if question.knowledge else "statement"] += 1
     return counts

@@ -1,0 +1,25 @@
+"""What a text gives away: the options whose text stands in it."""
+
+import unicodedata
+from collections.abc import Mapping
+
+
+def plain(text: str) -> str:
+    """The text without blanks and with every sign in one form (NFKC, lower case), so that texts can be compared."""
+    return "".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def options_held(text: str, options: Mapping[str, str]) -> str:
+    """Letters, sorted, of the options whose text stands in `text`.
+
+    An option that is part of a longer one (`肝` of `肝硬化`) is held only where it stands apart from it.
+    """
+    rest, held = plain(text), []
+    for letter, option in sorted(options.items(), key=lambda item: (-len(plain(item[1])), item[0])):
+        wanted = plain(option)
+        if wanted and wanted in rest:
+            held.append(letter)
+            # Options of one text hold or fail together; a longer one hides the shorter ones inside it.
+            if not any(plain(other) == wanted for name, other in options.items() if name != letter):
+                rest = rest.replace(wanted, "\n")
+    return "".join(sorted(held))
