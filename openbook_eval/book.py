@@ -1,7 +1,9 @@
 """The book an examinee is handed: entries of knowledge, each answering one question."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from openbook_eval.question import Question
@@ -21,16 +23,21 @@ class Entry:
     taken_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what many questions ask of one book is kept
 class Book:
     """The entries put into one prompt, in order; an empty book makes the exam closed-book."""
 
     entries: tuple[Entry, ...] = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The entries, a line each."""
         return "\n".join(entry.text for entry in self.entries)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def places(self) -> dict[str, float]:
         """Where each entry begins, by its text: 0 at the front of the book, near 1 at its back."""

@@ -1,6 +1,8 @@
 """Errors that are the user's to mend: the command line prints them without a traceback and exits with 2."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _SHOWN = 20
 
@@ -28,3 +30,27 @@ class ExamError(OpenbookError):
             return cls(report)
         more = f"and {len(faults) - _SHOWN} more; openbook-eval exam show lists them all"
         return cls("\n  ".join([head, *faults[:_SHOWN], more]), report)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, for a notice."""
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
+def fault_text(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """What a fault that pydantic found means to the author of the file; `keys` are those that are known."""
+    key = ".".join(map(str, fault["loc"])) or "the line"
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; {did_you_mean(key, keys)}"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
+    if fault["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is none of the known ones: the nearest, or all."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"

@@ -1,11 +1,11 @@
 """The only functions that the task files name: they turn lm-eval's dicts into our types and back, and hold no logic."""
 
-import difflib
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from functools import cache
 from typing import Any
 
@@ -13,74 +13,124 @@ import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
-from openbook_eval.book import Book, open_book
-from openbook_eval.choice import Choice, match_choice
-from openbook_eval.errors import ExamError, OpenbookError
-from openbook_eval.exams import ExamFile, load_exam, require
+from openbook_eval.book import Book, Entry
+from openbook_eval.choice import ABSTENTION, Choice, match_choice
+from openbook_eval.conditions import Condition, Item, ask
+from openbook_eval.errors import OpenbookError
+from openbook_eval.evidence import options_held
+from openbook_eval.exams import require
 from openbook_eval.prompt import render
 from openbook_eval.question import ExamName, Question
-from openbook_eval.verdict import mark
+from openbook_eval.sitting import Settings, Sitting, prepare
+from openbook_eval.verdict import mark, mark_reading
 
 Doc = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
+_QUESTION_KEYS = [field.name for field in fields(Question)]
+
+# Shared books by their hash: a document names its book, so that 256,000 characters do not stand in each of them.
+_books: dict[str, Book] = {}
 
 
-def exam_docs(
-    exam_label: ExamName,
-    exam: object = None,
-    exam_file: object = None,
-    **others: object,
-) -> dict[str, Dataset]:
-    """lm-eval's `custom_dataset`: one exam's questions as the split `test`.
+def exam_docs(exam_label: ExamName, **metadata: object) -> dict[str, Dataset]:
+    """lm-eval's `custom_dataset` of the paper's exam: one exam's questions, in the file's order, as the split `test`.
 
-    `exam_label` comes from the task file, `exam` from `--metadata`; lm-eval adds the model's arguments to them.
-    `exam_file` is the dict of that name in the task's own metadata: what is put into it stands in the results file,
-    which could not name the exam otherwise.
+    `exam_label` comes from the task file, the settings of an exam from `--metadata` (see `sitting.Settings`); lm-eval
+    adds the model's arguments to them. `exam_file` and `entries_used` are the dicts of that name in the task's own
+    metadata: what is put into them stands in the results file, which could not name exam and entries otherwise.
     """
+    with _one_line_errors():
+        sitting = prepare(Settings.of(metadata))
+        questions = require(sitting.file, exam_label)
+    _tell(sitting, metadata)
+    docs = [_doc(question, sitting.material.entries[question.id], sitting) for question in questions]
+    return {"test": Dataset.from_list(docs)}
+
+
+def reading_docs(
+    exam_label: ExamName, condition: Condition, book_length: int | None = None, **metadata: object
+) -> dict[str, Dataset]:
+    """lm-eval's `custom_dataset` of the reading exam: one exam's items under a condition, groups of a book together.
+
+    `condition` and `book_length` (characters) come from the task file, all else as in `exam_docs`.
+    """
+    with _one_line_errors():
+        settings = Settings.of(metadata)
+        sitting = prepare(settings)
+        require(sitting.file, exam_label)
+        items = ask(sitting.material, exam_label, condition, book_length, full=settings.full)
+    _tell(sitting, metadata)
+    return {"test": Dataset.from_list([_reading_doc(item, sitting) for item in items])}
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """lm-eval prints a traceback for whatever is raised in a hook; a user's mistake deserves one line."""
     try:
-        file = load_exam(_spec(exam, others))
-        questions = require(file, exam_label)
+        yield
     except OpenbookError as error:
-        # lm-eval prints a traceback for whatever is raised here; a user's mistake deserves one line.
         print(f"openbook-eval: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    _tell(file.name, file.notices)
-    if isinstance(exam_file, dict):
-        exam_file.update(file.provenance)
-    return {"test": Dataset.from_list([_doc(question, file) for question in questions])}
 
 
-def _spec(exam: object, others: Mapping[str, object]) -> str | None:
-    if exam is None and (close := difflib.get_close_matches("exam", others, cutoff=0.75)):
-        raise ExamError(f"--metadata: unknown key {close[0]!r}; did you mean 'exam'?")
-    if exam is not None and not isinstance(exam, str):
-        raise ExamError(f"--metadata: exam must be a name or a path, not {exam!r}")
-    return exam
-
-
-def _doc(question: Question, file: ExamFile) -> dict[str, Any]:
+def _doc(question: Question, entry: Entry, sitting: Sitting) -> dict[str, Any]:
     # Options as a list: of an object Arrow would keep neither the order nor which letters a question has.
     options = [{"letter": letter, "text": text} for letter, text in question.options.items()]
-    return asdict(question) | {"options": options, "exam_file": file.provenance}
+    held = options_held(entry.text, question.options)
+    told = {
+        "text": entry.text,
+        "provider": entry.provider,
+        "taken_out": list(entry.taken_out),
+        "holds_right": set(question.answer) <= set(held),
+        "holds_wrong": not set(held) <= set(question.answer),
+    }
+    fields_of_question = {key: getattr(question, key) for key in _QUESTION_KEYS}
+    return fields_of_question | {"options": options, "entry": told, "exam_file": sitting.file.provenance}
+
+
+def _reading_doc(item: Item, sitting: Sitting) -> dict[str, Any]:
+    _books[item.book.sha256] = item.book
+    return _doc(item.question, item.entry, sitting) | {
+        "condition": item.condition,
+        "group": item.group,
+        "depth": item.depth,
+        "length": len(item.book.text),
+        "book_length": item.book_length,
+        "book": item.book.sha256,
+        "expected": item.answer,
+        "target": item.answer or ABSTENTION,
+    }
+
+
+def _tell(sitting: Sitting, metadata: Mapping[str, object]) -> None:
+    """Says what was read: in the results, and once in the log, though every task of the exam asks for it."""
+    for key, told in (("exam_file", sitting.file.provenance), ("entries_used", sitting.provenance)):
+        if isinstance(place := metadata.get(key), dict):
+            place.update(told)
+    _log_once(sitting.file.name, (*sitting.file.notices, *sitting.provided.notices))
 
 
 @cache
-def _tell(name: str, notices: tuple[str, ...]) -> None:
-    """Logs what the reader of an exam wants known: once, though every task of the exam asks for it."""
+def _log_once(name: str, notices: tuple[str, ...]) -> None:
     for notice in notices:
         _log.warning("exam %s: %s", name, notice)
 
 
 def open_prompt(doc: Doc) -> str:
-    """The prompt with the question's own entry."""
+    """The paper's prompt with the question's own entry."""
     question = _question(doc)
-    return render(question, open_book(question))
+    return render(question, Book((Entry(question.id, doc["entry"]["text"], doc["entry"]["provider"]),)))
 
 
 def closed_prompt(doc: Doc) -> str:
-    """The prompt without a book: the control."""
+    """The paper's prompt without a book: the control."""
     return render(_question(doc), Book())
+
+
+def reading_prompt(doc: Doc) -> str:
+    """The prompt of the reading exam, with the book that the document names."""
+    return render(_question(doc), _books[doc["book"]], "reading")
 
 
 class ChoiceFilter(Filter):  # type: ignore[misc]
@@ -96,9 +146,15 @@ class ChoiceFilter(Filter):  # type: ignore[misc]
 
 
 def verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
-    """lm-eval's `process_results`: the marks of one question; no partial credit for single choice."""
-    marks = asdict(mark(Choice(**orjson.loads(results[0])), _question(doc)))
-    return {name: None if value is None else float(value) for name, value in marks.items()}
+    """lm-eval's `process_results` of the paper's exam: the marks of one question."""
+    return _marks(asdict(mark(_read(results), _question(doc))))
+
+
+def reading_verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
+    """lm-eval's `process_results` of the reading exam; whom the answer followed is told of contrary books only."""
+    contrary = doc["condition"] == "contrary"
+    marks = asdict(mark_reading(_read(results), _question(doc), doc["expected"], contrary=contrary))
+    return _marks({name: value for name, value in marks.items() if contrary or not name.startswith("followed_")})
 
 
 def mean_of_known(values: Sequence[float | None]) -> float | None:
@@ -107,11 +163,18 @@ def mean_of_known(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
+def _marks(marks: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else float(value) for name, value in marks.items()}
+
+
+def _read(results: Sequence[str]) -> Choice:
+    return Choice(**orjson.loads(results[0]))
+
+
 def _choice(response: str, question: Question) -> Choice:
     return match_choice(response, question.options, question.qtype)
 
 
 def _question(doc: Doc) -> Question:
-    fields = {key: value for key, value in doc.items() if key != "exam_file"}
-    fields["options"] = {option["letter"]: option["text"] for option in doc["options"]}
-    return Question(**fields)
+    options = {option["letter"]: option["text"] for option in doc["options"]}
+    return Question(**{key: doc[key] for key in _QUESTION_KEYS} | {"options": options})

@@ -22,6 +22,22 @@ class Verdict:
     partial_credit: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingVerdict(Verdict):
+    """The marks of the reading exam, where right may be to say that the material does not tell.
+
+    `correct` and `correct_strict` are meant so: the right letters, or where none are right the abstention. The words
+    that the prompt asks for are a followed format as letters are. `abstained`: the response says that the material does
+    not tell. Where the book says otherwise than the truth (None elsewhere): `followed_book` chooses the book's letters,
+    `followed_memory` the true ones, `followed_neither` is all else.
+    """
+
+    abstained: bool
+    followed_book: bool | None = None
+    followed_memory: bool | None = None
+    followed_neither: bool | None = None
+
+
 def mark(choice: Choice, question: Question) -> Verdict:
     """Marks a choice against the published answer."""
     chosen, right = set(choice.letters), set(question.answer)
@@ -32,6 +48,24 @@ def mark(choice: Choice, question: Question) -> Verdict:
         format_followed=choice.format_followed,
         answered=bool(chosen),
         partial_credit=partial,
+    )
+
+
+def mark_reading(choice: Choice, question: Question, answer: str, *, contrary: bool) -> ReadingVerdict:
+    """Marks a choice against the letters that are right under a condition, "" where right is to abstain."""
+    chosen, right, true = set(choice.letters), set(answer), set(question.answer)
+    correct = chosen == right if right else choice.abstained
+    as_demanded = choice.format_followed or choice.rule == "abstention_only"
+    return ReadingVerdict(
+        correct=correct,
+        correct_strict=correct and as_demanded,
+        format_followed=as_demanded,
+        answered=bool(chosen),
+        partial_credit=partial_credit(chosen, right) if question.qtype == "multi" and right else None,
+        abstained=choice.abstained,
+        followed_book=chosen == right if contrary else None,
+        followed_memory=chosen == true if contrary else None,
+        followed_neither=chosen not in (right, true) if contrary else None,
     )
 
 

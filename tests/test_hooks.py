@@ -1,6 +1,7 @@
 """The glue: dicts to our types and back, one line for a user's mistake."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from tests.conftest import BOOK, cmb_entry, question, write
 from tests.exams.test_own import ROW, write_lines
 
 
-def as_doc(asked: Question) -> dict[str, object]:
+def as_doc(asked: Question, **more: object) -> dict[str, object]:
     options = [{"letter": letter, "text": text} for letter, text in asked.options.items()]
-    return dataclasses.asdict(asked) | {"options": options, "exam_file": {"name": "x"}}
+    return dataclasses.asdict(asked) | {"options": options, "exam_file": {"name": "x"}} | more
 
 
 def test_a_document_is_its_question() -> None:
@@ -55,6 +56,87 @@ def test_a_misspelt_metadata_key_does_not_fall_back_to_the_default_exam(capsys: 
     assert capsys.readouterr().err == "openbook-eval: --metadata: unknown key 'exma'; did you mean 'exam'?\n"
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"fulll": True}, "--metadata: unknown key 'fulll'; did you mean 'full'?"),
+        ({"full": "yes"}, "--metadata: full: input should be a valid boolean"),
+        ({"entires": "passage"}, "--metadata: unknown key 'entires'; did you mean 'entries'?"),
+        ({"entries": "pasage"}, "entries: no provider 'pasage'; did you mean 'passage'?"),
+        ({"fill": "no/such.jsonl"}, "exam 'no/such.jsonl': no such file"),
+    ],
+)
+def test_a_setting_of_the_book_that_is_wrong_ends_the_run(
+    metadata: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        hooks.reading_docs("nursing", "library", 4000, exam="mini", **metadata)
+    assert capsys.readouterr().err.startswith(f"openbook-eval: {message}")
+
+
+def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: Path) -> None:
+    told = "属于主观资料的是头痛、乏力，体温则不是（A对）。"
+    path = write_lines(tmp_path, {**ROW, "knowledge": told})
+    (doc,) = hooks.exam_docs("nursing", exam=str(path), entries="passage")["test"]
+    assert doc["entry"] == {
+        "text": "属于主观资料的是头痛、乏力，体温则不是。",
+        "provider": "passage",
+        "taken_out": ["（A对）"],
+        "holds_right": True,
+        "holds_wrong": True,
+    }
+    assert "（A对）" not in hooks.open_prompt(doc)
+
+
+def test_a_reading_document_carries_condition_group_depth_length_and_book() -> None:
+    docs = list(hooks.reading_docs("nursing", "library", 4000, exam="mini")["test"])
+    assert len(docs) == 43
+    for doc in docs:
+        assert (doc["condition"], doc["book_length"], doc["expected"]) == ("library", 4000, doc["answer"])
+        assert doc["group"] in {"nursing-4000-0", "nursing-4000-1"}
+        prompt = hooks.reading_prompt(doc)
+        book = prompt.removeprefix("【材料】\n").partition("\n\n【要求】")[0]
+        assert hashlib.sha256(book.encode()).hexdigest() == doc["book"]
+        assert (len(book), round(doc["depth"] * len(book))) == (doc["length"], book.index(doc["entry"]["text"]))
+
+
+def test_the_target_of_a_missing_book_is_the_abstention() -> None:
+    doc = hooks.reading_docs("nursing", "missing", 4000, exam="mini")["test"][0]
+    assert (doc["expected"], doc["target"], doc["depth"]) == ("", "材料未提及", None)
+    (choice,) = hooks.ChoiceFilter().apply([["材料未提及"]], [doc])
+    marks = hooks.reading_verdict(doc, [choice])
+    assert marks == {
+        "correct": 1.0,
+        "correct_strict": 1.0,
+        "format_followed": 1.0,
+        "answered": 0.0,
+        "partial_credit": None,
+        "abstained": 1.0,
+    }
+
+
+def test_whom_an_answer_followed_is_marked_for_contrary_books() -> None:
+    doc = hooks.reading_docs("nursing", "contrary", 4000, exam="mini")["test"][0]
+    (choice,) = hooks.ChoiceFilter().apply([[doc["answer"]]], [doc])
+    marks = hooks.reading_verdict(doc, [choice])
+    assert (marks["correct"], marks["followed_book"], marks["followed_memory"], marks["followed_neither"]) == (
+        0,
+        0,
+        1,
+        0,
+    )
+
+
+def test_exam_and_entries_are_told_to_the_tasks_metadata() -> None:
+    exam_file: dict[str, object] = {}
+    used: dict[str, object] = {}
+    hooks.reading_docs("nursing", "open", exam="mini", exam_file=exam_file, entries_used=used, book_seed=7)
+    assert exam_file["name"] == "mini"
+    assert used["book_seed"] == 7
+    assert used["providers"] == [{"provider": "given", "entries": 258}]
+    assert used["fill"] is None
+
+
 @pytest.mark.parametrize(("values", "mean"), [([None, 1.0, 0.5], 0.75), ([None], None), ([0.0], 0.0)])
 def test_a_mark_that_a_question_lacks_is_left_out_of_the_mean(values: list[float | None], mean: float | None) -> None:
     assert hooks.mean_of_known(values) == mean
@@ -70,8 +152,8 @@ def test_the_models_arguments_do_not_disturb_the_exam() -> None:
     [
         ("no/such/file.json", "nursing", "openbook-eval: exam 'no/such/file.json': no such file"),
         ("mini", "other", "openbook-eval: exam 'mini' has no other questions, only physician, nursing"),
-        (5, "nursing", "openbook-eval: --metadata: exam must be a name or a path, not 5"),
-        (["mini"], "nursing", "openbook-eval: --metadata: exam must be a name or a path, not ['mini']"),
+        (5, "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
+        (["mini"], "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
     ],
 )
 def test_a_users_mistake_ends_the_run_with_one_line_and_code_2(

@@ -1,4 +1,4 @@
-"""Golden prompts: when one changes, prompt.VERSION and the tasks' version go up and tasks/README.md says so."""
+"""Golden prompts: when one changes, its frame's version and that of its tasks go up and tasks/README.md says so."""
 
 from openbook_eval import prompt
 from openbook_eval.book import Book, open_book
@@ -28,6 +28,29 @@ B. 每分钟20～40次
 C. 每分钟120～160次
 
 答案："""
+
+
+READING = """【材料】
+正常成人安静时的脉率范围是每分钟60～100次。
+
+【要求】
+请只根据上面的材料回答下面的单项选择题，不做任何分析和解释，直接输出正确选项的字母。如果材料没有给出答案，不要选择任何选项，只输出“材料未提及”。
+
+【题目】
+正常成人安静时的脉率范围是( )。
+A. 每分钟60～100次
+B. 每分钟20～40次
+C. 每分钟120～160次
+
+答案："""
+
+
+def test_the_reading_prompt_also_says_what_to_answer_when_the_material_does_not_tell() -> None:
+    assert prompt.render(question(), open_book(question()), "reading") == READING
+
+
+def test_without_a_book_the_reading_prompt_is_the_papers() -> None:
+    assert prompt.render(question(qtype="multi"), Book(), "reading") == CLOSED_MULTI
 
 
 def test_the_open_book_prompt() -> None:

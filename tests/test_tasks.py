@@ -1,24 +1,32 @@
 """The task files as lm-eval sees them; an unreadable one would vanish without a word."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from openbook_eval import prompt
+from openbook_eval.conditions import LAYOUTS
 from openbook_eval.exams import load_exam
 from openbook_eval.linking import tasks_dir
 from openbook_eval.question import SIX_EXAMS
 
 TASKS = tasks_dir()
 README = (TASKS / "README.md").read_text(encoding="utf-8")
-LEAVES = [f"cmed_{condition}_{exam}" for condition in ("openbook", "closedbook") for exam in (*SIX_EXAMS, "other")]
-GROUPS = ["cmed_openbook", "cmed_closedbook"]
+PAPER_GROUPS = ["cmed_openbook", "cmed_closedbook"]
+READING_GROUPS = [f"cmed_reading_{condition}" for condition in LAYOUTS]
+FAMILIES = ["cmed_reading", "cmed_reading_other"]
+GROUPS = PAPER_GROUPS + READING_GROUPS
+LEAVES = [f"{group}_{exam}" for group in GROUPS for exam in (*SIX_EXAMS, "other")]
+# The bundled exam's entries do not fill longer books.
+SAT = [group for group in GROUPS if not group.endswith(("64k", "256k"))]
 
 
 def manager(**metadata: Any) -> TaskManager:
@@ -27,22 +35,25 @@ def manager(**metadata: Any) -> TaskManager:
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, Any]:
-    return dict(manager(pretrained="some/model").load(list(GROUPS)))
+    return dict(manager(pretrained="some/model").load(list(SAT)))
 
 
 def test_every_task_file_is_indexed() -> None:
     files = sorted(TASKS.rglob("*.yaml"))
     indexed = sorted(Path(entry.yaml_path) for entry in manager().task_index.values() if entry.yaml_path)
-    assert len(files) == 16
+    assert len(files) == 82
     assert indexed == files
 
 
 def test_the_names_are_those_of_the_readme() -> None:
-    assert sorted(manager().all_tasks) == sorted(LEAVES + GROUPS)
-    assert sorted(set(re.findall(r"`(cmed_\w+)`", README))) == sorted(LEAVES + GROUPS)
+    assert sorted(manager().all_tasks) == sorted(LEAVES + GROUPS + FAMILIES)
+    named = set(re.findall(r"`(cmed_\w+)`", README))
+    assert named <= set(manager().all_tasks)
+    # The reading exam's tasks of single exams are told by example.
+    assert {name for name in LEAVES if "reading" not in name} | {*GROUPS, *FAMILIES} <= named
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", SAT)
 def test_a_group_holds_the_six_exams_and_not_other(loaded: dict[str, Any], name: str) -> None:
     names = [task.task_name for task in loaded["groups"][name].get_all_tasks()]
     assert names == [f"{name}_{exam}" for exam in SIX_EXAMS]
@@ -67,6 +78,48 @@ def test_the_open_prompt_holds_the_passage_and_the_closed_one_does_not(loaded: d
     assert doc["knowledge"] not in closed
     assert closed.startswith("【要求】\n请回答下面的")
     assert opened.partition("【题目】")[2] == closed.partition("【题目】")[2]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_reading_task_file_is_three_lines_that_name_condition_length_and_exam(name: str) -> None:
+    condition, length = LAYOUTS[name]
+    more = f", book_length: {length}" if length else ""
+    for exam in (*SIX_EXAMS, "other"):
+        assert (TASKS / "reading" / name / f"{exam}.yaml").read_text(encoding="utf-8") == (
+            f"include: ../_reading\ntask: cmed_reading_{name}_{exam}\n"
+            f"dataset_kwargs: {{exam_label: {exam}, condition: {condition}{more}}}\n"
+        )
+
+
+def test_the_families_hold_every_condition() -> None:
+    families = {
+        name: yaml.safe_load((TASKS / "reading" / f"_{file}.yaml").read_text())
+        for name, file in zip(FAMILIES, ("group", "other"), strict=True)
+    }
+    assert families["cmed_reading"]["task"] == READING_GROUPS
+    assert families["cmed_reading_other"]["task"] == [f"{group}_other" for group in READING_GROUPS]
+
+
+def test_the_conditions_ask_the_same_items_in_one_order(loaded: dict[str, Any]) -> None:
+    for exam in SIX_EXAMS:
+        orders = [
+            [doc["id"] for doc in loaded["tasks"][f"{group}_{exam}"].eval_docs] for group in SAT if "reading" in group
+        ]
+        assert len(orders) == 6
+        assert all(order == orders[0] for order in orders)
+
+
+def test_groups_of_a_book_stand_together_so_that_a_limit_cuts_one_at_most(loaded: dict[str, Any]) -> None:
+    groups = [doc["group"] for doc in loaded["tasks"]["cmed_reading_library_4k_nursing"].eval_docs]
+    assert [name for name, _ in itertools.groupby(groups)] == ["nursing-4000-0", "nursing-4000-1"]
+
+
+def test_prompts_of_a_group_share_all_that_stands_before_the_rule(loaded: dict[str, Any]) -> None:
+    task = loaded["tasks"]["cmed_reading_library_4k_nursing"]
+    fronts: dict[str, set[str]] = {}
+    for doc in task.eval_docs:
+        fronts.setdefault(doc["group"], set()).add(task.doc_to_text(doc).partition("【要求】")[0])
+    assert [len(front) for front in fronts.values()] == [1, 1]
 
 
 def test_the_completion_version_is_the_prompt_and_the_chat_version_wraps_it(loaded: dict[str, Any]) -> None:
@@ -97,10 +150,14 @@ def test_shots_are_fixed_at_none_since_they_would_be_exam_questions(loaded: dict
 
 
 def test_versions_are_one_and_the_changelog_knows_it(loaded: dict[str, Any]) -> None:
-    versions = {str(task.VERSION) for task in loaded["tasks"].values()}
-    versions |= {group.version for group in loaded["groups"].values()}
-    assert versions == {prompt.VERSION}
-    assert f"- **{prompt.VERSION}**" in README
+    frames: dict[prompt.Frame, list[str]] = {"paper": PAPER_GROUPS, "reading": READING_GROUPS}
+    for frame, part in frames.items():
+        groups = [group for name, group in loaded["groups"].items() if name.split("::")[0] in part]
+        assert groups
+        versions = {str(task.VERSION) for group in groups for task in group.get_all_tasks()}
+        versions |= {group.version for group in groups}
+        assert versions == {prompt.VERSIONS[frame]}
+        assert f"- **{frame} {prompt.VERSIONS[frame]}**" in README
 
 
 def test_the_task_names_the_exam_it_was_taken_on(loaded: dict[str, Any]) -> None:
@@ -178,3 +235,33 @@ def test_samples_show_what_was_read_and_by_which_rule(results: dict[str, Any]) -
     answer = sample["doc"]["answer"]
     assert sample["filtered_resps"] == [f'{{"letters":"{answer}","state":"stated","rule":"dressed_letters"}}']
     assert (sample["correct"], sample["answered"], sample["partial_credit"]) == (1.0, 1.0, None)
+
+
+@pytest.fixture(scope="module")
+def read() -> dict[str, Any]:
+    outcome = simple_evaluate(
+        Reader({"nursing"}),
+        tasks=["cmed_reading_contrary", "cmed_reading_missing_nursing"],
+        task_manager=manager(),
+        bootstrap_iters=0,
+    )
+    assert outcome is not None
+    return dict(outcome)
+
+
+def test_who_answers_from_memory_follows_no_contrary_book(read: dict[str, Any]) -> None:
+    nursing = read["results"]["cmed_reading_contrary_nursing"]
+    assert (nursing["correct,choice"], nursing["followed_book,choice"], nursing["followed_memory,choice"]) == (0, 0, 1)
+    average = read["groups"]["cmed_reading_contrary"]
+    assert average["followed_memory,choice"] == pytest.approx(1 / 6)
+
+
+def test_a_task_other_than_contrary_has_no_marks_of_following(read: dict[str, Any]) -> None:
+    missing = read["results"]["cmed_reading_missing_nursing"]
+    assert (missing["correct,choice"], missing["abstained,choice"], missing["answered,choice"]) == (0, 0, 1)
+    assert not [name for name in missing if name.startswith("followed")]
+
+
+def test_results_name_the_entries_that_were_used(read: dict[str, Any]) -> None:
+    used = read["configs"]["cmed_reading_contrary_nursing"]["metadata"]["entries_used"]
+    assert (used["book_seed"], used["providers"]) == (0, [{"provider": "given", "entries": 258}])

@@ -3,7 +3,7 @@
 import pytest
 
 from openbook_eval.choice import Choice, match_choice
-from openbook_eval.verdict import Verdict, mark, partial_credit
+from openbook_eval.verdict import ReadingVerdict, Verdict, mark, mark_reading, partial_credit
 from tests.conftest import question
 
 
@@ -45,3 +45,50 @@ def test_multiple_choice_also_has_partial_credit(letters: str, correct: bool, cr
 )
 def test_a_wrong_letter_voids_partial_credit(chosen: str, credit: float) -> None:
     assert partial_credit(set(chosen), set("ABC")) == credit
+
+
+def read(response: str, answer: str, *, contrary: bool = False, multi: bool = False) -> ReadingVerdict:
+    asked = question(qtype="multi", answer="AC") if multi else question()
+    return mark_reading(match_choice(response, asked.options, asked.qtype), asked, answer, contrary=contrary)
+
+
+def test_where_the_material_tells_abstention_is_wrong_and_counted() -> None:
+    verdict = read("材料未提及", "A")
+    assert (verdict.correct, verdict.abstained, verdict.answered, verdict.format_followed) == (False, True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("response", "correct", "strict"),
+    [("材料未提及", True, True), ("材料中没有提到。", True, False), ("A", False, False), ("不知道", False, False)],
+)
+def test_where_it_does_not_tell_abstention_is_right(response: str, correct: bool, strict: bool) -> None:
+    verdict = read(response, "")
+    assert (verdict.correct, verdict.correct_strict) == (correct, strict)
+    assert verdict.partial_credit is None
+
+
+@pytest.mark.parametrize(
+    ("response", "followed"),
+    [
+        ("B", (True, False, False)),
+        ("A", (False, True, False)),
+        ("C", (False, False, True)),
+        ("材料未提及", (False, False, True)),
+    ],
+)
+def test_of_a_contrary_book_it_is_told_whom_the_answer_followed(
+    response: str, followed: tuple[bool, bool, bool]
+) -> None:
+    verdict = read(response, "B", contrary=True)
+    assert (verdict.followed_book, verdict.followed_memory, verdict.followed_neither) == followed
+    assert verdict.correct == followed[0]
+
+
+def test_elsewhere_nobody_is_followed() -> None:
+    verdict = read("A", "A")
+    assert (verdict.followed_book, verdict.followed_memory, verdict.followed_neither) == (None, None, None)
+
+
+def test_partial_credit_is_against_the_books_letters() -> None:
+    assert read("A", "AB", contrary=True, multi=True).partial_credit == 0.5
+    assert read("AC", "AB", contrary=True, multi=True).partial_credit == 0.0

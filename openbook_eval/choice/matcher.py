@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from openbook_eval.choice import forms, judgements, quoted, reading, statements
+from openbook_eval.choice import abstention, forms, judgements, quoted, reading, statements
 from openbook_eval.choice.grammar import grammar
 from openbook_eval.choice.response import Response, Rule
 from openbook_eval.choice.value import Choice, State
@@ -15,6 +15,7 @@ RULES: tuple[tuple[str, State, Rule], ...] = (
     ("one_option_line", "stated", forms.one_option_line),
     ("exact_option", "implied", quoted.exact_option),
     ("dressed_letters", "stated", forms.dressed_letters),
+    ("abstention_only", "none", abstention.abstention_only),
     ("answer_then_question", "stated", forms.answer_then_question),
     ("judged_list", "stated", judgements.judged_list),
     ("option_lines", "stated", forms.option_lines),
@@ -22,6 +23,7 @@ RULES: tuple[tuple[str, State, Rule], ...] = (
     ("leading_letters", "stated", forms.leading_letters),
     ("announced_sentence", "stated", statements.announced_sentence),
     ("judged", "stated", judgements.judged),
+    ("abstention", "none", abstention.abstention),
     ("refused", "none", forms.refused),
     ("other_alphabet", "stated", forms.other_alphabet),
     ("echoed_options", "none", forms.echoed_options),
@@ -57,7 +59,7 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
         return Choice("", "none", "cut_off")
     head, rest = reading.own_answer(reading.plain(reading.ends(text)))
     choice = _match(Response(head, known, qtype == "multi", False, patterns))
-    if rest and not choice.letters:
+    if rest and not choice.letters and not choice.abstained:
         return _match(Response(rest, known, qtype == "multi", True, patterns))
     return choice
 

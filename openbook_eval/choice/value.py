@@ -13,7 +13,9 @@ class Choice:
     `letters` is a sorted set of option letters. `state` is `stated` (named as the answer), `implied` (an option's text
     without its letter, or the only letters there) or `none`. `rule` names the rule that read it, or the reason for
     nothing: `empty`, `echo` (the question given back), `refusal`, `all_options` (every option of a single-choice
-    question listed), `contradiction` (several answers side by side), `undecided`, `cut_off` (ended in mid-thought).
+    question listed), `contradiction` (several answers side by side), `undecided`, `cut_off` (ended in mid-thought),
+    `abstention_only` (nothing but the words that the reading exam asks for where its material does not tell),
+    `abstention` (says so in other words).
     """
 
     letters: str
@@ -24,3 +26,8 @@ class Choice:
     def format_followed(self) -> bool:
         """Whether the response was nothing but the letters, as the prompt demands."""
         return self.rule == "letters_only"
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the response says that the material does not tell."""
+        return self.rule in {"abstention_only", "abstention"}

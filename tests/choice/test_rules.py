@@ -76,6 +76,24 @@ IMPLIED = {
     "lone_letters": [("看来B比较合适", "B"), ("C seems most suitable", "C")],
 }
 NOTHING = {
+    "abstention_only": [
+        "材料未提及",
+        "材料未提及。",
+        "“材料未提及”",
+        "答案：材料未提及",
+        "材料未提及\n\n【材料】\n下一段。\n\n【题目】\n略",
+    ],
+    "abstention": [
+        "材料中没有提到这一点，因此无法判断。",
+        "根据材料无法确定正确选项",
+        "无法从上面的材料中得出答案",
+        "所给材料没有足够的信息来回答这个问题。",
+        "文中未提及",
+        "未提及",
+        "上述资料并未明确说明其机制。",
+        "【题目】\n第2题\nA. 甲\nB. 乙\n\n答案：材料未提及",
+        "The passage does not mention insulin.",
+    ],
     "empty": ["", " \n", "。", "</s>"],
     "cut_off": ["<think>先看A"],
     "echo": [
@@ -151,6 +169,34 @@ def test_a_base_model_running_on_into_the_next_prompt_is_read_before_it() -> Non
 
 def test_a_response_that_repeats_the_question_first_is_read_after_it() -> None:
     assert match_choice("好的。\n【题目】\n略\n答案：C", OPTIONS).letters == "C"
+
+
+@pytest.mark.parametrize(
+    ("response", "letters"),
+    [
+        ("材料未提及，但根据常识应选B", "B"),
+        ("材料没有提及A、B、D、E，故选C", "C"),
+        ("答案是B。材料未提及其他选项。", "B"),
+        ("B\n材料未提及", "B"),
+    ],
+)
+def test_who_names_an_answer_all_the_same_commits_to_it(response: str, letters: str) -> None:
+    assert match_choice(response, OPTIONS).letters == letters
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "如果材料没有给出答案，不要选择任何选项，只输出“材料未提及”。",
+        "【要求】\n如果材料没有给出答案，不要选择任何选项，只输出“材料未提及”。",
+        "若材料未提及，则不选。",
+        "题目信息不完整，无法判断正确答案。",
+        "抱歉，我无法回答。",
+    ],
+)
+def test_the_instruction_given_back_or_a_refusal_is_no_abstention(response: str) -> None:
+    choice = match_choice(response, OPTIONS)
+    assert (choice.letters, choice.abstained) == ("", False)
 
 
 def test_letters_of_a_word_are_an_option_where_the_option_is_that_word() -> None:

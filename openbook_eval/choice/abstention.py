@@ -1,0 +1,52 @@
+"""Rules for a response that says the material does not tell, as the reading exam asks for where that is so."""
+
+import re
+
+from openbook_eval.choice.grammar import ANNOUNCEMENT, CLOSING, OPENING_SIGNS
+from openbook_eval.choice.response import Reading, Response
+
+# What the reading exam's prompt asks for where the material does not tell: no option of an exam reads so.
+ABSTENTION = "材料未提及"
+
+# What the question leaves out ("题目信息不完整") is not what the material leaves out.
+_SOURCE = r"(?<!题目)(?<!题干)(?<!问题)(?:材料|资料|原文|文中|文章|上文|信息|书中|段落|内容)"
+_NOT_TOLD = (
+    r"(?:并未|未曾|未能|未|并没有|没有|没|不曾|并无|无|不(?=包含|涉及|足))"
+    r"(?:明确|直接|具体|足够|充分|相关|有关|任何|可)*+(?:地|的)?"
+    r"(?:提及|提到|提供|说明|给出|涉及|包含|告诉|描述|记载|交代|指出|介绍|答案|信息|内容|依据|足)"
+)
+_CANNOT_TELL = (
+    r"(?:无法|不能|难以|无从)(?:直接|准确|明确)?"
+    r"(?:判断|确定|得出|得到|回答|作答|选择|选出|推断|推出|得知|知道|找到|看出)"
+)
+# The source before, behind, or left out where the response begins so.
+_SAYS_SO = re.compile(
+    rf"{_SOURCE}[^。；;\n]{{0,12}}?(?:{_NOT_TOLD}|{_CANNOT_TELL})"
+    rf"|(?:{_CANNOT_TELL}|(?:无法|不能)(?:从|由|根据|依据))[^。；;\n]{{0,12}}?{_SOURCE}"
+    r"|\A\W*+(?:未提及|没有提到)"
+)
+_SAYS_SO_IN_ENGLISH = re.compile(
+    r"(?i:(?:does|do|did) not (?:mention|say|tell|state|specify|provide|contain|give|include)"
+    r"|(?:not|isn't|never) (?:mentioned|stated|specified|provided|given)"
+    r"|cannot be (?:determined|answered|inferred)|not enough information)"
+)
+# "if the material does not tell, ...": the prompt's own sentence given back, or said in other words.
+_CONDITION = re.compile(r"(?:如果|假如|倘若|若)[^。；;\n]*+[。；;\n]?")
+
+
+def abstention_only(response: Response) -> Reading | None:
+    """`材料未提及`: nothing but the words that the prompt asks for, or these after an announcing word."""
+    text = response.text.strip()
+    if ABSTENTION not in text or len(text) > 4 * len(ABSTENTION):
+        return None
+    found = ANNOUNCEMENT.match(text)
+    core = CLOSING.sub("", text[found.end() if found else 0 :].lstrip(OPENING_SIGNS))
+    return Reading(reason="abstention_only") if core == ABSTENTION else None
+
+
+def abstention(response: Response) -> Reading | None:
+    """`材料中没有提到这一点`, `根据材料无法判断`: says in whatever words that the material does not tell."""
+    text = response.text
+    if text.isascii():
+        return Reading(reason="abstention") if _SAYS_SO_IN_ENGLISH.search(text) else None
+    return Reading(reason="abstention") if _SAYS_SO.search(_CONDITION.sub("", text)) else None

@@ -1,0 +1,85 @@
+"""All that an exam offers to lay books of: its questions in the order in which they are dealt, and their entries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from openbook_eval.book import Entry
+from openbook_eval.draws import draw
+from openbook_eval.question import ExamName, Question
+from openbook_eval.twins import twins
+
+# Lengths of a shared book, in characters: all models read the same text, whatever their tokens.
+LENGTHS: Mapping[str, int] = {"4k": 4_000, "16k": 16_000, "64k": 64_000, "256k": 256_000}
+
+Cluster = tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """An exam file made ready for dealing.
+
+    `clusters` are the questions of each of the six exams (and `other`), those that ask the same together, in the seeded
+    order in which they are dealt. `spare` are questions of another exam file, whose entries fill books where the exam's
+    own do not suffice. `cluster_of` numbers the clusters over all of them. The mappings are by question id.
+    """
+
+    clusters: Mapping[ExamName, Sequence[Cluster]]
+    cluster_of: Mapping[str, int]
+    questions: Mapping[str, Question]
+    entries: Mapping[str, Entry]
+    spare: Sequence[Question]
+    seed: int
+
+    @property
+    def characters(self) -> int:
+        """Length of a book of every entry there is."""
+        return sum(len(text) + 1 for text in {entry.text for entry in self.entries.values()}) - 1
+
+    @property
+    def sizes(self) -> dict[ExamName, int]:
+        """How many questions each exam has."""
+        return {exam: len(self.of(exam)) for exam in self.clusters}
+
+    def of(self, exam: ExamName) -> list[Question]:
+        """The questions of one exam in the order of dealing: any first part of it is a stratified sample."""
+        return [question for cluster in self.clusters[exam] for question in cluster]
+
+
+def gather(
+    questions: Sequence[Question], entries: Mapping[str, Entry], seed: int, spare: Sequence[Question] = ()
+) -> Material:
+    """The material of an exam and, where its entries do not suffice, of the `spare` questions of another one.
+
+    `entries` hold those of both, by question id; ids are unique over both. The order hangs on seed, ids, classes and
+    types alone, not on the order of the file.
+    """
+    by_exam: dict[ExamName, list[Question]] = defaultdict(list)
+    for question in questions:
+        by_exam[question.exam].append(question)
+    alike = enumerate(twins((*questions, *spare), entries))
+    return Material(
+        clusters={exam: _in_order(twins(own, entries), seed) for exam, own in by_exam.items()},
+        cluster_of={question.id: number for number, cluster in alike for question in cluster},
+        questions={question.id: question for question in (*questions, *spare)},
+        entries=entries,
+        spare=tuple(spare),
+        seed=seed,
+    )
+
+
+def _in_order(clusters: Iterable[Cluster], seed: int) -> list[Cluster]:
+    """The clusters shuffled so that each first part of the list holds class and type in the proportion of the whole.
+
+    The n-th of a stratum's k clusters stands at (n - 1/2) / k of the way; strata are interleaved by that place.
+    """
+    strata: dict[tuple[str, str], list[tuple[int, Cluster]]] = defaultdict(list)
+    for cluster in clusters:
+        members = tuple(sorted(cluster, key=lambda question: question.id))
+        strata[members[0].exam_class, members[0].qtype].append((draw(seed, "order", members[0].id), members))
+    placed = [
+        ((2 * rank + 1) / (2 * len(stratum)), number, members)
+        for stratum in strata.values()
+        for rank, (number, members) in enumerate(sorted(stratum, key=lambda drawn: drawn[0]))
+    ]
+    return [members for _, _, members in sorted(placed, key=lambda place: place[:2])]

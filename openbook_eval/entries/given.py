@@ -1,0 +1,31 @@
+"""Entries that the exam itself gives or is made into: its knowledge, the authors' statement, its explanation."""
+
+import re
+
+from openbook_eval.book import Entry, statement
+from openbook_eval.entries import verdicts
+from openbook_eval.question import Question
+
+_LINE_BREAK = re.compile(r"\s*\n\s*")
+
+
+def given(question: Question) -> Entry | None:
+    """The knowledge that the exam's file gives, as it is."""
+    return Entry(question.id, question.knowledge, "given") if question.knowledge else None
+
+
+def by_rule(question: Question) -> Entry:
+    """The statement that the authors' rule makes of question and right answer."""
+    return Entry(question.id, statement(question), "statement")
+
+
+def passage(question: Question) -> Entry | None:
+    """The item's knowledge, else its explanation, in one line and without verdicts; None where nothing is left."""
+    source = question.knowledge or question.explanation
+    return without_verdicts(question, source, "passage") if source else None
+
+
+def without_verdicts(question: Question, text: str, provider: str) -> Entry | None:
+    """The text as an entry that gives no letter away; None where it was nothing but verdicts."""
+    kept, taken_out = verdicts.take_out(_LINE_BREAK.sub(" ", text.strip()), question.options)
+    return Entry(question.id, kept, provider, taken_out) if kept.strip() else None
