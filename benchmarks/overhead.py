@@ -3,8 +3,10 @@
     .venv/bin/python benchmarks/overhead.py [--no-engine]
 
 The first part builds a CMB-shaped exam of the paper's size, reads it in a process of its own (limit 5 s and 1 GB) and
-prints time and peak memory, with Python's own JSON parsing of the same files as the floor. The second part sits the
-bundled exam on vLLM and prints the share of the wall time that is not the engine: not building it, not generating.
+prints time and peak memory, with Python's own JSON parsing of the same files as the floor. The second lays the books of
+all conditions of the reading exam, prompts included (limit 60 s and 2 GB), and prints how much of the prompts' text is
+unique. The third sits the bundled exam on vLLM and prints the share of the wall time that is not the engine: not
+building it, not generating.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from pathlib import Path
 
 QUESTIONS = 11_200
 SECONDS, MEGABYTES = 5.0, 1_000
-REPEATS = 5
+LAYING_SECONDS, LAYING_MEGABYTES = 60.0, 2_000
+REPEATS, LAYINGS = 5, 3
 
 _EXAM_TYPES = ("医师考试", "护理考试", "药师考试", "医技考试", "专业知识考试", "医学考研")
 _WORDS = "患者出现发热咳嗽胸痛乏力首选治疗药物检查诊断为急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃"
@@ -58,15 +61,37 @@ def read_exam(folder: str) -> dict[str, float]:
     seconds = time.perf_counter() - started
     if len(prompts) != QUESTIONS:
         raise SystemExit(f"read {len(prompts)} of {QUESTIONS} questions")
+    megabytes = peak_megabytes()
     started = time.perf_counter()
     for file in Path(folder).glob("*.json"):
         json.loads(file.read_text(encoding="utf-8"))
     parsing = time.perf_counter() - started
-    return {
-        "seconds": seconds,
-        "parsing": parsing,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    return {"seconds": seconds, "parsing": parsing, "megabytes": megabytes}
+
+
+def lay_books(folder: str) -> dict[str, float]:
+    """Seconds from path to the prompts of all eight conditions, all kept as lm-eval keeps them; imports apart."""
+    from openbook_eval import hooks
+    from openbook_eval.conditions import LAYOUTS
+    from openbook_eval.question import SIX_EXAMS
+
+    started = time.perf_counter()
+    prompts = []
+    for condition, length in LAYOUTS.values():
+        for part in SIX_EXAMS:
+            docs = hooks.reading_docs(part, condition, length, exam=folder)["test"]
+            prompts += [hooks.reading_prompt(doc) for doc in docs]
+    seconds = time.perf_counter() - started
+    fronts = {prompt.partition("【要求】")[0] for prompt in prompts}
+    characters = sum(map(len, prompts))
+    unique = sum(len(prompt) - len(prompt.partition("【要求】")[0]) for prompt in prompts) + sum(map(len, fronts))
+    megabytes = peak_megabytes()
+    return {"seconds": seconds, "megabytes": megabytes, "prompts": len(prompts), "unique": unique / characters}
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def sit() -> dict[str, float]:
@@ -111,6 +136,15 @@ def in_own_process(part: str, *arguments: str) -> dict[str, float]:
     return figures | {"wall": time.perf_counter() - started}
 
 
+def print_laid(runs: list[dict[str, float]]) -> None:
+    """Prints medians of laying all books, against the limits."""
+    seconds, megabytes = (statistics.median(run[key] for run in runs) for key in ("seconds", "megabytes"))
+    print(f"books and {runs[0]['prompts']:,} prompts of all conditions, median of {len(runs)}:")
+    print(f"  {seconds:.1f} s ({seconds / LAYING_SECONDS:.0%} of the limit)")
+    print(f"  {megabytes:,.0f} MB at most ({megabytes / LAYING_MEGABYTES:.0%} of the limit)")
+    print(f"  unique: {runs[0]['unique']:.2%} of the prompts' text")
+
+
 def main() -> None:
     """Runs both parts and prints their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,17 +153,20 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
-        print(json.dumps(read_exam(arguments.folder) if arguments.part == "read" else sit()))
+        parts = {"read": lambda: read_exam(arguments.folder), "lay": lambda: lay_books(arguments.folder), "sit": sit}
+        print(json.dumps(parts[arguments.part]()))
         return
     with tempfile.TemporaryDirectory() as folder:
         write_exam(Path(folder))
         runs = [in_own_process("read", folder) for _ in range(REPEATS)]
+        laid = [in_own_process("lay", folder) for _ in range(LAYINGS)]
     seconds, parsing, megabytes = (
         statistics.median(run[key] for run in runs) for key in ("seconds", "parsing", "megabytes")
     )
     print(f"{QUESTIONS:,} questions, book and prompts, median of {REPEATS}:")
     print(f"  {seconds:.2f} s ({seconds / SECONDS:.0%} of the limit; {seconds / parsing:.0f} times parsing the JSON)")
     print(f"  {megabytes:.0f} MB at most ({megabytes / MEGABYTES:.0%} of the limit; lm-eval's imports included)")
+    print_laid(laid)
     if not arguments.no_engine:
         run = in_own_process("sit")
         engine = run["building the engine"] + run["generating"]

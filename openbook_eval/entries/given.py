@@ -3,7 +3,7 @@
 import re
 
 from openbook_eval.book import Entry, statement
-from openbook_eval.entries import verdicts
+from openbook_eval.entries.verdicts import take_out
 from openbook_eval.question import Question
 
 _LINE_BREAK = re.compile(r"\s*\n\s*")
@@ -27,5 +27,5 @@ def passage(question: Question) -> Entry | None:
 
 def without_verdicts(question: Question, text: str, provider: str) -> Entry | None:
     """The text as an entry that gives no letter away; None where it was nothing but verdicts."""
-    kept, taken_out = verdicts.take_out(_LINE_BREAK.sub(" ", text.strip()), question.options)
+    kept, taken_out = take_out(_LINE_BREAK.sub(" ", text.strip()), question.options)
     return Entry(question.id, kept, provider, taken_out) if kept.strip() else None
