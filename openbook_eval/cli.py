@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from openbook_eval import __version__, linking, report
-from openbook_eval.errors import ExamError, OpenbookError
-from openbook_eval.exams import load_exam
+from openbook_eval.errors import OpenbookError
+from openbook_eval.exam_cli import exam_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Open-book medical exams for language models: does fine-tuning cost a model its ability to read?",
 )
-exam_app = typer.Typer(no_args_is_help=True, help="Look into exam files.")
 app.add_typer(exam_app, name="exam")
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -65,12 +63,18 @@ def run(context: typer.Context) -> None:
 def scores(
     path: Annotated[Path, typer.Argument(help="A results_*.json of lm-eval, or a folder given as --output_path.")],
 ) -> None:
-    """Print the six exams and their average: of a file, or of the newest run of each model in a folder."""
-    from openbook_eval.scores import read_scores
+    """Print the six exams and their average, and what the reading exam says: of the newest run of each model."""
+    from openbook_eval import outcome
+    from openbook_eval.scores import read_runs
 
+    outcome.complete(path)
+    runs, readings = read_runs(path)
     console = Console()
-    for run_scores in read_scores(path):
+    for run_scores in runs:
         console.print(report.scores_table(run_scores))
+    for reading in readings:
+        for part in report.reading_report(reading):
+            console.print(part)
 
 
 @app.command()
@@ -130,26 +134,3 @@ def unlink() -> None:
 def tasks_dir() -> None:
     """Print the folder of our task files, for `lm_eval --include_path`."""
     print(linking.tasks_dir())
-
-
-@exam_app.command("show")
-def show(
-    exam: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="A file, folder or zip (Apollo: FILE#SOURCE), OWNER/DATASET on the hub, or mini, cmb, cmb-val.",
-        ),
-    ] = "",
-) -> None:
-    """Read an exam and print its counts, its first prompt as the model sees it, and what is odd about it."""
-    console = Console()
-    try:
-        exam_file = load_exam(exam or None)
-    except ExamError as error:
-        raise OpenbookError(error.report) from error
-    for part in report.exam_report(exam_file):
-        if isinstance(part, str):
-            print(part)
-        else:
-            console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,5 +1,6 @@
 """What a text gives away: the options whose text stands in it."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -12,14 +13,23 @@ def plain(text: str) -> str:
 def options_held(text: str, options: Mapping[str, str]) -> str:
     """Letters, sorted, of the options whose text stands in `text`.
 
-    An option that is part of a longer one (`肝` of `肝硬化`) is held only where it stands apart from it.
+    An option that is part of a longer one (`肝` of `肝硬化`) is held only where it stands apart from it, and one that
+    begins or ends in a digit (`16`) not inside another number (`160`, `1.16`).
     """
     rest, held = plain(text), []
     for letter, option in sorted(options.items(), key=lambda item: (-len(plain(item[1])), item[0])):
         wanted = plain(option)
-        if wanted and wanted in rest:
+        if wanted and wanted in rest and (cut := _without(rest, wanted)) != rest:
             held.append(letter)
             # Options of one text hold or fail together; a longer one hides the shorter ones inside it.
             if not any(plain(other) == wanted for name, other in options.items() if name != letter):
-                rest = rest.replace(wanted, "\n")
+                rest = cut
     return "".join(sorted(held))
+
+
+def _without(text: str, wanted: str) -> str:
+    if not (wanted[0].isdecimal() or wanted[-1].isdecimal()):
+        return text.replace(wanted, "\n")
+    before = r"(?<!\d)(?<!\d\.)" if wanted[0].isdecimal() else ""
+    after = r"(?!\.?\d)" if wanted[-1].isdecimal() else ""
+    return re.sub(f"{before}{re.escape(wanted)}{after}", "\n", text)

@@ -3,11 +3,14 @@
 import argparse
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openbook_eval import linking
+from openbook_eval import linking, outcome
 from openbook_eval.errors import OpenbookError
+from openbook_eval.window import check
+from openbook_eval.window.truncation import Truncation
 
 
 def run(arguments: list[str]) -> None:
@@ -23,7 +26,12 @@ def run(arguments: list[str]) -> None:
         raise OpenbookError(f"{_first_line(error)} (see openbook-eval run --help)") from error
     config = _config(namespace)
     _check_model(config)
-    _check_tasks(config)
+    tasks = _check_tasks(config)
+    fits = check.check(config, tasks)
+    before = _results(config)
+    if config.output_path and any(task.task_name.startswith("cmed_reading_") for task in tasks):
+        # Gains and losses are paired by item: they are found in the samples.
+        namespace.log_samples = True
     if not linking.is_linked():
         namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
     try:
@@ -32,6 +40,16 @@ def run(arguments: list[str]) -> None:
         if not str(error).startswith("Tasks not found"):
             raise
         raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
+    for file in _results(config) - before:
+        if fits:
+            # Known from before the run; the samples need not be counted again.
+            outcome.record(file, "truncation", asdict(Truncation.of(fits)))
+        outcome.complete(file)
+
+
+def _results(config: Any) -> set[Path]:
+    """The results files there are where this run writes its own."""
+    return set(outcome.written_to(Path(config.output_path))) if config.output_path else set()
 
 
 def _harness() -> Any:
@@ -75,13 +93,23 @@ def _check_model(config: Any) -> None:
         raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
 
 
-def _check_tasks(config: Any) -> None:
-    """Builds those tasks that are ours, so that a faulty exam is told at once and not after the engine has loaded."""
+def _check_tasks(config: Any) -> list[Any]:
+    """Builds those tasks that are ours, so that a faulty exam is told at once and not after the engine has loaded.
+
+    Returns them as lm-eval's objects. Raises OpenbookError for one that is not there, or is asked for twice.
+    """
     from lm_eval.tasks import TaskManager
 
     ours = TaskManager(include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata)
+    names: dict[str, None] = {}
     for name in config.tasks:
         if found := ours.match_tasks([name]):
-            ours.load(found)
+            names.update(dict.fromkeys(found))
         elif name.startswith("cmed"):
             raise OpenbookError(f"no task {name!r}; ours are {', '.join(ours.all_tasks)}")
+    try:
+        return list(ours.load(list(names))["tasks"].values()) if names else []
+    except ValueError as error:
+        if not str(error).startswith("Duplicate task"):
+            raise
+        raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {_first_line(error)}; name it once") from error

@@ -4,10 +4,13 @@ Definitions for users stand in tasks/README.md.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from openbook_eval.question import EXAM_NAMES
 
@@ -27,6 +30,32 @@ class Answered:
     answered: bool
     abstained: bool
     followed: str | None
+
+
+def find(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, Any] | None:
+    """The measures of a run, as JSON, from lm-eval's results and the samples file of each task; None for other exams.
+
+    Where samples are missing or broken, `checked` is false and `reason` says why; nothing is raised.
+    """
+    tasks = [task for task in results["configs"] if task.startswith("cmed_reading_")]
+    if not tasks:
+        return None
+    if missing := [task for task in tasks if task not in samples]:
+        return {"checked": False, "reason": f"no samples of {missing[0]} beside the results"}
+    try:
+        return measures(item for task in tasks for item in _read(samples[task]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return {
+            "checked": False,
+            "reason": f"the samples are not as lm-eval writes them ({type(error).__name__}: {error})",
+        }
+
+
+def _read(path: Path) -> Iterator[Answered]:
+    with path.open("rb") as lines:
+        for line in lines:
+            if item := answered(orjson.loads(line)):
+                yield item
 
 
 def answered(sample: Mapping[str, Any]) -> Answered | None:

@@ -30,6 +30,7 @@ class Question:
 
     `options` maps single capital letters to their texts, in the file's order. `answer` is the sorted set of right
     letters, "" where the file publishes none. `knowledge` is the text that the file gives to answer the question from.
+    `published` is the answer as the file writes it, where that is unsorted or repeats a letter, else "".
     """
 
     id: str
@@ -42,6 +43,7 @@ class Question:
     answer: str
     knowledge: str | None = None
     explanation: str | None = None
+    published: str = ""
 
     @property
     def right_texts(self) -> list[str]:
@@ -52,6 +54,11 @@ class Question:
 def sorted_letters(text: str) -> str:
     """The capital letters of `text`, each once, in order: published answers are at times unsorted or repeated."""
     return "".join(sorted(set(re.findall("[A-Z]", text))))
+
+
+def as_published(text: str) -> str:
+    """`text` where it is not the sorted set of its letters, else "": what `Question.published` holds."""
+    return "" if text == sorted_letters(text) else text
 
 
 def faults(question: Question) -> Iterator[str]:

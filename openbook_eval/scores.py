@@ -2,16 +2,20 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
+from openbook_eval.window.truncation import Truncation
 
 _FILTER = "choice"
 MARKS = ("correct", "correct_strict", "format_followed", "answered", "partial_credit")
+_NO_SAMPLES = "no samples were found beside the results; lm-eval writes them with --log_samples"
+_UNCHECKED = Truncation.unchecked(_NO_SAMPLES)
 _CONDITIONS = {"cmed_openbook": "open book", "cmed_closedbook": "closed book"}
 
 
@@ -38,6 +42,7 @@ class RunScores:
     exam_file: str
     limited: bool
     exams: tuple[ExamScore, ...]
+    truncation: Truncation = _UNCHECKED
 
     @property
     def six(self) -> tuple[ExamScore, ...]:
@@ -59,39 +64,85 @@ class RunScores:
         return right / asked if asked else None
 
 
-def read_scores(path: Path) -> list[RunScores]:
-    """The scores in an lm-eval results file, or in a folder the newest of each model and condition.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a run of the reading exam says of a model: the measures that `measures.measures` describes.
+
+    Where they could not be taken, they are empty and `reason` says why.
+    """
+
+    model: str
+    date: str
+    exam_file: str
+    limited: bool
+    measures: Mapping[str, Any]
+    reason: str
+    truncation: Truncation
+
+
+def read_runs(path: Path) -> tuple[list[RunScores], list[Reading]]:
+    """The scores in an lm-eval results file, or in a folder the newest of each model and condition; likewise readings.
 
     Raises OpenbookError where there is no results file, it is broken, or it holds none of our tasks.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("results_*.json"))
-    newest = {(s.model, s.condition): s for s in sorted((s for file in files for s in _read(file)), key=_date)}
-    if not newest:
+    scores: dict[tuple[str, str], RunScores] = {}
+    readings: dict[str, Reading] = {}
+    for file in sorted([path] if path.is_file() else path.rglob("results_*.json"), key=_date):
+        with _as_results_file(file) as results:
+            scores |= {(run.model, run.condition): run for run in _scores(results, _date(file))}
+            readings |= {run.model: run for run in _readings(results, _date(file))}
+    if not scores and not readings:
         raise OpenbookError(f"{path}: no results of cmed tasks; run openbook-eval run ... --output_path {path} first")
-    return list(newest.values())
+    return list(scores.values()), list(readings.values())
 
 
-def _date(scores: RunScores) -> str:
-    return scores.date
+def _date(file: Path) -> str:
+    """The file's name ends in the time of the run, with dashes for colons."""
+    return file.stem.removeprefix("results_")[:19]
 
 
-def _read(file: Path) -> Iterator[RunScores]:
+@contextmanager
+def _as_results_file(file: Path) -> Iterator[dict[str, Any]]:
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-        for prefix, condition in _CONDITIONS.items():
-            exams = tuple(_exams(results, prefix))
-            if exams:
-                yield RunScores(
-                    model=_model(results),
-                    # The file's name ends in the time of the run, with dashes for colons.
-                    date=file.stem.removeprefix("results_")[:19],
-                    condition=condition,
-                    exam_file=_exam_file(results, f"{prefix}_{exams[0].exam}"),
-                    limited=results["config"].get("limit") is not None,
-                    exams=exams,
-                )
+        yield json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise OpenbookError(f"{file}: not an lm-eval results file ({type(error).__name__}: {error})") from error
+
+
+def _readings(results: dict[str, Any], date: str) -> Iterator[Reading]:
+    tasks = [task for task in results["results"] if task.startswith("cmed_reading_") and task in results["configs"]]
+    if not tasks:
+        return
+    part = results.get("openbook", {}).get("reading") or {"checked": False, "reason": _NO_SAMPLES}
+    taken = part.get("checked", True)
+    yield Reading(
+        model=_model(results),
+        date=date,
+        exam_file=_exam_file(results, tasks[0]),
+        limited=_limited(results),
+        measures=part if taken else {},
+        reason="" if taken else str(part["reason"]),
+        truncation=_truncation(results, tasks),
+    )
+
+
+def _limited(results: dict[str, Any]) -> bool:
+    return results["config"].get("limit") is not None
+
+
+def _scores(results: dict[str, Any], date: str) -> Iterator[RunScores]:
+    for prefix, condition in _CONDITIONS.items():
+        exams = tuple(_exams(results, prefix))
+        if exams:
+            yield RunScores(
+                model=_model(results),
+                date=date,
+                condition=condition,
+                exam_file=_exam_file(results, f"{prefix}_{exams[0].exam}"),
+                limited=_limited(results),
+                exams=exams,
+                truncation=_truncation(results, [f"{prefix}_{score.exam}" for score in exams]),
+            )
 
 
 def _model(results: dict[str, Any]) -> str:
@@ -100,6 +151,12 @@ def _model(results: dict[str, Any]) -> str:
     adapter = arguments.get("lora_local_path") if isinstance(arguments, dict) else None
     name = str(results.get("model_name", "unknown"))
     return f"{name} + {adapter}" if adapter else name
+
+
+def _truncation(results: dict[str, Any], tasks: list[str]) -> Truncation:
+    """What `outcome.complete` has found about the prompts of these tasks."""
+    part = results.get("openbook", {}).get("truncation")
+    return Truncation.from_json(part).only(tasks) if part else _UNCHECKED
 
 
 def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:

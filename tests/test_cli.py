@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from openbook_eval import __version__
 from openbook_eval.linking import tasks_dir
@@ -76,6 +77,39 @@ def test_exam_show_sends_no_control_signs_to_the_terminal(tmp_path: Path) -> Non
     assert "\n脉\t率\\x1b[31m红\\r\n" in call("exam", "show", str(path)).stdout
 
 
+def test_exam_audit_prints_findings_and_baselines(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, ROW, {**ROW, "id": "2", "stem": "如图所示，属于"})
+    result = call("exam", "audit", str(path), COLUMNS="80")
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert result.returncode == 0, result.stderr
+    assert max(map(cell_len, lines)) <= 80
+    assert "2 questions: nursing 2" in lines
+    assert "missing background: 1 of 2 (50.00 %)" in lines
+    assert lines[lines.index("figure 1") + 1] == "ids: 2"
+    assert "unsorted answer: 2 of 2 (100.00 %)" in lines
+    assert "ids: 1, 2" in lines
+    assert ["nursing", "护理考试", "14.29", "100.00", "100.00"] in [line.split() for line in lines]
+
+
+def test_exam_audit_as_json_names_every_id(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, *({**ROW, "id": f"n{number}"} for number in range(9)))
+    found = json.loads(call("exam", "audit", str(path), "--json").stdout)
+    assert list(found) == [
+        "exam", "questions", "by_exam", "notices", "findings", "letter_balance", "set_sizes", "baselines",
+    ]  # fmt: skip
+    (unsorted,) = (finding for finding in found["findings"] if finding["name"] == "unsorted_answer")
+    assert unsorted["ids"] == [f"n{number}" for number in range(9)]
+    assert (unsorted["count"], unsorted["of"], unsorted["share"]) == (9, 9, 1.0)
+    assert found["exam"]["name"] == "exam.jsonl"
+
+
+def test_exam_audit_shows_hostile_ids_as_they_are(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, {**ROW, "id": "[red]a\x1b[31m\n\u202eb"}, {**ROW, "id": "9" * 500})
+    output = call("exam", "audit", str(path)).stdout
+    assert f"ids: [red]a\\x1b[31m\\n\\u202eb, {'9' * 40}..." in output
+    assert "9" * 41 not in output
+
+
 def test_a_terminal_without_chinese_ends_nothing(tmp_path: Path) -> None:
     result = call("exam", "show", str(write_lines(tmp_path, ROW)), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, "")
@@ -102,6 +136,7 @@ def test_exam_show_takes_the_variable() -> None:
     ("arguments", "text"),
     [
         (("exam", "show", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
+        (("exam", "audit", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
         (("exam", "show"), "set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH"),
         (("scores", "no-such"), "no-such: no results of cmed tasks"),
         (("run", "--tasks", "cmed_openbook", "--model_args", "pretrained=./no-such"), "pretrained=./no-such: no such"),

@@ -13,7 +13,7 @@ import pytest
 from openbook_eval import linking
 from openbook_eval.exams import load_exam
 from openbook_eval.question import SIX_EXAMS
-from openbook_eval.scores import read_scores
+from openbook_eval.scores import read_runs
 from tests.conftest import cmb_row, write
 
 pytestmark = pytest.mark.engine
@@ -71,7 +71,7 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path:
         # A random model says something, and every answer was read, if only as nothing.
         assert all(row["resps"][0][0] for row in rows)
         assert all(json.loads(row["filtered_resps"][0])["rule"] for row in rows)
-    (scores,) = read_scores(tmp_path)
+    (scores,) = read_runs(tmp_path)[0]
     assert [(score.exam, score.questions) for score in scores.exams] == [(name, 43) for name in SIX_EXAMS]
     assert scores.average == pytest.approx(results["groups"]["cmed_openbook"]["correct,choice"])
 
@@ -94,4 +94,4 @@ def test_our_own_run_asks_an_exam_file_over_chat(examinee: str, tmp_path: Path) 
         "【题目】\n第2题的正确说法是( )。\nA. 甲2\nB. 乙2\nC. 丙2\n\n答案：<|im_end|>\n<|im_start|>assistant\n"
     )
     assert results["configs"]["cmed_openbook_nursing"]["metadata"]["exam_file"]["name"] == "CMB-val-merge.json"
-    assert [scores.condition for scores in read_scores(tmp_path / "out")] == ["open book", "closed book"]
+    assert [scores.condition for scores in read_runs(tmp_path / "out")[0]] == ["open book", "closed book"]

@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from openbook_eval import harness
+from openbook_eval.errors import OpenbookError
+from openbook_eval.examinee import examinee_dir
 
 
 def test_a_run_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +22,52 @@ def test_a_run_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(SystemExit):
         harness.run(["--help"])
     assert (os.environ["VLLM_NO_USAGE_STATS"], os.environ["DO_NOT_TRACK"]) == ("1", "1")
+
+
+def check_tasks(*asked: str) -> list[str]:
+    return [task.task_name for task in harness._check_tasks(Namespace(tasks=list(asked), metadata={"exam": "mini"}))]
+
+
+def test_tasks_of_ours_are_built_and_others_left_to_lm_eval() -> None:
+    assert check_tasks("cmed_closedbook_nursing", "arc_easy", "cmed_openbook_n*", "cmed_openbook_nursing") == [
+        "cmed_closedbook_nursing",
+        "cmed_openbook_nursing",
+    ]
+    assert check_tasks("arc_easy") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("cmed_nonsense", "no task 'cmed_nonsense'; ours are "),
+        ("cmed_openbook cmed_openbook_nursing", "--tasks .*: Duplicate task 'cmed_openbook_nursing': .*; name it once"),
+    ],
+)
+def test_tasks_that_lm_eval_would_stumble_over_are_told_before_it_starts(asked: str, message: str) -> None:
+    with pytest.raises(OpenbookError, match=message) as caught:
+        check_tasks(*asked.split())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # transformers and torch warn of their own affairs
+def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "openbook-eval"), "run", "--model", "vllm", "--tasks", "cmed_openbook"]
+    arguments = [
+        "--model_args",
+        f"pretrained={examinee_dir()},max_model_len=700",
+        "--output_path",
+        str(tmp_path / "out"),
+    ]
+    environment = {**os.environ, "OPENBOOK_EXAM": "mini", "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "openbook-eval: 2 of 258 prompts of cmed_openbook do not fit: the longest has 224 tokens and 512 are kept for "
+        "the answer, but max_model_len is 700; set max_model_len=736 in --model_args"
+    )
+    assert "Traceback" not in result.stderr
+    assert "Initializing vllm model" not in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.engine

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.question import faults, sorted_letters
+from openbook_eval.question import as_published, faults, sorted_letters
 from tests.conftest import question
 
 
@@ -16,6 +16,13 @@ def test_published_letters_are_sorted_and_each_kept_once(text: str, letters: str
 @given(st.text(alphabet="ABCDE"))
 def test_sorting_letters_twice_changes_nothing(text: str) -> None:
     assert sorted_letters(sorted_letters(text)) == sorted_letters(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("EB", "EB"), ("AAB", "AAB"), ("AB", ""), ("C", ""), ("", ""), ("A、B", "A、B")]
+)
+def test_only_what_sorting_would_lose_is_kept_as_published(text: str, kept: str) -> None:
+    assert as_published(text) == kept
 
 
 def test_a_sound_question_has_no_faults() -> None:

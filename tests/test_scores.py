@@ -1,7 +1,9 @@
 """Scores read from what lm-eval writes, and the averages of them."""
 
+import io
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from rich.console import Console
 from openbook_eval.errors import OpenbookError
 from openbook_eval.question import SIX_EXAMS
 from openbook_eval.report import scores_table
-from openbook_eval.scores import ExamScore, read_scores
+from openbook_eval.scores import ExamScore, RunScores, read_runs
+from openbook_eval.window.fitting import Fit
+from openbook_eval.window.truncation import Truncation
 
 CORRECT = dict(zip(SIX_EXAMS, (0.1, 0.2, 0.3, 0.4, 0.5, 0.9), strict=True))
 SIZES = dict(zip(SIX_EXAMS, (10, 10, 10, 10, 10, 50), strict=True))
@@ -47,7 +51,7 @@ def write(folder: Path, content: object, time: str = "2026-01-02T03-04-05.678901
 
 
 def test_a_results_file_is_read(tmp_path: Path) -> None:
-    (run,) = read_scores(write(tmp_path, results()))
+    (run,) = read_runs(write(tmp_path, results()))[0]
     assert (run.model, run.date, run.condition) == ("some/model", "2026-01-02T03-04-05", "open book")
     assert run.exam_file == "mini, version 1.0, sha256 aaaaaaaaaaaa"
     assert run.exams[0] == ExamScore("physician", 10, 0.1, 0.05, 0.5, 0.95, None)
@@ -55,13 +59,13 @@ def test_a_results_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_average_is_the_plain_mean_and_the_weighted_one_counts_questions(tmp_path: Path) -> None:
-    (run,) = read_scores(write(tmp_path, results()))
+    (run,) = read_runs(write(tmp_path, results()))[0]
     assert run.average == pytest.approx(0.4)
     assert run.weighted_average == pytest.approx(0.6)
 
 
 def test_other_is_shown_but_in_no_average(tmp_path: Path) -> None:
-    (run,) = read_scores(write(tmp_path, results("cmed_openbook", *SIX_EXAMS, "other")))
+    (run,) = read_runs(write(tmp_path, results("cmed_openbook", *SIX_EXAMS, "other")))[0]
     assert run.exams[-1] == ExamScore("other", 5, 0.7, 0.05, 0.5, 0.95, 0.25)
     assert run.average == pytest.approx(0.4)
 
@@ -70,11 +74,11 @@ def test_a_mark_that_is_no_number_is_a_broken_file(tmp_path: Path) -> None:
     broken = results()
     broken["results"]["cmed_openbook_nursing"]["partial_credit,choice"] = "N/A"
     with pytest.raises(OpenbookError, match="a mark is 'N/A', not a number"):
-        read_scores(write(tmp_path, broken))
+        read_runs(write(tmp_path, broken))[0]
 
 
 def test_without_all_six_exams_there_is_no_average(tmp_path: Path) -> None:
-    (run,) = read_scores(write(tmp_path, results("cmed_openbook", "nursing", "other")))
+    (run,) = read_runs(write(tmp_path, results("cmed_openbook", "nursing", "other")))[0]
     assert (run.average, run.weighted_average) == (None, None)
 
 
@@ -83,14 +87,14 @@ def test_open_and_closed_book_are_two_tables(tmp_path: Path) -> None:
     closed = results("cmed_closedbook")
     for key in ("results", "n-samples", "configs"):
         both[key] |= closed[key]
-    assert [run.condition for run in read_scores(write(tmp_path, both))] == ["open book", "closed book"]
+    assert [run.condition for run in read_runs(write(tmp_path, both))[0]] == ["open book", "closed book"]
 
 
 def test_of_a_folder_the_newest_run_of_each_model_counts(tmp_path: Path) -> None:
     write(tmp_path / "a", results(model_name="a"), "2026-01-01T00-00-00.000000")
     write(tmp_path / "a", results(model_name="a"), "2026-01-02T00-00-00.000000")
     write(tmp_path / "b", results(model_name="b"), "2025-01-01T00-00-00.000000")
-    runs = {(run.model, run.date[:10]) for run in read_scores(tmp_path)}
+    runs = {(run.model, run.date[:10]) for run in read_runs(tmp_path)[0]}
     assert runs == {("a", "2026-01-02"), ("b", "2025-01-01")}
 
 
@@ -98,14 +102,14 @@ def test_runs_of_other_tasks_and_conditions_hide_nothing(tmp_path: Path) -> None
     write(tmp_path / "a", results(), "2026-01-01T00-00-00.000000")
     write(tmp_path / "a", results("cmed_closedbook"), "2026-01-02T00-00-00.000000")
     write(tmp_path / "a", {**results(), "results": {"arc": {}}}, "2026-01-03T00-00-00.000000")
-    assert [run.condition for run in read_scores(tmp_path)] == ["open book", "closed book"]
+    assert [run.condition for run in read_runs(tmp_path)[0]] == ["open book", "closed book"]
 
 
 def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
     for number, adapter in enumerate(("mix91", "mix19")):
         config = {"limit": None, "model_args": {"pretrained": "some/model", "lora_local_path": adapter}}
         write(tmp_path / "a", results(config=config), f"2026-01-0{number + 1}T00-00-00.000000")
-    assert [run.model for run in read_scores(tmp_path)] == ["some/model + mix91", "some/model + mix19"]
+    assert [run.model for run in read_runs(tmp_path)[0]] == ["some/model + mix91", "some/model + mix19"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_a_broken_file_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results_x.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(OpenbookError, match=r"results_x\.json: not an lm-eval results file") as caught:
-        read_scores(path)
+        read_runs(path)[0]
     assert "\n" not in str(caught.value)
 
 
@@ -124,11 +128,11 @@ def test_a_folder_without_our_results_says_what_to_run(tmp_path: Path, content: 
     if content:
         write(tmp_path, content)
     with pytest.raises(OpenbookError, match=r"no results of cmed tasks; run openbook-eval run .* --output_path"):
-        read_scores(tmp_path)
+        read_runs(tmp_path)[0]
 
 
 def test_the_table_shows_six_exams_and_both_averages(tmp_path: Path) -> None:
-    (run,) = read_scores(write(tmp_path, results(config={"limit": 5}, model_name="[red]x[/red]")))
+    (run,) = read_runs(write(tmp_path, results(config={"limit": 5}, model_name="[red]x[/red]")))[0]
     console = Console(width=80, record=True, file=(tmp_path / "out").open("w"))
     console.print(scores_table(run))
     text = console.export_text()
@@ -140,3 +144,59 @@ def test_the_table_shows_six_exams_and_both_averages(tmp_path: Path) -> None:
     assert rows[head + 10] == ["weighted by size", "100", "60.00"]
     assert "[red]x[/red], open book" in text
     assert "taken with --limit: not all questions were asked" in text
+
+
+def shown(run: RunScores) -> str:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(scores_table(run))
+    return " ".join(console.export_text().split())
+
+
+def with_truncation(prefix: str = "cmed_openbook", **cut: int) -> dict[str, Any]:
+    fits = [Fit(f"{prefix}_{exam}", SIZES[exam], cut.get(exam, 0), 900, 800) for exam in SIX_EXAMS]
+    return {"openbook": {"truncation": asdict(Truncation.of(fits))}}
+
+
+def test_a_truncated_run_is_shown_as_such(tmp_path: Path) -> None:
+    (run,) = read_runs(write(tmp_path, results(**with_truncation(nursing=5, other=7, postgraduate=7))))[0]
+    assert "TRUNCATED: 12 of 100 prompts did not reach the model whole" in shown(run)
+
+
+def test_a_run_whose_prompts_were_whole_says_nothing(tmp_path: Path) -> None:
+    (run,) = read_runs(write(tmp_path, results(**with_truncation())))[0]
+    assert run.truncation.checked
+    assert "trunca" not in shown(run).lower()
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({}, "no samples were found beside the results; lm-eval writes them with --log_samples"),
+        ({"openbook": {"reading": {}}}, "no samples were found beside the results; lm-eval writes them with"),
+        ({"openbook": {"truncation": asdict(Truncation.unchecked("[red]no tokenizer"))}}, "[red]no tokenizer"),
+        (with_truncation("cmed_closedbook"), "not all tasks were counted"),
+    ],
+)
+def test_a_run_that_was_not_checked_is_not_called_whole(tmp_path: Path, part: dict[str, Any], reason: str) -> None:
+    (run,) = read_runs(write(tmp_path, results(**part)))[0]
+    assert f"not checked for truncation ({reason}" in shown(run)
+
+
+def test_a_condition_is_not_blamed_for_the_prompts_of_another(tmp_path: Path) -> None:
+    both = results()
+    closed = results("cmed_closedbook")
+    for key in ("results", "n-samples", "configs"):
+        both[key] |= closed[key]
+    fits = with_truncation(nursing=5)["openbook"]["truncation"]["tasks"]
+    fits += with_truncation("cmed_closedbook")["openbook"]["truncation"]["tasks"]
+    whole = Truncation.of([Fit(**fit) for fit in fits])
+    opened, shut = read_runs(write(tmp_path, {**both, "openbook": {"truncation": asdict(whole)}}))[0]
+    assert (opened.truncation.cut, opened.truncation.prompts) == (5, 100)
+    assert (shut.truncation.cut, shut.truncation.prompts) == (0, 100)
+
+
+@pytest.mark.parametrize("part", [3, {"truncation": 3}, {"truncation": {"checked": True, "tasks": [{}]}}])
+def test_a_broken_verdict_is_one_line(tmp_path: Path, part: object) -> None:
+    with pytest.raises(OpenbookError, match="not an lm-eval results file") as caught:
+        read_runs(write(tmp_path, results(openbook=part)))[0]
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
-from openbook_eval.question import Question, sorted_letters
+from openbook_eval.question import Question, as_published, sorted_letters
 
 # "(A) 后鼻道狭窄.": Apollo puts the letter in brackets and a full stop after each option.
 _OPTION = re.compile(r"\(([A-Z])\)[ \t]*(.*?)\.?\s*", re.DOTALL)
@@ -61,4 +61,5 @@ def _question(row: Mapping[str, Any], number: int) -> Question | str:
         # CMB's questions with four options come with an empty fifth, "(E) .".
         options={letter: text for letter, text in options.items() if text.strip()},
         answer=letters,
+        published=as_published(answer.group(1)),
     )

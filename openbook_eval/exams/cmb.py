@@ -12,10 +12,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from openbook_eval.background import missing_background
 from openbook_eval.book import statement
-from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, parse_rows, reason, some
-from openbook_eval.question import CHINESE_NAMES, ExamName, QType, Question, sorted_letters
+from openbook_eval.errors import ExamError, fault_text, some
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, parse_rows
+from openbook_eval.question import (
+    CHINESE_NAMES,
+    ExamName,
+    QType,
+    Question,
+    as_published,
+    sorted_letters,
+)
 
 QUESTION_FILES = ("CMB-test-choice-question-merge.json", "*question*.json")
 ANSWER_FILES = ("CMB-test-choice-answer.json", "*answer*.json")
@@ -27,8 +35,6 @@ Rows = Sequence[Mapping[str, Any]]
 
 _EXAMS: Mapping[str, ExamName] = {chinese: name for name, chinese in CHINESE_NAMES.items()}
 _QTYPES: Mapping[str, QType] = {"单项选择题": "single", "多项选择题": "multi"}
-# Case questions were cut apart when CMB was made: the stem still names a background that is gone.
-_NEEDS_BACKGROUND = re.compile(r"共用(?:题干|备选|选项)|[(（]\s*\d+\s*[-~～—]\s*\d+\s*题")
 
 
 class _Row(BaseModel):
@@ -121,7 +127,7 @@ def _questions(rows: Rows, answers: Mapping[str, str] | None) -> Iterator[tuple[
             parsed = _Row.model_validate(row)
         except ValidationError as error:
             keys = list(_Row.model_fields)
-            yield f"row {number}", "; ".join(reason(dict(fault), keys) for fault in error.errors())
+            yield f"row {number}", "; ".join(fault_text(dict(fault), keys) for fault in error.errors())
         else:
             yield f"row {number}", _question(parsed, number, answers)
 
@@ -147,12 +153,13 @@ def _question(row: _Row, number: int, answers: Mapping[str, str] | None) -> Ques
         options={letter: text for letter, text in row.option.items() if text and text.strip()},
         answer=sorted_letters(row.answer or published or ""),
         explanation=row.explanation or None,
+        published=as_published(row.answer or published or ""),
     )
 
 
 def _notices(rows: Rows) -> list[str]:
-    cut = [str(n) for n, row in enumerate(rows, 1) if _NEEDS_BACKGROUND.search(str(row.get("question")))]
-    return [f"{len(cut)} questions name a shared background that the file lacks (rows {some(cut)})"] if cut else []
+    cut = [str(n) for n, row in enumerate(rows, 1) if any(missing_background(str(row.get("question"))))]
+    return [f"{len(cut)} questions name a background that the file lacks (rows {some(cut)})"] if cut else []
 
 
 def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode
-from openbook_eval.question import Question, sorted_letters
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
+from openbook_eval.question import Question, as_published, sorted_letters
+from openbook_eval.text_files import decode
 
 _COLUMNS = ("Question", "Options", "Answer")
 # The options stand in one cell; between them a line break or, in the .xlsx, the two characters backslash and n.
@@ -86,6 +87,7 @@ def _question(row: dict[str, Any], number: int) -> Question | str:
         options=options,
         answer=letters,
         explanation=_cell(row, "Explanation") or None,
+        published=as_published(answer),
     )
 
 

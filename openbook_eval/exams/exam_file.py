@@ -1,9 +1,7 @@
 """What a reader makes of an exam file, and the bytes it reads it from."""
 
-import difflib
 import hashlib
 import lzma
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,10 +11,9 @@ from typing import Any
 
 import orjson
 
-from openbook_eval.errors import ExamError
+from openbook_eval.errors import ExamError, some
 from openbook_eval.question import Question, faults
-
-_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+from openbook_eval.text_files import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +107,6 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise ExamError(f"{path}: not a readable zip file ({error})") from error
 
 
-def decode(data: bytes, label: str) -> str:
-    """Text of a file in UTF-8 (with or without BOM), UTF-16 with BOM, or gb18030, as Chinese files come.
-
-    Raises ExamError naming the line that is none of these.
-    """
-    try:
-        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        failure = ExamError(f"{label}: line {line} is neither UTF-8 nor gb18030; save the file as UTF-8")
-    try:
-        text = data.decode("gb18030")
-    except UnicodeDecodeError:
-        raise failure from None
-    # Big5 and others decode as gb18030 too, but into characters that no Chinese text contains.
-    if _PRIVATE_USE.search(text):
-        raise failure
-    return text
-
-
 def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
     """Rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
     text = decode(data, label)
@@ -196,25 +173,6 @@ def _alike(questions: Sequence[Question]) -> Iterator[str]:
     alike = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
     if alike:
         yield f"{len(alike)} questions have two options with the same text (ids {some(alike)})"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, for a notice."""
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-
-
-def reason(fault: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """What a fault that pydantic found in a row means to the author of the file; `keys` are those that are known."""
-    key = ".".join(map(str, fault["loc"])) or "the line"
-    if fault["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, keys, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(keys)}"
-        return f"unknown key '{key}'; {hint}"
-    if fault["type"] == "string_pattern_mismatch":
-        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
-    if fault["type"] == "missing":
-        return f"key '{key}' is missing"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:

@@ -5,8 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, decode, reason
-from openbook_eval.question import ExamName, Question, sorted_letters
+from openbook_eval.errors import fault_text
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
+from openbook_eval.question import ExamName, Question, as_published, sorted_letters
+from openbook_eval.text_files import decode
 
 
 class Row(BaseModel):
@@ -28,7 +30,8 @@ class Row(BaseModel):
 
     def question(self) -> Question:
         """The row as a question; letters of the answer sorted, each once."""
-        return Question(**{**self.model_dump(), "answer": sorted_letters(self.answer)})
+        answers = {"answer": sorted_letters(self.answer), "published": as_published(self.answer)}
+        return Question(**{**self.model_dump(), **answers})
 
 
 _KEYS = [field.alias or name for name, field in Row.model_fields.items()]
@@ -52,4 +55,4 @@ def _question(line: str) -> Question | str:
     try:
         return Row.model_validate_json(line).question()
     except ValidationError as error:
-        return "; ".join(reason(dict(fault), _KEYS) for fault in error.errors())
+        return "; ".join(fault_text(dict(fault), _KEYS) for fault in error.errors())

@@ -1,6 +1,24 @@
-"""How single figures are written in every table."""
+"""What every table of a run shares: how figures are written, and what must be said below them."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from openbook_eval.window.truncation import Truncation
 
 
 def percent(share: float | None) -> str:
     """A share of 1 in percent with two decimals; a dash where there is none."""
     return "-" if share is None else f"{100 * share:.2f}"
+
+
+def caveats(limited: bool, truncation: Truncation) -> Iterator[Text]:
+    """What keeps a run's figures from being those of the whole exam: a limit, prompts that were cut or not counted."""
+    style = "table.caption"
+    if limited:
+        yield Text("taken with --limit: not all questions were asked", style)
+    if not truncation.checked:
+        yield Text(f"not checked for truncation ({truncation.reason})", style)
+    elif truncation.cut:
+        cut = f"TRUNCATED: {truncation.cut} of {truncation.prompts} prompts did not reach the model whole"
+        yield Text(cut, "bold red")

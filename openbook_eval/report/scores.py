@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.question import CHINESE_NAMES
-from openbook_eval.report.cells import percent
+from openbook_eval.report.cells import caveats, percent
 from openbook_eval.rescoring import Rescored
 from openbook_eval.scores import MARKS, RunScores
 
@@ -33,9 +33,8 @@ def scores_table(scores: RunScores) -> Table:
         asked = str(sum(score.questions for score in scores.six))
         table.add_row("Avg.(All exams)", asked, percent(scores.average))
         table.add_row("weighted by size", asked, percent(scores.weighted_average))
-    table.caption = "percent; strict: nothing but the right letters; format: nothing but letters"
-    if scores.limited:
-        table.caption += "\ntaken with --limit: not all questions were asked"
+    marks = Text("percent; strict: nothing but the right letters; format: nothing but letters", "table.caption")
+    table.caption = Text("\n").join([marks, *caveats(scores.limited, scores.truncation)])
     return table
 
 

@@ -26,7 +26,7 @@ def test_options_lose_the_bracket_and_the_one_full_stop_that_apollo_adds(tmp_pat
 
 def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None:
     (question,) = read_path(write(tmp_path / "zh.json", [{**ROW, "answer": "(CA)"}])).questions
-    assert (question.answer, question.qtype) == ("AC", "multi")
+    assert (question.answer, question.published, question.qtype) == ("AC", "CA", "multi")
 
 
 def test_an_option_of_two_lines_stays_whole(tmp_path: Path) -> None:

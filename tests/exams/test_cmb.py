@@ -50,12 +50,17 @@ def test_unsorted_and_repeated_letters_and_single_gold_in_multiple_choice(
     row = cmb_row(1, question_type="多项选择题", option=dict.fromkeys("ABCDE", "x"))
     question = read(tmp_path, row, answers=[cmb_answer(1, published)]).questions[0]
     assert (question.qtype, question.answer) == ("multi", answer)
+    assert question.published == (published if published != answer else "")
 
 
 def test_a_question_that_lost_its_background_is_kept_and_told(tmp_path: Path) -> None:
     exam = read(tmp_path, cmb_row(1, question="（1～3题共用题干）该病人首先应"), cmb_row(2))
     assert len(exam.questions) == 2
-    assert exam.notices == ("1 questions name a shared background that the file lacks (rows 1)",)
+    assert exam.notices == ("1 questions name a background that the file lacks (rows 1)",)
+
+
+def test_a_case_that_follows_its_mark_is_no_lost_background(tmp_path: Path) -> None:
+    assert read(tmp_path, cmb_row(1, question="（1～3题共用题干）男，45岁，腹痛。该患者首先应")).notices == ()
 
 
 def test_without_a_book_the_entry_is_the_authors_statement(tmp_path: Path) -> None:
@@ -217,5 +222,6 @@ def test_published_answer_statistics_hold(real_exams: Path, tmp_path: Path) -> N
     assert sum(question.qtype == "multi" for question in questions) == 1_190
     assert sum(question.qtype == "multi" and len(question.answer) == 1 for question in questions) == 25
     assert {question.id: question.answer for question in questions}["5218"] == "BE"
+    assert sum(bool(question.published) for question in questions) == 4
     sizes = [sum(q.exam == exam for q in questions) for exam in ("physician", "nursing", "pharmacist", "technician")]
     assert sizes == [2000, 1600, 3200, 1200]

@@ -31,7 +31,7 @@ def test_a_line_break_in_the_cell_divides_options(tmp_path: Path) -> None:
 
 def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None:
     (question,) = read(tmp_path, r"有,A 甲\nB 乙\nC 丙,CA,").questions
-    assert (question.answer, question.qtype) == ("AC", "multi")
+    assert (question.answer, question.published, question.qtype) == ("AC", "CA", "multi")
 
 
 @pytest.mark.parametrize("mark", [" ", ".", "、", "：", ")"])

@@ -45,6 +45,7 @@ def test_a_row_becomes_a_question_with_its_letters_sorted(tmp_path: Path) -> Non
         options={"A": "头痛", "B": "体温", "C": "乏力"},
         answer="AC",
         knowledge="主观资料是病人的感受，如头痛、乏力。",
+        published="CA",
     )
 
 

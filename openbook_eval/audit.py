@@ -1,0 +1,236 @@
+"""Faults of the benchmark itself: what an exam's questions and entries do to a score before any model is asked."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from math import comb
+from typing import Any
+
+from openbook_eval.background import BACKGROUNDS, missing_background
+from openbook_eval.baselines import Baseline, baselines
+from openbook_eval.book import Entry, own_entry
+from openbook_eval.evidence import options_held, plain
+from openbook_eval.question import Question
+from openbook_eval.twins import twins
+
+# What each finding means for a score.
+MEANINGS: Mapping[str, str] = {
+    "no_entry": "The file gives nothing to read; stem and right option joined are the entry, which copying solves.",
+    "no_answer": "No answer is published: read, but not asked.",
+    "entry_without_right_text": "The entry lacks a right option word for word: it wants inference, or it misleads.",
+    "entry_with_wrong_text": "The entry holds a wrong option word for word: finding an option in it is not enough.",
+    "one_character_option": "CMB's own prompt drops such options: scores taken with it are of another question.",
+    "unsorted_answer": "Letters out of order or repeated: a scorer that compares strings marks the right answer wrong.",
+    "one_letter_multiple": "One right letter where several are asked for: who answers as told is marked wrong.",
+    "missing_background": "The stem points at something that the file lacks: closed-book it can only be guessed.",
+    "same_question": "Asked again with the same options: it counts twice, and a book holds its entry twice.",
+    "same_stem_other_answer": "One stem, other right texts; those that contradict cannot both be answered right.",
+    "asks_the_same": "The entry of one answers the other: a book without the one's entry may still tell.",
+}
+Cluster = tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of fault: the questions that have it, of how many that could; `by` counts them by exam or kind.
+
+    Of repeated questions `within` and `across` are the clusters of ids that lie in one exam and in several; `by` then
+    counts clusters and pairs.
+    """
+
+    name: str
+    meaning: str
+    of: int
+    ids: tuple[str, ...]
+    by: Mapping[str, int]
+    within: tuple[tuple[str, ...], ...] = ()
+    across: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Questions that have the fault, of 1; 0 where none could."""
+        return len(self.ids) / self.of if self.of else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LetterBalance:
+    """How often each letter is right in single choice with so many options."""
+
+    options: int
+    right: Mapping[str, int]
+
+    @property
+    def questions(self) -> int:
+        """How many there are."""
+        return sum(self.right.values())
+
+    @property
+    def majority_share(self) -> float:
+        """Share of the commonest letter, of 1."""
+        return max(self.right.values()) / self.questions
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An exam's faults and what can be scored on it without understanding; `set_sizes` are those of multiple choice."""
+
+    by_exam: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    letter_balance: tuple[LetterBalance, ...]
+    set_sizes: Mapping[int, int]
+    baselines: tuple[Baseline, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def questions(self) -> int:
+        """How many were audited."""
+        return sum(self.by_exam.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The audit as JSON takes it. The keys, which stay:
+
+        `questions`, `by_exam`, `notices`; `findings`: `name`, `meaning`, `count`, `of`, `share`, `ids`, `by`, `within`,
+        `across`; `letter_balance`: `options`, `questions`, `right`, `majority_share`; `set_sizes`; `baselines`: `name`,
+        `by_exam`, `overall`, `average`.
+        """
+        return {
+            "questions": self.questions,
+            "by_exam": dict(self.by_exam),
+            "notices": list(self.notices),
+            "findings": [asdict(found) | {"count": len(found.ids), "share": found.share} for found in self.findings],
+            "letter_balance": [
+                asdict(row) | {"questions": row.questions, "majority_share": row.majority_share}
+                for row in self.letter_balance
+            ],
+            "set_sizes": {str(size): count for size, count in self.set_sizes.items()},
+            "baselines": [asdict(baseline) for baseline in self.baselines],
+        }
+
+
+def audit(
+    questions: Sequence[Question],
+    entries: Mapping[str, Entry],
+    unmarkable: Sequence[Question] = (),
+    notices: Sequence[str] = (),
+) -> Audit:
+    """Every finding of `MEANINGS`, empty ones too, over the questions and their entries by question id.
+
+    `unmarkable` and `notices` are what the ExamFile knows. A question that `entries` lacks counts as one without entry.
+    """
+    return Audit(
+        by_exam=_by_part(questions),
+        findings=(*_faults(questions, entries, unmarkable), *_repetitions(questions, entries)),
+        letter_balance=_letter_balance(questions),
+        set_sizes=dict(sorted(Counter(len(q.answer) for q in questions if q.qtype == "multi").items())),
+        baselines=baselines(questions, entries),
+        notices=tuple(notices),
+    )
+
+
+def part(question: Question) -> str:
+    """The exam that a question counts under; of those without a label the class, as `other CMExam`.
+
+    Files that keep no label tell their sources apart by class.
+    """
+    return question.exam if question.exam != "other" else f"other {question.exam_class}".rstrip()
+
+
+def _faults(
+    questions: Sequence[Question], entries: Mapping[str, Entry], unmarkable: Sequence[Question]
+) -> Iterator[Finding]:
+    held = {q.id: set(options_held(entries[q.id].text, q.options)) for q in questions if q.id in entries}
+    multi = [question for question in questions if question.qtype == "multi"]
+    yield _finding("no_entry", questions, lambda q: q.id not in held or entries[q.id].provider == "statement")
+    yield _finding("no_answer", (*questions, *unmarkable), lambda q: not q.answer)
+    yield _finding("entry_without_right_text", questions, lambda q: not set(q.answer) <= held.get(q.id, set(q.answer)))
+    yield _finding("entry_with_wrong_text", questions, lambda q: bool(held.get(q.id, set()) - set(q.answer)))
+    yield _finding("one_character_option", questions, lambda q: any(len(plain(o)) == 1 for o in q.options.values()))
+    yield _finding("unsorted_answer", questions, lambda q: bool(q.published))
+    yield _finding("one_letter_multiple", multi, lambda q: len(q.answer) == 1)
+    kinds = {question.id: tuple(missing_background(question.stem)) for question in questions}
+    counts = Counter(kind for named in kinds.values() for kind in named)
+    by_kind = {kind: counts[kind] for kind in BACKGROUNDS if counts[kind]}
+    yield _finding("missing_background", questions, lambda q: bool(kinds[q.id]), by_kind)
+
+
+def _finding(
+    name: str, questions: Sequence[Question], has: Callable[[Question], bool], by: Mapping[str, int] | None = None
+) -> Finding:
+    found = [question for question in questions if has(question)]
+    ids = tuple(question.id for question in found)
+    return Finding(name, MEANINGS[name], len(questions), ids, _by_part(found) if by is None else by)
+
+
+def _by_part(questions: Iterable[Question]) -> dict[str, int]:
+    return dict(Counter(map(part, questions)))
+
+
+def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) -> Iterator[Finding]:
+    total = len(questions)
+    yield _repeated("same_question", _alike(questions, lambda q: (plain(q.stem), *sorted(_texts(q)))), total)
+    other = [same for same in _alike(questions, lambda q: plain(q.stem)) if len({_right(q) for q in same}) > 1]
+    contradicting = sum(any(contradict(*pair) for pair in combinations(same, 2)) for same in other)
+    yield _repeated("same_stem_other_answer", other, total, {"clusters_contradicting": contradicting})
+    known = {question.id: entries.get(question.id) or own_entry(question) for question in questions}
+    yield _repeated("asks_the_same", [same for same in twins(questions, known) if len(same) > 1], total)
+
+
+def contradict(one: Question, other: Question) -> bool:
+    """Whether two questions of one stem cannot both be marked right by one opinion.
+
+    Each calls right what the other offers and calls wrong; of two of multiple choice, where every option is judged
+    by itself, one such text is enough. Other options alone are no contradiction: the best of these may be second there.
+    """
+    here = _right(one) & (_texts(other) - _right(other))
+    there = _right(other) & (_texts(one) - _right(one))
+    if one.qtype == other.qtype == "multi":
+        return bool(here or there)
+    return bool(here and there)
+
+
+def _texts(question: Question) -> set[str]:
+    return set(map(plain, question.options.values()))
+
+
+def _right(question: Question) -> frozenset[str]:
+    return frozenset(map(plain, question.right_texts))
+
+
+def _alike(questions: Iterable[Question], key: Callable[[Question], Hashable]) -> list[Cluster]:
+    groups: dict[Hashable, list[Question]] = defaultdict(list)
+    for question in questions:
+        groups[key(question)].append(question)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _repeated(name: str, clusters: Sequence[Cluster], of: int, more: Mapping[str, int] | None = None) -> Finding:
+    parts = [Counter(map(part, cluster)) for cluster in clusters]
+    pairs = sum(comb(len(cluster), 2) for cluster in clusters)
+    pairs_within = sum(comb(count, 2) for counts in parts for count in counts.values())
+    named = [tuple(question.id for question in cluster) for cluster in clusters]
+    within = tuple(ids for ids, counts in zip(named, parts, strict=True) if len(counts) == 1)
+    across = tuple(ids for ids, counts in zip(named, parts, strict=True) if len(counts) > 1)
+    by = {
+        "clusters_within": len(within),
+        "clusters_across": len(across),
+        "pairs_within": pairs_within,
+        "pairs_across": pairs - pairs_within,
+        **(more or {}),
+    }
+    ids = tuple(key for cluster in named for key in cluster)
+    return Finding(name, MEANINGS[name], of, ids, by, within, across)
+
+
+def _letter_balance(questions: Iterable[Question]) -> tuple[LetterBalance, ...]:
+    groups: dict[int, list[Question]] = defaultdict(list)
+    for question in questions:
+        if question.qtype == "single":
+            groups[len(question.options)].append(question)
+    return tuple(_balance(number, groups[number]) for number in sorted(groups))
+
+
+def _balance(number: int, questions: Sequence[Question]) -> LetterBalance:
+    counts = Counter(question.answer for question in questions)
+    letters = sorted({letter for question in questions for letter in question.options})
+    return LetterBalance(number, {letter: counts[letter] for letter in letters})

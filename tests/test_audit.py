@@ -1,0 +1,276 @@
+"""Faults of an exam are found where they are, and nowhere else."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.audit import MEANINGS, Audit, Finding, audit, contradict
+from openbook_eval.background import BACKGROUNDS
+from openbook_eval.book import Entry, own_entry
+from openbook_eval.exams import ExamFile, load_exam
+from openbook_eval.exams.loading import read_path
+from openbook_eval.question import Question
+from tests.conftest import ANSWERS, QUESTIONS, question, write
+
+# One sound question with an entry of the file.
+SOUND: dict[str, Any] = {
+    "stem": "清热燥湿且泻火解毒的药是",
+    "options": {"A": "黄芩", "B": "麻黄", "C": "桂枝"},
+    "knowledge": "黄芩味苦性寒，清热燥湿，泻火解毒。",
+}
+
+
+def examine(*questions: Question, entries: Mapping[str, Entry] | None = None, **known: Any) -> Audit:
+    return audit(questions, entries or {each.id: own_entry(each) for each in questions}, **known)
+
+
+def found(name: str, *questions: Question, **known: Any) -> Finding:
+    (finding,) = (each for each in examine(*questions, **known).findings if each.name == name)
+    return finding
+
+
+def of_exam(exam: ExamFile) -> dict[str, Finding]:
+    findings = audit(exam.questions, {q.id: own_entry(q) for q in exam.questions}, exam.unmarkable).findings
+    return {finding.name: finding for finding in findings}
+
+
+def test_a_sound_question_has_no_finding_and_every_finding_is_named() -> None:
+    findings = examine(question(**SOUND)).findings
+    assert [finding.name for finding in findings] == list(MEANINGS)
+    assert [finding.name for finding in findings if finding.ids or finding.share] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("no_entry", {"knowledge": None}),
+        ("entry_without_right_text", {"knowledge": "此药味苦性寒。"}),
+        ("entry_with_wrong_text", {"knowledge": "黄芩味苦性寒，麻黄味辛性温。"}),
+        ("one_character_option", {"options": {"A": "黄芩", "B": "姜", "C": "桂枝"}}),
+        ("unsorted_answer", {"qtype": "multi", "answer": "AB", "published": "BA", "knowledge": "黄芩与麻黄。"}),
+        ("one_letter_multiple", {"qtype": "multi"}),
+        ("missing_background", {"stem": "如图所示，此药是"}),
+    ],
+)
+def test_a_fault_is_found_where_it_is_and_no_other(name: str, changes: dict[str, Any]) -> None:
+    findings = examine(question(**{**SOUND, **changes})).findings
+    assert {finding.name: finding.ids for finding in findings if finding.ids} == {name: ("q1",)}
+
+
+def test_of_multiple_choice_the_entry_must_hold_every_right_option() -> None:
+    both = {**SOUND, "qtype": "multi", "answer": "AC"}
+    assert found("entry_without_right_text", question(**both)).ids == ("q1",)
+    assert found("entry_without_right_text", question(**both | {"knowledge": "黄芩与桂枝。"})).ids == ()
+
+
+def test_a_wrong_option_inside_the_right_one_is_not_held() -> None:
+    nested = question(options={"A": "肝硬化", "B": "肝"}, knowledge="病在肝硬化。")
+    assert found("entry_with_wrong_text", nested).ids == ()
+
+
+def test_a_question_that_the_entries_lack_has_none() -> None:
+    entries = {"q1": Entry("q1", "黄芩清热。", "passage")}
+    findings = examine(question(**SOUND), question(**SOUND | {"id": "q2"}), entries=entries).findings
+    assert {each.name: each.ids for each in findings if each.name in {"no_entry", "entry_without_right_text"}} == {
+        "no_entry": ("q2",),
+        "entry_without_right_text": (),
+    }
+
+
+def test_a_finding_counts_by_exam_and_by_class_where_there_is_no_exam() -> None:
+    bare = [question(id="1"), question(id="2", exam="other", exam_class="甲"), question(id="3", exam="physician")]
+    finding = found("no_entry", *bare, question(**SOUND | {"id": "4"}))
+    assert finding.by == {"nursing": 1, "other 甲": 1, "physician": 1}
+    assert (finding.of, finding.share) == (4, 3 / 4)
+
+
+def test_one_letter_multiples_are_counted_of_the_multiple_choice_questions() -> None:
+    multi = [question(id=answer, qtype="multi", answer=answer) for answer in ("A", "AB", "BC")]
+    finding = found("one_letter_multiple", question(), *multi)
+    assert (finding.ids, finding.of) == (("A",), 3)
+
+
+def test_missing_background_counts_by_kind() -> None:
+    finding = found("missing_background", question(id="1", stem="该患者应"), question(id="2", stem="如图所示"))
+    assert finding.by == {"patient": 1, "figure": 1}
+    assert set(finding.by) <= set(BACKGROUNDS)
+
+
+def test_questions_without_a_published_answer_are_counted_of_all_that_were_read() -> None:
+    finding = found("no_answer", question(**SOUND), unmarkable=(question(id="x", answer=""),))
+    assert (finding.ids, finding.of) == (("x",), 2)
+
+
+def test_the_same_question_is_known_in_another_order_and_writing() -> None:
+    again = question(
+        id="2", stem=" 清热燥湿且泻火解毒的药是", options={"C": "黄 芩", "B": "桂枝", "A": "麻黄"}, answer="C"
+    )
+    finding = found("same_question", question(**SOUND), again)
+    assert (finding.within, finding.across) == ((("q1", "2"),), ())
+
+
+def test_repetitions_are_counted_within_and_across_exams() -> None:
+    copies = [
+        question(**SOUND | {"id": str(n), "exam": exam}) for n, exam in enumerate(("nursing", "nursing", "other"))
+    ]
+    for name in ("same_question", "asks_the_same"):
+        finding = found(name, *copies)
+        assert (finding.within, finding.across) == ((), (("0", "1", "2"),))
+        assert finding.by == {"clusters_within": 0, "clusters_across": 1, "pairs_within": 1, "pairs_across": 2}
+        assert finding.ids == ("0", "1", "2")
+
+
+def test_one_stem_with_another_answer_is_found_and_said_to_contradict_where_it_does() -> None:
+    other = question(**SOUND | {"id": "2", "answer": "B"})
+    finding = found("same_stem_other_answer", question(**SOUND), other)
+    assert (finding.within, finding.by["clusters_contradicting"]) == ((("q1", "2"),), 1)
+    same = question(**SOUND | {"id": "2", "options": {"A": "黄芩", "B": "附子"}})
+    assert found("same_stem_other_answer", question(**SOUND), same).ids == ()
+
+
+@pytest.mark.parametrize(
+    ("qtype", "options", "answer", "contradicts"),
+    [
+        ("single", {"A": "黄芩", "B": "麻黄", "C": "桂枝"}, "B", True),
+        # The other's right option is not offered here: it may be the better one.
+        ("single", {"A": "黄芩", "B": "附子"}, "B", False),
+        ("single", {"A": "附子", "B": "麻黄"}, "B", False),
+        ("single", {"A": "桂枝", "B": "黄芩"}, "B", False),
+        ("multi", {"A": "黄芩", "B": "麻黄", "C": "桂枝"}, "AB", False),
+    ],
+)
+def test_questions_contradict_where_each_calls_the_others_answer_wrong(
+    qtype: str, options: dict[str, str], answer: str, contradicts: bool
+) -> None:
+    other = question(qtype=qtype, options=options, answer=answer)
+    assert contradict(question(**SOUND), other) is contradicts
+    assert contradict(other, question(**SOUND)) is contradicts
+
+
+def test_of_multiple_choice_one_option_judged_otherwise_is_a_contradiction() -> None:
+    one, other = (question(**SOUND | {"qtype": "multi", "answer": answer}) for answer in ("A", "AB"))
+    assert contradict(one, other)
+
+
+def test_letter_balance_is_by_number_of_options_and_of_single_choice_only() -> None:
+    answers = [question(id=str(n), answer=answer) for n, answer in enumerate("AAB")]
+    four = question(id="d", options=dict(zip("ABCD", "甲乙丙丁", strict=True)), answer="D")
+    three, other = examine(*answers, four, question(id="m", qtype="multi", answer="BC")).letter_balance
+    assert (three.options, three.right, three.majority_share) == (3, {"A": 2, "B": 1, "C": 0}, 2 / 3)
+    assert (other.options, other.right, other.questions) == (4, {"A": 0, "B": 0, "C": 0, "D": 1}, 1)
+
+
+def test_set_sizes_are_of_multiple_choice_only() -> None:
+    multi = [question(id=answer, qtype="multi", answer=answer) for answer in ("ABC", "A", "AB", "BC")]
+    assert examine(question(), *multi).set_sizes == {1: 1, 2: 2, 3: 1}
+
+
+def test_the_dict_of_an_audit_is_json_with_keys_that_stay() -> None:
+    as_dict = examine(question(), question(id="2", qtype="multi"), notices=("x",)).as_dict()
+    assert orjson.loads(orjson.dumps(as_dict)) == as_dict | {
+        "findings": [each | {"ids": list(each["ids"]), "within": list(map(list, each["within"])),
+                             "across": list(map(list, each["across"]))} for each in as_dict["findings"]]
+    }  # fmt: skip
+    assert list(as_dict) == [
+        "questions", "by_exam", "notices", "findings", "letter_balance", "set_sizes", "baselines",
+    ]  # fmt: skip
+    assert set(as_dict["findings"][0]) == {
+        "name", "meaning", "count", "of", "share", "ids", "by", "within", "across",
+    }  # fmt: skip
+    assert set(as_dict["letter_balance"][0]) == {"options", "questions", "right", "majority_share"}
+    assert set(as_dict["baselines"][0]) == {"name", "by_exam", "overall", "average"}
+
+
+def test_an_exam_without_questions_is_audited() -> None:
+    empty = audit([], {})
+    assert (empty.questions, empty.letter_balance, empty.baselines) == (0, (), ())
+    assert {finding.share for finding in empty.findings} == {0}
+
+
+@given(st.lists(st.text(max_size=12), min_size=2, max_size=5), st.text(max_size=30), st.text(max_size=30))
+def test_any_text_is_audited(texts: list[str], stem: str, knowledge: str) -> None:
+    options = dict(zip("ABCDE", texts, strict=False))
+    pair = [question(id=key, stem=stem, options=options, knowledge=knowledge) for key in "ab"]
+    finding = found("same_question", *pair)
+    assert finding.ids == ("a", "b")
+    assert finding.by["pairs_within"] == 1
+
+
+def test_the_mini_exam_has_no_faults_but_two_short_options() -> None:
+    findings = of_exam(load_exam("mini"))
+    assert {name: len(finding.ids) for name, finding in findings.items() if finding.ids} == {"one_character_option": 2}
+
+
+def word(seed: int) -> str:
+    return "".join(chr(0x4E00 + (seed * step) % 3989) for step in (1, 7, 31, 101, 499, 997))
+
+
+def test_11200_questions_are_audited_in_time() -> None:
+    exam = [
+        question(
+            id=str(n),
+            exam=("nursing", "physician")[n % 2],
+            stem=f"{word(n)}{word(n + 9)}的特点是( )。",
+            options={letter: word(5 * n + place) for place, letter in enumerate("ABCDE")},
+            answer="ABCDE"[n % 5],
+            knowledge="".join(word(n + place) for place in range(20)) if n % 3 else None,
+        )
+        for n in range(11_200)
+    ]
+    begun = process_time()
+    assert examine(*exam).questions == 11_200
+    assert process_time() - begun < 15
+
+
+def published_answers(real_exams: Path, folder: Path) -> ExamFile:
+    """CMB's published answers joined to made-up questions of the same ids: the questions are not at hand."""
+    answers = orjson.loads((real_exams / "CMB-test-choice-answer.json").read_bytes())
+    rows = [
+        {**row, "answer": None, "question": f"条目{hash_of(row['id'])}的说法是( )。",
+         "option": {letter: hash_of(f"{row['id']}{letter}") for letter in "ABCDEF"}}
+        for row in answers
+    ]  # fmt: skip
+    write(folder / QUESTIONS, rows)
+    write(folder / ANSWERS, answers)
+    return read_path(folder)
+
+
+def hash_of(key: object) -> str:
+    return f"甲{sha256(str(key).encode()).hexdigest()[:16]}乙"
+
+
+def test_cmbs_published_answers_hold_4_unsorted_and_25_single_letter_multiples(
+    real_exams: Path, tmp_path: Path
+) -> None:
+    exam = published_answers(real_exams, tmp_path)
+    findings = of_exam(exam)
+    answers = orjson.loads((real_exams / "CMB-test-choice-answer.json").read_bytes())
+    unsorted = [str(row["id"]) for row in answers if list(row["answer"]) != sorted(set(row["answer"]))]
+    short = [str(row["id"]) for row in answers if row["question_type"] == "多项选择题" and len(set(row["answer"])) == 1]
+    assert (len(unsorted), len(short)) == (4, 25)
+    assert findings["unsorted_answer"].ids == tuple(unsorted)
+    assert findings["one_letter_multiple"].ids == tuple(short)
+    assert findings["one_letter_multiple"].of == 1_190
+    assert {name for name, finding in findings.items() if finding.ids} == {
+        "no_entry", "unsorted_answer", "one_letter_multiple",
+    }  # fmt: skip
+
+
+def test_real_files_have_the_faults_that_were_seen_in_them(real_exams: Path) -> None:
+    apollo = of_exam(load_exam(str(real_exams / "apollo_test_zh.json")))
+    cmexam = of_exam(load_exam(str(real_exams / "cmexam_val.xlsx")))
+    assert apollo["missing_background"].by == {"patient": 2, "figure": 3, "table": 1, "beginning": 9}
+    assert cmexam["missing_background"].by == {"patient": 3, "figure": 13, "table": 5, "beginning": 23}
+    assert apollo["same_question"].by == {
+        "clusters_within": 21, "clusters_across": 6, "pairs_within": 21, "pairs_across": 6,
+    }  # fmt: skip
+    # The rule joins stem and option without a space: "F1" and "3/4" become "F13/4".
+    assert apollo["entry_without_right_text"].ids == ("cmmlu-medical-8139",)
+    assert cmexam["no_answer"].ids == ("cmexam-5358",)
