@@ -1,6 +1,7 @@
 """lm-eval's own command line, with our tasks found and the user's mistakes told before the engine starts."""
 
 import argparse
+import difflib
 import os
 import sys
 from dataclasses import asdict
@@ -106,10 +107,16 @@ def _check_tasks(config: Any) -> list[Any]:
         if found := ours.match_tasks([name]):
             names.update(dict.fromkeys(found))
         elif name.startswith("cmed"):
-            raise OpenbookError(f"no task {name!r}; ours are {', '.join(ours.all_tasks)}")
+            raise OpenbookError(f"no task {name!r}; {_nearest(name, ours)}")
     try:
         return list(ours.load(list(names))["tasks"].values()) if names else []
     except ValueError as error:
         if not str(error).startswith("Duplicate task"):
             raise
         raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {_first_line(error)}; name it once") from error
+
+
+def _nearest(name: str, ours: Any) -> str:
+    """A hint for a name that is no task: one that it nearly is, or our groups."""
+    close = difflib.get_close_matches(name, ours.all_tasks, n=1, cutoff=0.85)
+    return f"did you mean {close[0]!r}?" if close else f"groups of ours are {', '.join(ours.all_groups)}"

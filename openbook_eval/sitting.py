@@ -80,5 +80,5 @@ def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> Sit
     # Two exams may use the same ids.
     spare = [replace(question, id=f"{other.name}:{question.id}") for question in other.questions] if other else []
     spare_entries = provide(spare).entries if spare else {}
-    material = gather(file.questions, {**spare_entries, **provided.entries}, seed, spare)
+    material = gather(file.name, file.questions, {**spare_entries, **provided.entries}, seed, spare)
     return Sitting(file, provided, material, other)

@@ -17,13 +17,14 @@ Cluster = tuple[Question, ...]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """An exam file made ready for dealing.
+    """An exam file of some `name` made ready for dealing.
 
     `clusters` are the questions of each of the six exams (and `other`), those that ask the same together, in the seeded
     order in which they are dealt. `spare` are questions of another exam file, whose entries fill books where the exam's
     own do not suffice. `cluster_of` numbers the clusters over all of them. The mappings are by question id.
     """
 
+    name: str
     clusters: Mapping[ExamName, Sequence[Cluster]]
     cluster_of: Mapping[str, int]
     questions: Mapping[str, Question]
@@ -47,9 +48,9 @@ class Material:
 
 
 def gather(
-    questions: Sequence[Question], entries: Mapping[str, Entry], seed: int, spare: Sequence[Question] = ()
+    name: str, questions: Sequence[Question], entries: Mapping[str, Entry], seed: int, spare: Sequence[Question] = ()
 ) -> Material:
-    """The material of an exam and, where its entries do not suffice, of the `spare` questions of another one.
+    """The material of the exam called `name` and, where its entries do not suffice, of the `spare` questions of another one.
 
     `entries` hold those of both, by question id; ids are unique over both. The order hangs on seed, ids, classes and
     types alone, not on the order of the file.
@@ -59,6 +60,7 @@ def gather(
         by_exam[question.exam].append(question)
     alike = enumerate(twins((*questions, *spare), entries))
     return Material(
+        name=name,
         clusters={exam: _in_order(twins(own, entries), seed) for exam, own in by_exam.items()},
         cluster_of={question.id: number for number, cluster in alike for question in cluster},
         questions={question.id: question for question in (*questions, *spare)},

@@ -78,7 +78,7 @@ def missing(material: Material, exam: ExamName, length: int) -> list[Group]:
         filled = _filled((), (entry for entry in others if not tells(entry)), length)
         if sum(len(entry.text) + 1 for entry in filled) < _FULL * length:
             raise ExamError(
-                f"{exam}: too few entries for a book of {length:,} characters that answers none of its questions; "
+                f"exam {material.name}, {exam}: too few entries for a book of {length:,} characters that answers none of its questions; "
                 'ask an exam with more questions, or name one that fills up: --metadata \'{"fill": "EXAM"}\''
             )
         groups.append(_group(material, name, members, own, filled))
@@ -110,7 +110,7 @@ def _require(material: Material, length: int) -> None:
     fit = [name for name, characters in LENGTHS.items() if characters <= material.characters]
     can = f"it can fill {', '.join(f'library_{name}' for name in fit)}" if fit else "it can fill no library"
     raise ExamError(
-        f"all entries together have {material.characters:,} characters, too few for a book of {length:,}; {can}; "
+        f"exam {material.name}: all entries together have {material.characters:,} characters, too few for a book of {length:,}; {can}; "
         'ask those, or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
     )
 
@@ -139,7 +139,7 @@ def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[C
         entries = [material.entries[question.id] for question in cluster]
         if longest := next((entry for entry in entries if len(entry.text) > length), None):
             raise ExamError(
-                f"question {longest.question_id}: its entry has {len(longest.text):,} characters, more than a book of "
+                f"exam {material.name}, question {longest.question_id}: its entry has {len(longest.text):,} characters, more than a book of "
                 f"{length:,}; ask a longer library, or cut the entries shorter"
             )
         if sum(len(text) + 1 for text in {entry.text for entry in entries}) - 1 > length:

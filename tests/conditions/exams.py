@@ -35,4 +35,4 @@ def make_exam(
 def material(*questions: Question, seed: int = 0, spare: list[Question] | None = None) -> Material:
     """The material of questions with their default entries."""
     spare = spare or []
-    return gather(questions, {q.id: own_entry(q) for q in (*questions, *spare)}, seed, spare)
+    return gather("synthetic", questions, {q.id: own_entry(q) for q in (*questions, *spare)}, seed, spare)

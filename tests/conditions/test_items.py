@@ -18,7 +18,7 @@ LARGE = material(*EXAMS)
 
 def of_exam_file(spec: str) -> Material:
     questions = load_exam(spec).questions
-    return gather(questions, {q.id: own_entry(q) for q in questions}, seed=0)
+    return gather(spec, questions, {q.id: own_entry(q) for q in questions}, seed=0)
 
 
 def sit(made: Material, condition: Condition, length: int = 4_000) -> list[Item]:

@@ -120,7 +120,7 @@ def test_a_length_that_cannot_be_filled_says_which_can() -> None:
     with pytest.raises(ExamError) as caught:
         library(made, "nursing", 16_000)
     assert str(caught.value) == (
-        "all entries together have 5,021 characters, too few for a book of 16,000; it can fill library_4k; ask those, "
+        "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill library_4k; ask those, "
         'or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
     )
     with pytest.raises(ExamError, match="it can fill no library"):
@@ -129,14 +129,18 @@ def test_a_length_that_cannot_be_filled_says_which_can() -> None:
 
 def test_an_entry_longer_than_the_book_is_named() -> None:
     made = material(question(id="q-long", knowledge="长" * 700), *PHYSICIAN)
-    with pytest.raises(ExamError, match="question q-long: its entry has 700 characters, more than a book of 500"):
+    with pytest.raises(
+        ExamError, match="exam synthetic, question q-long: its entry has 700 characters, more than a book of 500"
+    ):
         library(made, "nursing", 500)
 
 
 def test_an_exam_too_small_for_a_missing_book_says_so() -> None:
     made = material(*NURSING[:30])
     assert len(library(made, "nursing", 1000)) == 2
-    with pytest.raises(ExamError, match="nursing: too few entries for a book of 1,000 characters that answers none"):
+    with pytest.raises(
+        ExamError, match="exam synthetic, nursing: too few entries for a book of 1,000 characters that answers none"
+    ):
         missing(made, "nursing", 1000)
 
 

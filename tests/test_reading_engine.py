@@ -1,0 +1,111 @@
+"""The reading exam with the real engine: every condition, the longest books too, through vLLM."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from openbook_eval.conditions import LAYOUTS
+from openbook_eval.scores import read_runs
+from tests.test_engine import examinee, read, sit  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.engine
+
+# The examinee reads each of these clauses as a token or two: 256,000 characters of them fit into its 32,768 positions.
+_CLAUSES = (
+    "请只根据上面的材料回答下面的单项选择题，",
+    "请只根据上面的材料回答下面的多项选择题，",
+    "不做任何分析和解释，",
+)
+
+
+def write_exam(folder: Path, count: int = 900) -> Path:
+    """Questions of nursing with entries of some 300 characters: enough for the longest book."""
+    rows = []
+    for n in range(count):
+        options = {"A": f"甲{n}", "B": f"乙{n}", "C": f"丙{n}"}
+        knowledge = f"{n}，" + "".join(_CLAUSES[(n + k) % 3] for k in range(18)) + options["ABC"[n % 3]] + "。"
+        rows.append(
+            {
+                "id": f"q{n}",
+                "exam": "nursing",
+                "stem": f"{n}是",
+                "options": options,
+                "answer": "ABC"[n % 3],
+                "knowledge": knowledge,
+            }
+        )
+    path = folder / "long.jsonl"
+    path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def sat(examinee: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """The folder of one run of ours: two questions of nursing under each of the eight conditions."""
+    folder = tmp_path_factory.mktemp("reading")
+    tasks = ",".join(f"cmed_reading_{name}_nursing" for name in LAYOUTS)
+    model_args = f"pretrained={examinee},max_model_len=32768,enforce_eager=True"
+    metadata = json.dumps({"exam": str(write_exam(folder))})
+    asked = ["--tasks", tasks, "--metadata", metadata, "--limit", "2", "--gen_kwargs", "max_gen_toks=4"]
+    # Without --log_samples, which the measures need: a run of ours adds it.
+    sit(
+        "openbook-eval",
+        "run",
+        "--model",
+        "vllm",
+        "--model_args",
+        model_args,
+        *asked,
+        output=folder / "out",
+        VLLM_ENABLE_V1_MULTIPROCESSING="0",
+    )
+    return folder / "out"
+
+
+def samples(sat: Path, name: str) -> list[dict[str, Any]]:
+    return read(sat)[1][f"cmed_reading_{name}_nursing"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_each_condition_is_asked_and_its_items_carry_how(sat: Path, name: str) -> None:
+    condition, length = LAYOUTS[name]
+    for sample in samples(sat, name):
+        doc, prompt = sample["doc"], sample["arguments"]["gen_args_0"]["arg_0"]
+        assert (doc["condition"], doc["book_length"], doc["entry"]["provider"]) == (condition, length, "given")
+        assert prompt.startswith("【要求】" if name == "closed" else "【材料】")
+        assert (doc["entry"]["text"] in prompt) == (name not in ("closed", "missing"))
+        assert isinstance(sample["resps"][0][0], str)
+        if length:
+            assert length - 320 < doc["length"] <= 1.01 * length
+            assert doc["group"] == f"nursing-{length}-0"
+
+
+def test_all_conditions_ask_the_same_items(sat: Path) -> None:
+    asked = {name: [sample["doc"]["id"] for sample in samples(sat, name)] for name in LAYOUTS}
+    assert len(asked["open"]) == 2
+    assert all(ids == asked["open"] for ids in asked.values())
+
+
+def test_the_results_hold_the_measures_and_that_nothing_was_cut(sat: Path) -> None:
+    results, _ = read(sat)
+    part = results["openbook"]
+    assert {name: shares["items"] for name, shares in part["reading"]["conditions"].items()} == dict.fromkeys(
+        LAYOUTS, 2
+    )
+    assert part["reading"]["reading_gain"]["items"] == 2
+    assert set(part["reading"]["retention"]) == {name for name in LAYOUTS if name.startswith("library")}
+    assert (part["truncation"]["checked"], part["truncation"]["cut"], part["truncation"]["prompts"]) == (True, 0, 16)
+    assert 20_000 < part["truncation"]["longest"] <= part["truncation"]["room"] == 32_764
+
+
+def test_results_and_report_name_entries_and_exam(sat: Path) -> None:
+    results, _ = read(sat)
+    used = results["configs"]["cmed_reading_library_256k_nursing"]["metadata"]["entries_used"]
+    assert used["providers"] == [{"provider": "given", "entries": 900}]
+    scores, (reading,) = read_runs(sat)
+    assert scores == []
+    assert reading.exam_file.startswith("long.jsonl, ")
+    assert reading.limited
