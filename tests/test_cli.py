@@ -77,6 +77,34 @@ def test_exam_show_sends_no_control_signs_to_the_terminal(tmp_path: Path) -> Non
     assert "\n脉\t率\\x1b[31m红\\r\n" in call("exam", "show", str(path)).stdout
 
 
+def test_exam_books_prints_a_row_for_each_condition_and_what_cannot_be_asked() -> None:
+    result = call("exam", "books", "mini", COLUMNS="80")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert result.returncode == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines()[2:13])) <= 80
+    assert ["entries:", "258", "given"] in lines
+    assert ["open", "258", "258", "85", "to", "140", "73,335", "100.0%"] in lines
+    assert [line[:3] for line in lines if line[:1] == ["library_4k"]] == [["library_4k", "258", "12"]]
+    assert "library_64k: exam mini: all entries together have 29,148 characters, too few for a book of" in result.stdout
+
+
+def test_exam_books_takes_another_provider_and_an_exam_that_fills_up(tmp_path: Path) -> None:
+    rows = ({**ROW, "id": str(n), "stem": f"第{n}问", "knowledge": f"{n}，" + "长" * 390} for n in range(200))
+    filler = write_lines(tmp_path, *rows)
+    result = call("exam", "books", "mini", "--entries", "statement", "--fill", str(filler), "--book-seed", "3")
+    assert "entries: 258 statement" in result.stdout
+    (row,) = (line.split() for line in result.stdout.splitlines() if line.strip().startswith("library_64k"))
+    assert row[:2] == ["library_64k", "258"]
+
+
+def test_exam_entries_writes_a_file_that_can_be_taken_again(tmp_path: Path) -> None:
+    exam, place = write_lines(tmp_path, {**ROW, "knowledge": "头痛是主观资料（A对）。"}), tmp_path / "e.jsonl"
+    result = call("exam", "entries", str(exam), "--entries", "passage", "--output", str(place))
+    assert json.loads(place.read_text()) == {"id": ROW["id"], "text": "头痛是主观资料。", "provider": "passage"}
+    assert "notice: verdicts were taken out of 1 entries, 1 pieces such as '（A对）'" in result.stderr
+    assert "entries: 1 file (path e.jsonl" in call("exam", "books", str(exam), "--entries", str(place)).stdout
+
+
 def test_exam_audit_prints_findings_and_baselines(tmp_path: Path) -> None:
     path = write_lines(tmp_path, ROW, {**ROW, "id": "2", "stem": "如图所示，属于"})
     result = call("exam", "audit", str(path), COLUMNS="80")
@@ -137,6 +165,13 @@ def test_exam_show_takes_the_variable() -> None:
     [
         (("exam", "show", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
         (("exam", "audit", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
+        (("exam", "books", "mini", "--entries", "pasage"), "entries: no provider 'pasage'; did you mean 'passage'?"),
+        (("exam", "books", "mini", "--entries", "{x"), "--entries: not JSON ("),
+        (("exam", "entries", "mini", "--output", "no/folder/x"), "no/folder/x: cannot be written"),
+        (
+            ("exam", "audit", "mini", "--entries", '{"provider": "retrieved", "corpus": "no-such"}'),
+            "no-such: no such folder; name one that holds .txt or .md files",
+        ),
         (("exam", "show"), "set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH"),
         (("scores", "no-such"), "no-such: no results of cmed tasks"),
         (("run", "--tasks", "cmed_openbook", "--model_args", "pretrained=./no-such"), "pretrained=./no-such: no such"),
@@ -144,7 +179,7 @@ def test_exam_show_takes_the_variable() -> None:
         (("run", "--tasks", "cmed_openbook_other", "--metadata", "exam=mini"), "exam 'mini' has no other questions"),
         (
             ("run", "--tasks", "cmed_openbok", "--metadata", "exam=mini"),
-            "no task 'cmed_openbok'; ours are cmed_closedbook, ",
+            "no task 'cmed_openbok'; did you mean 'cmed_openbook'?",
         ),
         (("run", "--tasks", "cmed_openbook", "--log_samples"), "Specify --output_path if providing --log_samples"),
         (("run", "--tasks", "cmed_openbook", "--model", "nosuch"), "--model nosuch: lm-eval has no such model"),

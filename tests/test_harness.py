@@ -39,7 +39,7 @@ def test_tasks_of_ours_are_built_and_others_left_to_lm_eval() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("cmed_nonsense", "no task 'cmed_nonsense'; ours are "),
+        ("cmed_nonsense", "no task 'cmed_nonsense'; groups of ours are cmed_closedbook, "),
         ("cmed_openbook cmed_openbook_nursing", "--tasks .*: Duplicate task 'cmed_openbook_nursing': .*; name it once"),
     ],
 )
