@@ -97,6 +97,21 @@ def test_twins_are_dealt_into_one_group_so_that_neither_tells_the_others_answer(
         assert not told & {made.cluster_of[q.id] for q in group.questions}
 
 
+def test_a_twin_in_another_exam_does_not_fill_up_a_missing_book() -> None:
+    twins = [
+        question(
+            id=f"twin-{n}", exam="physician", stem=q.stem + "是", options=q.options, answer=q.answer, qtype=q.qtype
+        )
+        for n, q in enumerate(NURSING)
+    ]
+    made = material(*NURSING, *twins, *PHYSICIAN)
+    others = {entry.question_id for group in library(made, "nursing", 1000) for entry in group.book.entries}
+    assert any(key.startswith("twin-") for key in others)
+    for group in missing(made, "nursing", 1000):
+        told = {made.cluster_of[entry.question_id] for entry in group.book.entries}
+        assert not told & {made.cluster_of[q.id] for q in group.questions}
+
+
 def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
     short = question(id="short", knowledge="脉浮为表证。", options={"A": "表证", "B": "里证"})
     long = question(
