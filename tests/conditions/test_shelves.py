@@ -135,7 +135,8 @@ def test_a_length_that_cannot_be_filled_says_which_can() -> None:
     with pytest.raises(ExamError) as caught:
         library(made, "nursing", 16_000)
     assert str(caught.value) == (
-        "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill library_4k; ask those, "
+        "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill "
+        "library_4k; ask those, "
         'or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
     )
     with pytest.raises(ExamError, match="it can fill no library"):
