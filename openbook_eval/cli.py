@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from openbook_eval import __version__, linking, report
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
+from openbook_eval.scores import Reading, read_runs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,7 +68,6 @@ def scores(
 ) -> None:
     """Print the six exams and their average, and what the reading exam says: of the newest run of each model."""
     from openbook_eval import outcome
-    from openbook_eval.scores import read_runs
 
     outcome.complete(path)
     runs, readings = read_runs(path)
@@ -73,8 +75,18 @@ def scores(
     for run_scores in runs:
         console.print(report.scores_table(run_scores))
     for reading in readings:
-        for part in report.reading_report(reading):
+        for part in _laid_out(reading, path):
             console.print(part)
+
+
+def _laid_out(reading: Reading, path: Path) -> list[Table | Text]:
+    try:
+        return list(report.reading_report(reading))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise OpenbookError(
+            f"{path}: the part openbook.reading of the results of {reading.date} is broken "
+            f"({type(error).__name__}: {error}); delete it there, then it is written anew from the samples"
+        ) from error
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TypeVar
 
 Name = TypeVar("Name")
@@ -14,15 +15,19 @@ def draw(seed: int, *names: str) -> int:
 
 
 def shares(total: int, sizes: Mapping[Name, int]) -> dict[Name, int]:
-    """`total` dealt out in proportion to `sizes`, exactly, by the method of the largest remainder.
+    """`total` dealt out in proportion to `sizes`, as `portions` does. A share is never more than its size."""
+    return dict(sizes) if total >= sum(sizes.values()) else portions(total, sizes)
 
-    Equal remainders go to the larger size, then to the earlier name. A share is never more than its size.
+
+def portions(total: int, weights: Mapping[Name, int] | Mapping[Name, Fraction]) -> dict[Name, int]:
+    """`total` dealt out in proportion to `weights`, exactly, by the method of the largest remainder.
+
+    Equal remainders go to the larger weight, then to the earlier name. Between two names, a larger total or a larger
+    weight never means a smaller part; between more it can (the Alabama paradox).
     """
-    whole = sum(sizes.values())
-    if total >= whole:
-        return dict(sizes)
-    dealt = {name: total * size // whole for name, size in sizes.items()}
-    order = sorted(sizes, key=lambda name: (-(total * sizes[name] % whole), -sizes[name]))
+    whole = sum(weights.values())
+    dealt = {name: int(total * weight // whole) for name, weight in weights.items()}
+    order = sorted(weights, key=lambda name: (-(total * weights[name] % whole), -weights[name]))
     for name in order[: total - sum(dealt.values())]:
         dealt[name] += 1
     return dealt

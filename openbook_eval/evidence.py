@@ -27,9 +27,14 @@ def options_held(text: str, options: Mapping[str, str]) -> str:
     return "".join(sorted(held))
 
 
+def apart(wanted: str) -> str:
+    """A pattern for `wanted` (not empty) where it is no part of a longer number."""
+    before = r"(?<!\d)(?<!\d\.)" if wanted[0].isdecimal() else ""
+    after = r"(?!\.?\d)" if wanted[-1].isdecimal() else ""
+    return f"{before}{re.escape(wanted)}{after}"
+
+
 def _without(text: str, wanted: str) -> str:
     if not (wanted[0].isdecimal() or wanted[-1].isdecimal()):
         return text.replace(wanted, "\n")
-    before = r"(?<!\d)(?<!\d\.)" if wanted[0].isdecimal() else ""
-    after = r"(?!\.?\d)" if wanted[-1].isdecimal() else ""
-    return re.sub(f"{before}{re.escape(wanted)}{after}", "\n", text)
+    return re.sub(apart(wanted), "\n", text)

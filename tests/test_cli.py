@@ -193,6 +193,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], text:
     assert_one_line_error(call(*arguments), text)
 
 
+def test_a_broken_part_of_ours_in_a_results_file_is_one_line(tmp_path: Path) -> None:
+    task = "cmed_reading_open_nursing"
+    results = {
+        "results": {task: {}},
+        "configs": {task: {"metadata": {"exam_file": {"name": "mini", "version": "1.0", "sha256": "a" * 64}}}},
+        "config": {"limit": None},
+        "openbook": {"reading": {"conditions": {}, "by_exam": 3}},
+    }
+    write(tmp_path / "results_2026-01-02T03-04-05.678901.json", results)
+    assert_one_line_error(
+        call("scores", str(tmp_path)), "the part openbook.reading of the results of 2026-01-02T03-04-05"
+    )
+
+
 def test_an_unknown_command_is_exit_code_2_without_a_traceback() -> None:
     result = call("exma")
     assert result.returncode == 2

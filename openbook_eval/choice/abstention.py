@@ -3,6 +3,7 @@
 import re
 
 from openbook_eval.choice.grammar import ANNOUNCEMENT, CLOSING, OPENING_SIGNS
+from openbook_eval.choice.quoted import exact_option
 from openbook_eval.choice.response import Reading, Response
 
 # What the reading exam's prompt asks for where the material does not tell: no option of an exam reads so.
@@ -13,24 +14,29 @@ _SOURCE = r"(?<!题目)(?<!题干)(?<!问题)(?:材料|资料|原文|文中|文�
 _NOT_TOLD = (
     r"(?:并未|未曾|未能|未|并没有|没有|没|不曾|并无|无|不(?=包含|涉及|足))"
     r"(?:明确|直接|具体|足够|充分|相关|有关|任何|可)*+(?:地|的)?"
-    r"(?:提及|提到|提供|说明|给出|涉及|包含|告诉|描述|记载|交代|指出|介绍|答案|信息|内容|依据|足)"
+    r"(?:提及|提到|提供|说明|给出|涉及|包含|告诉|描述|记载|交代|指出|介绍|答案|信息|内容|依据|足|找到|提|说|写|讲)"
+    r"|未见"
 )
 _CANNOT_TELL = (
     r"(?:无法|不能|难以|无从)(?:直接|准确|明确)?"
     r"(?:判断|确定|得出|得到|回答|作答|选择|选出|推断|推出|得知|知道|找到|看出)"
+    r"|找不到|查不到|看不出"
 )
 # The source before, behind, or left out where the response begins so.
 _SAYS_SO = re.compile(
     rf"{_SOURCE}[^。；;\n]{{0,12}}?(?:{_NOT_TOLD}|{_CANNOT_TELL})"
     rf"|(?:{_CANNOT_TELL}|(?:无法|不能)(?:从|由|根据|依据))[^。；;\n]{{0,12}}?{_SOURCE}"
-    r"|\A\W*+(?:未提及|没有提到)"
+    r"|\A\W*+(?:未|没有?)提[及到]"
 )
 _SAYS_SO_IN_ENGLISH = re.compile(
-    r"(?i:(?:does|do|did) not (?:mention|say|tell|state|specify|provide|contain|give|include)"
+    r"(?i:(?:does|do|did)(?: not|n['’]t) (?:mention|say|tell|state|specify|provide|contain|give|include)"
     r"|(?:not|isn't|never) (?:mentioned|stated|specified|provided|given)"
-    r"|cannot be (?:determined|answered|inferred)|not enough information)"
+    r"|cannot be (?:determined|answered|inferred)|not possible to (?:determine|answer|tell)"
+    r"|(?:not enough|insufficient|no) information|no mention"
+    r"|not (?:found )?in the (?:provided |given )?(?:material|passage|text))"
 )
 # "if the material does not tell, ...": the prompt's own sentence given back, or said in other words.
+_PAUSE = re.compile(r"[。；;，,.\n]")
 _CONDITION = re.compile(r"(?:如果|假如|倘若|若)[^。；;\n]*+[。；;\n]?")
 
 
@@ -46,7 +52,12 @@ def abstention_only(response: Response) -> Reading | None:
 
 def abstention(response: Response) -> Reading | None:
     """`材料中没有提到这一点`, `根据材料无法判断`: says in whatever words that the material does not tell."""
-    text = response.text
-    if text.isascii():
-        return Reading(reason="abstention") if _SAYS_SO_IN_ENGLISH.search(text) else None
-    return Reading(reason="abstention") if _SAYS_SO.search(_CONDITION.sub("", text)) else None
+    english = response.text.isascii()
+    text = response.text if english else _CONDITION.sub("", response.text)
+    found = (_SAYS_SO_IN_ENGLISH if english else _SAYS_SO).search(text)
+    if not found:
+        return None
+    # "支原体。材料没有提到别的": what is not told is said of the other options.
+    *_, before = (0, *(pause.end() for pause in _PAUSE.finditer(text, 0, found.start())))
+    answered = exact_option(response._replace(text=text[:before]))
+    return None if answered else Reading(reason="abstention")

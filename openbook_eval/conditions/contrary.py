@@ -4,7 +4,7 @@ import re
 
 from openbook_eval.book import Entry, statement
 from openbook_eval.draws import draw
-from openbook_eval.evidence import options_held, plain
+from openbook_eval.evidence import apart, options_held, plain
 from openbook_eval.question import Question
 
 # "all of the above" makes no statement of its own; taken only where nothing else is wrong.
@@ -35,22 +35,28 @@ def contrary_answer(question: Question, seed: int) -> str:
 def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> Entry:
     """The entry with right and wrong option exchanged, or the statement of `answer` where that does not do.
 
-    It does where the new text holds every option of `answer` word for word and the option given up no longer, and where
-    no other question's entry is the same text (`shared`): two questions would rewrite it two ways.
+    It does where the new text holds every option of `answer` word for word and the option given up no longer, where
+    the stem, if the entry repeats it, still asks the same, and where no other question's entry is the same text
+    (`shared`): two questions would rewrite it two ways.
     """
     given_up = "".join(sorted(set(question.answer) - set(answer)))
     put_in = "".join(sorted(set(answer) - set(question.answer)))
     if not shared and len(given_up) == len(put_in) == 1:
         text = _exchanged(entry.text, question.options[given_up], question.options[put_in])
         held = options_held(text, question.options)
-        if text != entry.text and set(answer) <= set(held) and given_up not in held:
+        stem = statement(question, "").removesuffix("。")
+        asks_the_same = stem in text or stem not in entry.text
+        if text != entry.text and asks_the_same and set(answer) <= set(held) and given_up not in held:
             return Entry(question.id, text, entry.provider, entry.taken_out)
     return Entry(question.id, statement(question, answer), "statement")
 
 
 def _exchanged(text: str, first: str, second: str) -> str:
-    """Both texts in each other's place; the text as it is where one of them is part of the other or a single sign."""
+    """Both texts in each other's place, save inside longer numbers (`10` in `1000`).
+
+    The text as it is where one of them is part of the other or a single sign.
+    """
     if min(len(first), len(second)) < 2 or first in second or second in first:
         return text
-    either = re.compile("|".join(map(re.escape, (first, second))))
+    either = re.compile("|".join(map(apart, (first, second))))
     return either.sub(lambda found: second if found.group() == first else first, text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openbook_eval.book import Entry
 from openbook_eval.draws import draw
-from openbook_eval.question import ExamName, Question
+from openbook_eval.question import EXAM_NAMES, ExamName, Question
 from openbook_eval.twins import twins
 
 # Lengths of a shared book, in characters: all models read the same text, whatever their tokens.
@@ -50,19 +50,22 @@ class Material:
 def gather(
     name: str, questions: Sequence[Question], entries: Mapping[str, Entry], seed: int, spare: Sequence[Question] = ()
 ) -> Material:
-    """The material of the exam called `name` and, where its entries do not suffice, of the `spare` questions of another one.
+    """The material of the exam called `name`, and of the `spare` questions of another one, whose entries help out.
 
     `entries` hold those of both, by question id; ids are unique over both. The order hangs on seed, ids, classes and
     types alone, not on the order of the file.
     """
-    by_exam: dict[ExamName, list[Question]] = defaultdict(list)
-    for question in questions:
-        by_exam[question.exam].append(question)
-    alike = enumerate(twins((*questions, *spare), entries))
+    alike = twins((*questions, *spare), entries)
+    own = {question.id for question in questions}
+    by_exam: dict[ExamName, list[Cluster]] = defaultdict(list)
+    for cluster in alike:
+        for exam in {question.exam for question in cluster if question.id in own}:
+            by_exam[exam].append(tuple(q for q in cluster if q.exam == exam and q.id in own))
     return Material(
         name=name,
-        clusters={exam: _in_order(twins(own, entries), seed) for exam, own in by_exam.items()},
-        cluster_of={question.id: number for number, cluster in alike for question in cluster},
+        # In the order of the names: where fillers come from must not hang on the file's order either.
+        clusters={exam: _in_order(by_exam[exam], seed) for exam in EXAM_NAMES if exam in by_exam},
+        cluster_of={question.id: number for number, cluster in enumerate(alike) for question in cluster},
         questions={question.id: question for question in (*questions, *spare)},
         entries=entries,
         spare=tuple(spare),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from openbook_eval.book import Book, Entry
 from openbook_eval.conditions.contrary import contrary_answer, rewrite
 from openbook_eval.conditions.material import LENGTHS, Cluster, Material
+from openbook_eval.conditions.telling import Telling
 from openbook_eval.draws import draw
 from openbook_eval.errors import ExamError
 from openbook_eval.question import ExamName, Question
@@ -48,7 +49,8 @@ def library(material: Material, exam: ExamName, length: int) -> list[Group]:
 def contrary(material: Material, exam: ExamName, length: int) -> list[Group]:
     """The library's groups, every entry of their books rewritten against its question (see `rewrite`).
 
-    Those that fill up are rewritten too: a book that lies in part would give itself away. Raises ExamError as
+    Those that fill up are rewritten too: a book that lies in part would give itself away. None of them was made of an
+    entry of the group: rewritten for another question, that one may still tell the truth. Raises ExamError as
     `library` does.
     """
     _require(material, length)
@@ -56,7 +58,8 @@ def contrary(material: Material, exam: ExamName, length: int) -> list[Group]:
     for name, members in _deal(material, exam, length):
         texts = Counter(material.entries[question.id].text for question in members)
         own = {q.id: _lie(material, q, shared=texts[material.entries[q.id].text] > 1) for q in members}
-        fillers = (_lie(material, question, shared=False) for question in _fillers(material, exam, name))
+        others = (q for q in _fillers(material, exam, name) if material.entries[q.id].text not in texts)
+        fillers = (_lie(material, question, shared=False) for question in others)
         groups.append(_group(material, name, members, own, _filled(own.values(), fillers, length)))
     return groups
 
@@ -65,43 +68,38 @@ def missing(material: Material, exam: ExamName, length: int) -> list[Group]:
     """The library's groups, each with another group's book: without any entry that answers one of its questions.
 
     It is the next group's book, less what would tell, filled up again; where an exam has one group only, a book of
-    other entries. Raises ExamError as `library` does, and where the exam is too small for such a book.
+    other entries. Nor does any hold a right answer of the group word for word, unless too few are left then (all
+    answers of an exam may be `正确` or `错误`). Raises ExamError as `library` does, and where the exam is too small for
+    such a book.
     """
     _require(material, length)
     dealt = _deal(material, exam, length)
     groups = []
     for number, (name, members) in enumerate(dealt):
         own = {question.id: material.entries[question.id] for question in members}
-        tells = _Telling(material, members)
+        tells = Telling(material, members)
         following = dealt[(number + 1) % len(dealt)][1] if len(dealt) > 1 else ()
-        others = (material.entries[q.id] for q in (*following, *_fillers(material, exam, f"missing {name}")))
-        filled = _filled((), (entry for entry in others if not tells(entry)), length)
-        if sum(len(entry.text) + 1 for entry in filled) < _FULL * length:
+        others = [material.entries[q.id] for q in (*following, *_fillers(material, exam, f"missing {name}"))]
+        filled = _filled((), (entry for entry in others if not tells(entry) and not tells.named_in(entry)), length)
+        if not _is_full(filled, length):
+            filled = _filled((), (entry for entry in others if not tells(entry)), length)
+        if not _is_full(filled, length):
             raise ExamError(
-                f"exam {material.name}, {exam}: too few entries for a book of {length:,} characters that answers none of its questions; "
+                f"exam {material.name}, {exam}: too few entries for a book of {length:,} characters "
+                "that answers none of its questions; "
                 'ask an exam with more questions, or name one that fills up: --metadata \'{"fill": "EXAM"}\''
             )
         groups.append(_group(material, name, members, own, filled))
     return groups
 
 
+def _is_full(entries: Iterable[Entry], length: int) -> bool:
+    return sum(len(entry.text) + 1 for entry in entries) >= _FULL * length
+
+
 def _lie(material: Material, question: Question, *, shared: bool) -> Entry:
     answer = contrary_answer(question, material.seed)
     return rewrite(question, material.entries[question.id], answer, shared=shared)
-
-
-class _Telling:
-    """Whether an entry answers a question of a group: it is that of a twin, or one text holds the other."""
-
-    def __init__(self, material: Material, members: Iterable[Question]) -> None:
-        self._material = material
-        self._clusters = {material.cluster_of[question.id] for question in members}
-        self._texts = [material.entries[question.id].text for question in members]
-
-    def __call__(self, entry: Entry) -> bool:
-        if self._material.cluster_of.get(entry.question_id) in self._clusters:
-            return True
-        return any(text in entry.text or entry.text in text for text in self._texts)
 
 
 def _require(material: Material, length: int) -> None:
@@ -110,7 +108,8 @@ def _require(material: Material, length: int) -> None:
     fit = [name for name, characters in LENGTHS.items() if characters <= material.characters]
     can = f"it can fill {', '.join(f'library_{name}' for name in fit)}" if fit else "it can fill no library"
     raise ExamError(
-        f"exam {material.name}: all entries together have {material.characters:,} characters, too few for a book of {length:,}; {can}; "
+        f"exam {material.name}: all entries together have {material.characters:,} characters, "
+        f"too few for a book of {length:,}; {can}; "
         'ask those, or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
     )
 
@@ -139,8 +138,9 @@ def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[C
         entries = [material.entries[question.id] for question in cluster]
         if longest := next((entry for entry in entries if len(entry.text) > length), None):
             raise ExamError(
-                f"exam {material.name}, question {longest.question_id}: its entry has {len(longest.text):,} characters, more than a book of "
-                f"{length:,}; ask a longer library, or cut the entries shorter"
+                f"exam {material.name}, question {longest.question_id}: "
+                f"its entry has {len(longest.text):,} characters, more than a book of {length:,}; "
+                "ask a longer library, or cut the entries shorter"
             )
         if sum(len(text) + 1 for text in {entry.text for entry in entries}) - 1 > length:
             yield from ((question,) for question in cluster)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -58,4 +59,6 @@ def write_entry_file(path: Path, entries: Iterable[Entry]) -> None:
         beside.write_bytes(b"".join(rows))
         beside.replace(path)
     except OSError as error:
-        raise OpenbookError(f"{path}: cannot be written ({error})") from error
+        with suppress(OSError):
+            beside.unlink()
+        raise OpenbookError(f"{path}: cannot be written ({error.strerror}); name another file") from error

@@ -144,15 +144,17 @@ def _parse(part: object) -> Provider:
         if Path(part).suffix == ".jsonl":
             return EntryFile(path=part)
         raise ExamError(f"entries: no provider {part!r}; {did_you_mean(part, _BY_NAME)}; wanted {_WANTED}")
-    if not isinstance(part, dict) or part.get("provider") not in _BY_NAME:
+    # A list or an object in place of the name could not be looked up.
+    name = part.get("provider") if isinstance(part, dict) else None
+    if not isinstance(name, str) or name not in _BY_NAME:
         raise ExamError(f"entries: {part!r} names no provider; wanted {_WANTED}")
-    keys = _BY_NAME[part["provider"]].model_fields
+    keys = _BY_NAME[name].model_fields
     try:
         return _ADAPTER.validate_python(part)
     except ValidationError as error:
         # The first place is the discriminator's value, which the user did not write as a key.
         found = [fault_text({**fault, "loc": fault["loc"][1:]}, keys) for fault in error.errors()]
-        raise ExamError(f"entries, {part['provider']}: {'; '.join(found)}") from error
+        raise ExamError(f"entries, {name}: {'; '.join(found)}") from error
 
 
 def _known(entries: Mapping[str, Entry | None]) -> dict[str, Entry]:

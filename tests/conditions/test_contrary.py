@@ -64,6 +64,18 @@ def test_right_and_wrong_are_exchanged_in_a_passage() -> None:
     assert rewrite(SINGLE, passage, "B", shared=False) == given("支原体肺炎首选青霉素。青霉素属大环内酯类。")
 
 
+def test_a_passage_whose_stem_the_exchange_would_turn_gives_way_to_the_statement() -> None:
+    reflex = question(stem="以“反射弧”作出反应称为", options={"A": "反射", "B": "顺应"}, answer="A")
+    rewritten = rewrite(reflex, given("以“反射弧”作出反应称为反射。"), "B", shared=False)
+    assert rewritten == Entry("q1", "以“反射弧”作出反应称为顺应。", "statement")
+
+
+def test_numbers_are_not_exchanged_inside_longer_ones() -> None:
+    rate = question(stem="患病率是多少", options={"A": "10", "B": "80"}, answer="A")
+    passage = given("1000万人中有8000人患病，每万人10人。")
+    assert rewrite(rate, passage, "B", shared=False) == given("1000万人中有8000人患病，每万人80人。")
+
+
 def test_a_passage_that_would_still_name_the_right_option_gives_way_to_the_statement() -> None:
     passage = given("支原体肺炎首选红霉素，而不是青霉素。")
     assert rewrite(SINGLE, passage, "B", shared=False) == Entry("q1", "治疗支原体肺炎的首选药物是青霉素。", "statement")

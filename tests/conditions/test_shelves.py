@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.conditions.material import Material
-from openbook_eval.conditions.shelves import Group, library, missing
+from openbook_eval.conditions.shelves import Group, contrary, library, missing
 from openbook_eval.errors import ExamError
 from tests.conditions.exams import make_exam, material
 from tests.conftest import question
@@ -123,6 +123,39 @@ def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
     assert "脉浮为表证。" not in group.book.text
 
 
+def test_an_entry_that_names_the_right_answer_in_other_words_is_not_in_the_missing_book() -> None:
+    drugs = {"A": "地塞米松", "B": "可的松"}
+    asked = question(id="asked", stem="水钠潴留作用最弱的是", options=drugs, answer="A")
+    told = question(id="told", stem="不良反应中有水钠潴留，其最轻者当属", options=drugs, answer="A", exam="physician")
+    made = material(asked, told, *PHYSICIAN)
+    assert made.cluster_of["asked"] != made.cluster_of["told"]
+    (laid,) = library(made, "nursing", 1300)
+    (lacking,) = missing(made, "nursing", 1300)
+    assert "told" in {entry.question_id for entry in laid.book.entries}
+    assert "地塞米松" not in lacking.book.text
+
+
+def test_where_all_answers_are_the_same_two_words_the_missing_book_is_laid_all_the_same() -> None:
+    judged = [
+        question(id=q.id, stem=q.stem, options={"A": "正确", "B": "错误"}, answer="AB"[n % 2])
+        for n, q in enumerate(NURSING)
+    ]
+    for group in missing(material(*judged), "nursing", 1000):
+        assert len(group.book.text) > 900
+
+
+def test_a_contrary_book_holds_no_second_rewriting_of_an_entry_of_its_group() -> None:
+    text = "脉浮为表证而脉沉为里证。"
+    asked = question(id="asked", stem="脉浮为", knowledge=text, options={"A": "表证", "B": "热证"}, answer="A")
+    other = question(
+        id="other", stem="脉沉为", knowledge=text, options={"A": "里证", "B": "寒证"}, answer="A", exam="physician"
+    )
+    made = material(asked, other, *PHYSICIAN)
+    (group,) = contrary(made, "nursing", 1350)
+    assert "other" not in {entry.question_id for entry in group.book.entries}
+    assert [line for line in group.book.text.split("\n") if "脉浮" in line] == ["脉浮为热证而脉沉为里证。"]
+
+
 def test_two_questions_with_one_entry_share_it_in_the_book() -> None:
     pair = [question(id=f"p{n}", stem=f"第{n}问", knowledge="共用的材料。") for n in (1, 2)]
     made = material(*pair, *PHYSICIAN)
@@ -161,10 +194,11 @@ def test_an_exam_too_small_for_a_missing_book_says_so() -> None:
 
 
 def test_books_do_not_hang_on_the_order_of_the_file() -> None:
-    turned = material(*reversed(PHYSICIAN), *reversed(NURSING))
-    assert [g.book.text for g in library(turned, "nursing", 900)] != []
-    own = {g.name: {q.id for q in g.questions} for g in library(turned, "nursing", 900)}
-    assert own == {g.name: {q.id for q in g.questions} for g in library(TWO_EXAMS, "nursing", 900)}
+    exams = (*NURSING, *PHYSICIAN, *make_exam(40, "pharmacist"))
+    for lay in (library, missing, contrary):
+        books = [group.book.text for group in lay(material(*exams), "nursing", 900)]
+        assert len(books) > 2
+        assert [group.book.text for group in lay(material(*reversed(exams)), "nursing", 900)] == books
 
 
 def test_the_order_in_a_book_is_not_that_of_the_questions() -> None:

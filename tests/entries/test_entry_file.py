@@ -65,3 +65,10 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match=r"e\.jsonl: cannot be written"):
         write_entry_file(tmp_path / "no folder" / "e.jsonl", [])
+
+
+def test_a_place_that_cannot_be_taken_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").mkdir()
+    with pytest.raises(OpenbookError, match=r"e\.jsonl: cannot be written \(Is a directory\)"):
+        write_entry_file(tmp_path / "e.jsonl", [])
+    assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]

@@ -103,6 +103,8 @@ def test_providers_after_the_last_one_needed_are_not_asked() -> None:
         ("pasage", "entries: no provider 'pasage'; did you mean 'passage'?"),
         ([], "entries: the list is empty; wanted given"),
         (5, "entries: 5 names no provider; wanted given"),
+        ({"provider": ["passage"]}, "entries: {'provider': ['passage']} names no provider; wanted given"),
+        ({"provider": {}}, "entries: {'provider': {}} names no provider; wanted given"),
         ({"provider": "retreived"}, "entries: {'provider': 'retreived'} names no provider"),
         ({"provider": "retrieved"}, "entries, retrieved: key 'corpus' is missing"),
         (
