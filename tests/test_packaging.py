@@ -90,8 +90,11 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
 
     tasks = Path(call("tasks-dir").stdout.strip())
     assert tasks.is_relative_to(tmp_path / "venv")
-    assert len(list(tasks.rglob("*.yaml"))) == 16
+    assert len(list(tasks.rglob("*.yaml"))) == 82
     assert "258 questions read" in call("exam", "show", "mini").stdout
+    # What needs no engine works without one: books, audit, entries.
+    assert "library_16k" in call("exam", "books", "mini").stdout
+    assert "lexical" in call("exam", "audit", "mini").stdout
     # Nobody answers at port 9 (discard).
     offline = call("exam", "show", "cmb", HF_ENDPOINT="http://127.0.0.1:9")
     assert (offline.returncode, offline.stderr.count("\n")) == (2, 1), offline.stderr
