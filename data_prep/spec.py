@@ -1,12 +1,14 @@
 """What a user declares: sources, cleaning, deduplication, decontamination and mixes, in one YAML file."""
 
+import re
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from data_prep.plain_yaml import parse
 from openbook_eval.errors import OpenbookError, did_you_mean
 
 Domain = Literal["general", "tcm", "western"]
@@ -16,7 +18,10 @@ Format = Literal["json", "jsonl", "csv", "tsv", "xlsx", "parquet", "text"]
 Layout = Literal["alpaca", "qa", "chat"]
 
 Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# A mix is a folder of that name.
+MixName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+_PAIR = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:：]\s*(\d+(?:\.\d+)?)\s*")
 
 
 class _Model(BaseModel):
@@ -86,66 +91,92 @@ class Decontamination(_Model):
 class Mix(_Model):
     """One training set: how many rows, of which domains in which ratio.
 
-    `ratio` is over `general` and `medical`, or over single domains; `medical` is divided by `medical`. A domain that is
-    not named gets nothing. `over` says whether rows or tokens are counted.
+    `ratio` is over `general` and `medical`, or over single domains; as text it is general:medical, such as 9:1. What is
+    medical is divided by `medical`. A domain that is not named gets nothing. `over` says whether `size` and ratio count
+    rows or tokens. Within a domain every row has the same chance, whatever its source: sources are not weighted.
     """
 
     size: Positive
     ratio: dict[Literal["general", "medical", "tcm", "western"], Share] = Field(min_length=1)
-    medical: dict[Literal["tcm", "western"], Share] = {"tcm": 1, "western": 1}
+    medical: dict[Literal["tcm", "western"], Share] = {"tcm": 1.0, "western": 1.0}
     over: Literal["rows", "tokens"] = "rows"
     allow_repeat: bool = False
 
-    @model_validator(mode="after")
-    def _once(self) -> "Mix":
-        if "medical" in self.ratio and {"tcm", "western"} & set(self.ratio):
-            raise ValueError("ratio names medical and a part of it; name one or the other")
-        return self
+    @field_validator("ratio", mode="before")
+    @classmethod
+    def _pair(cls, ratio: object) -> object:
+        if not isinstance(ratio, str):
+            return ratio
+        pair = _PAIR.fullmatch(ratio)
+        general, medical = (float(pair[1]), float(pair[2])) if pair else (0, 0)
+        if not (general and medical):
+            raise ValueError(f"{ratio!r} is not a ratio; write two numbers above 0, general:medical, such as 9:1")
+        return {"general": general, "medical": medical}
 
-    def shares(self) -> dict[Domain, float]:
-        """The part of the whole, of 1, that each domain gets."""
-        parts: dict[Domain, float] = {}
-        for name, weight in self.ratio.items():
+    @field_validator("ratio")
+    @classmethod
+    def _once(cls, ratio: dict[str, float]) -> dict[str, float]:
+        if "medical" in ratio and {"tcm", "western"} & set(ratio):
+            raise ValueError("names medical and a part of it; name one or the other")
+        return ratio
+
+    def weights(self) -> dict[Domain, Fraction]:
+        """The part of the whole, of 1, that each domain gets, exactly as the numbers are written."""
+        parts: dict[Domain, Fraction] = {}
+        inside = {domain: Fraction(str(part)) for domain, part in self.medical.items()}
+        medical = sum(inside.values())
+        for name, number in self.ratio.items():
+            weight = Fraction(str(number))
             if name == "medical":
-                whole = sum(self.medical.values())
-                parts |= {domain: weight * part / whole for domain, part in self.medical.items()}
+                parts |= {domain: weight * part / medical for domain, part in inside.items()}
             else:
                 parts[name] = weight
         total = sum(parts.values())
         return {domain: parts[domain] / total for domain in DOMAINS if domain in parts}
+
+    def shares(self) -> dict[Domain, float]:
+        """The part of the whole, of 1, that each domain gets."""
+        return {domain: float(part) for domain, part in self.weights().items()}
 
 
 class Spec(_Model):
     """A whole declaration. `tokenizer` is a folder or hub name; without one, tokens are estimated from characters."""
 
     sources: list[Source] = Field(min_length=1)
-    mixes: dict[str, Mix] = Field(min_length=1)
+    mixes: dict[MixName, Mix] = Field(min_length=1)
     clean: Cleaning = Cleaning()
     deduplicate: Deduplication = Deduplication()
     decontaminate: Decontamination | None = None
     tokenizer: str | None = None
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _sound(self) -> "Spec":
-        names = [source.name for source in self.sources]
+    # Of single fields, not of the whole: those of the whole are not looked for where any field is at fault.
+    @field_validator("sources")
+    @classmethod
+    def _named_once(cls, sources: list[Source]) -> list[Source]:
+        names = [source.name for source in sources]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"source {', '.join(twice)} is declared twice")
-        domains = {source.domain for source in self.sources}
-        for name, mix in self.mixes.items():
-            if lacking := sorted(set(mix.shares()) - domains):
-                raise ValueError(f"mix {name} wants {', '.join(lacking)}, and no source is of that domain")
-        return self
+            raise ValueError(f"{', '.join(twice)} is declared twice")
+        return sources
+
+    @field_validator("mixes")
+    @classmethod
+    def _from_sources(cls, mixes: dict[str, Mix], info: ValidationInfo) -> dict[str, Mix]:
+        domains = {source.domain for source in info.data.get("sources", ())} or set(DOMAINS)
+        lacking = {name: sorted(set(mix.weights()) - domains) for name, mix in mixes.items()}
+        if found := [f"{name} wants {', '.join(missing)}" for name, missing in lacking.items() if missing]:
+            raise ValueError(f"{'; '.join(found)}; no source is of that domain")
+        return mixes
 
 
 def read_spec(path: Path) -> Spec:
     """The declaration in a YAML file. Raises OpenbookError with every fault of it at once."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise OpenbookError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise OpenbookError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    except ValueError as error:
+        raise OpenbookError(f"{path}: not YAML ({error})") from error
     if not isinstance(content, dict):
         raise OpenbookError(f"{path}: wants a mapping of sources and mixes, as in the specs that come with data_prep")
     try:

@@ -1,9 +1,13 @@
 """Draws hang on names alone; shares are exact."""
 
+from fractions import Fraction
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.draws import draw, shares
+from openbook_eval.draws import draw, portions, shares
+
+WEIGHTS = st.fractions(0, 1000)
 
 
 def test_a_draw_is_the_same_on_every_machine() -> None:
@@ -38,3 +42,29 @@ def test_shares_add_up_and_exceed_no_size(total: int, sizes: dict[str, int]) -> 
         abs(dealt[name] - min(total, sum(sizes.values())) * size / (sum(sizes.values()) or 1)) < 1
         for name, size in sizes.items()
     )
+
+
+def test_portions_are_dealt_by_exact_fractions() -> None:
+    assert portions(10, {"a": Fraction("0.7"), "b": Fraction("0.3")}) == {"a": 7, "b": 3}
+    assert portions(1, {"a": Fraction(1, 3), "b": Fraction(2, 3)}) == {"a": 0, "b": 1}
+    # More than the weights come to, unlike shares.
+    assert portions(10, {"a": 1, "b": 1}) == {"a": 5, "b": 5}
+
+
+@given(st.integers(0, 10**9), st.dictionaries(st.text(), WEIGHTS, min_size=1).filter(lambda each: any(each.values())))
+def test_portions_add_up_and_none_is_a_whole_one_away(total: int, weights: dict[str, Fraction]) -> None:
+    dealt = portions(total, weights)
+    whole = sum(weights.values())
+    assert sum(dealt.values()) == total
+    assert all(abs(dealt[name] - total * weight / whole) < 1 for name, weight in weights.items())
+
+
+@given(st.integers(0, 10**6), st.integers(0, 1000), WEIGHTS, WEIGHTS.filter(bool), WEIGHTS)
+def test_between_two_a_larger_total_or_weight_never_means_less(
+    total: int, more: int, first: Fraction, second: Fraction, heavier: Fraction
+) -> None:
+    dealt = portions(total, {"a": first, "b": second})
+    larger = portions(total + more, {"a": first, "b": second})
+    assert dealt["a"] <= larger["a"]
+    assert dealt["b"] <= larger["b"]
+    assert dealt["a"] <= portions(total, {"a": first + heavier, "b": second})["a"]
