@@ -75,8 +75,8 @@ def _mean(shares: Sequence[float | None]) -> float | None:
 
 
 def _by_length(retention: Measures) -> Table:
-    """A row a library: what is kept of the open book's right answers, in all and by fifths of the book."""
-    fifths = [f"{part * 20}-{part * 20 + 20}%" for part in range(5)]
+    """A row a library: what is kept of the open book's right answers, in all and by the entry's depth in percent."""
+    fifths = [f"{part * 20}-{part * 20 + 20}" for part in range(5)]
     table = _table("retention", "items", "open", "library", "kept", *fifths)
     for name, kept in retention.items():
         if kept:
