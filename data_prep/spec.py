@@ -16,6 +16,10 @@ DOMAINS: tuple[Domain, ...] = ("general", "tcm", "western")
 Format = Literal["json", "jsonl", "csv", "tsv", "xlsx", "parquet", "text"]
 # How a row's fields are laid out. alpaca: instruction, input, output. qa: question, answer. chat: a list of turns.
 Layout = Literal["alpaca", "qa", "chat"]
+# Why cleaning drops a row; the first that applies is told.
+REASONS: tuple[str, ...] = (
+    "empty", "too_short", "too_long", "not_chinese", "markup", "repeated", "broken_characters", "personal",
+)  # fmt: skip
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -70,10 +74,17 @@ class Cleaning(_Model):
     """Bounds of the filters; lengths in characters of question or answer, `max_tokens` of the whole row."""
 
     min_question: Positive = 2
-    min_answer: Positive = 2
+    min_answer: Positive = 1
     max_tokens: Positive = 2048
     min_chinese: float = Field(default=0.3, ge=0, le=1)
     keep: list[str] = Field(default_factory=list, description="reasons that drop nothing")
+
+    @field_validator("keep")
+    @classmethod
+    def _known(cls, keep: list[str]) -> list[str]:
+        if stray := [reason for reason in keep if reason not in REASONS]:
+            raise ValueError(f"{stray[0]!r} is no reason to drop a row; {did_you_mean(stray[0], REASONS)}")
+        return keep
 
 
 class Deduplication(_Model):

@@ -100,12 +100,12 @@ def test_a_disk_that_is_full_leaves_the_old_manifest(tmp_path: Path, monkeypatch
 
 
 def test_a_spec_is_the_same_in_any_order_and_with_its_defaults_written_out() -> None:
-    exams = {"decontaminate": {"exams": ["mini", "cmb"]}, "clean": {"keep": ["short", "empty"]}}
+    exams = {"decontaminate": {"exams": ["mini", "cmb"]}, "clean": {"keep": ["too_short", "empty"]}}
     first, second = spec(MIXES, **exams), spec({name: MIXES[name] for name in reversed(MIXES)})
     written = second.model_dump(mode="json") | {
         "sources": second.model_dump(mode="json")["sources"][::-1],
         "decontaminate": {"exams": ["cmb", "mini"]},
-        "clean": {"keep": ["empty", "short"]},
+        "clean": {"keep": ["empty", "too_short"]},
     }
     assert canonical_spec(Spec.model_validate(written)) == canonical_spec(first)
     changed = spec({**MIXES, "r41": {"size": 61, "ratio": "4:1"}}, **exams)

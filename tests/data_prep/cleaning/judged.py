@@ -1,0 +1,27 @@
+"""Rows judged, for tests: short ones, with or without the rest of the settings."""
+
+from typing import Any
+
+import polars as pl
+
+from data_prep.cleaning import judge
+from data_prep.cleaning.judging import FILTERS
+from data_prep.spec import Cleaning
+
+QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
+
+
+def reason(question: str = QUESTION, answer: str = ANSWER, **settings: Any) -> str | None:
+    """The first reason to drop a row, by all filters."""
+    found: str | None = judge(rows((question, answer)), Cleaning(**settings)).item()
+    return found
+
+
+def applies(name: str, question: str = QUESTION, answer: str = ANSWER, **settings: Any) -> bool:
+    """Whether one filter alone would drop a row."""
+    return bool(rows((question, answer)).select(FILTERS[name](Cleaning(**settings))).item())
+
+
+def rows(*texts: tuple[str | None, str | None]) -> pl.DataFrame:
+    """A frame of questions and answers."""
+    return pl.DataFrame(texts, schema={"question": pl.String, "answer": pl.String}, orient="row")
