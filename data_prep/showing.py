@@ -51,8 +51,13 @@ def _head(manifest: Manifest) -> Iterator[Text]:
     if build.contamination is None:
         yield Text("not checked against any exam")
     else:
-        exams = ", ".join(exam.get("name", "?") for exam in build.contamination.exams)
-        yield Text(escaped(f"{build.contamination.rows:,} rows left out of the build, for what {exams} holds"))
+        lacking = [exam["name"] for exam in build.contamination.exams if "not_checked" in exam]
+        checked = [exam["name"] for exam in build.contamination.exams if "not_checked" not in exam]
+        if checked:
+            rows = f"{build.contamination.rows:,} rows left out of the build"
+            yield Text(escaped(f"checked against {', '.join(checked)}: {rows}"))
+        if lacking:
+            yield Text(escaped(f"NOT CHECKED against {', '.join(lacking)}"), style="bold")
     for other, domains in manifest.nested_in.items():
         whole = set(domains) >= {name for name, part in manifest.domains.items() if part.rows}
         yield Text(escaped(f"contained in {other}: {'all of it' if whole else ', '.join(domains)}"))

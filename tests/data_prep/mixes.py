@@ -69,9 +69,9 @@ def build(folder: Path, declared: Spec, rows: pl.DataFrame, scale: float = 1.0) 
         for name, domain in SOURCES.items()
     }
     inputs = [Input(source=name, file=f"{name}.jsonl", bytes=10, sha256="0" * 64) for name in SOURCES]
-    exams = Contamination(
-        exams=[{"name": "mini", "version": "1", "sha256": "1" * 64}], rows=20, report="contaminated.jsonl"
-    )
+    read = {"name": "mini", "version": "1", "sha256": "1" * 64}
+    lacking = {"name": "cmb", "not_checked": "could not be fetched"}
+    exams = Contamination(exams=[read, lacking], rows=20, report="contaminated.jsonl")
     facts = Build.of(declared, inputs, flows, exams, scale)
     found: dict[str, Manifest] = {}
     for name, each in chosen.items():

@@ -79,7 +79,7 @@ def test_the_head_says_what_the_mix_is_checked_against_and_contained_in(mixes: P
     text = printed(*show(mixes / "r41"))
     assert "r41: 60 rows, " in text
     assert "tokens (estimated from characters), seed 0" in text
-    assert "20 rows left out of the build, for what mini holds" in text
+    assert "checked against mini: 20 rows left out of the build\nNOT CHECKED against cmb\n" in text
     assert "contained in r91: general" in text
 
 
