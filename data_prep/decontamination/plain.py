@@ -1,0 +1,96 @@
+"""Texts as arrays of code points in the one form in which rows and exam items are compared.
+
+The form is that of `data_prep.duplicates.normalised`. Mapping characters one by one through a table is several times as
+fast; texts with a character that this cannot do go through `normalised` itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data_prep.duplicates import normalised
+
+Codes = NDArray[np.uint32]
+
+# A noncharacter of Unicode: it ends a text, and is taken out of texts that hold it.
+END = 0xFFFF
+# What the table says of characters that leave the text, and of those that it cannot map.
+_GONE, _HARD = 0, 1
+# Letters that compose with those before them, or look at the next: marks, jamo, and the Greek sigma, which has another
+# form at the end of a word.
+_CONTEXT = r"[\p{M}\x{3A3}\x{1100}-\x{11FF}]"
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Texts one after the other, `END` after each; `ends` are the places of these."""
+
+    codes: Codes
+    ends: NDArray[np.int64]
+
+    def text(self, place: int) -> str:
+        """One of the texts."""
+        start = int(self.ends[place - 1]) + 1 if place else 0
+        return self.codes[start : self.ends[place]].tobytes().decode("utf-32-le")
+
+    def owners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which text each position belongs to."""
+        return np.searchsorted(self.ends, positions)
+
+
+def plain(texts: pl.Series) -> Plain:
+    """The texts of a series of strings, in the form in which they are compared."""
+    found = _mapped(texts, _table())
+    hard = np.unique(found.owners(np.flatnonzero(found.codes == _HARD)))
+    if not len(hard):
+        return found
+    texts = texts.clone().scatter(hard, plain_texts(texts[hard]))
+    # What is still hard now is its own form.
+    return _mapped(texts, np.where(_table() == _HARD, np.arange(0x110000, dtype=np.uint32), _table()))
+
+
+def plain_texts(texts: pl.Series) -> pl.Series:
+    """The same as strings."""
+    return pl.select(normalised(pl.lit(texts))).to_series()
+
+
+def _mapped(texts: pl.Series, table: Codes) -> Plain:
+    """The texts character by character; `_HARD` stands where that cannot be done."""
+    whole = _joined(texts)
+    if whole.count(chr(END)) != len(texts):
+        whole = _joined(texts.str.replace_all(chr(END), "", literal=True))
+    raw = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
+    codes = np.concatenate([np.empty(0, np.uint32), *_kept(raw, table)])
+    return Plain(codes, np.flatnonzero(codes == END))
+
+
+def _joined(texts: pl.Series) -> str:
+    return texts.str.join(chr(END)).item() + chr(END) if len(texts) else ""
+
+
+def _kept(raw: Codes, table: Codes) -> Iterator[Codes]:
+    # In blocks that the processor's cache holds.
+    for start in range(0, len(raw), _BLOCK):
+        block = table[raw[start : start + _BLOCK]]
+        yield block[block != _GONE]
+
+
+@cache
+def _table() -> Codes:
+    """What becomes of every code point."""
+    points = np.delete(np.arange(0x110000, dtype=np.uint32), np.s_[0xD800:0xE000])
+    signs = pl.Series(list(points.tobytes().decode("utf-32-le")))
+    results = plain_texts(signs)
+    lengths = results.str.len_chars().to_numpy()
+    hard = (lengths > 1) | ((lengths == 1) & signs.str.contains(_CONTEXT).to_numpy())
+    whole = np.frombuffer(results.filter(pl.Series(lengths == 1)).str.join("").item().encode("utf-32-le"), np.uint32)
+    table = np.zeros(0x110000, dtype=np.uint32)
+    table[points[lengths == 1]] = whole
+    table[points[hard]] = _HARD
+    table[END] = END
+    return table

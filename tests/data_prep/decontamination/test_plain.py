@@ -1,0 +1,39 @@
+"""Texts as code points agree with the rule of data_prep.duplicates, whatever they hold."""
+
+import polars as pl
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from data_prep.decontamination.plain import END, plain, plain_texts
+
+TEXTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters=chr(END))), max_size=8)
+
+
+def texts(found: pl.Series) -> list[str]:
+    codes = plain(found)
+    return [codes.text(place) for place in range(len(codes.ends))]
+
+
+def test_letters_of_all_widths_become_one_and_signs_go() -> None:
+    assert texts(pl.Series(["Ａ型（１）、　Ⅱ 度…㎎", ""])) == ["a型1ii度mg", ""]
+
+
+def test_a_text_with_the_end_sign_stays_one_text() -> None:
+    assert texts(pl.Series([f"甲{chr(END)}乙", "丙"])) == ["甲乙", "丙"]
+
+
+def test_the_series_itself_is_left_as_it_is() -> None:
+    series = pl.Series(["Ⅱ度", "甲"])
+    plain(series)
+    assert series.to_list() == ["Ⅱ度", "甲"]
+
+
+def test_no_texts_are_no_codes() -> None:
+    assert texts(pl.Series([], dtype=pl.String)) == []
+
+
+@given(TEXTS)
+@example(["é", "e\u0301", "\u1100\u1161", "ΟΔΟΣ", "İ"])
+def test_the_form_is_that_of_normalised(found: list[str]) -> None:
+    series = pl.Series(found, dtype=pl.String)
+    assert texts(series) == plain_texts(series).to_list()
