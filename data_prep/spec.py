@@ -37,6 +37,7 @@ class Fields(_Model):
 
     Each is a key or a list of keys, whose texts are joined by line breaks; a key may name a list of texts. A text may
     hold `{key}` for the value of another key. Of a chat, `turns` is the list, `role` and `content` the keys of a turn.
+    Of a list of keys one must be there. A key with dots goes into nested values: `case.age`, `notes.0.q`, `notes.*.q`.
     """
 
     question: str | list[str] | None = None

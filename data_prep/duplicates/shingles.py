@@ -69,7 +69,10 @@ def _of_batch(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int6
 def _each_once(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The values in order, each once. numpy's own unique takes a hash table for numbers, which is many times slower."""
     values.sort()
-    return values[np.concatenate([np.ones(min(1, len(values)), dtype=np.bool_), values[1:] != values[:-1]])]
+    first = np.ones(len(values), dtype=np.bool_)
+    first[1:] = values[1:] != values[:-1]
+    once: NDArray[np.uint64] = values[first]
+    return once
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
