@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.decontamination.plain import END, Codes, plain
+from data_prep.duplicates.plain import END, Codes, plain
 
 # What every exam says, whatever it asks; one phrase a line, project-written.
 PHRASES = tuple((Path(__file__).parent / "phrases.txt").read_text(encoding="utf-8").split())

@@ -12,7 +12,7 @@ from data_prep.decontamination.commonness import PHRASES, common, telling
 from data_prep.decontamination.evidence import Evidence, Judge, Kind, Row
 from data_prep.decontamination.grams import Grams, windows
 from data_prep.decontamination.items import Asked, Passage, items, option_texts
-from data_prep.decontamination.plain import Plain, plain, plain_texts
+from data_prep.duplicates.plain import Plain, plain, plain_texts
 from openbook_eval.exams import ExamFile
 
 # Rows at a time: what is worked on stays in the processor's cache.

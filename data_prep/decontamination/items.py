@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data_prep.decontamination.plain import plain_texts
+from data_prep.duplicates.plain import plain_texts
 from openbook_eval.book import own_entry
 from openbook_eval.exams import ExamFile
 from openbook_eval.question import Question

@@ -1,4 +1,4 @@
-"""Texts in one form, and a stable hash of rows in that form."""
+"""Rows that are equal in the form in which texts are compared."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,16 +7,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from data_prep.duplicates.plain import plain
+
 Keys = NDArray[np.uint64]
 
-# White space, punctuation, symbols and control characters carry no meaning that two copies of a text would differ in.
-_SIGNS = r"[\s\p{Z}\p{P}\p{S}\p{C}]+"
-_BETWEEN = "\x1f"
-
-
-def normalised(expr: pl.Expr) -> pl.Expr:
-    """Texts in the form in which they are compared: NFKC, lower case, no white space, no punctuation or symbols."""
-    return expr.str.normalize("NFKC").str.to_lowercase().str.replace_all(_SIGNS, "")
+_BETWEEN = b"\x1f"
 
 
 def keys(frame: pl.DataFrame) -> Keys:
@@ -25,17 +20,19 @@ def keys(frame: pl.DataFrame) -> Keys:
     BLAKE2b cut to 64 bits: the same on every platform and with every version. Of a million rows two different ones
     share a key with a chance of 3 in 100 million.
     """
-    forms = frame.select(normalised(pl.col("question")).alias("q"), normalised(pl.col("answer")).alias("a"))
-    digests = b"".join(_digests(frame, forms))
-    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+    return np.frombuffer(b"".join(_digests(frame)), dtype=">u8").astype(np.uint64)
 
 
-def _digests(frame: pl.DataFrame, forms: pl.DataFrame) -> Iterator[bytes]:
-    for place, (question, answer) in enumerate(zip(forms["q"].to_list(), forms["a"].to_list(), strict=True)):
-        text = f"{question}{_BETWEEN}{answer}"
-        if not question and not answer:
-            text = "raw" + _BETWEEN.join(frame.select("question", "answer").row(place))
-        yield hashlib.blake2b(text.encode(), digest_size=8).digest()
+def _digests(frame: pl.DataFrame) -> Iterator[bytes]:
+    pairs = zip(plain(frame["question"]).each(), plain(frame["answer"]).each(), strict=True)
+    for place, (question, answer) in enumerate(pairs):
+        digest = hashlib.blake2b(question, digest_size=8)
+        if question or answer:
+            digest.update(_BETWEEN)
+            digest.update(answer)
+        else:
+            digest.update(b"raw" + "\x1f".join(frame.select("question", "answer").row(place)).encode())
+        yield digest.digest()
 
 
 def first_of_each(keys: Keys, rank: NDArray[np.uint64]) -> NDArray[np.bool_]:

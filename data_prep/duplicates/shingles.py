@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.duplicates.exact import normalised
+from data_prep.duplicates.normal import normalised
 
 # Characters of a shingle: two or three Chinese words; single words are common to texts that say different things.
 SIZE = 5

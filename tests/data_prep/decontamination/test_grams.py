@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.decontamination.grams import Grams, N, windows
-from data_prep.decontamination.plain import plain
+from data_prep.duplicates.plain import plain
 
 # Few letters, so that texts share much.
 TEXTS = st.lists(st.text("甲乙丙", max_size=14), max_size=5)

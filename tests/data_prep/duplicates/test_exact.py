@@ -39,7 +39,7 @@ def test_normalising_twice_changes_nothing_that_matters(text: str) -> None:
 
 
 def test_keys_are_pinned_for_every_platform() -> None:
-    assert keys(frame(("高血压怎么办？", "低盐饮食。"))).tolist() == [8646719042582500387]
+    assert keys(frame(("高血压怎么办？", "低盐饮食。"))).tolist() == [5322001272390962936]
 
 
 def test_equal_rows_have_equal_keys_and_others_not() -> None:

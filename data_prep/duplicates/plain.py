@@ -1,6 +1,6 @@
 """Texts as arrays of code points in the one form in which rows and exam items are compared.
 
-The form is that of `data_prep.duplicates.normalised`. Mapping characters one by one through a table is several times as
+The form is that of `normalised`. Mapping characters one by one through a table is several times as
 fast; texts with a character that this cannot do go through `normalised` itself.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.duplicates import normalised
+from data_prep.duplicates.normal import normalised
 
 Codes = NDArray[np.uint32]
 
@@ -37,6 +37,14 @@ class Plain:
         """One of the texts."""
         start = int(self.ends[place - 1]) + 1 if place else 0
         return self.codes[start : self.ends[place]].tobytes().decode("utf-32-le")
+
+    def each(self) -> Iterator[memoryview]:
+        """The bytes of the texts one by one, four a character, in the order of little-endian machines."""
+        whole = memoryview(self.codes.astype("<u4", copy=False).view(np.uint8).data)
+        start = 0
+        for end in self.ends.tolist():
+            yield whole[4 * start : 4 * end]
+            start = end + 1
 
     def owners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which text each position belongs to."""

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.decontamination.plain import END, plain, plain_texts
+from data_prep.duplicates.plain import END, plain, plain_texts
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters=chr(END))), max_size=8)
 

@@ -1,0 +1,169 @@
+"""The command line `data-prep`: every command is a few lines over the room that does the work."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from data_prep.spec import Spec, read_spec
+from openbook_eval import __version__
+from openbook_eval.errors import OpenbookError, did_you_mean
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Training mixes of exact ratio and size that do not contain the exam.",
+)
+
+DATA_VARIABLE = "OPENBOOK_DATA"
+_SPECS = Path(__file__).parent / "specs"
+
+_Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a spec that comes with us.")]
+_Data = Annotated[
+    Path | None,
+    typer.Option("--data", help=f"Folder of the raw files; else ${DATA_VARIABLE}, ./data or ../shared/data."),
+]
+_Scale = Annotated[float, typer.Option("--scale", help="Multiplies the size of every mix.")]
+_Mixes = Annotated[list[str] | None, typer.Option("--mix", help="Only this mix; give it again for more.")]
+_Exams = Annotated[
+    list[str] | None,
+    typer.Option("--exam", help="Check against this exam, not those of the spec; it must be there. Again for more."),
+]
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A mix, or the folder that build wrote to.")]
+
+
+def main() -> None:
+    """Runs the command line; the user's mistakes end in one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show Chinese shows question marks instead of ending the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except OpenbookError as error:
+        print(f"data-prep: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def build(
+    spec: _Spec,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the mixes to.")],
+    scale: _Scale = 1.0,
+    data: _Data = None,
+    mix: _Mixes = None,
+    exam: _Exams = None,
+    processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep what was read, for the next build.")] = False,
+) -> None:
+    """Build the mixes of a spec: DIR/<mix>/train.jsonl with its manifest, and what was left out."""
+    from data_prep.building import Order, report
+    from data_prep.building import build as build_mixes
+
+    order = Order(
+        spec=_spec(spec),
+        data=_data_folder(data),
+        out=out,
+        scale=scale,
+        only=tuple(mix or ()),
+        exams=tuple(exam or ()),
+        processes=min(processes, os.cpu_count() or 1),
+        keep=keep,
+    )
+    _print(*report(build_mixes(order, _notify), out))
+
+
+@app.command()
+def plan(spec: _Spec, scale: _Scale = 1.0, data: _Data = None, mix: _Mixes = None) -> None:
+    """Print what would be built, what the sources hold, and what is missing; nothing is read in full."""
+    from data_prep.planning import plan as plan_mixes
+    from data_prep.planning import plan_report
+
+    _print(*plan_report(plan_mixes(_spec(spec), _data_folder(data), scale, tuple(mix or ()))))
+
+
+@app.command()
+def verify(folder: _Folder) -> None:
+    """Check a mix, or all mixes of a folder, against their manifests; exit code 1 where something is not as built."""
+    from data_prep.verifying import mixes_in
+    from data_prep.verifying import verify as faults_of
+
+    faults = faults_of(folder)
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise typer.Exit(1)
+    mixes = mixes_in(folder)
+    print(f"{folder}: {len(mixes)} {'mix is' if len(mixes) == 1 else 'mixes are'} as built")
+
+
+@app.command()
+def show(folder: _Folder) -> None:
+    """Print counts, ratio, lengths and ten samples of each source of a mix, or of all mixes of a folder."""
+    from data_prep.showing import show as parts_of
+
+    _print(*parts_of(folder))
+
+
+@app.command()
+def specs() -> None:
+    """Print the names of the specs that come with us, and what each is for."""
+    for file in _shipped():
+        purpose = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
+        print(f"{file.stem}: {purpose}")
+
+
+def _print(*parts: object) -> None:
+    console = Console()
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _notify(text: str) -> None:
+    print(f"data-prep: {text}", file=sys.stderr)
+
+
+def _shipped() -> list[Path]:
+    return sorted(_SPECS.glob("*.yml"))
+
+
+def _spec(name: str) -> Spec:
+    """The spec at a path, else the shipped one of this name."""
+    shipped = {file.stem: file for file in _shipped()}
+    if name in shipped and not Path(name).is_file():
+        return read_spec(shipped[name])
+    if not Path(name).exists():
+        raise OpenbookError(f"{name}: no such file, and no spec that comes with us; {did_you_mean(name, shipped)}")
+    return read_spec(Path(name))
+
+
+def _data_folder(data: Path | None) -> Path:
+    """Where the paths of sources start."""
+    named = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if named is not None:
+        if not named.is_dir():
+            raise OpenbookError(f"{named}: no such folder; --data (or {DATA_VARIABLE}) names that of the raw files")
+        return named
+    usual = (Path("data"), Path("..") / "shared" / "data")
+    return next((folder for folder in usual if folder.is_dir()), usual[0])

@@ -1,0 +1,177 @@
+"""The command line as a user meets it: in a process of its own, wrong input included."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from data_prep.spec import read_spec
+from openbook_eval import __version__
+from tests.data_prep.building.raw import contents, write_data, write_spec
+
+COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
+SHIPPED = Path(__file__).parents[2] / "data_prep" / "specs"
+MIXES = {"mix11": {"size": 40, "ratio": "1:1"}, "med": {"size": 60, "ratio": {"medical": 1}}}
+
+
+def call(*arguments: str | Path, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBOOK", "HF_"))}
+    environment = {**kept, "COLUMNS": "120", "HF_HUB_OFFLINE": "1", **settings}
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -> None:
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("data-prep: ")
+    assert text in result.stderr
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    write_data(tmp_path / "data")
+    return write_spec(tmp_path / "spec.yml", MIXES)
+
+
+def test_help_names_every_command() -> None:
+    text = call("--help").stdout
+    for command in ("build", "plan", "verify", "show", "specs"):
+        assert f"\n  {command} " in text
+
+
+def test_version() -> None:
+    assert call("--version").stdout == f"{__version__}\n"
+
+
+def test_build_verify_and_show_go_together(spec: Path, tmp_path: Path) -> None:
+    built = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--processes", "1")
+    assert built.returncode == 0, built.stderr
+    assert "checked against mini: 3 rows left out" in built.stdout
+    rows = [line.split() for line in built.stdout.splitlines()]
+    assert ["alpaca", "103", "0", "1"] in [row[:4] for row in rows]
+    assert ["mix11", "40", "20", "10", "10", "0"] in [row[:6] for row in rows]
+    verified = call("verify", tmp_path / "out")
+    assert (verified.returncode, verified.stdout) == (0, f"{tmp_path / 'out'}: 2 mixes are as built\n")
+    shown = call("show", tmp_path / "out" / "med")
+    assert shown.returncode == 0, shown.stderr
+    assert "med: 60 rows" in shown.stdout
+
+
+def test_no_line_is_wider_than_a_terminal(spec: Path, tmp_path: Path) -> None:
+    result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", COLUMNS="80")
+    tables = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+    assert len(tables) > 8
+    assert max(map(cell_len, tables)) <= 80
+
+
+def test_one_mix_is_built_on_demand(spec: Path, tmp_path: Path) -> None:
+    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--mix", "med", "--processes", "1")
+    assert (tmp_path / "out" / "med" / "train.jsonl").exists()
+    assert not (tmp_path / "out" / "mix11").exists()
+
+
+def test_the_data_folder_is_named_by_the_variable_or_lies_here_or_beside(spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    inside = tmp_path / "checkout"
+    (tmp_path / "shared").mkdir()
+    inside.mkdir()
+    command = ("build", spec, "--processes", "1", "--mix", "med", "--out")
+    by_variable = call(*command, tmp_path / "1", cwd=tmp_path / "empty", OPENBOOK_DATA=str(tmp_path / "data"))
+    here = call(*command, tmp_path / "2", cwd=tmp_path)
+    (tmp_path / "data").rename(tmp_path / "shared" / "data")
+    beside = call(*command, tmp_path / "3", cwd=inside)
+    assert [by_variable.returncode, here.returncode, beside.returncode] == [0, 0, 0]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
+
+
+def test_verify_tells_a_changed_mix_by_exit_code_1(spec: Path, tmp_path: Path) -> None:
+    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--processes", "1")
+    with (tmp_path / "out" / "med" / "train.jsonl").open("a") as file:
+        file.write("{}\n")
+    result = call("verify", tmp_path / "out")
+    assert (result.returncode, result.stdout) == (1, "med: train.jsonl: 61 lines, and 60 were written\n")
+    assert_one_line_error(call("verify", tmp_path / "data"), "holds no mix")
+
+
+def test_the_exam_of_the_spec_can_be_replaced_and_must_be_there_then(spec: Path, tmp_path: Path) -> None:
+    command = ("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--exam")
+    assert_one_line_error(call(*command, "cmb", HF_HOME=str(tmp_path)), "hub data set wangrongsheng/open-book-CMB-exam")
+    assert_one_line_error(call(*command, "none.jsonl"), "no such file")
+
+
+def test_an_exam_that_cannot_be_fetched_is_told_at_the_beginning_and_at_the_end(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    spec = write_spec(tmp_path / "spec.yml", MIXES, decontaminate={"exams": ["mini", "cmb"]})
+    result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", HF_HOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.startswith("data-prep: exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam")
+    assert "checked against mini: 3 rows left out\nNOT CHECKED against cmb: hub data set" in result.stdout
+    manifest = json.loads((tmp_path / "out" / "med" / "manifest.json").read_text(encoding="utf-8"))
+    exams = manifest["build"]["contamination"]["exams"]
+    assert exams[0] == {"name": "cmb", "not_checked": "could not be fetched"}
+    assert exams[1]["name"] == "mini"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["build", "papre", "--out", "out"],
+            "papre: no such file, and no spec that comes with us; did you mean 'paper'?",
+        ),
+        (["build", "spec.yml", "--out", "out", "--data", "nowhere"], "nowhere: no such folder; --data"),
+        (["build", "spec.yml", "--out", "out", "--mix", "mix12"], "--mix mix12: no such mix; did you mean 'mix11'?"),
+        (["build", "spec.yml", "--out", "out", "--scale", "0.001"], "--scale 0.001: nothing is left of"),
+        (["plan", "spec.yml", "--scale", "nan"], "--scale nan: wants a number above 0"),
+        (["build", "spec.yml", "--out", "spec.yml"], "spec.yml: cannot be made or opened as a folder"),
+        (["show", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_wrong_input_ends_in_one_line(spec: Path, tmp_path: Path, arguments: list[str], text: str) -> None:
+    assert spec.exists()
+    assert_one_line_error(call(*arguments, cwd=tmp_path), text)
+
+
+def test_a_spec_with_two_faults_tells_both(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "spec.yml", {"mix": {"size": 0, "ratio": "9:1:"}})
+    result = call("plan", spec, cwd=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 3), result.stderr
+    assert "mixes.mix.size" in result.stderr
+    assert "'9:1:' is not a ratio" in result.stderr
+
+
+def test_specs_names_those_that_come_with_us_and_each_is_sound() -> None:
+    names = [line.partition(":")[0] for line in call("specs").stdout.splitlines()]
+    assert names == sorted(file.stem for file in SHIPPED.glob("*.yml"))
+    assert {"paper", "samples"} <= set(names)
+    for name in names:
+        read_spec(SHIPPED / f"{name}.yml")
+
+
+def test_the_papers_mixes_have_its_ratios_and_sizes() -> None:
+    mixes = read_spec(SHIPPED / "paper.yml").mixes
+    shares = {name: {domain: float(part) for domain, part in mix.shares().items()} for name, mix in mixes.items()}
+    ratios = {"mix91": 0.9, "mix41": 0.8, "mix11": 0.5, "mix14": 0.2, "mix19": 0.1}
+    for name, general in ratios.items():
+        medical = (1 - general) / 2
+        assert shares[name] == pytest.approx({"general": general, "tcm": medical, "western": medical})
+    sizes = {f"med{size}k": size * 1000 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
+    assert {name: mix.size for name, mix in mixes.items() if name.startswith("med")} == sizes
+    assert all(shares[name] == {"tcm": 0.5, "western": 0.5} for name in sizes)
+    assert len(mixes) == 13
+
+
+def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path, tmp_path: Path) -> None:
+    command = ("build", "paper", "--scale", "0.01", "--data", real_exams.parent, "--out")
+    result = call(*command, tmp_path / "out", HF_HOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "NOT CHECKED against cmb" in result.stdout
+    found = {file.parent.name: len(file.read_bytes().splitlines()) for file in (tmp_path / "out").glob("*/train.jsonl")}
+    ratios = dict.fromkeys(("mix91", "mix41", "mix11", "mix14", "mix19"), 1000)
+    assert found == ratios | {f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
+    assert call("verify", tmp_path / "out").returncode == 0
