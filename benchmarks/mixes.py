@@ -168,7 +168,8 @@ def _children_seconds() -> float:
 def _watch(process: "subprocess.Popen[str]", peak: list[float]) -> None:
     while process.poll() is None:
         peak[0] = max(peak[0], sum(map(_megabytes, _family(process.pid))))
-        time.sleep(0.1)
+        # Walking through its pages stops a process: not more often than need be.
+        time.sleep(0.5)
 
 
 def _family(parent: int) -> Iterator[int]:

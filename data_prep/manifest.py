@@ -6,6 +6,7 @@ It tells nothing of when, where or by whom a mix was built: two builds of one sp
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +94,7 @@ class Build(_Model):
         """The shared part, ordered so that the order of sources and files makes no difference."""
         canonical = canonical_spec(spec)
         return cls(
-            versions={"openbook-eval": __version__, "polars": pl.__version__},
+            versions={"openbook-eval": __version__, "polars": pl.__version__, "rensa": version("rensa")},
             spec=canonical,
             spec_sha256=digest(canonical),
             scale=float(scale),

@@ -24,11 +24,15 @@ class Selected:
 
 
 def select(
-    index: pl.DataFrame, seed: int, threshold: float | None, texts: Callable[[pl.DataFrame], Sequence[str]]
+    index: pl.DataFrame,
+    seed: int,
+    threshold: float | None,
+    texts: Callable[[pl.DataFrame], tuple[Sequence[str], Sequence[str]]],
 ) -> Selected:
-    """Of equal rows the one of the lowest rank stays, of alike ones that which `near` says; `texts` gives their texts.
+    """Of equal rows the one of the lowest rank stays, of alike ones that which `near` says.
 
-    `threshold` is the Jaccard similarity from which rows are alike; none where only equal rows are duplicates.
+    `texts` gives the texts of rows and, apart, those of their answers: both must be alike. `threshold` is the Jaccard
+    similarity from which they are; none where only equal rows are duplicates.
     """
     first = pl.Series(first_of_each(index["key"].to_numpy(), _ranks(index, seed)))
     kept = index.filter(first)
@@ -37,7 +41,8 @@ def select(
     )
     if threshold is None or kept.is_empty():
         return Selected(kept, exact, exact.clear())
-    standing = near(texts(kept), kept["key"].to_numpy(), threshold)
+    whole, answers = texts(kept)
+    standing = near(whole, kept["key"].to_numpy(), threshold, answers)
     stays = standing == np.arange(len(standing))
     of = kept.select(pl.col(name).alias(f"of_{name}") for name in _OF)[standing[~stays]]
     alike = kept.filter(pl.Series(~stays)).hstack(of)

@@ -71,9 +71,14 @@ class Shards:
             shard = self._open.get(job) or self._opened(job)
             yield shard[start : start + length]
 
-    def texts(self, rows: pl.DataFrame) -> list[str]:
-        """The texts of the messages of each row, joined by line breaks."""
-        return ["\n".join(contents(line)) for line in self.lines(rows)]
+    def texts(self, rows: pl.DataFrame) -> tuple[list[str], list[str]]:
+        """The texts of all messages of each row, joined by line breaks, and those of the assistant alone."""
+        whole, answers = [], []
+        for line in self.lines(rows):
+            messages = orjson.loads(line)["messages"]
+            whole.append("\n".join(message["content"] for message in messages))
+            answers.append("\n".join(each["content"] for each in messages if each["role"] == "assistant"))
+        return whole, answers
 
     def _opened(self, job: int) -> mmap:
         with (self.work.place(job) / SHARD).open("rb") as file:

@@ -63,7 +63,8 @@ def write_lines(
         arguments = ([shards.work] * len(blocks), [path] * len(blocks), places, blocks)
         written = pool.map(_write_block_in_worker, *arguments)
     whole = sha256()
-    with path.open("rb") as file:
+    # Without a buffer: that would read ahead, into blocks that are not written yet.
+    with path.open("rb", buffering=0) as file:
         for size, block in zip(written, blocks, strict=True):
             whole.update(file.read(size))
             advance(block.height)

@@ -1,10 +1,10 @@
 """Texts as arrays of code points in the one form in which rows and exam items are compared.
 
-The form is that of `normalised`. Mapping characters one by one through a table is several times as
-fast; texts with a character that this cannot do go through `normalised` itself.
+The form is that of `normalised`. Mapping characters one by one through a table is several times as fast; texts with a
+character that this cannot do go through `normalised` itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -46,20 +46,29 @@ class Plain:
             yield whole[4 * start : 4 * end]
             start = end + 1
 
+    def lengths(self) -> NDArray[np.int64]:
+        """The characters of each text."""
+        lengths: NDArray[np.int64] = np.diff(self.ends, prepend=-1) - 1
+        return lengths
+
     def owners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which text each position belongs to."""
         return np.searchsorted(self.ends, positions)
 
 
-def plain(texts: pl.Series) -> Plain:
-    """The texts of a series of strings, in the form in which they are compared."""
-    found = _mapped(texts, _table())
+def plain(texts: pl.Series | Sequence[str]) -> Plain:
+    """The texts, none of them null, in the form in which they are compared."""
+    whole = _joined(texts)
+    found = _mapped(whole, _table())
     hard = np.unique(found.owners(np.flatnonzero(found.codes == _HARD)))
     if not len(hard):
         return found
-    texts = texts.clone().scatter(hard, plain_texts(texts[hard]))
+    each = whole.split(chr(END))[:-1]
+    mended = plain_texts(pl.Series([each[place] for place in hard.tolist()]))
+    for place, text in zip(hard.tolist(), mended.to_list(), strict=True):
+        each[place] = text
     # What is still hard now is its own form.
-    return _mapped(texts, np.where(_table() == _HARD, np.arange(0x110000, dtype=np.uint32), _table()))
+    return _mapped(_joined(each), np.where(_table() == _HARD, np.arange(0x110000, dtype=np.uint32), _table()))
 
 
 def plain_texts(texts: pl.Series) -> pl.Series:
@@ -67,18 +76,20 @@ def plain_texts(texts: pl.Series) -> pl.Series:
     return pl.select(normalised(pl.lit(texts))).to_series()
 
 
-def _mapped(texts: pl.Series, table: Codes) -> Plain:
-    """The texts character by character; `_HARD` stands where that cannot be done."""
-    whole = _joined(texts)
-    if whole.count(chr(END)) != len(texts):
-        whole = _joined(texts.str.replace_all(chr(END), "", literal=True))
+def _mapped(whole: str, table: Codes) -> Plain:
+    """Joined texts character by character; `_HARD` stands where that cannot be done."""
     raw = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
     codes = np.concatenate([np.empty(0, np.uint32), *_kept(raw, table)])
     return Plain(codes, np.flatnonzero(codes == END))
 
 
-def _joined(texts: pl.Series) -> str:
-    return texts.str.join(chr(END)).item() + chr(END) if len(texts) else ""
+def _joined(texts: pl.Series | Sequence[str]) -> str:
+    """The texts as one, `END` after each."""
+    if not len(texts):
+        return ""
+    # Strings of Python not through polars: each would keep its UTF-8 beside it from then on.
+    whole: str = (texts.str.join(chr(END)).item() if isinstance(texts, pl.Series) else chr(END).join(texts)) + chr(END)
+    return whole if whole.count(chr(END)) == len(texts) else _joined([text.replace(chr(END), "") for text in texts])
 
 
 def _kept(raw: Codes, table: Codes) -> Iterator[Codes]:
@@ -95,7 +106,9 @@ def _table() -> Codes:
     signs = pl.Series(list(points.tobytes().decode("utf-32-le")))
     results = plain_texts(signs)
     lengths = results.str.len_chars().to_numpy()
-    hard = (lengths > 1) | ((lengths == 1) & signs.str.contains(_CONTEXT).to_numpy())
+    # The half-width sound marks of katakana are letters, and become marks.
+    of_context = signs.str.contains(_CONTEXT).to_numpy() | results.str.contains(_CONTEXT).to_numpy()
+    hard = (lengths > 1) | ((lengths == 1) & of_context)
     whole = np.frombuffer(results.filter(pl.Series(lengths == 1)).str.join("").item().encode("utf-32-le"), np.uint32)
     table = np.zeros(0x110000, dtype=np.uint32)
     table[points[lengths == 1]] = whole

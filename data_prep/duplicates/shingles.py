@@ -1,81 +1,115 @@
-"""Texts as sets of hashed character shingles."""
+"""Texts as sets of hashed character shingles, and how alike two sets are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.duplicates.normal import normalised
+from data_prep.duplicates.plain import Plain, plain
+
+Places = NDArray[np.int64]
+Hashes = NDArray[np.uint32]
+Numbers = NDArray[np.uint64]
 
 # Characters of a shingle: two or three Chinese words; single words are common to texts that say different things.
 SIZE = 5
+# Characters of a batch: what is worked on fits the processor's cache, and memory does not hang on the texts' number.
+_BATCH = 1 << 20
+# Odd, so that multiplying by it loses nothing.
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Shingles:
     """Sorted sets of 32-bit hashes one after the other; set n lies between `offsets` n and n + 1."""
 
-    hashes: NDArray[np.uint32]
-    offsets: NDArray[np.int64]
+    hashes: Hashes
+    offsets: Places
 
-    def of(self, place: int) -> NDArray[np.uint32]:
+    def of(self, place: int) -> Hashes:
         """The set of one text."""
         return self.hashes[self.offsets[place] : self.offsets[place + 1]]
 
-    def jaccard(self, first: int, second: int) -> float:
-        """What two texts share of what either has; 1 for two texts without any shingle."""
-        a, b = self.of(first), self.of(second)
-        shared = len(np.intersect1d(a, b, assume_unique=True))
-        return shared / (len(a) + len(b) - shared) if len(a) or len(b) else 1.0
+    def sizes(self) -> Places:
+        """How many shingles each text has."""
+        return np.diff(self.offsets)
+
+    def jaccard(self, first: Places, second: Places) -> NDArray[np.float64]:
+        """For each pair of places what the two sets share of what either has; 1 for two sets without any shingle."""
+        merged = np.concatenate([self._numbered(first), self._numbered(second)])
+        merged.sort()
+        twice = merged[1:][merged[1:] == merged[:-1]]
+        shared = np.bincount((twice >> np.uint64(32)).astype(np.int64), minlength=len(first))
+        either = self.sizes()[first] + self.sizes()[second] - shared
+        alike: NDArray[np.float64] = np.divide(shared, either, out=np.ones(len(first)), where=either > 0)
+        return alike
+
+    def _numbered(self, places: Places) -> Numbers:
+        """The sets of places one after the other, the number of each set above its hashes."""
+        sizes = self.sizes()[places]
+        shifts = np.repeat(self.offsets[places] - np.cumsum(sizes) + sizes, sizes)
+        numbers = np.repeat(np.arange(len(places), dtype=np.uint64), sizes)
+        numbered: Numbers = (numbers << np.uint64(32)) | self.hashes[np.arange(len(shifts)) + shifts]
+        return numbered
 
 
-def shingles(texts: Sequence[str]) -> Shingles:
+def shingles(texts: Iterable[str]) -> Shingles:
     """The shingles of each text in normalised form. A text shorter than a shingle is one shingle, an empty one none."""
-    parts = list(_in_batches(texts))
-    sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(counts for _, counts in parts)])
-    hashes = np.concatenate([np.zeros(0, dtype=np.uint32), *(found for found, _ in parts)])
-    return Shingles(hashes, np.cumsum(sizes))
+    parts = list(in_batches(texts))
+    sizes = [np.zeros(1, dtype=np.int64), *(part.sizes() for part in parts)]
+    hashes = [np.zeros(0, dtype=np.uint32), *(part.hashes for part in parts)]
+    return Shingles(np.concatenate(hashes), np.cumsum(np.concatenate(sizes)))
 
 
-def _in_batches(texts: Sequence[str]) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
-    for start in range(0, len(texts), _BATCH):
-        frame = pl.DataFrame({"text": texts[start : start + _BATCH]}, schema={"text": pl.String})
-        yield _of_batch(frame.select(normalised(pl.col("text")))["text"].to_list())
+def in_batches(texts: Iterable[str]) -> Iterator[Shingles]:
+    """The same in batches of about a million characters."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= _BATCH:
+            yield _of(plain(batch))
+            batch, characters = [], 0
+    if batch:
+        yield _of(plain(batch))
 
 
-def _of_batch(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """The hashes of all texts, each text's sorted and each once, and how many there are of each."""
-    # A text ends in signs that no normalised text holds, so that a short one has a shingle too.
-    joined = "".join(text + "\0" * (SIZE - 1) for text in texts)
-    codes = np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    owner = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths + SIZE - 1)
-    rolling = np.zeros(max(0, len(codes) - SIZE + 1), dtype=np.uint64)
+def _of(texts: Plain) -> Shingles:
+    lengths = texts.lengths()
+    counts = np.where(lengths < SIZE, np.minimum(lengths, 1), lengths - SIZE + 1)
+    owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), counts)
+    # Where windows begin: at each text's first characters, as many as it has windows.
+    begins = np.arange(len(owners)) + np.repeat(texts.ends - lengths - np.cumsum(counts) + counts, counts)
+    marked = each_once((owners << np.uint64(32)) | (mixed(_windows(texts)[begins]) >> np.uint64(32)))
+    sizes = np.bincount((marked >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
+    return Shingles(marked.astype(np.uint32), np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]))
+
+
+def _windows(texts: Plain) -> Numbers:
+    """A number for the window that begins at each character; of a text shorter than a window, for the whole text."""
+    codes = np.concatenate([texts.codes.astype(np.uint64), np.zeros(SIZE, dtype=np.uint64)])
+    windows = np.zeros(len(texts.codes), dtype=np.uint64)
     for step in range(SIZE):
-        rolling = rolling * _BASE + codes[step : step + len(rolling)]
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths + SIZE - 1)])[:-1]
-    within = np.arange(len(rolling)) - np.repeat(starts, lengths + SIZE - 1)[: len(rolling)]
-    wanted = np.repeat(np.maximum(lengths - SIZE + 1, np.minimum(lengths, 1)), lengths + SIZE - 1)[: len(rolling)]
-    keep = within < wanted
-    marked = _each_once((owner[: len(rolling)][keep] << np.uint64(32)) | (_mixed(rolling[keep]) >> np.uint64(32)))
-    counts = np.bincount((marked >> np.uint64(32)).astype(np.int64), minlength=len(texts))
-    return marked.astype(np.uint32), counts.astype(np.int64)
+        windows = windows * _BASE + codes[step : step + len(windows)]
+    short = np.flatnonzero((texts.lengths() > 0) & (texts.lengths() < SIZE))
+    first = texts.ends[short] - texts.lengths()[short]
+    whole = np.zeros(len(short), dtype=np.uint64)
+    for step in range(SIZE):
+        whole = whole * _BASE + np.where(first + step < texts.ends[short], codes[first + step], np.uint64(0))
+    windows[first] = whole
+    return windows
 
 
-def _each_once(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def each_once(values: Numbers) -> Numbers:
     """The values in order, each once. numpy's own unique takes a hash table for numbers, which is many times slower."""
     values.sort()
-    first = np.ones(len(values), dtype=np.bool_)
-    first[1:] = values[1:] != values[:-1]
-    once: NDArray[np.uint64] = values[first]
+    once: Numbers = values[np.diff(values, prepend=~values[:1]) != 0]
     return once
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(values: Numbers) -> Numbers:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): every bit of the result hangs on every bit."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -68,7 +68,7 @@ def test_it_tells_no_place_and_no_time(tmp_path: Path) -> None:
     build(tmp_path, spec(MIXES), index(SIZES))
     text = (tmp_path / "r41" / MANIFEST).read_text(encoding="utf-8")
     assert str(tmp_path) not in text
-    assert set(json.loads(text)["build"]["versions"]) == {"openbook-eval", "polars"}
+    assert set(json.loads(text)["build"]["versions"]) == {"openbook-eval", "polars", "rensa"}
 
 
 def test_it_is_indented_and_chinese_is_written_as_it_is(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def _index(rows: Sequence[tuple[int, str, str, int]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
 
-def _no_texts(_: pl.DataFrame) -> list[str]:
+def _no_texts(_: pl.DataFrame) -> tuple[list[str], list[str]]:
     raise AssertionError("near duplicates are not looked for")
 
 
@@ -49,7 +49,7 @@ def test_alike_rows_go_after_equal_ones_and_name_the_row_that_stays() -> None:
     long = "，".join(f"饭后散步{number}分钟有助于消化，睡前不要吃得太饱" for number in range(20))
     texts = {1: long, 2: long + "。好", 3: "完全不同的内容：感冒的时候多喝水，注意休息，必要时去医院就诊检查。"}
     rows = [(1, "a", "x", 1), (1, "a", "x", 4), (2, "b", "y", 2), (3, "b", "y", 3)]
-    selected = select(_index(rows), 0, 0.8, lambda found: [texts[key] for key in found["key"]])
+    selected = select(_index(rows), 0, 0.8, lambda found: ([texts[key] for key in found["key"]],) * 2)
     assert (selected.exact.height, selected.near.height) == (1, 1)
     (gone,) = selected.near.iter_rows(named=True)
     (stays,) = selected.kept.filter(pl.col("key") != 3).iter_rows(named=True)

@@ -1,8 +1,9 @@
 """A mix's lines are gathered from the shards in its order, by one process or several, and are there whole or not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,7 +15,7 @@ from data_prep.building.pool import examine_all, workers
 from data_prep.building.shards import Shards, contents, index
 from data_prep.building.work import Work
 from data_prep.building.writing import write_lines, write_mix
-from data_prep.manifest import Build, File
+from data_prep.manifest import Build, File, file_of
 from data_prep.mixing import choose
 from data_prep.spec import Cleaning
 from tests.data_prep.building.raw import spec, write_data
@@ -54,6 +55,25 @@ def test_lines_stand_in_the_order_of_the_rows(
     assert whole == b"".join(shards.lines(rows))
     assert written == File(bytes=len(whole), sha256=sha256(whole).hexdigest())
     assert sum(done) == rows.height == whole.count(b"\n") > 300
+
+
+class _LastBlockFirst:
+    """In place of a pool: the last block is written before all others, as happens where another process is slow."""
+
+    def map(self, write: Callable[..., int], *arguments: Iterable[Any]) -> Iterator[int]:
+        calls = list(zip(*arguments, strict=False))
+        last = write(*calls[-1])
+        yield from (write(*call) for call in calls[:-1])
+        yield last
+
+
+def test_the_hash_is_that_of_the_file_in_whatever_order_blocks_are_written(
+    shards: Shards, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_ROWS", 5)
+    pool: Any = _LastBlockFirst()
+    written = write_lines(tmp_path / "train", rows, shards, pool, lambda _: None)
+    assert written == file_of(tmp_path / "train")
 
 
 def test_the_index_points_to_the_line_of_each_row(shards: Shards, rows: pl.DataFrame) -> None:

@@ -1,34 +1,28 @@
 """Near-duplicates: what stands for what, compared with the exact answer."""
 
+import json
 import random
-from itertools import combinations
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.duplicates import keys as keys_of
 from data_prep.duplicates import near
-from data_prep.duplicates.near import _rows_of_a_band
-from data_prep.duplicates.shingles import shingles
-
-_SIGNS = "患者发热咳嗽胸痛乏力首选治疗药物检查诊断急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃"
+from data_prep.duplicates.shingles import Places, shingles
+from tests.data_prep.duplicates.copies import changed, keys, texts
 
 
-def texts(count: int, seed: int = 1, length: int = 120) -> list[str]:
-    draw = random.Random(seed)  # noqa: S311 - no secret
-    return ["".join(draw.choices(_SIGNS, k=length)) for _ in range(count)]
+def jaccard(some: Sequence[str], first: Places, second: Places) -> list[float]:
+    return [float(number) for number in shingles(some).jaccard(first, second)]
 
 
-def changed(text: str, *places: int) -> str:
-    return "".join("改" if place in places else sign for place, sign in enumerate(text))
-
-
-def keys(count: int, seed: int = 0) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return np.random.default_rng(seed).integers(0, 2**63, count, dtype=np.uint64)
-
-
-def test_a_text_with_few_changes_is_stood_for_by_the_one_with_the_lower_key() -> None:
+def test_of_alike_texts_the_one_with_the_lowest_key_stands_for_the_others() -> None:
     first, other = texts(2)
     found = near([first, other, changed(first, 60)], np.array([9, 5, 3], dtype=np.uint64), 0.8)
     assert found.tolist() == [2, 1, 2]
@@ -36,11 +30,29 @@ def test_a_text_with_few_changes_is_stood_for_by_the_one_with_the_lower_key() ->
 
 def test_what_is_less_alike_than_the_threshold_stays() -> None:
     (text,) = texts(1)
-    # Five shingles of 116 go and five come for each change: four changes leave 96 of 136.
-    other = changed(text, 10, 40, 70, 100)
-    assert shingles([text, other]).jaccard(0, 1) == pytest.approx(96 / 136)
-    assert near([text, other], keys(2), 0.75).tolist() == [0, 1]
-    assert len(set(near([text, other], keys(2), 0.7).tolist())) == 1
+    # Four changes leave 96 of 116 shingles, and there are 136 in all.
+    both = [text, changed(text, 10, 40, 70, 100)]
+    assert jaccard(both, np.array([0]), np.array([1])) == [96 / 136]
+    assert near(both, keys(2), 96 / 136 + 1e-9).tolist() == [0, 1]
+    assert len(set(near(both, keys(2), 96 / 136).tolist())) == 1
+
+
+def test_a_text_goes_only_for_one_that_stays_and_that_it_is_like() -> None:
+    (text,) = texts(1)
+    # Neighbours are alike, the ends of the chain are not.
+    chain = [text, changed(text, 10, 30), changed(text, 10, 30, 50, 70)]
+    assert jaccard(chain, np.array([0, 1, 0]), np.array([1, 2, 2])) == [106 / 126, 106 / 126, 96 / 136]
+    assert near(chain, np.array([0, 1, 2], dtype=np.uint64), 0.8).tolist() == [0, 0, 2]
+    assert near(chain, np.array([1, 0, 2], dtype=np.uint64), 0.8).tolist() == [1, 1, 1]
+
+
+def test_the_same_question_with_another_answer_is_another_row() -> None:
+    (question,) = texts(1)
+    answers = ["答案：A", "答案：C", "答案： Ａ。"]
+    rows = [f"{question}\n{answer}" for answer in answers]
+    own = np.arange(3, dtype=np.uint64)
+    assert near(rows, own, 0.8).tolist() == [0, 0, 0]
+    assert near(rows, own, 0.8, answers).tolist() == [0, 1, 0]
 
 
 def test_signs_and_white_space_do_not_matter() -> None:
@@ -48,8 +60,16 @@ def test_signs_and_white_space_do_not_matter() -> None:
 
 
 def test_texts_shorter_than_a_shingle_are_alike_only_if_they_are_the_same() -> None:
-    found = near(["头痛", "头痛！", "头晕", "痛", "", "。"], np.arange(6, dtype=np.uint64), 0.8)
-    assert found.tolist()[:4] == [0, 0, 2, 3]
+    assert near(["头痛", "头痛！", "头晕", "痛"], np.arange(4, dtype=np.uint64), 0.1).tolist() == [0, 0, 2, 3]
+
+
+def test_texts_of_signs_alone_are_like_none() -> None:
+    assert near(["", "。", "！", ""], np.arange(4, dtype=np.uint64), 0.1).tolist() == [0, 1, 2, 3]
+
+
+def test_very_long_texts_are_compared_as_others() -> None:
+    (text,) = texts(1, length=1_500_000)
+    assert near([text, "头痛", text[:-40] + "改" * 40], np.arange(3, dtype=np.uint64), 0.9).tolist() == [0, 1, 0]
 
 
 def test_no_text_and_one_text_stand_for_themselves() -> None:
@@ -58,51 +78,81 @@ def test_no_text_and_one_text_stand_for_themselves() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1000), st.randoms(use_true_random=False))
-def test_neither_order_nor_batches_change_what_stands(seed: int, shuffler: random.Random) -> None:
+@given(st.integers(0, 1000), st.sampled_from([0.5, 0.7, 0.8]), st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(seed: int, threshold: float, shuffler: random.Random) -> None:
     base = texts(12, seed)
-    all_texts = [*base, *(changed(text, 30) for text in base[:6]), *(changed(text, 30, 90) for text in base[:3])]
-    own = keys(len(all_texts), seed)
-    order = list(range(len(all_texts)))
+    rows = [*base, *(changed(text, 30) for text in base[:6]), *(changed(text, 30, 60, 90) for text in base[:3])]
+    own = keys(len(rows), seed)
+    order = list(range(len(rows)))
     shuffler.shuffle(order)
-    plain = near(all_texts, own, 0.8)
-    turned = near([all_texts[n] for n in order], own[order], 0.8)
+    plain = near(rows, own, threshold)
+    turned = near([rows[n] for n in order], own[order], threshold)
     assert {order[n]: order[int(turned[n])] for n in range(len(order))} == dict(enumerate(plain.tolist()))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.text(alphabet="甲乙丙", min_size=1, max_size=9), max_size=30), st.floats(0.05, 1), st.integers(0, 99)
+)
+def test_what_goes_is_like_a_row_of_a_lower_key_that_stays(rows: list[str], threshold: float, seed: int) -> None:
+    own = keys(len(rows), seed)
+    found = near(rows, own, threshold)
+    gone = np.flatnonzero(found != np.arange(len(rows)))
+    assert (found[found] == found).all()
+    assert (own[found[gone]] < own[gone]).all()
+    assert all(alike >= threshold for alike in jaccard(rows, gone, found[gone]))
 
 
 def test_nearly_all_pairs_above_the_threshold_are_found_and_none_below() -> None:
     draw = random.Random(5)  # noqa: S311 - no secret
     base = texts(150, 7)
-    copies = [changed(text, *draw.sample(range(120), draw.randint(1, 6))) for text in base]
-    both = base + copies
-    found, sets = near(both, keys(300), 0.8), shingles(both)
-    alike = [n for n in range(150) if sets.jaccard(n, n + 150) >= 0.8]
+    rows = [*base, *(changed(text, *draw.sample(range(120), draw.randint(1, 6))) for text in base)]
+    found = near(rows, keys(300), 0.8)
+    both = jaccard(rows, np.arange(150), np.arange(150, 300))
+    alike = {n for n in range(150) if both[n] >= 0.8}
     assert 40 < len(alike) < 140
-    joined = [n for n in range(150) if found[n] == found[n + 150]]
-    assert set(joined) <= set(alike)
+    joined = {n for n in range(150) if found[n] == found[n + 150]}
+    assert joined <= alike
     assert len(joined) >= 0.98 * len(alike)
 
 
-def test_a_band_is_as_long_as_the_wanted_recall_allows() -> None:
-    assert [_rows_of_a_band(t) for t in (0.7, 0.8, 0.9)] == [4, 6, 10]
-    for threshold in (0.5, 0.7, 0.8, 0.9, 0.95):
-        rows = _rows_of_a_band(threshold)
-        assert 1 - (1 - threshold**rows) ** (128 // rows) >= 0.99
+class Aside(Sequence[str]):
+    """Texts that are made when they are asked for."""
+
+    def __len__(self) -> int:
+        return 40
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            raise AssertionError("texts are read one by one")
+        if place >= len(self):
+            raise IndexError(place)
+        return changed(texts(1, place % 20)[0], place // 20)
 
 
-def test_shingles_of_a_text_are_those_of_its_normalised_form() -> None:
-    sets = shingles(["abcdef", "ABC DEF!", "abcde", "bcdef"])
-    assert [len(sets.of(n)) for n in range(4)] == [2, 2, 1, 1]
-    assert set(sets.of(0)) == set(sets.of(1)) == set(sets.of(2)) | set(sets.of(3))
+def test_texts_need_not_be_in_memory() -> None:
+    assert near(Aside(), np.arange(40, dtype=np.uint64), 0.8).tolist() == [*range(20), *range(20)]
 
 
-@given(st.lists(st.text(alphabet="甲乙丙丁", max_size=12), min_size=2, max_size=6))
-def test_jaccard_is_that_of_the_sets_of_substrings(some: list[str]) -> None:
-    def plain_set(text: str) -> set[str]:
-        return {text[n : n + 5] for n in range(max(1, len(text) - 4))} if text else set()
-
-    sets = shingles(some)
-    for a, b in combinations(range(len(some)), 2):
-        both = plain_set(some[a]) | plain_set(some[b])
-        expected = len(plain_set(some[a]) & plain_set(some[b])) / len(both) if both else 1.0
-        assert sets.jaccard(a, b) == pytest.approx(expected)
+def test_two_translations_of_a_question_with_answers_of_their_own_both_stay(real_exams: Path) -> None:
+    folder = real_exams.parent / "general"
+    files = [folder / "alpaca_zh_demo.json", *sorted((folder / "alpaca_zh").glob("*已完成.json"))]
+    if not all(file.is_file() for file in files) or len(files) < 3:
+        pytest.skip("the Chinese Alpaca files are not on this machine")
+    rows = [{**row, "file": file.name} for file in files for row in json.loads(file.read_text(encoding="utf-8-sig"))]
+    frame = (
+        pl.DataFrame(rows)
+        .fill_null("")
+        .select("file", question=pl.concat_str("instruction", "input", separator="\n"), answer="output")
+    )
+    frame = frame.unique(["question", "answer"], keep="first", maintain_order=True)
+    questions, answers = frame["question"].to_list(), frame["answer"].to_list()
+    own, file = keys_of(frame), frame["file"]
+    asked = near(questions, own, 0.8)
+    assert sum(file[place] != file[int(stands)] for place, stands in enumerate(asked)) > 10
+    whole = near([f"{question}\n{answer}" for question, answer in zip(questions, answers, strict=True)], own, 0.8)
+    assert all(file[place] == file[int(stands)] for place, stands in enumerate(whole))

@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 
 from data_prep.duplicates.plain import END, plain, plain_texts
 
-TEXTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters=chr(END))), max_size=8)
+# Letters that compose, or look at the next: marks, jamo, half-width katakana with its sound mark, sigmas.
+HARD = st.sampled_from(["e\u0301", "\u1112\u1161\u11ab", "ﾊﾟ", "ΟΔΟΣ", "Σ", "ﬁ", "㍿", "İ", "\u0344"])
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters=chr(END)), max_size=9)
+TEXTS = st.lists(st.lists(TEXT | HARD, max_size=3).map("".join), max_size=8)
 
 
-def texts(found: pl.Series) -> list[str]:
+def texts(found: pl.Series | list[str]) -> list[str]:
     codes = plain(found)
     return [codes.text(place) for place in range(len(codes.ends))]
 
@@ -36,4 +39,14 @@ def test_no_texts_are_no_codes() -> None:
 @example(["é", "e\u0301", "\u1100\u1161", "ΟΔΟΣ", "İ"])
 def test_the_form_is_that_of_normalised(found: list[str]) -> None:
     series = pl.Series(found, dtype=pl.String)
-    assert texts(series) == plain_texts(series).to_list()
+    assert texts(series) == texts(found) == plain_texts(series).to_list()
+
+
+def test_the_form_of_every_character_is_that_of_normalised() -> None:
+    found = pl.Series([chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000 and code != END])
+    assert texts(found) == plain_texts(found).to_list()
+
+
+@given(TEXTS)
+def test_the_length_of_a_form_is_its_number_of_characters(found: list[str]) -> None:
+    assert plain(found).lengths().tolist() == [len(text) for text in texts(found)]
