@@ -16,6 +16,7 @@ from data_prep.building.lines import Lines
 from data_prep.cleaning import judge
 from data_prep.decontamination import Guard
 from data_prep.duplicates import keys
+from data_prep.duplicates.plain import PlainRows
 from data_prep.sources import Chunk, read
 from data_prep.spec import Cleaning
 from data_prep.tokens import estimate
@@ -105,23 +106,26 @@ def _clean(frame: pl.DataFrame, settings: Cleaning, outcome: _Outcome) -> pl.Dat
 
 
 def _keep(frame: pl.DataFrame, guard: Guard | None, outcome: _Outcome) -> None:
-    if guard:
-        frame = _uncontaminated(frame, guard, outcome)
     if frame.is_empty():
         return
+    # Both the keys and the exams' guard want texts in their plain form: that is made once.
+    rows = PlainRows.of(frame)
+    frame = frame.with_columns(pl.Series("key", keys(frame, rows)))
+    if guard:
+        frame = _uncontaminated(frame, rows, guard, outcome)
     lines = Lines.of(frame)
     outcome.shard.write(lines.text)
     ends = outcome.written + np.cumsum(lines.lengths, dtype=np.uint64)
     outcome.written += len(lines.text)
-    known = {"key": keys(frame), "start": ends - lines.lengths, "length": lines.lengths}
-    found = frame.select("file", "row", estimate().alias("tokens")).with_columns(
+    known = {"start": ends - lines.lengths, "length": lines.lengths}
+    found = frame.select("key", "file", "row", estimate().alias("tokens")).with_columns(
         **{name: pl.Series(values) for name, values in known.items()}
     )
     outcome.index.append(found.select(pl.col(name).cast(kind) for name, kind in INDEX_SCHEMA.items()))
 
 
-def _uncontaminated(frame: pl.DataFrame, guard: Guard, outcome: _Outcome) -> pl.DataFrame:
-    matches = guard.check(frame)
+def _uncontaminated(frame: pl.DataFrame, rows: PlainRows, guard: Guard, outcome: _Outcome) -> pl.DataFrame:
+    matches = guard.check(frame, rows)
     if not matches:
         return frame
     places = [match.place for match in matches]

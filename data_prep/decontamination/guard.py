@@ -12,7 +12,7 @@ from data_prep.decontamination.commonness import PHRASES, common, telling
 from data_prep.decontamination.evidence import Evidence, Judge, Kind, Row
 from data_prep.decontamination.grams import Grams, windows
 from data_prep.decontamination.items import Asked, Passage, items, option_texts
-from data_prep.duplicates.plain import Plain, plain, plain_texts
+from data_prep.duplicates.plain import Plain, PlainRows, plain, plain_texts
 from openbook_eval.exams import ExamFile
 
 # Rows at a time: what is worked on stays in the processor's cache.
@@ -68,13 +68,19 @@ class Guard:
             Judge(common([each.stem for each in asked], [each.text for each in passages])),
         )
 
-    def check(self, frame: pl.DataFrame) -> list[Match]:
-        """For each row that contains an exam item, the one that it holds most of; in the order of the rows."""
-        starts = range(0, frame.height, _SLICE)
-        return [match for start in starts for match in self._check(frame[start : start + _SLICE], start)]
+    def check(self, frame: pl.DataFrame, rows: PlainRows | None = None) -> list[Match]:
+        """For each row that contains an exam item, the one that it holds most of; in the order of the rows.
 
-    def _check(self, frame: pl.DataFrame, start: int) -> Iterator[Match]:
-        rows = plain(frame["question"].fill_null("") + frame["answer"].fill_null(""))
+        `rows` are those of the frame, where they are at hand.
+        """
+        rows = rows or PlainRows.of(frame)
+        found: list[Match] = []
+        for start in range(0, frame.height, _SLICE):
+            part = frame[start : start + _SLICE]
+            found += self._check(part, rows.joined(start, start + part.height), start)
+        return found
+
+    def _check(self, frame: pl.DataFrame, rows: Plain, start: int) -> Iterator[Match]:
         shared = self.index.shared(rows)
         likely = shared.counts >= self.wanted[shared.texts]
         candidates: dict[int, list[int]] = defaultdict(list)

@@ -38,14 +38,6 @@ class Plain:
         start = int(self.ends[place - 1]) + 1 if place else 0
         return self.codes[start : self.ends[place]].tobytes().decode("utf-32-le")
 
-    def each(self) -> Iterator[memoryview]:
-        """The bytes of the texts one by one, four a character, in the order of little-endian machines."""
-        whole = memoryview(self.codes.astype("<u4", copy=False).view(np.uint8).data)
-        start = 0
-        for end in self.ends.tolist():
-            yield whole[4 * start : 4 * end]
-            start = end + 1
-
     def lengths(self) -> NDArray[np.int64]:
         """The characters of each text."""
         lengths: NDArray[np.int64] = np.diff(self.ends, prepend=-1) - 1
@@ -54,6 +46,41 @@ class Plain:
     def owners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which text each position belongs to."""
         return np.searchsorted(self.ends, positions)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRows:
+    """Rows in the form in which they are compared: the text 2n is the question of row n, the next one its answer."""
+
+    texts: Plain
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> "PlainRows":
+        """Of a frame with columns question and answer, neither of them null."""
+        sides = pl.concat([frame["question"], frame["answer"]])
+        order = np.arange(2 * frame.height).reshape(2, -1).T.ravel()
+        return cls(plain(sides[order]))
+
+    def bytes(self) -> Iterator[memoryview]:
+        """Question, `END` and answer of the rows one by one, in UTF-16 of little-endian machines."""
+        codes, ends = self.texts.codes, self.texts.ends[1::2].tolist()
+        starts = [0, *(end + 1 for end in ends)]
+        if codes.max(initial=0) <= END:
+            whole = memoryview(codes.astype("<u2").view(np.uint8).data)
+            yield from (whole[2 * start : 2 * end] for start, end in zip(starts, ends, strict=False))
+        else:
+            texts = (codes[start:end].tobytes().decode("utf-32-le") for start, end in zip(starts, ends, strict=False))
+            yield from (memoryview(text.encode("utf-16-le")) for text in texts)
+
+    def joined(self, start: int, stop: int) -> Plain:
+        """Some rows, question and answer as one text."""
+        ends = self.texts.ends
+        first = int(ends[2 * start - 1]) + 1 if start else 0
+        codes = self.texts.codes[first : int(ends[2 * stop - 1]) + 1]
+        keep = np.ones(len(codes), dtype=np.bool_)
+        keep[ends[2 * start : 2 * stop : 2] - first] = False
+        # Before the n-th answer's end as many ends of questions went.
+        return Plain(codes[keep], ends[2 * start + 1 : 2 * stop : 2] - first - np.arange(1, stop - start + 1))
 
 
 def plain(texts: pl.Series | Sequence[str]) -> Plain:

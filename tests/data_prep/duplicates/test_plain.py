@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.duplicates.plain import END, plain, plain_texts
+from data_prep.duplicates.plain import END, PlainRows, plain, plain_texts
 
 # Letters that compose, or look at the next: marks, jamo, half-width katakana with its sound mark, sigmas.
 HARD = st.sampled_from(["e\u0301", "\u1112\u1161\u11ab", "ﾊﾟ", "ΟΔΟΣ", "Σ", "ﬁ", "㍿", "İ", "\u0344"])
@@ -50,3 +50,16 @@ def test_the_form_of_every_character_is_that_of_normalised() -> None:
 @given(TEXTS)
 def test_the_length_of_a_form_is_its_number_of_characters(found: list[str]) -> None:
     assert plain(found).lengths().tolist() == [len(text) for text in texts(found)]
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), min_size=1, max_size=8), st.data())
+def test_rows_joined_are_question_and_answer_one_after_the_other(
+    rows: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(rows) - 1))
+    stop = data.draw(st.integers(start + 1, len(rows)))
+    frame = pl.DataFrame({"question": [q for q, _ in rows], "answer": [a for _, a in rows]})
+    joined = PlainRows.of(frame).joined(start, stop)
+    assert [joined.text(place) for place in range(stop - start)] == [
+        plain([q]).text(0) + plain([a]).text(0) for q, a in rows[start:stop]
+    ]
