@@ -1,6 +1,5 @@
 """The command line `data-prep`: every command is a few lines over the room that does the work."""
 
-import io
 import os
 import sys
 from pathlib import Path
@@ -11,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from data_prep.spec import Spec, read_spec
-from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.program import run_program, version_option
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,32 +37,12 @@ _Exams = Annotated[
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A mix, or the folder that build wrote to.")]
 
 
+app.callback()(version_option)
+
+
 def main() -> None:
-    """Runs the command line; the user's mistakes end in one line and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show Chinese shows question marks instead of ending the program.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    try:
-        app()
-    except OpenbookError as error:
-        print(f"data-prep: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    pass
+    """Runs the command line."""
+    run_program("data-prep", app)
 
 
 @app.command()

@@ -1,7 +1,5 @@
 """The command line `openbook-eval`: every command is a few lines over the room that does the work."""
 
-import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval import __version__, linking, report
+from openbook_eval import linking, report
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
+from openbook_eval.program import run_program, version_option
 from openbook_eval.scores import Reading, read_runs
 
 app = typer.Typer(
@@ -26,32 +25,12 @@ app.add_typer(exam_app, name="exam")
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+app.callback()(version_option)
+
+
 def main() -> None:
-    """Runs the command line; the user's mistakes end in one line and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show Chinese shows question marks instead of ending the program.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    try:
-        app()
-    except OpenbookError as error:
-        print(f"openbook-eval: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    pass
+    """Runs the command line."""
+    run_program("openbook-eval", app)
 
 
 @app.command(context_settings=_PASS_THROUGH, add_help_option=False)

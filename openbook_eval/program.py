@@ -1,0 +1,38 @@
+"""What our command lines share: how they begin, how a user's mistake ends them, and their --version."""
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from openbook_eval import __version__
+from openbook_eval.errors import OpenbookError
+
+
+def run_program(name: str, app: Callable[[], object]) -> None:
+    """Runs a command line; the user's mistakes end in one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show Chinese shows question marks instead of ending the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except OpenbookError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+def version_option(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """The callback of an app: the options that stand before its commands."""
