@@ -70,6 +70,7 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
         assert files
         assert {f"openbook_eval/{file.relative_to(ROOT).as_posix()}" for file in files} <= names
     assert {"openbook_eval/exams/mini/mini.jsonl", "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
+    assert {"data_prep/specs/paper.yml", "data_prep/decontamination/phrases.txt"} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
 
 
@@ -92,7 +93,9 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
     assert tasks.is_relative_to(tmp_path / "venv")
     assert len(list(tasks.rglob("*.yaml"))) == 82
     assert "258 questions read" in call("exam", "show", "mini").stdout
-    # What needs no engine works without one: books, audit, entries.
+    # What needs no engine works without one: mixes, books, audit.
+    specs = subprocess.run([python.parent / "data-prep", "specs"], capture_output=True, text=True, check=True)
+    assert "paper" in specs.stdout
     assert "library_16k" in call("exam", "books", "mini").stdout
     assert "lexical" in call("exam", "audit", "mini").stdout
     # Nobody answers at port 9 (discard).
