@@ -47,8 +47,7 @@ class Book:
 
 
 def statement(question: Question, answer: str | None = None) -> str:
-    """The question turned into a statement, by the rule of the paper's authors; of other letters than the right ones
-    where `answer` names them.
+    """The question turned into a statement, by the rule of the paper's authors; of the letters of `answer` if given.
 
     The blank (`( )。` or `()。`) leaves the stem, the text of each right option is appended, then `。`
     (data set wangrongsheng/open-book-CMB-exam, CMB-test/test-book.json).
@@ -58,11 +57,19 @@ def statement(question: Question, answer: str | None = None) -> str:
     return stem + "".join(question.options[letter] for letter in letters) + "。"
 
 
+def given_entry(question: Question) -> Entry | None:
+    """The knowledge that the exam's file gives, as it is."""
+    return Entry(question.id, question.knowledge, "given") if question.knowledge else None
+
+
+def statement_entry(question: Question) -> Entry:
+    """The statement that the authors' rule makes of question and right answer."""
+    return Entry(question.id, statement(question), "statement")
+
+
 def own_entry(question: Question) -> Entry:
     """The question's own entry: what its file gives, else the statement."""
-    if question.knowledge:
-        return Entry(question.id, question.knowledge, "given")
-    return Entry(question.id, statement(question), "statement")
+    return given_entry(question) or statement_entry(question)
 
 
 def open_book(question: Question) -> Book:

@@ -11,6 +11,7 @@ from typing import Any
 from openbook_eval import linking, outcome
 from openbook_eval.errors import OpenbookError
 from openbook_eval.window import check
+from openbook_eval.window.tokens import first_line
 from openbook_eval.window.truncation import Truncation
 
 
@@ -24,7 +25,7 @@ def run(arguments: list[str]) -> None:
     try:
         namespace = harness.parse_args()
     except ValueError as error:
-        raise OpenbookError(f"{_first_line(error)} (see openbook-eval run --help)") from error
+        raise OpenbookError(f"{first_line(error)} (see openbook-eval run --help)") from error
     config = _config(namespace)
     _check_model(config)
     tasks = _check_tasks(config)
@@ -70,16 +71,12 @@ def _config(namespace: argparse.Namespace) -> Any:
     try:
         config = EvaluatorConfig.from_cli(argparse.Namespace(**vars(namespace)))
     except (ValueError, TypeError, OSError) as error:
-        raise OpenbookError(f"{_first_line(error)} (see openbook-eval run --help)") from error
+        raise OpenbookError(f"{first_line(error)} (see openbook-eval run --help)") from error
     names = config.tasks.split(",") if isinstance(config.tasks, str) else config.tasks
     config.tasks = namespace.tasks = [name.strip() for name in map(str, names or ()) if name.strip()]
     if not config.tasks:
         raise OpenbookError("no tasks; say which, such as --tasks cmed_openbook")
     return config
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _check_model(config: Any) -> None:
@@ -113,7 +110,7 @@ def _check_tasks(config: Any) -> list[Any]:
     except ValueError as error:
         if not str(error).startswith("Duplicate task"):
             raise
-        raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {_first_line(error)}; name it once") from error
+        raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {first_line(error)}; name it once") from error
 
 
 def _nearest(name: str, ours: Any) -> str:

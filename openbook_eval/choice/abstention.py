@@ -35,8 +35,8 @@ _SAYS_SO_IN_ENGLISH = re.compile(
     r"|(?:not enough|insufficient|no) information|no mention"
     r"|not (?:found )?in the (?:provided |given )?(?:material|passage|text))"
 )
-# "if the material does not tell, ...": the prompt's own sentence given back, or said in other words.
 _PAUSE = re.compile(r"[。；;，,.\n]")
+# "if the material does not tell, ...": the prompt's own sentence given back, or said in other words.
 _CONDITION = re.compile(r"(?:如果|假如|倘若|若)[^。；;\n]*+[。；;\n]?")
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from openbook_eval.book import Entry
+from openbook_eval.book import Entry, given_entry, statement_entry
 from openbook_eval.entries.entry_file import read_entry_file
-from openbook_eval.entries.given import by_rule, given, passage, without_verdicts
+from openbook_eval.entries.relieved import passage, without_verdicts
 from openbook_eval.errors import ExamError, did_you_mean, fault_text
 from openbook_eval.question import Question
 
@@ -31,7 +31,7 @@ class Given(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """Entries of the questions that come with knowledge."""
-        return _known({question.id: given(question) for question in questions}), {"provider": self.provider}
+        return _known({question.id: given_entry(question) for question in questions}), {"provider": self.provider}
 
 
 class Statement(_Provider):
@@ -41,7 +41,7 @@ class Statement(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """An entry for every question."""
-        return {question.id: by_rule(question) for question in questions}, {"provider": self.provider}
+        return {question.id: statement_entry(question) for question in questions}, {"provider": self.provider}
 
 
 class Passage(_Provider):

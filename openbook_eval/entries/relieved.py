@@ -1,22 +1,12 @@
-"""Entries that the exam itself gives or is made into: its knowledge, the authors' statement, its explanation."""
+"""Entries made of a text that may judge the options: an item's knowledge or explanation, a model's answer."""
 
 import re
 
-from openbook_eval.book import Entry, statement
+from openbook_eval.book import Entry
 from openbook_eval.entries.verdicts import take_out
 from openbook_eval.question import Question
 
 _LINE_BREAK = re.compile(r"\s*\n\s*")
-
-
-def given(question: Question) -> Entry | None:
-    """The knowledge that the exam's file gives, as it is."""
-    return Entry(question.id, question.knowledge, "given") if question.knowledge else None
-
-
-def by_rule(question: Question) -> Entry:
-    """The statement that the authors' rule makes of question and right answer."""
-    return Entry(question.id, statement(question), "statement")
 
 
 def passage(question: Question) -> Entry | None:
