@@ -3,30 +3,36 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from data_prep.signs import Kind, Signs
 from openbook_eval.errors import OpenbookError
 
 # In thousandths of a token, so that sums are the same on every machine: a byte and a character of any kind ...
 _BYTE, _CHARACTER = 209, -90
-# ... and what is a token more often than part of one. Patterns of one to four characters are counted fastest.
-_SIGNS = {"[、，。：]": 1170, "[.,]": 1897, "[0-9]": 1152, " ": 233, "\n": 2070}
+# ... and what is a token more often than part of one.
+_SIGNS = {Kind.PAUSE: 1170, Kind.STOP: 1897, Kind.DIGIT: 1152, Kind.BLANK: 233, Kind.LINE_END: 2070}
 # The most that one character adds: that of a line end.
 _MOST = _BYTE + _CHARACTER + max(_SIGNS.values())
 # Texts that go to the tokenizer at once.
 _BATCH = 1_000
 
 
-def estimate() -> pl.Expr:
-    """About how many tokens (UInt32) Qwen2's tokenizer makes of the columns question and answer.
+def estimate(frame: pl.DataFrame, signs: Signs | None = None) -> pl.Series:
+    """About how many tokens (UInt32) Qwen2's tokenizer makes of the columns question and answer of each row.
+
+    `signs` are those of the frame, where they are at hand.
 
     A sum over classes of characters: Han, letters, digits, stops, blanks, line ends. The coefficients have the least
     absolute relative error over 56,971 real rows (Alpaca in Chinese and English, medical questions, exams and cases),
     counted with the tokenizer of Qwen2. The error is 7 % in the median and 22 % at the 95th percentile; over all rows
     it is 1 %, over Chinese Alpaca 9 % too many and over lists of prescriptions 11 % too few. No chat format is counted.
     """
-    whole = (_thousandths(pl.col("question")) + _thousandths(pl.col("answer")) + 999) // 1000
-    return whole.cast(pl.UInt32)
+    signs = signs or Signs.of(frame)
+    sizes = frame.select(_thousandths("question") + _thousandths("answer")).to_series().to_numpy()
+    more = sum((weight * signs.count(kind).astype(np.int64) for kind, weight in _SIGNS.items()), sizes)
+    return pl.Series("tokens", (more + 999) // 1000, dtype=pl.UInt32)
 
 
 def at_most() -> pl.Expr:
@@ -35,14 +41,13 @@ def at_most() -> pl.Expr:
     return _MOST * characters.cast(pl.Int64) // 1000 + 1
 
 
-def _thousandths(text: pl.Expr) -> pl.Expr:
+def _thousandths(text: str) -> pl.Expr:
     """Han and most signs of Chinese take three bytes, all of ASCII one: their share follows from bytes and characters.
 
     So a Han character makes 0.537 tokens, a letter 0.119, and each of the signs so much more.
     """
-    counts = (weight * text.str.count_matches(pattern).cast(pl.Int64) for pattern, weight in _SIGNS.items())
-    lengths = _BYTE * text.str.len_bytes().cast(pl.Int64) + _CHARACTER * text.str.len_chars().cast(pl.Int64)
-    return sum(counts, lengths)
+    size = pl.col(text).str
+    return _BYTE * size.len_bytes().cast(pl.Int64) + _CHARACTER * size.len_chars().cast(pl.Int64)
 
 
 def counter(tokenizer: str) -> Callable[[Sequence[str]], list[int]]:

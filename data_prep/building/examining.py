@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 import polars as pl
+from numpy.typing import NDArray
 
 from data_prep.building.dropping import break_line, broken_line, dropped_lines, exam_item, match_lines
 from data_prep.building.jobs import Job
@@ -17,6 +18,7 @@ from data_prep.cleaning import judge
 from data_prep.decontamination import Guard
 from data_prep.duplicates import keys
 from data_prep.duplicates.plain import PlainRows
+from data_prep.signs import Signs
 from data_prep.sources import Chunk, read
 from data_prep.spec import Cleaning
 from data_prep.tokens import estimate
@@ -79,7 +81,7 @@ def examine(job: Job, rules: Rules, folder: Path) -> None:
         for part in job.parts:
             for chunk in read(part):
                 _note_faults(chunk, part.label, outcome)
-                _keep(_clean(chunk.frame, rules.clean, outcome), rules.guard, outcome)
+                _examine(chunk, rules, outcome)
     counts = Counts(outcome.read, outcome.broken, outcome.reasons, outcome.breaks)
     (folder / COUNTS).write_bytes(orjson.dumps(counts))
     index = pl.concat([pl.DataFrame(schema=INDEX_SCHEMA), *outcome.index])
@@ -95,21 +97,26 @@ def _note_faults(chunk: Chunk, file: str, outcome: _Outcome) -> None:
     outcome.breaks += [f"{file}: {fault}" for fault in chunk.breaks]
 
 
-def _clean(frame: pl.DataFrame, settings: Cleaning, outcome: _Outcome) -> pl.DataFrame:
-    reasons = judge(frame, settings)
-    if reasons.null_count() == len(reasons):
-        return frame
-    gone = frame.with_columns(reasons.alias("reason")).filter(reasons.is_not_null())
-    outcome.reasons.update(gone["reason"].to_list())
-    outcome.dropped.writelines(dropped_lines(gone))
-    return frame.filter(reasons.is_null())
+def _examine(chunk: Chunk, rules: Rules, outcome: _Outcome) -> None:
+    signs = chunk.signs
+    frame = chunk.frame.with_columns(estimate(chunk.frame, signs))
+    kept = _clean(frame, signs, rules.clean, outcome)
+    if kept.any():
+        _keep(frame.filter(pl.Series(kept)), PlainRows.of(signs, kept), rules.guard, outcome)
 
 
-def _keep(frame: pl.DataFrame, guard: Guard | None, outcome: _Outcome) -> None:
-    if frame.is_empty():
-        return
-    # Both the keys and the exams' guard want texts in their plain form: that is made once.
-    rows = PlainRows.of(frame)
+def _clean(frame: pl.DataFrame, signs: Signs, settings: Cleaning, outcome: _Outcome) -> NDArray[np.bool_]:
+    """Whether each row is kept."""
+    reasons = judge(frame, settings, signs)
+    if reasons.null_count() < len(reasons):
+        gone = frame.with_columns(reasons.alias("reason")).filter(reasons.is_not_null())
+        outcome.reasons.update(gone["reason"].to_list())
+        outcome.dropped.writelines(dropped_lines(gone))
+    return reasons.is_null().to_numpy()
+
+
+def _keep(frame: pl.DataFrame, rows: PlainRows, guard: Guard | None, outcome: _Outcome) -> None:
+    # Both the keys and the exams' guard want texts in their plain form.
     frame = frame.with_columns(pl.Series("key", keys(frame, rows)))
     if guard:
         frame = _uncontaminated(frame, rows, guard, outcome)
@@ -118,7 +125,7 @@ def _keep(frame: pl.DataFrame, guard: Guard | None, outcome: _Outcome) -> None:
     ends = outcome.written + np.cumsum(lines.lengths, dtype=np.uint64)
     outcome.written += len(lines.text)
     known = {"start": ends - lines.lengths, "length": lines.lengths}
-    found = frame.select("key", "file", "row", estimate().alias("tokens")).with_columns(
+    found = frame.select("key", "file", "row", "tokens").with_columns(
         **{name: pl.Series(values) for name, values in known.items()}
     )
     outcome.index.append(found.select(pl.col(name).cast(kind) for name, kind in INDEX_SCHEMA.items()))

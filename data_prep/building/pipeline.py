@@ -14,7 +14,7 @@ from data_prep.building.exams import Exams, load_exams
 from data_prep.building.inputs import hashing
 from data_prep.building.jobs import Job, all_parts, jobs
 from data_prep.building.order import Order
-from data_prep.building.pool import examine_all, workers
+from data_prep.building.pool import examine_all, meanwhile, workers
 from data_prep.building.progress import step
 from data_prep.building.selecting import Selected, select
 from data_prep.building.shards import Shards, index
@@ -47,20 +47,19 @@ def build(order: Order, notify: Callable[[str], None] = lambda _: None) -> Built
     """
     spec, mixes = order.whole_spec(), order.mixes()
     count = counter(spec.tokenizer) if spec.tokenizer else None
-    parts = all_parts(spec.sources, order.data)
-    exams = _exams(spec, required=bool(order.exams))
-    for name, reason in exams.lacking.items():
-        notify(f"exam {name}: NOT CHECKED; {reason}")
-    todo = jobs(parts)
+    todo = jobs(all_parts(spec.sources, order.data))
     with work.held(order.out), _writing_to(order.out), workers(_processes(order, todo)) as pool:
-        place, inputs = _first_pass(todo, order.out, spec, exams, pool)
+        place, inputs, exams = _first_pass(todo, order, spec, pool, notify)
         with Shards(place) as shards:
             selected = _selected(todo, spec, place, shards)
             flows = reporting.flows(todo, place, selected)
-            _write_reports(order.out, todo, place, selected, shards, exams)
+            # What is left out is written while the mixes are chosen and written.
+            left_out = meanwhile(pool, reporting.write, order.out, todo, place, selected.duplicates, bool(exams.read))
             chosen = _chosen(selected.kept, mixes, spec, shards, count)
             shared = Build.of(spec, inputs, flows, _contamination(spec, exams, flows), order.scale)
             manifests = _write_mixes(order.out, chosen, shared, shards, pool)
+            with step("writing what is left out"):
+                left_out.result()
             breaks = reporting.breaks(todo, place)
         if not order.keep:
             work.clear(order.out)
@@ -102,18 +101,21 @@ def _determined_by(spec: Spec, inputs: Sequence[Input], exams: Exams) -> object:
 
 
 def _first_pass(
-    todo: Sequence[Job], out: Path, spec: Spec, exams: Exams, pool: ProcessPoolExecutor | None
-) -> tuple[work.Work, list[Input]]:
-    """Reads and judges all rows into the work folder; returns it, and the files that were read."""
+    todo: Sequence[Job], order: Order, spec: Spec, pool: ProcessPoolExecutor | None, notify: Callable[[str], None]
+) -> tuple[work.Work, list[Input], Exams]:
+    """Reads and judges all rows into the work folder; returns it, the files that were read, and the exams."""
     paths = {(part.source.name, part.label): part.file for job in todo for part in job.parts}
     with hashing(paths) as inputs_of:
+        exams = _exams(spec, required=bool(order.exams))
+        for name, reason in exams.lacking.items():
+            notify(f"exam {name}: NOT CHECKED; {reason}")
         with step("hashing the files"):
             rules = Rules(spec.clean, Guard.of(exams.read) if exams.read else None)
             inputs = inputs_of()
-        place = work.Work.of(out, _determined_by(spec, inputs, exams))
+        place = work.Work.of(order.out, _determined_by(spec, inputs, exams))
         with step("reading the sources", sum(job.bytes for job in todo)) as advance:
             examine_all(todo, rules, place, pool, lambda job: advance(job.bytes))
-    return place, inputs
+    return place, inputs, exams
 
 
 def _selected(todo: Sequence[Job], spec: Spec, place: work.Work, shards: Shards) -> Selected:
@@ -145,15 +147,6 @@ def _contamination(spec: Spec, exams: Exams, flows: Mapping[str, Flow]) -> Conta
         return None
     rows = sum(flow.contaminated for flow in flows.values())
     return Contamination(exams=exams.provenance(), rows=rows, report=reporting.CONTAMINATION)
-
-
-def _write_reports(
-    out: Path, todo: Sequence[Job], place: work.Work, selected: Selected, shards: Shards, exams: Exams
-) -> None:
-    with step("writing what is left out"):
-        reporting.write_dropped(out, todo, place, selected, shards)
-        if exams.read:
-            reporting.write_contamination(out, todo, place)
 
 
 def _write_mixes(

@@ -1,7 +1,7 @@
 """What was left out, and why: dropped/<source>.jsonl, contamination.jsonl, and the counts of each source."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -58,7 +58,22 @@ def breaks(jobs: Sequence[Job], work: Work) -> dict[str, list[str]]:
     return found
 
 
-def write_dropped(out: Path, jobs: Sequence[Job], work: Work, selected: Selected, shards: Shards) -> None:
+def write(
+    out: Path, jobs: Sequence[Job], work: Work, duplicates: Mapping[str, pl.DataFrame], against_exams: bool
+) -> None:
+    """Writes what is left out: dropped/<source>.jsonl, and contamination.jsonl where rows were checked against exams.
+
+    `duplicates` are rows of the index by the reason to leave them out, with the columns of_source, of_file, of_row.
+    """
+    with Shards(work) as shards:
+        write_dropped(out, jobs, work, duplicates, shards)
+    if against_exams:
+        write_contamination(out, jobs, work)
+
+
+def write_dropped(
+    out: Path, jobs: Sequence[Job], work: Work, duplicates: Mapping[str, pl.DataFrame], shards: Shards
+) -> None:
     """Writes dropped/<source>.jsonl: rows that were broken, unclean or contaminated, in order; then the duplicates."""
     folder = out / DROPPED_FOLDER
     folder.mkdir(exist_ok=True)
@@ -66,7 +81,7 @@ def write_dropped(out: Path, jobs: Sequence[Job], work: Work, selected: Selected
         with aside(folder / f"{name}.jsonl") as file:
             for block in _blocks(group, work, DROPPED):
                 file.write(block)
-            for reason, gone in (("duplicate", selected.exact), ("near_duplicate", selected.near)):
+            for reason, gone in duplicates.items():
                 for line in _duplicates(gone.filter(pl.col("source") == name), reason, shards):
                     file.write(line)
 

@@ -22,6 +22,11 @@ class Selected:
     exact: pl.DataFrame
     near: pl.DataFrame
 
+    @property
+    def duplicates(self) -> dict[str, pl.DataFrame]:
+        """Those that do not stay, by the reason that is told."""
+        return {"duplicate": self.exact, "near_duplicate": self.near}
+
 
 def select(
     index: pl.DataFrame,

@@ -52,7 +52,7 @@ def write_lines(
     path: Path, rows: pl.DataFrame, shards: Shards, pool: ProcessPoolExecutor | None, advance: Advance
 ) -> File:
     """Writes the lines of rows of the index to a new file, each block at its place in it; returns size and hash."""
-    blocks = list(rows.iter_slices(_ROWS))
+    blocks = list(rows.select("job", "start", "length").iter_slices(_ROWS))
     sizes = [int(block["length"].cast(pl.UInt64).sum()) for block in blocks]
     places = accumulate(sizes, initial=0)
     path.write_bytes(b"")

@@ -1,8 +1,13 @@
 """Rows with characters that nobody wrote: lost, private, or read in the wrong encoding."""
 
-import polars as pl
+from collections.abc import Iterable
 
-from data_prep.cleaning.suspects import matches
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data_prep.cleaning.suspects import close_look, matches
+from data_prep.signs import Kind, Signs
 from data_prep.spec import Cleaning
 
 # The replacement characters, the two code points at the end of the first plane, private use (all three areas), and
@@ -18,10 +23,19 @@ _AS_LATIN = f"[ÃÂ][\u0080-\u00bf]|â€{_HIGH}|ï¼{_HIGH}|[ä-é]{_HIGH}{{2}}
 # GBK read as Latin-1: 你好吗 becomes ÄãºÃÂð. No language writes six letters with accents in a row.
 _GBK_AS_LATIN = "[\u00a1-\u00ff]{6}"
 
-# One pattern: the text is read once, however many there are.
+# One pattern: the text is read once, however many there are. Whatever it finds holds a character of Kind.STRANGE.
 _FOUND = f"[{_LOST}]|{_FILLERS}|(?s:[{_AS_GBK}].*[{_AS_GBK}])|{_AS_LATIN}|{_GBK_AS_LATIN}"
+
+
+def strange(signs: Signs) -> NDArray[np.bool_]:
+    """Whether each row has a character without which nothing is broken."""
+    return signs.count(Kind.STRANGE) > 0
 
 
 def broken_characters(_settings: Cleaning) -> pl.Expr:
     """A character is lost, private or a control character, or a part was read in the wrong encoding."""
-    return matches(_FOUND)
+
+    def look(rows: pl.DataFrame) -> Iterable[bool]:
+        return rows.select(matches(_FOUND)).to_series()
+
+    return close_look(pl.col("strange"), look)

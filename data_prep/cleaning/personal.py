@@ -1,14 +1,19 @@
 """Rows with what leads to a person: numbers of phones, identity cards and bank cards, mail addresses, chat accounts."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 
-from polars import Expr, any_horizontal
+import numpy as np
+from numpy.typing import NDArray
+from polars import DataFrame, Expr, any_horizontal, col
 
 from data_prep.cleaning.suspects import close_look, matches, one_by_one
+from data_prep.signs import Kind, Signs
 from data_prep.spec import Cleaning
 
+# Digits of the shortest number.
+_SHORTEST = 11
 # One of these is in all that the patterns below find. Each alone is searched for ten times faster than all as one.
 _SUSPECT = (
     r"[0-9]{11}",
@@ -47,9 +52,19 @@ _WECHAT = re.compile(
 _WEIGHTS, _CHECK_DIGITS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
 
 
+def traces(signs: Signs) -> NDArray[np.bool_]:
+    """Whether each row has digits enough for a number, or a character that is in all names and addresses."""
+    return (signs.count(Kind.ACCOUNT) > 0) | (signs.count(Kind.DIGIT) >= _SHORTEST)
+
+
 def personal(_settings: Cleaning) -> Expr:
     """A number or a name in the row leads to a person."""
-    return close_look(any_horizontal(*map(matches, _SUSPECT)), one_by_one(_names_someone))
+    suspect = any_horizontal(*map(matches, _SUSPECT))
+
+    def look(rows: DataFrame) -> Iterable[bool]:
+        return rows.select(close_look(suspect, one_by_one(_names_someone))).to_series()
+
+    return close_look(col("traces"), look)
 
 
 def _names_someone(text: str) -> bool:

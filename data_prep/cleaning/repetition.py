@@ -1,8 +1,13 @@
 """Rows that say one thing over and over, as a model does that has lost its way."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from data_prep.cleaning.suspects import close_look, either, one_by_one
+from data_prep.signs import Signs, counted
 from data_prep.spec import Cleaning
 
 # In bytes of UTF-8, so that a piece is about six Han characters or four English words, and code is not all repetition.
@@ -15,19 +20,39 @@ _SHORTEST = 48
 # A loop shows early; so the look takes the same time for a text of any length.
 _LOOKED_AT = 30_000
 # A loop that fills most of a text holds its middle, so a piece from there stands three times or more in it.
-_PROBES = (0.4, 0.6)
+_PROBES, _TIMES = (0.4, 0.6), 3
 _PROBE_CHARACTERS = 6
+# An odd number that tells pairs of characters apart: the golden ratio in 32 bits.
+_GOLDEN = np.uint32(0x9E3779B1)
+
+
+def pairs_return(signs: Signs) -> NDArray[np.bool_]:
+    """Whether two characters from the middle of the question or of the answer stand there three times or more."""
+    codes, starts = signs.codes, signs.starts
+    if len(codes) < 2:
+        return np.zeros(len(starts) // 2, dtype=np.bool_)
+    sizes = signs.ends - starts
+    pairs = np.append(codes[:-1] * _GOLDEN + codes[1:], np.uint32(0))
+    middles = (starts + (share * sizes).astype(np.int64) for share in _PROBES)
+    times = [counted(pairs == np.repeat(pairs[middle], sizes + 1), starts) for middle in middles]
+    found: NDArray[np.bool_] = np.max(times, axis=0).reshape(-1, 2).max(axis=1) >= _TIMES
+    return found
 
 
 def repeated(_settings: Cleaning) -> pl.Expr:
     """Most of the question or of the answer repeats what stood there before, signs and blanks not counted."""
-    return close_look(either(_may_loop), one_by_one(_loops))
+    pieces_return = either(lambda text: pl.any_horizontal(*(_stands_often(text, share) for share in _PROBES)))
+
+    def look(rows: pl.DataFrame) -> Iterable[bool]:
+        return rows.select(close_look(pieces_return, one_by_one(_loops))).to_series()
+
+    return close_look(pl.col("pairs_return"), look)
 
 
-def _may_loop(text: pl.Expr) -> pl.Expr:
-    probes = [(text.str.len_chars() * share).cast(pl.Int64) for share in _PROBES]
-    counts = [text.str.count_matches(text.str.slice(start, _PROBE_CHARACTERS), literal=True) for start in probes]
-    return pl.any_horizontal(*(count >= 3 for count in counts)) & (text.str.len_bytes() >= _SHORTEST)
+def _stands_often(text: pl.Expr, share: float) -> pl.Expr:
+    start = (text.str.len_chars() * share).cast(pl.Int64)
+    count = text.str.count_matches(text.str.slice(start, _PROBE_CHARACTERS), literal=True)
+    return (count >= _TIMES) & (text.str.len_bytes() >= _SHORTEST)
 
 
 def _loops(text: str) -> bool:

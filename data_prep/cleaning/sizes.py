@@ -26,7 +26,7 @@ def too_long(settings: Cleaning) -> pl.Expr:
     """The row has more estimated tokens than it may."""
 
     def look(rows: pl.DataFrame) -> Iterable[bool]:
-        return rows.select(estimate() > settings.max_tokens).to_series()
+        return estimate(rows) > settings.max_tokens
 
     return close_look(at_most() > settings.max_tokens, look)
 

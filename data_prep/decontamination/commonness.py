@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.duplicates.plain import END, Codes, plain
+from data_prep.duplicates.plain import plain
+from data_prep.signs import END, Codes
 
 # What every exam says, whatever it asks; one phrase a line, project-written.
 PHRASES = tuple((Path(__file__).parent / "phrases.txt").read_text(encoding="utf-8").split())

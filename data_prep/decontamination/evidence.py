@@ -77,10 +77,10 @@ class Judge:
     def question(self, asked: Asked, row: Row) -> Evidence | None:
         """The stem word for word or rewritten, or with its options, or a long list of options alone."""
         own = self._own(asked.stem)
-        share, covered = _held(asked.stem, own, row.text)
         whole = bool(asked.stem) and asked.stem in row.text
         if whole and self._tells_alone(asked.stem, own, row):
             return Evidence("stem", 1.0)
+        share, covered = _held(asked.stem, own, row.text)
         if any(share >= least and covered >= characters for least, characters in REWRITTEN_STEM):
             return Evidence("stem", share)
         if _options_tell(asked, whole, share, row.text):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.duplicates.plain import END, Codes, Plain
+from data_prep.duplicates.plain import Plain
+from data_prep.signs import END, Codes
 
 N = 5
 # Odd numbers of 32 bits; with the sums of the hash any will do that mix well (golden ratio, and two of xxHash's).

@@ -73,7 +73,7 @@ class Guard:
 
         `rows` are those of the frame, where they are at hand.
         """
-        rows = rows or PlainRows.of(frame)
+        rows = rows or PlainRows.of_frame(frame)
         found: list[Match] = []
         for start in range(0, frame.height, _SLICE):
             part = frame[start : start + _SLICE]

@@ -19,7 +19,7 @@ def keys(frame: pl.DataFrame, rows: PlainRows | None = None) -> Keys:
     BLAKE2b cut to 64 bits: the same on every platform and with every version. Of a million rows two different ones
     share a key with a chance of 3 in 100 million.
     """
-    rows = rows or PlainRows.of(frame)
+    rows = rows or PlainRows.of_frame(frame)
     found = np.frombuffer(b"".join(map(_digest, rows.bytes())), dtype=">u8").astype(np.uint64)
     lengths = rows.texts.lengths()
     for place in np.flatnonzero(lengths[::2] + lengths[1::2] == 0).tolist():

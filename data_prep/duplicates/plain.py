@@ -13,17 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data_prep.duplicates.normal import normalised
+from data_prep.signs import BLOCK, END, POINTS, Codes, Signs, code_points, every_character, joined
 
-Codes = NDArray[np.uint32]
-
-# A noncharacter of Unicode: it ends a text, and is taken out of texts that hold it.
-END = 0xFFFF
 # What the table says of characters that leave the text, and of those that it cannot map.
 _GONE, _HARD = 0, 1
 # Letters that compose with those before them, or look at the next: marks, jamo, and the Greek sigma, which has another
 # form at the end of a word.
 _CONTEXT = r"[\p{M}\x{3A3}\x{1100}-\x{11FF}]"
-_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +51,14 @@ class PlainRows:
     texts: Plain
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> "PlainRows":
-        """Of a frame with columns question and answer, neither of them null."""
-        sides = pl.concat([frame["question"], frame["answer"]])
-        order = np.arange(2 * frame.height).reshape(2, -1).T.ravel()
-        return cls(plain(sides[order]))
+    def of(cls, signs: Signs, kept: NDArray[np.bool_] | None = None) -> "PlainRows":
+        """Of all rows, or of those that are kept."""
+        return cls(_plain(signs.codes if kept is None else signs.only(kept)))
+
+    @classmethod
+    def of_frame(cls, frame: pl.DataFrame) -> "PlainRows":
+        """Of a frame with columns question and answer."""
+        return cls.of(Signs.of(frame))
 
     def bytes(self) -> Iterator[memoryview]:
         """Question, `END` and answer of the rows one by one, in UTF-16 of little-endian machines."""
@@ -85,17 +84,7 @@ class PlainRows:
 
 def plain(texts: pl.Series | Sequence[str]) -> Plain:
     """The texts, none of them null, in the form in which they are compared."""
-    whole = _joined(texts)
-    found = _mapped(whole, _table())
-    hard = np.unique(found.owners(np.flatnonzero(found.codes == _HARD)))
-    if not len(hard):
-        return found
-    each = whole.split(chr(END))[:-1]
-    mended = plain_texts(pl.Series([each[place] for place in hard.tolist()]))
-    for place, text in zip(hard.tolist(), mended.to_list(), strict=True):
-        each[place] = text
-    # What is still hard now is its own form.
-    return _mapped(_joined(each), np.where(_table() == _HARD, np.arange(0x110000, dtype=np.uint32), _table()))
+    return _plain(code_points(joined(texts)))
 
 
 def plain_texts(texts: pl.Series) -> pl.Series:
@@ -103,41 +92,48 @@ def plain_texts(texts: pl.Series) -> pl.Series:
     return pl.select(normalised(pl.lit(texts))).to_series()
 
 
-def _mapped(whole: str, table: Codes) -> Plain:
-    """Joined texts character by character; `_HARD` stands where that cannot be done."""
-    raw = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
-    codes = np.concatenate([np.empty(0, np.uint32), *_kept(raw, table)])
+def _plain(raw: Codes) -> Plain:
+    """Texts as code points, each with END after it; those with a character that the table cannot map one by one."""
+    found = _mapped(raw)
+    hard = np.unique(np.searchsorted(found.ends, np.flatnonzero(found.codes == _HARD))).tolist()
+    if not hard:
+        return found
+    ends = np.flatnonzero(raw == END)
+    starts = np.concatenate([np.zeros(1, np.int64), ends + 1])
+    mended = plain_texts(pl.Series([raw[starts[n] : ends[n]].tobytes().decode("utf-32-le") for n in hard]))
+    pieces, done = [], 0
+    for place, text in zip(hard, mended, strict=True):
+        start = int(found.ends[place - 1]) + 1 if place else 0
+        pieces += [found.codes[done:start], code_points(text)]
+        done = int(found.ends[place])
+    codes = np.concatenate([*pieces, found.codes[done:]])
     return Plain(codes, np.flatnonzero(codes == END))
 
 
-def _joined(texts: pl.Series | Sequence[str]) -> str:
-    """The texts as one, `END` after each."""
-    if not len(texts):
-        return ""
-    # Strings of Python not through polars: each would keep its UTF-8 beside it from then on.
-    whole: str = (texts.str.join(chr(END)).item() if isinstance(texts, pl.Series) else chr(END).join(texts)) + chr(END)
-    return whole if whole.count(chr(END)) == len(texts) else _joined([text.replace(chr(END), "") for text in texts])
-
-
-def _kept(raw: Codes, table: Codes) -> Iterator[Codes]:
-    # In blocks that the processor's cache holds.
-    for start in range(0, len(raw), _BLOCK):
-        block = table[raw[start : start + _BLOCK]]
-        yield block[block != _GONE]
+def _mapped(raw: Codes) -> Plain:
+    """Code points mapped one by one; `_HARD` stands where that cannot be done."""
+    table, codes, size = _table(), np.empty(len(raw), dtype=np.uint32), 0
+    for start in range(0, len(raw), BLOCK):
+        # No code point is out of the table, and with "clip" that is not looked for.
+        block = np.take(table, raw[start : start + BLOCK], mode="clip")
+        block = block[block != _GONE]
+        codes[size : size + len(block)] = block
+        size += len(block)
+    return Plain(codes[:size], np.flatnonzero(codes[:size] == END))
 
 
 @cache
 def _table() -> Codes:
     """What becomes of every code point."""
-    points = np.delete(np.arange(0x110000, dtype=np.uint32), np.s_[0xD800:0xE000])
-    signs = pl.Series(list(points.tobytes().decode("utf-32-le")))
+    points, signs = every_character()
     results = plain_texts(signs)
     lengths = results.str.len_chars().to_numpy()
     # The half-width sound marks of katakana are letters, and become marks.
     of_context = signs.str.contains(_CONTEXT).to_numpy() | results.str.contains(_CONTEXT).to_numpy()
     hard = (lengths > 1) | ((lengths == 1) & of_context)
-    whole = np.frombuffer(results.filter(pl.Series(lengths == 1)).str.join("").item().encode("utf-32-le"), np.uint32)
-    table = np.zeros(0x110000, dtype=np.uint32)
+    whole = code_points(results.filter(pl.Series(lengths == 1)).str.join("").item())
+    # What is no character, or a private one, leaves the text.
+    table = np.full(POINTS, _GONE, dtype=np.uint32)
     table[points[lengths == 1]] = whole
     table[points[hard]] = _HARD
     table[END] = END

@@ -1,11 +1,11 @@
 """What of a row is the question and what the answer, by the layout and the fields of its source."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import orjson
-import polars as pl
 
 from data_prep.sources.batch import Batch, Fault, Row
 from data_prep.sources.conversations import Speech, Turn
@@ -15,14 +15,15 @@ from data_prep.spec import Format, Source
 
 _INSTRUCTION = Text(("instruction", "input"), needed="instruction")
 # What translations of Alpaca say where an instruction has no input.
-_NO_INPUT = r"(?i)\n[<(（\[]?(?:无(?:需)?输入|没有输入|不需要输入|不适用|no ?input|n/a|none)[>)）\]]?[。.]?$"
+_NO_INPUT = re.compile(
+    r"\n[<(（\[]?(?:无(?:需)?输入|没有输入|不需要输入|不适用|no ?input|n/a|none)[>)）\]]?[。.]?\Z", re.IGNORECASE
+)
 _LONGEST_NO_INPUT = 12
 
 
-def without_no_input(question: pl.Expr) -> pl.Expr:
-    """Alpaca's questions without an input that says that there is none."""
-    says_so = question.str.tail(_LONGEST_NO_INPUT).str.contains(_NO_INPUT)
-    return pl.when(says_so).then(question.str.replace(_NO_INPUT, "")).otherwise(question)
+def without_no_input(question: str) -> str:
+    """An Alpaca question without an input that says that there is none."""
+    return _NO_INPUT.sub("", question) if "\n" in question[-_LONGEST_NO_INPUT:] else question
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 
 from data_prep.cleaning import judge
-from data_prep.cleaning.judging import FILTERS
+from data_prep.cleaning.judging import FILTERS, with_signs
+from data_prep.signs import Signs
 from data_prep.spec import Cleaning
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
@@ -19,7 +20,8 @@ def reason(question: str = QUESTION, answer: str = ANSWER, **settings: Any) -> s
 
 def applies(name: str, question: str = QUESTION, answer: str = ANSWER, **settings: Any) -> bool:
     """Whether one filter alone would drop a row."""
-    return bool(rows((question, answer)).select(FILTERS[name](Cleaning(**settings))).item())
+    frame = rows((question, answer))
+    return bool(with_signs(frame, Signs.of(frame)).select(FILTERS[name](Cleaning(**settings))).item())
 
 
 def rows(*texts: tuple[str | None, str | None]) -> pl.DataFrame:

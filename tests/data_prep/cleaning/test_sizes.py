@@ -30,7 +30,7 @@ def test_question_and_answer_have_bounds_of_their_own() -> None:
 
 
 def test_a_row_may_have_as_many_estimated_tokens_as_it_may() -> None:
-    tokens = rows((QUESTION, ANSWER)).select(estimate()).item()
+    tokens = estimate(rows((QUESTION, ANSWER))).item()
     assert not applies("too_long", max_tokens=tokens)
     assert applies("too_long", max_tokens=tokens - 1)
 

@@ -4,7 +4,8 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.duplicates.plain import END, PlainRows, plain, plain_texts
+from data_prep.duplicates.plain import PlainRows, plain, plain_texts
+from data_prep.signs import END
 
 # Letters that compose, or look at the next: marks, jamo, half-width katakana with its sound mark, sigmas.
 HARD = st.sampled_from(["e\u0301", "\u1112\u1161\u11ab", "ﾊﾟ", "ΟΔΟΣ", "Σ", "ﬁ", "㍿", "İ", "\u0344"])
@@ -59,7 +60,7 @@ def test_rows_joined_are_question_and_answer_one_after_the_other(
     start = data.draw(st.integers(0, len(rows) - 1))
     stop = data.draw(st.integers(start + 1, len(rows)))
     frame = pl.DataFrame({"question": [q for q, _ in rows], "answer": [a for _, a in rows]})
-    joined = PlainRows.of(frame).joined(start, stop)
+    joined = PlainRows.of_frame(frame).joined(start, stop)
     assert [joined.text(place) for place in range(stop - start)] == [
         plain([q]).text(0) + plain([a]).text(0) for q, a in rows[start:stop]
     ]
