@@ -113,6 +113,19 @@ def specs() -> None:
         print(f"{file.stem}: {purpose}")
 
 
+@app.command()
+def invent(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of raw files to write tiny/DOMAIN.jsonl to.")],
+    rows: Annotated[int, typer.Option(help="Rows of each domain.", min=1)] = 400,
+    seed: Annotated[int, typer.Option(help="Chooses other rows of the same facts.")] = 0,
+) -> None:
+    """Write the data of the spec `tiny`: questions and answers made from textbook facts, to try a recipe with."""
+    from data_prep.invented import invent as write_rows
+
+    for file in write_rows(out, rows, seed):
+        print(f"{file}: {rows} rows")
+
+
 def _print(*parts: object) -> None:
     console = Console()
     for part in parts:

@@ -12,6 +12,7 @@ from openbook_eval import linking, report
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
 from openbook_eval.program import run_program, version_option
+from openbook_eval.recipes_cli import recipes_app
 from openbook_eval.scores import Reading, read_runs
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Open-book medical exams for language models: does fine-tuning cost a model its ability to read?",
 )
 app.add_typer(exam_app, name="exam")
+app.add_typer(recipes_app, name="recipes")
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -100,11 +102,15 @@ def rescore(
 
 
 @app.command()
-def examinee() -> None:
+def examinee(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Copy the model to this folder.")
+    ] = None,
+) -> None:
     """Print the folder of the embedded examinee, a tiny model for trying things out; builds it the first time."""
-    from openbook_eval.examinee import examinee_dir
+    from openbook_eval.examinee import copy_examinee, examinee_dir
 
-    print(examinee_dir())
+    print(copy_examinee(out) if out else examinee_dir())
 
 
 @app.command()

@@ -3,7 +3,9 @@
 Its weights are random: it answers at chance or not at all. It is there to run the machinery, not to be good.
 """
 
+import filecmp
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -60,6 +62,30 @@ def examinee_dir(cache: Path | None = None) -> Path:
                 if not folder.is_dir():  # else another process was faster, with the same model
                     raise
     return folder
+
+
+def copy_examinee(out: Path) -> Path:
+    """Copies the embedded examinee to a folder that is not there yet, or is a copy of it already; returns the folder.
+
+    Raises OpenbookError where something else is there, or the folder cannot be written.
+    """
+    model = examinee_dir()
+    if _is_copy(out, model):
+        return out
+    if out.exists():
+        raise OpenbookError(f"{out}: is there already, and is not the examinee; remove it, or name another with --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix="copying-") as copying:
+            shutil.copytree(model, Path(copying) / "model").rename(out)
+    except OSError as error:
+        raise OpenbookError(f"{out}: cannot be written ({error.strerror}); name another folder with --out") from error
+    return out
+
+
+def _is_copy(folder: Path, of: Path) -> bool:
+    files = [path.name for path in of.iterdir()]
+    return folder.is_dir() and filecmp.cmpfiles(folder, of, files, shallow=False)[0] == files
 
 
 def _recipe_hash() -> str:

@@ -40,7 +40,7 @@ def spec(tmp_path: Path) -> Path:
 
 def test_help_names_every_command() -> None:
     text = call("--help").stdout
-    for command in ("build", "plan", "verify", "show", "specs"):
+    for command in ("build", "plan", "verify", "show", "specs", "invent"):
         assert f"\n  {command} " in text
 
 
@@ -148,7 +148,7 @@ def test_a_spec_with_two_faults_tells_both(tmp_path: Path) -> None:
 def test_specs_names_those_that_come_with_us_and_each_is_sound() -> None:
     names = [line.partition(":")[0] for line in call("specs").stdout.splitlines()]
     assert names == sorted(file.stem for file in SHIPPED.glob("*.yml"))
-    assert {"paper", "samples"} <= set(names)
+    assert {"paper", "samples", "tiny"} <= set(names)
     for name in names:
         read_spec(SHIPPED / f"{name}.yml")
 
@@ -163,7 +163,8 @@ def test_the_papers_mixes_have_its_ratios_and_sizes() -> None:
     sizes = {f"med{size}k": size * 1000 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
     assert {name: mix.size for name, mix in mixes.items() if name.startswith("med")} == sizes
     assert all(shares[name] == {"tcm": 0.5, "western": 0.5} for name in sizes)
-    assert len(mixes) == 13
+    assert (shares["general"], mixes["general"].size) == ({"general": 1.0}, 100_000)
+    assert len(mixes) == 14
 
 
 def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path, tmp_path: Path) -> None:
@@ -173,5 +174,5 @@ def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path,
     assert "NOT CHECKED against cmb" in result.stdout
     found = {file.parent.name: len(file.read_bytes().splitlines()) for file in (tmp_path / "out").glob("*/train.jsonl")}
     ratios = dict.fromkeys(("mix91", "mix41", "mix11", "mix14", "mix19"), 1000)
-    assert found == ratios | {f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
+    assert found == ratios | {"general": 1000} | {f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
     assert call("verify", tmp_path / "out").returncode == 0

@@ -1,0 +1,62 @@
+"""The commands `openbook-eval recipes ...`: write the recipes, check them, and merge what they trained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openbook_eval.errors import OpenbookError, did_you_mean
+
+recipes_app = typer.Typer(no_args_is_help=True, help="Training recipes for Axolotl.")
+
+_FOLDER = Path("recipes")
+
+
+@recipes_app.command("write")
+def write(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Recipes to write; else all.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write them to.")] = _FOLDER,
+    full: Annotated[bool, typer.Option("--full", help="Train all weights instead of a LoRA adapter.")] = False,
+) -> None:
+    """Write the recipes, one YAML file each, from the one table that they all come from."""
+    from openbook_eval.training.cells import cells
+    from openbook_eval.training.writing import write as write_recipes
+
+    known = {cell.name: cell for cell in cells()}
+    if unknown := next((name for name in names or () if name not in known), None):
+        raise OpenbookError(f"recipe {unknown!r} is not in the table; {did_you_mean(unknown, known)}")
+    wanted = [known[name] for name in names or known]
+    # Of those that train all weights anyway one is enough.
+    written = write_recipes(list(dict.fromkeys(cell.with_all_weights() for cell in wanted)) if full else wanted, out)
+    print(f"{out}: {len(written)} {'recipe' if len(written) == 1 else 'recipes'} written")
+
+
+@recipes_app.command("check")
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Recipes, or folders of them; else recipes/.")
+    ] = None,
+    mixes: Annotated[bool, typer.Option("--mixes/--no-mixes", help="Whether their mixes must be there.")] = True,
+) -> None:
+    """Check recipes against Axolotl's schema, against what Axolotl lets pass, and against their mixes."""
+    from openbook_eval.training.checking import check as check_recipes
+
+    report = check_recipes(paths or [_FOLDER], mixes=mixes)
+    if report.faults:
+        raise OpenbookError(str(report))
+    print(report)
+
+
+@recipes_app.command("merge")
+def merge(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The output_dir of a recipe that trained an adapter.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the model; else RUN/merged.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="The base model, where it has moved since.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code of the base model's authors.")
+    ] = False,
+) -> None:
+    """Put an adapter into its base model: a folder that vLLM and transformers load."""
+    from openbook_eval.training.merging import merge as merge_adapter
+
+    print(merge_adapter(run, out, base, trust_remote_code=trust_remote_code))

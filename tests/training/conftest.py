@@ -1,0 +1,99 @@
+"""Fixtures: the training environment, the command that trains, a small mix and a small model to train on it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.examinee import examinee_dir
+
+_ROOT = Path(__file__).parents[2]
+
+Start = Callable[[Path, str], "subprocess.Popen[str]"]
+Train = Callable[[Path, str], "subprocess.CompletedProcess[str]"]
+
+
+def training_environment() -> dict[str, str]:
+    """What a process of the training environment is given: no network, no telemetry, one thread."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBOOK", "HF_"))}
+    return {**kept, "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
+
+
+def printed_by(folder: Path, recipe: str) -> Path:
+    """Where the training of a recipe prints to."""
+    return folder / f"{recipe}.log"
+
+
+@pytest.fixture(scope="session")
+def train_python() -> Path:
+    """The Python of the training environment."""
+    python = Path(os.environ.get("TRAIN_PYTHON", _ROOT / ".venv-train" / "bin" / "python"))
+    if not python.is_file():
+        pytest.fail(f"{python}: there is no training environment; run make train-env, or name its Python: TRAIN_PYTHON")
+    return python
+
+
+@pytest.fixture(scope="session")
+def start(train_python: Path) -> Start:
+    """Starts the training of a recipe, by its path in the folder, as a user does there; in a group of its own.
+
+    What it prints goes to a file beside the recipe: a pipe that is not read would hold it up.
+    """
+
+    def run(folder: Path, recipe: str) -> "subprocess.Popen[str]":
+        with printed_by(folder, recipe).open("w") as printed:
+            return subprocess.Popen(
+                [train_python.parent / "accelerate", "launch", "-m", "axolotl.cli.train", recipe],
+                cwd=folder,
+                env=training_environment(),
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def train(start: Start) -> Train:
+    """Trains a recipe to its end; what it printed is `stdout`."""
+
+    def run(folder: Path, recipe: str) -> "subprocess.CompletedProcess[str]":
+        process = start(folder, recipe)
+        process.wait()
+        printed = printed_by(folder, recipe).read_text(encoding="utf-8", errors="replace")
+        return subprocess.CompletedProcess(process.args, process.returncode, printed)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def examinee() -> Path:
+    """The embedded examinee's folder."""
+    return examinee_dir()
+
+
+@pytest.fixture(scope="session")
+def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `mixes/tiny`, of 192 rows, built by data-prep from rows that it made itself."""
+    from data_prep.cli import app
+
+    folder = tmp_path_factory.mktemp("tiny")
+    data, mixes = str(folder / "data"), folder / "mixes"
+    app(["invent", "--out", data], standalone_mode=False)
+    order = ["--data", data, "--out", str(mixes), "--mix", "tiny", "--scale", "0.48", "--processes", "1"]
+    app(["build", "tiny", *order], standalone_mode=False)
+    return mixes / "tiny"
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
+    """Where the command that trains is given: mixes/tiny and models/examinee lie in it."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(tiny_mix, folder / "mixes" / "tiny")
+    shutil.copytree(examinee, folder / "models" / "examinee")
+    return folder
