@@ -1,5 +1,6 @@
 """Pass 1 over all jobs, in processes of their own."""
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -144,6 +145,8 @@ def _end_with_parent() -> None:
 def _prepare() -> None:
     """What every first use waits for, done while the worker has nothing else to do."""
     keys(pl.DataFrame(schema=SCHEMA))
+    # What is there by now stays: the collector of garbage need not look at it again and again.
+    gc.freeze()
 
 
 def _do_in_worker(job: Job, rules: Path, work: Work) -> None:

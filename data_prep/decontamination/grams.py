@@ -87,7 +87,8 @@ class Grams:
 
     def _may_hold(self, hashes: Codes) -> NDArray[np.bool_]:
         place = hashes >> np.uint32(32 - _BITS)
-        bits = self.table[place >> np.uint32(3)] >> (place & np.uint32(7)).astype(np.uint8)
+        # No place is out of the table, and with "clip" that is not looked for.
+        bits = np.take(self.table, place >> np.uint32(3), mode="clip") >> (place & np.uint32(7)).astype(np.uint8)
         found: NDArray[np.bool_] = (bits & np.uint8(1)).view(np.bool_)
         return found
 

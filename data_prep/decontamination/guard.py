@@ -12,7 +12,7 @@ from data_prep.decontamination.commonness import PHRASES, common, telling
 from data_prep.decontamination.evidence import Evidence, Judge, Kind, Row
 from data_prep.decontamination.grams import Grams, windows
 from data_prep.decontamination.items import Asked, Passage, items, option_texts
-from data_prep.duplicates.plain import Plain, PlainRows, plain, plain_texts
+from data_prep.duplicates.plain import Plain, PlainRows, plain
 from openbook_eval.exams import ExamFile
 
 # Rows at a time: what is worked on stays in the processor's cache.
@@ -74,21 +74,22 @@ class Guard:
         `rows` are those of the frame, where they are at hand.
         """
         rows = rows or PlainRows.of_frame(frame)
+        questions = rows.texts.lengths()[::2]
         found: list[Match] = []
         for start in range(0, frame.height, _SLICE):
-            part = frame[start : start + _SLICE]
-            found += self._check(part, rows.joined(start, start + part.height), start)
+            stop = min(start + _SLICE, frame.height)
+            found += self._check(rows.joined(start, stop), questions[start:stop], start)
         return found
 
-    def _check(self, frame: pl.DataFrame, rows: Plain, start: int) -> Iterator[Match]:
+    def _check(self, rows: Plain, questions: NDArray[np.int64], start: int) -> Iterator[Match]:
+        """Matches of some rows, question and answer of each as one text; `questions` are the lengths of the former."""
         shared = self.index.shared(rows)
         likely = shared.counts >= self.wanted[shared.texts]
         candidates: dict[int, list[int]] = defaultdict(list)
         for place, text in zip(shared.rows[likely].tolist(), shared.texts[likely].tolist(), strict=True):
             candidates[place].append(text)
-        questions = plain_texts(frame["question"][list(candidates)].fill_null("")).str.len_chars()
-        for (place, texts), answer in zip(candidates.items(), questions, strict=True):
-            if match := self._best(Row(rows.text(place), answer), texts, start + place):
+        for place, texts in candidates.items():
+            if match := self._best(Row(rows.text(place), int(questions[place])), texts, start + place):
                 yield match
 
     def _best(self, row: Row, texts: Sequence[int], place: int) -> Match | None:

@@ -29,7 +29,12 @@ class Asked:
     question_id: str
     stem: str
     options: tuple[str, ...]
-    shown: str
+    question: str
+
+    @property
+    def shown(self) -> str:
+        """The beginning of the question as it stands in the exam."""
+        return _shortened(self.question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,12 @@ class Passage:
     exam: str
     question_id: str
     text: str
-    shown: str
+    piece: str
+
+    @property
+    def shown(self) -> str:
+        """The beginning of the piece as it stands in the book."""
+        return _shortened(self.piece)
 
 
 def items(exams: Sequence[ExamFile]) -> tuple[tuple[Asked, ...], tuple[Passage, ...]]:
@@ -65,7 +75,7 @@ def _asked(pairs: Sequence[tuple[str, Question]]) -> list[Asked]:
     found: dict[tuple[str, ...], Asked] = {}
     for exam, question in pairs:
         stem, *options = (next(plain) for _ in range(1 + len(question.options)))
-        found.setdefault((stem, *options), Asked(exam, question.id, stem, tuple(options), _shown_question(question)))
+        found.setdefault((stem, *options), Asked(exam, question.id, stem, tuple(options), _whole(question)))
     return list(found.values())
 
 
@@ -79,7 +89,7 @@ def _passages(pairs: Sequence[tuple[str, Question]]) -> list[Passage]:
     plain = plain_texts(pl.Series([piece for _, _, piece in pieces], dtype=pl.String))
     found: dict[str, Passage] = {}
     for (exam, question_id, piece), text in zip(pieces, plain, strict=True):
-        found.setdefault(text, Passage(exam, question_id, text, _shortened(piece)))
+        found.setdefault(text, Passage(exam, question_id, text, piece))
     return list(found.values())
 
 
@@ -102,8 +112,8 @@ def cut(text: str, size: int) -> list[str]:
     return pieces
 
 
-def _shown_question(question: Question) -> str:
-    return _shortened(" ".join([question.stem, *(f"{letter}. {text}" for letter, text in question.options.items())]))
+def _whole(question: Question) -> str:
+    return " ".join([question.stem, *(f"{letter}. {text}" for letter, text in question.options.items())])
 
 
 def _shortened(text: str) -> str:
