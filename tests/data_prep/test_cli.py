@@ -174,5 +174,7 @@ def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path,
     assert "NOT CHECKED against cmb" in result.stdout
     found = {file.parent.name: len(file.read_bytes().splitlines()) for file in (tmp_path / "out").glob("*/train.jsonl")}
     ratios = dict.fromkeys(("mix91", "mix41", "mix11", "mix14", "mix19"), 1000)
-    assert found == ratios | {"general": 1000} | {f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)}
+    assert found == ratios | {"general": 1000} | {
+        f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)
+    }
     assert call("verify", tmp_path / "out").returncode == 0
