@@ -7,6 +7,9 @@ from openbook_eval.profiles import Profile, Size, profile
 
 Method = Literal["lora", "full"]
 
+# The Axolotl plugin that every recipe names.
+PLUGIN = "openbook_eval.training.plugin.OpenbookPlugin"
+
 # Section 4.4, table 4: general to medical.
 _RATIOS = {"mix91": "9:1", "mix41": "4:1", "mix11": "1:1", "mix14": "1:4", "mix19": "1:9"}
 # Section 4.5, table 5: medical pairs, Chinese to Western medicine 1:1.

@@ -10,11 +10,12 @@ from typing import Any
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.training import recipe_file
+from openbook_eval.training.cells import PLUGIN
 from openbook_eval.training.mixes import TrainingMix, mix_folder, training_mix
 from openbook_eval.training.offline_axolotl import axolotl
 from openbook_eval.training.recipe_file import Fault
 from openbook_eval.training.rules import rule_faults
-from openbook_eval.training.schema import PLUGIN, findings
+from openbook_eval.training.schema import findings
 
 _ENDINGS = ("*.yml", "*.yaml")
 _HASH = re.compile(r"-(?P<hash>[0-9a-f]{16})/*$")

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError, ValidationInfo, model_validator
 
 from openbook_eval.errors import did_you_mean
+from openbook_eval.training.cells import PLUGIN
 from openbook_eval.training.fields import fields, type_faults, unknown_keys, worded
 from openbook_eval.training.offline_axolotl import axolotl, listening
 
-PLUGIN = "openbook_eval.training.plugin.OpenbookPlugin"
 _PLUGINS = (PLUGIN, "axolotl.integrations.")
 
 # One node of eight H100s, and a machine without GPUs, both with the torch that the project trains with.

@@ -7,11 +7,10 @@ from typing import Any
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.training.cells import EXAMINEE, Cell
+from openbook_eval.training.cells import EXAMINEE, PLUGIN, Cell
 from openbook_eval.training.costs import CARD, costs
 from openbook_eval.training.settings import Settings, settings
 
-PLUGIN = "openbook_eval.training.plugin.OpenbookPlugin"
 SEED = 42
 _WIDTH = 120
 _TRAIN = "accelerate launch -m axolotl.cli.train"
