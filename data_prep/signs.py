@@ -20,16 +20,16 @@ POINTS, _PRIVATE = 0x110000, 0xF0000
 
 
 class Kind(IntEnum):
-    """What a character is to those who count or look for some: every one is of one kind."""
+    """What a character is to those who count or look for some: every one is of one kind. A bit each, but for OTHER."""
 
     OTHER = 0
     PAUSE = 1
     STOP = 2
-    DIGIT = 3
-    BLANK = 4
-    LINE_END = 5
-    ACCOUNT = 6
-    STRANGE = 7
+    DIGIT = 4
+    BLANK = 8
+    LINE_END = 16
+    ACCOUNT = 32
+    STRANGE = 64
 
 
 # ACCOUNT are characters of which one is in every mail address or name of a chat service. STRANGE are the signs
@@ -51,12 +51,14 @@ _PATTERNS = {
 class Signs:
     """The texts of rows one after the other as code points, `END` after each: question and answer of each row in turn.
 
-    `ends` are the places of the `END`s, two a row; `kinds` has the Kind of every code point (uint8).
+    `ends` are the places of the `END`s, two a row; `kinds` has the Kind of every code point (uint8), `present` for each
+    row the bits of all that it has (uint8).
     """
 
     codes: Codes
     ends: NDArray[np.int64]
     kinds: NDArray[np.uint8]
+    present: NDArray[np.uint8]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> "Signs":
@@ -73,7 +75,13 @@ class Signs:
             block = slice(start, start + BLOCK)
             # No code point is out of the table, and with "clip" that is not looked for.
             np.take(_table(), codes[block], mode="clip", out=kinds[block])
-        return cls(codes, np.flatnonzero(codes == END), kinds)
+        ends = np.flatnonzero(codes == END)
+        starts = _starts(ends)[::2]
+        return cls(codes, ends, kinds, np.bitwise_or.reduceat(kinds, starts) if len(starts) else kinds)
+
+    def with_any(self, kind: Kind) -> NDArray[np.bool_]:
+        """Whether each row has a character of a kind."""
+        return (self.present & np.uint8(kind)) > 0
 
     def count(self, kind: Kind) -> NDArray[np.int32]:
         """How many characters of a kind each row has."""
@@ -82,7 +90,7 @@ class Signs:
     @property
     def starts(self) -> NDArray[np.int64]:
         """The places where the texts begin."""
-        return np.concatenate([np.zeros(1, np.int64), self.ends[:-1] + 1]) if len(self.ends) else self.ends
+        return _starts(self.ends)
 
     def only(self, kept: NDArray[np.bool_]) -> Codes:
         """The code points of some rows."""
@@ -98,6 +106,10 @@ def counted(marks: NDArray[np.bool_], starts: NDArray[np.int64]) -> NDArray[np.i
         return np.empty(0, dtype=np.int32)
     counts: NDArray[np.int32] = np.add.reduceat(marks.view(np.uint8), starts, dtype=np.int32)
     return counts
+
+
+def _starts(ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1]) if len(ends) else ends
 
 
 def code_points(text: str) -> Codes:

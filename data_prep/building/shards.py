@@ -51,7 +51,7 @@ class Shards:
     def __init__(self, work: Work) -> None:
         """Opens nothing yet."""
         self.work = work
-        self._open: dict[int, mmap] = {}
+        self._open: dict[int, memoryview] = {}
         self._closing = ExitStack()
 
     def __enter__(self) -> "Shards":
@@ -66,6 +66,10 @@ class Shards:
 
     def lines(self, rows: pl.DataFrame) -> Iterator[bytes]:
         """The lines of rows of the index, in their order."""
+        return map(bytes, self.views(rows))
+
+    def views(self, rows: pl.DataFrame) -> Iterator[memoryview]:
+        """The same lines where they stand, without a copy; none may be kept when the shards are closed."""
         columns = (rows[name].to_list() for name in ("job", "start", "length"))
         for job, start, length in zip(*columns, strict=True):
             shard = self._open.get(job) or self._opened(job)
@@ -80,7 +84,8 @@ class Shards:
             answers.append("\n".join(each["content"] for each in messages if each["role"] == "assistant"))
         return whole, answers
 
-    def _opened(self, job: int) -> mmap:
+    def _opened(self, job: int) -> memoryview:
         with (self.work.place(job) / SHARD).open("rb") as file:
-            self._open[job] = self._closing.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
+            whole = self._closing.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
+        self._open[job] = self._closing.enter_context(memoryview(whole))
         return self._open[job]

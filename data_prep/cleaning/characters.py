@@ -29,7 +29,7 @@ _FOUND = f"[{_LOST}]|{_FILLERS}|(?s:[{_AS_GBK}].*[{_AS_GBK}])|{_AS_LATIN}|{_GBK_
 
 def strange(signs: Signs) -> NDArray[np.bool_]:
     """Whether each row has a character without which nothing is broken."""
-    return signs.count(Kind.STRANGE) > 0
+    return signs.with_any(Kind.STRANGE)
 
 
 def broken_characters(_settings: Cleaning) -> pl.Expr:

@@ -54,7 +54,7 @@ _WEIGHTS, _CHECK_DIGITS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2),
 
 def traces(signs: Signs) -> NDArray[np.bool_]:
     """Whether each row has digits enough for a number, or a character that is in all names and addresses."""
-    return (signs.count(Kind.ACCOUNT) > 0) | (signs.count(Kind.DIGIT) >= _SHORTEST)
+    return signs.with_any(Kind.ACCOUNT) | (signs.count(Kind.DIGIT) >= _SHORTEST)
 
 
 def personal(_settings: Cleaning) -> Expr:

@@ -30,6 +30,7 @@ def test_a_row_counts_the_characters_of_its_question_and_its_answer(rows: list[t
     for kind, characters in CLASSES.items():
         counted = [sum(map((question + answer).count, characters)) for question, answer in rows]
         assert signs.count(kind).tolist() == counted
+        assert signs.with_any(kind).tolist() == [count > 0 for count in counted]
 
 
 @pytest.mark.parametrize("sign", ["\ufffd", "\ufffc", "\uffff", "\ue000", "\U000f0000", "\U0010ffff", "\x00", "\x7f"])
