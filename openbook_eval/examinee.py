@@ -79,7 +79,8 @@ def copy_examinee(out: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix="copying-") as copying:
             shutil.copytree(model, Path(copying) / "model").rename(out)
     except OSError as error:
-        raise OpenbookError(f"{out}: cannot be written ({error.strerror}); name another folder with --out") from error
+        reason = error.strerror or error  # of several files at once shutil tells no one reason
+        raise OpenbookError(f"{out}: cannot be written ({reason}); name another folder with --out") from error
     return out
 
 

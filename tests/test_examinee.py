@@ -1,13 +1,15 @@
-"""The embedded examinee loads in transformers as it was built, and is built once."""
+"""The embedded examinee loads in transformers as it was built, is built once, and is copied whole or not at all."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openbook_eval.book import open_book
-from openbook_eval.examinee import examinee_dir
+from openbook_eval.errors import OpenbookError
+from openbook_eval.examinee import copy_examinee, examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import render
 
@@ -82,3 +84,47 @@ def test_it_is_built_once(folder: Path) -> None:
 
 def test_two_builds_are_the_same_model(folder: Path, tmp_path: Path) -> None:
     assert files(examinee_dir(tmp_path)) == files(folder)
+
+
+def test_a_copy_is_the_same_model_in_a_folder_of_ones_own(tmp_path: Path) -> None:
+    out = tmp_path / "models" / "examinee"
+    assert copy_examinee(out) == out
+    assert files(out) == files(examinee_dir())
+    assert [path.name for path in out.parent.iterdir()] == ["examinee"]
+
+
+def test_a_copy_that_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
+    copy_examinee(tmp_path / "copy")
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "copy").iterdir()}
+    assert copy_examinee(tmp_path / "copy") == tmp_path / "copy"
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "copy").iterdir()} == before
+
+
+@pytest.mark.parametrize("other", ["empty", "another model", "a file", "less than a copy"])
+def test_something_else_is_not_written_over(tmp_path: Path, other: str) -> None:
+    out = tmp_path / "out"
+    if other == "a file":
+        out.write_text("mine")
+    else:
+        shutil.copytree(examinee_dir(), out)
+    if other == "another model":
+        (out / "model.safetensors").write_bytes(b"mine")
+    elif other == "less than a copy":
+        (out / "tokenizer.json").unlink()
+    elif other == "empty":
+        shutil.rmtree(out)
+        out.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(
+        OpenbookError, match=r"out: is there already, and is not the examinee; remove it, or name anoth"
+    ):
+        copy_examinee(out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        OpenbookError, match=r"file/models/out: cannot be written \(Not a directory\); name another folder with"
+    ):
+        copy_examinee(tmp_path / "file" / "models" / "out")

@@ -116,7 +116,7 @@ def _table_5() -> list[Cell]:
 
 
 def _medical_mix(rows: int) -> Mix:
-    about = f"{rows:,} rows of medical questions and answers, Chinese to Western medicine 1:1"
+    about = f"{rows:,} rows of medical data, Chinese to Western medicine 1:1"
     return Mix(f"med{rows // 1000}k", "paper", rows, 1.0, about)
 
 

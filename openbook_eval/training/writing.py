@@ -15,6 +15,8 @@ SEED = 42
 _WIDTH = 120
 _TRAIN = "accelerate launch -m axolotl.cli.train"
 _ZERO3 = "recipes/sharding/zero3.json"
+# GB of an A100 or H100.
+_CARD_MEMORY = 80
 # Axolotl turns its own LoRA kernels on, on a CPU too, where they crash.
 _KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
 
@@ -51,7 +53,7 @@ def _head(cell: Cell, how: Settings, path: str) -> Iterator[str]:
     yield f"{cell.title[0].upper()}{cell.title[1:]} on {cell.mix.about}{of_table}; {_METHODS[cell.method]}."
     yield from _warnings(cell)
     yield ""
-    yield f"Needs   {'one GPU of 80 GB' if how.on_gpu else 'a CPU'}, and the mix:"
+    yield f"Needs   {_device(cell, how)}, and the mix:"
     if cell.mix.spec == "tiny":
         yield "          data-prep invent --out data"
     data = " --data data" if cell.mix.spec == "tiny" else ""
@@ -60,7 +62,8 @@ def _head(cell: Cell, how: Settings, path: str) -> Iterator[str]:
         yield "        and the model:"
         yield f"          openbook-eval examinee --out {EXAMINEE}"
     yield "Run     from the folder that holds mixes/; what was cut off goes on when the same is run again:"
-    yield f"          {_TRAIN} {path}"
+    if _fits_one(cell, how):
+        yield f"          {_TRAIN} {path}"
     if how.on_gpu:
         yield from _on_several_cards(path, cell)
     if cell.method == "lora":
@@ -69,6 +72,16 @@ def _head(cell: Cell, how: Settings, path: str) -> Iterator[str]:
 
 
 _METHODS = {"lora": "a LoRA adapter", "full": "all weights"}
+
+
+def _device(cell: Cell, how: Settings) -> str:
+    if not how.on_gpu:
+        return "a CPU"
+    return f"{'one GPU' if _fits_one(cell, how) else 'several GPUs'} of {_CARD_MEMORY} GB"
+
+
+def _fits_one(cell: Cell, how: Settings) -> bool:
+    return cell.size is None or costs(cell.size, cell.mix, how).memory <= _CARD_MEMORY
 
 
 def _warnings(cell: Cell) -> Iterator[str]:
@@ -95,7 +108,8 @@ def _expected(cell: Cell, how: Settings) -> Iterator[str]:
         yield "Expect  about a minute on two cores, and 1 GB of memory."
         return
     need = costs(cell.size, cell.mix, how)
-    yield f"Expect  {need.memory:.0f} GB of the card's memory and {need.hours:.1f} hours of one {CARD} for "
+    whose = "of the card's memory" if _fits_one(cell, how) else "of memory, on all cards together,"
+    yield f"Expect  {need.memory:.0f} GB {whose} and {need.hours:.1f} hours of one {CARD} for"
     yield f"        {need.tokens / 1e6:.1f} million tokens (formulas: openbook_eval/training/costs.py)."
 
 

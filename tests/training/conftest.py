@@ -1,10 +1,12 @@
-"""Fixtures: the training environment, the command that trains, a small mix and a small model to train on it."""
+"""Fixtures: the training environment, the command that trains, and the shipped recipes of the examinee, trained."""
 
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -12,8 +14,23 @@ from openbook_eval.examinee import examinee_dir
 
 _ROOT = Path(__file__).parents[2]
 
-Start = Callable[[Path, str], "subprocess.Popen[str]"]
-Train = Callable[[Path, str], "subprocess.CompletedProcess[str]"]
+RECIPES = _ROOT / "recipes"
+
+
+class Start(Protocol):
+    """Starts the training of a recipe in a folder; `changes` are options of the command, such as --seed=7."""
+
+    def __call__(self, folder: Path, recipe: str, *changes: str) -> "subprocess.Popen[str]": ...
+
+
+class Train(Protocol):
+    """Trains a recipe to its end, or to where it fails; what it printed is `stdout`."""
+
+    def __call__(self, folder: Path, recipe: str, *changes: str) -> "subprocess.CompletedProcess[str]": ...
+
+
+# The output_dir of a shipped recipe, by its name, after it was trained as it stands.
+Trained = Callable[[str], Path]
 
 
 def training_environment() -> dict[str, str]:
@@ -38,15 +55,15 @@ def train_python() -> Path:
 
 @pytest.fixture(scope="session")
 def start(train_python: Path) -> Start:
-    """Starts the training of a recipe, by its path in the folder, as a user does there; in a group of its own.
+    """The command that a user gives, in a group of processes of its own.
 
     What it prints goes to a file beside the recipe: a pipe that is not read would hold it up.
     """
 
-    def run(folder: Path, recipe: str) -> "subprocess.Popen[str]":
+    def run(folder: Path, recipe: str, *changes: str) -> "subprocess.Popen[str]":
         with printed_by(folder, recipe).open("w") as printed:
             return subprocess.Popen(
-                [train_python.parent / "accelerate", "launch", "-m", "axolotl.cli.train", recipe],
+                [train_python.parent / "accelerate", "launch", "-m", "axolotl.cli.train", recipe, *changes],
                 cwd=folder,
                 env=training_environment(),
                 stdout=printed,
@@ -60,10 +77,8 @@ def start(train_python: Path) -> Start:
 
 @pytest.fixture(scope="session")
 def train(start: Start) -> Train:
-    """Trains a recipe to its end; what it printed is `stdout`."""
-
-    def run(folder: Path, recipe: str) -> "subprocess.CompletedProcess[str]":
-        process = start(folder, recipe)
+    def run(folder: Path, recipe: str, *changes: str) -> "subprocess.CompletedProcess[str]":
+        process = start(folder, recipe, *changes)
         process.wait()
         printed = printed_by(folder, recipe).read_text(encoding="utf-8", errors="replace")
         return subprocess.CompletedProcess(process.args, process.returncode, printed)
@@ -92,8 +107,22 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
-    """Where the command that trains is given: mixes/tiny and models/examinee lie in it."""
+    """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/examinee in it."""
     folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(RECIPES, folder / "recipes")
     shutil.copytree(tiny_mix, folder / "mixes" / "tiny")
     shutil.copytree(examinee, folder / "models" / "examinee")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(workplace: Path, train: Train) -> Trained:
+    """Trains a shipped recipe as it stands, the first time that it is asked for."""
+
+    @cache
+    def output(name: str) -> Path:
+        done = train(workplace, f"recipes/{name}.yml")
+        assert done.returncode == 0, done.stdout[-3000:]
+        return workplace / "checkpoints" / name
+
+    return output

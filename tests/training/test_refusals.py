@@ -2,19 +2,18 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from openbook_eval.training.mixes import TRAIN
 from openbook_eval.training.record import RECORD, write_record
 from tests.training.conftest import Train
-from tests.training.recipes import LORA, write
 from tests.training.records import record
 
 pytestmark = pytest.mark.training
+
+RECIPE = "recipes/tiny_lora.yml"
 
 
 def told(done: "subprocess.CompletedProcess[str]") -> list[str]:
@@ -28,41 +27,47 @@ def told(done: "subprocess.CompletedProcess[str]") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "line"),
+    ("changes", "line"),
     [
+        (["--base_model=models/none"], "base_model models/none: cannot be loaded ("),
         (
-            "no_mix",
-            {"datasets": [{"path": "mixes/mix41/train.jsonl", "ds_type": "json", "type": "chat_template"}]},
-            "mixes/mix41: there is no mix; build it with: data-prep build paper --out mixes --mix mix41",
-        ),
-        ("no_model", {"base_model": "models/none"}, "base_model models/none: cannot be loaded ("),
-        (
-            "gpu",
-            {"attn_implementation": "flash_attention_2", "bf16": True},
+            ["--attn_implementation=flash_attention_2", "--bf16=True"],
             "this recipe needs a GPU (flash_attention_2), and torch ",
         ),
     ],
+    ids=["no model", "no gpu"],
 )
 def test_a_mistake_is_one_line_before_anything_is_read(
-    workplace: Path, train: Train, name: str, changes: Mapping[str, Any], line: str
+    workplace: Path, train: Train, changes: list[str], line: str
 ) -> None:
-    (fault,) = told(train(workplace, write(workplace, name, LORA, **changes)))
+    (fault,) = told(train(workplace, RECIPE, *changes, "--output_dir=checkpoints/refused"))
     assert fault.startswith(f"openbook-eval: {line}")
-    assert not (workplace / "checkpoints" / name).exists()
+    assert not (workplace / "checkpoints" / "refused").exists()
+
+
+def test_a_mix_that_is_not_there_is_told_with_the_command_that_builds_it(
+    workplace: Path, tmp_path: Path, train: Train
+) -> None:
+    shutil.copytree(workplace / "recipes", tmp_path / "recipes")
+    (fault,) = told(train(tmp_path, "recipes/qwen7b_mix41.yml"))
+    build = "data-prep build paper --out mixes --mix mix41"
+    assert fault == f"openbook-eval: mixes/mix41: there is no mix; build it with: {build}"
+    assert [path.name for path in tmp_path.iterdir()] == ["recipes"]
 
 
 def test_a_mix_that_was_changed_is_not_trained_on(workplace: Path, tmp_path: Path, train: Train) -> None:
-    shutil.copytree(workplace / "mixes", tmp_path / "mixes")
+    for folder in ("mixes", "recipes"):
+        shutil.copytree(workplace / folder, tmp_path / folder)
     with (tmp_path / "mixes" / "tiny" / TRAIN).open("a") as file:
         file.write("{}\n")
-    (fault,) = told(train(tmp_path, write(tmp_path, "changed", LORA)))
+    (fault,) = told(train(tmp_path, RECIPE))
     assert fault.startswith("openbook-eval: mixes/tiny/train.jsonl: was changed after the build; ")
 
 
 def test_the_folder_of_another_mix_is_not_written_to(workplace: Path, train: Train) -> None:
     output = workplace / "checkpoints" / "other"
     write_record(output, record())
-    (fault,) = told(train(workplace, write(workplace, "other", LORA)))
+    (fault,) = told(train(workplace, RECIPE, "--output_dir=checkpoints/other"))
     other = "another mix mixes/tiny-bbbbbbbbbbbbbbbb; remove it, or name another output_dir"
     assert fault == f"openbook-eval: checkpoints/other: holds the training of {other}"
     assert [path.name for path in output.iterdir()] == [RECORD]
