@@ -4,15 +4,21 @@ import argparse
 import difflib
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from openbook_eval import linking, outcome
+from openbook_eval.api import front, tally
+from openbook_eval.backend import cost
 from openbook_eval.errors import OpenbookError
 from openbook_eval.window import check
+from openbook_eval.window.fitting import Fit
 from openbook_eval.window.tokens import first_line
 from openbook_eval.window.truncation import Truncation
+
+_OURS = "vllm-openbook"
 
 
 def run(arguments: list[str]) -> None:
@@ -21,32 +27,65 @@ def run(arguments: list[str]) -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     harness = _harness()
-    sys.argv = ["openbook-eval", "run", *arguments]
-    try:
-        namespace = harness.parse_args()
-    except ValueError as error:
-        raise OpenbookError(f"{first_line(error)} (see openbook-eval run --help)") from error
-    config = _config(namespace)
+    # lm-eval knows no such flag.
+    sys.argv = ["openbook-eval", "run", *(argument for argument in arguments if argument != "--dry-run")]
+    namespace, config = _parsed(harness)
     _check_model(config)
+    namespace.model_args = config.model_args = front.checked(config, dry_run="--dry-run" in arguments)
     tasks = _check_tasks(config)
     fits = check.check(config, tasks)
     before = _results(config)
+    if config.output_path and config.model == _OURS:
+        # Beside the results: a run that goes on elsewhere finds its answers, and another folder asks anew.
+        os.environ.setdefault("OPENBOOK_ANSWERS", str(_folder(Path(config.output_path)) / "answers"))
     if config.output_path and any(task.task_name.startswith("cmed_reading_") for task in tasks):
         # Gains and losses are paired by item: they are found in the samples.
         namespace.log_samples = True
     if not linking.is_linked():
         namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
+    _execute(harness, namespace)
+    _complete(_results(config) - before, fits)
+
+
+def _parsed(harness: Any) -> tuple[argparse.Namespace, Any]:
+    try:
+        namespace = harness.parse_args()
+    except ValueError as error:
+        raise OpenbookError(f"{first_line(error)} (see openbook-eval run --help)") from error
+    return namespace, _config(namespace)
+
+
+def _execute(harness: Any, namespace: argparse.Namespace) -> None:
     try:
         harness.execute(namespace)
     except ValueError as error:
         if not str(error).startswith("Tasks not found"):
             raise
         raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
-    for file in _results(config) - before:
-        if fits:
-            # Known from before the run; the samples need not be counted again.
-            outcome.record(file, "truncation", asdict(Truncation.of(fits)))
+
+
+def _complete(files: Iterable[Path], fits: Sequence[Fit]) -> None:
+    """Adds what is known of the run to its results, and says what it cost. Raises OpenbookError where answers lack."""
+    spent, asked = cost.spent(), tally.taken()
+    parts = {
+        "api": asked and asked.to_json(),
+        "cost": spent and spent.to_json(),
+        # Known from before the run; the samples need not be counted again.
+        "truncation": asdict(Truncation.of(fits)) if fits else None,
+    }
+    for file in files:
+        for name, part in parts.items():
+            if part:
+                outcome.record(file, name, part)
         outcome.complete(file)
+    if spent:
+        print(spent.line())
+    front.refuse_gaps(asked)
+
+
+def _folder(output: Path) -> Path:
+    """The folder of --output_path, which may name a file."""
+    return output.parent if output.suffix == ".json" else output
 
 
 def _results(config: Any) -> set[Path]:
@@ -83,8 +122,12 @@ def _check_model(config: Any) -> None:
     import lm_eval.models  # noqa: F401 - fills the registry
     from lm_eval.api.registry import model_registry
 
+    if _OURS not in model_registry:
+        # By name: the module is imported, and with it vLLM, only where it is asked for.
+        model_registry.register(_OURS, target="openbook_eval.backend.model:VllmOpenbook")
+    front.register()
     if config.model not in model_registry:
-        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model vllm")
+        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model {_OURS}")
     name = str(config.model_args.get("pretrained", ""))
     # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
     if name.startswith((".", "/", "~")) and not Path(name).is_dir():

@@ -13,8 +13,9 @@ import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
+from openbook_eval.api.unanswered import Unanswered
 from openbook_eval.book import Book, Entry
-from openbook_eval.choice import ABSTENTION, Choice, match_choice
+from openbook_eval.choice import ABSTENTION, Choice, letter_mass, match_choice, rank_letters
 from openbook_eval.conditions import Condition, Item, ask
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
@@ -140,21 +141,43 @@ class ChoiceFilter(Filter):  # type: ignore[misc]
     """
 
     def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[str]:
-        """The choice of each question as a JSON object of `letters`, `state` and `rule`."""
-        pairs = zip(resps, docs, strict=True)
-        return [orjson.dumps(_choice(responses[0], _question(doc))).decode() for responses, doc in pairs]
+        """The choice of each question as a JSON object of `letters`, `state` and `rule`, or of `unanswered` and why."""
+        return [_read_out(responses[0], doc) for responses, doc in zip(resps, docs, strict=True)]
 
 
 def verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
-    """lm-eval's `process_results` of the paper's exam: the marks of one question."""
-    return _marks(asdict(mark(_read(results), _question(doc))))
+    """lm-eval's `process_results` of the paper's exam: the marks of one question, none where it got no response."""
+    choice = _read(results)
+    return _marks(asdict(mark(choice, _question(doc)))) if choice else {}
 
 
 def reading_verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
     """lm-eval's `process_results` of the reading exam; whom the answer followed is told of contrary books only."""
+    choice = _read(results)
+    if choice is None:
+        return {}
     contrary = doc["condition"] == "contrary"
-    marks = asdict(mark_reading(_read(results), _question(doc), doc["expected"], contrary=contrary))
+    marks = asdict(mark_reading(choice, _question(doc), doc["expected"], contrary=contrary))
     return _marks({name: value for name, value in marks.items() if contrary or not name.startswith("followed_")})
+
+
+def letters(doc: Doc) -> list[str]:
+    """The letters of a question's options: what is ranked."""
+    return [option["letter"] for option in doc["options"]]
+
+
+def first_right(doc: Doc) -> int:
+    """The place of the first right letter among `letters`."""
+    return letters(doc).index(doc["answer"][0])
+
+
+def ranked_verdict(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, float | None]:
+    """lm-eval's `process_results` where letters are ranked: their log-probabilities come in the order of `letters`."""
+    question = _question(doc)
+    logprobs = {letter: logprob for letter, (logprob, _) in zip(letters(doc), results, strict=True)}
+    marks = mark(rank_letters(logprobs, question.qtype), question)
+    told = {"correct": marks.correct, "partial_credit": marks.partial_credit, "letter_mass": letter_mass(logprobs)}
+    return _marks(told)
 
 
 def mean_of_known(values: Sequence[float | None]) -> float | None:
@@ -167,12 +190,16 @@ def _marks(marks: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: None if value is None else float(value) for name, value in marks.items()}
 
 
-def _read(results: Sequence[str]) -> Choice:
-    return Choice(**orjson.loads(results[0]))
+def _read(results: Sequence[str]) -> Choice | None:
+    read = orjson.loads(results[0])
+    return None if "unanswered" in read else Choice(**read)
 
 
-def _choice(response: str, question: Question) -> Choice:
-    return match_choice(response, question.options, question.qtype)
+def _read_out(response: str, doc: Doc) -> str:
+    if isinstance(response, Unanswered):
+        return orjson.dumps({"unanswered": response.reason}).decode()
+    question = _question(doc)
+    return orjson.dumps(match_choice(response, question.options, question.qtype)).decode()
 
 
 def _question(doc: Doc) -> Question:

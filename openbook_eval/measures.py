@@ -59,9 +59,13 @@ def _read(path: Path) -> Iterator[Answered]:
 
 
 def answered(sample: Mapping[str, Any]) -> Answered | None:
-    """The item of a line of lm-eval's samples, None where it is none of the reading exam. Raises KeyError."""
+    """The item of a line of lm-eval's samples, None where it is none of the reading exam or got no response.
+
+    Raises KeyError.
+    """
     doc = sample["doc"]
-    if "condition" not in doc:
+    # A question without a response has no marks.
+    if "condition" not in doc or sample.get("metrics") == []:
         return None
     followed = [name for name in ("book", "memory", "neither") if sample.get(f"followed_{name}")]
     length = doc["book_length"]

@@ -59,7 +59,8 @@ def read_samples(path: Path) -> list[Sample]:
     """The samples of a samples_*.jsonl of lm-eval, or of all in a folder; a file's folder is called after the model.
 
     Options come from the document's `options` (our letters and texts) or `choices` (texts, or ARC's labels and texts),
-    the answer from `target`: letters, an index or an option's text. Raises OpenbookError.
+    the answer from `target`: letters, an index or an option's text. Questions that an endpoint never answered are left
+    out. Raises OpenbookError.
     """
     files = [path] if path.is_file() else sorted(path.rglob("samples_*.jsonl"))
     if not files:
@@ -68,7 +69,9 @@ def read_samples(path: Path) -> list[Sample]:
     for file in files:
         for number, line in _lines(file):
             try:
-                samples.append(_sample(orjson.loads(line), file.resolve().parent.name))
+                row = orjson.loads(line)
+                if not _is_unanswered(row):
+                    samples.append(_sample(row, file.resolve().parent.name))
             except (orjson.JSONDecodeError, KeyError, TypeError, IndexError, ValueError) as error:
                 raise OpenbookError(
                     f"{file}: line {number} is no sample of a choice task ({type(error).__name__}: {error})"
@@ -84,6 +87,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line
+
+
+def _is_unanswered(row: Mapping[str, Any]) -> bool:
+    """As `hooks.ChoiceFilter` tells it."""
+    return "filtered_resps" in row and str(row["filtered_resps"][:1]).startswith('[\'{"unanswered":')
 
 
 def _sample(row: Mapping[str, Any], model: str) -> Sample:

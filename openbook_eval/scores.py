@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openbook_eval.api.tally import reasons
 from openbook_eval.errors import OpenbookError
 from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
 from openbook_eval.window.truncation import Truncation
@@ -16,25 +17,35 @@ _FILTER = "choice"
 MARKS = ("correct", "correct_strict", "format_followed", "answered", "partial_credit")
 _NO_SAMPLES = "no samples were found beside the results; lm-eval writes them with --log_samples"
 _UNCHECKED = Truncation.unchecked(_NO_SAMPLES)
-_CONDITIONS = {"cmed_openbook": "open book", "cmed_closedbook": "closed book"}
+_RANKED = "cmed_openbook_ranked"
+_CONDITIONS = {
+    "cmed_openbook": "open book",
+    "cmed_closedbook": "closed book",
+    _RANKED: "open book, letters ranked",
+}
+# Where nothing is written, no format is followed.
+_MARKS_OF_RANKS = ("correct", "partial_credit")
 
 
 @dataclass(frozen=True, slots=True)
 class ExamScore:
-    """One exam's marks as shares of 1; `partial_credit` is None where the exam has no multiple choice."""
+    """One exam's marks as shares of 1.
+
+    `partial_credit` is None where the exam has no multiple choice; all but it and `correct` where letters were ranked.
+    """
 
     exam: ExamName
     questions: int
     correct: float
-    correct_strict: float
-    format_followed: float
-    answered: float
+    correct_strict: float | None
+    format_followed: float | None
+    answered: float | None
     partial_credit: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunScores:
-    """The scores of one run under one condition, and what it was taken on."""
+    """The scores of one run under one condition, and what it was taken on; `gaps` tells of questions without answer."""
 
     model: str
     date: str
@@ -43,6 +54,7 @@ class RunScores:
     limited: bool
     exams: tuple[ExamScore, ...]
     truncation: Truncation = _UNCHECKED
+    gaps: str = ""
 
     @property
     def six(self) -> tuple[ExamScore, ...]:
@@ -78,6 +90,7 @@ class Reading:
     measures: Mapping[str, Any]
     reason: str
     truncation: Truncation
+    gaps: str = ""
 
 
 def read_runs(path: Path) -> tuple[list[RunScores], list[Reading]]:
@@ -123,7 +136,17 @@ def _readings(results: dict[str, Any], date: str) -> Iterator[Reading]:
         measures=part if taken else {},
         reason="" if taken else str(part["reason"]),
         truncation=_truncation(results, tasks),
+        gaps=_gaps(results),
     )
+
+
+def _gaps(results: dict[str, Any]) -> str:
+    """What the results of an API examinee say of questions that got no answer, which are marked neither way."""
+    part = results.get("openbook", {}).get("api")
+    if not part or not part["failures"]:
+        return ""
+    missing = f"{part['questions'] - part['answered']} of {part['questions']} questions of the run not answered"
+    return f"{missing} ({reasons(part['failures'])}) and not marked: run again"
 
 
 def _limited(results: dict[str, Any]) -> bool:
@@ -142,6 +165,7 @@ def _scores(results: dict[str, Any], date: str) -> Iterator[RunScores]:
                 limited=_limited(results),
                 exams=exams,
                 truncation=_truncation(results, [f"{prefix}_{score.exam}" for score in exams]),
+                gaps=_gaps(results),
             )
 
 
@@ -160,15 +184,22 @@ def _truncation(results: dict[str, Any], tasks: list[str]) -> Truncation:
 
 
 def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
+    told = _MARKS_OF_RANKS if prefix == _RANKED else MARKS
     for exam in EXAM_NAMES:
         task = f"{prefix}_{exam}"
-        if task in results["results"]:
-            row = results["results"][task]
+        row = results["results"].get(task)
+        # An exam of which no question was answered has no marks; that there are gaps is told.
+        if row is not None and not (_gaps(results) and f"correct,{_FILTER}" not in row):
             yield ExamScore(
                 exam=exam,
                 questions=int(results["n-samples"][task]["effective"]),
-                **{mark: _share(row[f"{mark},{_FILTER}"]) for mark in MARKS},
+                **dict(_marks(row, told)),
             )
+
+
+def _marks(row: dict[str, Any], told: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    for mark in MARKS:
+        yield mark, _share(row[f"{mark},{_FILTER}"]) if mark in told else None
 
 
 def _share(value: object) -> Any:

@@ -1,6 +1,7 @@
 """The embedded examinee loads in transformers as it was built, is built once, and is copied whole or not at all."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,10 @@ def test_something_else_is_not_written_over(tmp_path: Path, other: str) -> None:
     else:
         shutil.copytree(examinee_dir(), out)
     if other == "another model":
-        (out / "model.safetensors").write_bytes(b"mine")
+        # As large and as old as that of the examinee.
+        weights, time = (out / "model.safetensors"), (out / "model.safetensors").stat().st_mtime_ns
+        weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+        os.utime(weights, ns=(time, time))
     elif other == "less than a copy":
         (out / "tokenizer.json").unlink()
     elif other == "empty":

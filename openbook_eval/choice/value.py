@@ -15,7 +15,7 @@ class Choice:
     nothing: `empty`, `echo` (the question given back), `refusal`, `all_options` (every option of a single-choice
     question listed), `contradiction` (several answers side by side), `undecided`, `cut_off` (ended in mid-thought),
     `abstention_only` (nothing but the words that the reading exam asks for where its material does not tell),
-    `abstention` (says so in other words).
+    `abstention` (says so in other words). `ranked` is a choice from the probabilities of letters, without a response.
     """
 
     letters: str

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 # Greedy, so that asking again would say the same.
 TEMPERATURE = 0.0
 SEED = 20240726
+NO_KEY = "no-key-needed"
 
 # Seconds to wait for one answer, and how often to ask again; the client waits longer each time.
 _TIMEOUT = 300.0
 _RETRIES = 3
 _SAID_AT_MOST = 200
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_THINKING_BEGINS, _THINKING_ENDS = re.compile("<think>", re.IGNORECASE), re.compile("</think>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """The address is not repeated in the message: what is wrong with it may be a password in it."""
-        if not _is_address(self.url):
+        if not is_address(self.url):
             raise OpenbookError(
                 "endpoint: must be an address such as http://127.0.0.1:8000/v1, without user, password or query; "
                 "a key goes into OPENAI_API_KEY"
@@ -97,7 +99,7 @@ def ask(
         ) from error
     _quieten_transport()
     run = _Run(deque(prompts), keep, answered)
-    asyncio.run(_work_all(run, endpoint, _api_key(), parallel))
+    asyncio.run(_work_all(run, endpoint, api_key(), parallel))
     for failure in run.failures:
         raise failure
     return run.refusals
@@ -164,11 +166,22 @@ def _said(error: Exception, key: str) -> str:
         said = f"{error.status_code}: {said}"
     elif error.__cause__ and str(error.__cause__):
         said = f"{said} {error.__cause__}"
-    line = " ".join(said.replace(key, "(key)").split()) or type(error).__name__
-    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
-    shown = shown if len(shown) <= _SAID_AT_MOST else shown[: _SAID_AT_MOST - 1] + "…"
+    shown = one_line(said, key) or type(error).__name__
     hint = "; does the address end in /v1, and is the model called so?" if isinstance(error, NotFoundError) else ""
     return shown + hint
+
+
+def one_line(said: str, key: str) -> str:
+    """What an endpoint said, in one printable line of at most 200 characters, without the key."""
+    line = " ".join(said.replace(key, "(key)").split())
+    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+    return shown if len(shown) <= _SAID_AT_MOST else shown[: _SAID_AT_MOST - 1] + "…"
+
+
+def after_thinking(text: str) -> str | None:
+    """What a thinking model says behind its last `</think>`; None where thinking does not end."""
+    said = _THINKING_ENDS.split(text)[-1]
+    return None if _THINKING_BEGINS.search(said) else said
 
 
 def _quieten_transport() -> None:
@@ -179,15 +192,19 @@ def _quieten_transport() -> None:
             logger.setLevel(logging.WARNING)
 
 
-def _api_key() -> str:
-    """OPENAI_API_KEY, else a word for local servers, which ask for none; OpenbookError for what no header takes."""
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
+def api_key(variable: str = "OPENAI_API_KEY") -> str:
+    """The key in a variable, else a word for local servers, which ask for none.
+
+    Raises OpenbookError for what no header takes.
+    """
+    key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise OpenbookError("OPENAI_API_KEY: holds signs that no key has; copy it again")
-    return key or "no-key-needed"
+        raise OpenbookError(f"{variable}: holds signs that no key has; copy it again")
+    return key or NO_KEY
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
+    """Whether `url` is an address of http or https without user, password, query and fragment."""
     try:
         parts = urlsplit(url)
         return bool(_ADDRESS.fullmatch(url) and parts.hostname and parts.port != 0)

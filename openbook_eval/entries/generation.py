@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from openbook_eval.entries.endpoint import SEED, TEMPERATURE, Endpoint, Reply, Stopped, ask
+from openbook_eval.entries.endpoint import SEED, TEMPERATURE, Endpoint, Reply, Stopped, after_thinking, ask
 from openbook_eval.entries.journal import Journal, Row
 from openbook_eval.errors import OpenbookError
 from openbook_eval.question import Question
@@ -41,7 +41,6 @@ _PROMPT = """请为下面这道医学考题写一段参考资料，供答题者�
 
 直接写出参考资料正文："""
 
-_THINKING_BEGINS, _THINKING_ENDS = re.compile("<think>", re.IGNORECASE), re.compile("</think>", re.IGNORECASE)
 # A full stop of Latin script ends a sentence only before a blank: "7." may have been on its way to 7.35.
 _SENTENCE_ENDS = re.compile(r"(?:[。！？!?]|\.(?=\s))[”’」』）)]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -63,8 +62,8 @@ def knowledge(reply: Reply) -> str | None:
     """
     if reply.finish == "content_filter":
         return None
-    text = _THINKING_ENDS.split(reply.text)[-1]
-    if _THINKING_BEGINS.search(text):
+    text = after_thinking(reply.text)
+    if text is None:
         return None
     if reply.finish == "length":
         ends = [found.end() for found in _SENTENCE_ENDS.finditer(text)]

@@ -12,11 +12,13 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
 
 
-def caveats(limited: bool, truncation: Truncation) -> Iterator[Text]:
-    """What keeps a run's figures from being those of the whole exam: a limit, prompts that were cut or not counted."""
+def caveats(limited: bool, truncation: Truncation, gaps: str) -> Iterator[Text]:
+    """What keeps a run's figures from being those of the whole exam: a limit, questions without answer, cut prompts."""
     style = "table.caption"
     if limited:
         yield Text("taken with --limit: not all questions were asked", style)
+    if gaps:
+        yield Text(gaps, "bold red")
     if not truncation.checked:
         yield Text(f"not checked for truncation ({truncation.reason})", style)
     elif truncation.cut:

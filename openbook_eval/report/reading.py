@@ -21,7 +21,7 @@ Measures = Mapping[str, Any]
 def reading_report(reading: Reading) -> Iterator[Table | Text]:
     """Right answers by condition and exam, then gain, retention, abstention and obedience; all in percent."""
     yield Text(f"{reading.model}, reading exam\nexam {reading.exam_file}; run {reading.date}", "italic")
-    yield from caveats(reading.limited, reading.truncation)
+    yield from caveats(reading.limited, reading.truncation, reading.gaps)
     measures = reading.measures
     if not measures:
         yield Text(f"no measures: {reading.reason}")

@@ -34,7 +34,7 @@ def scores_table(scores: RunScores) -> Table:
         table.add_row("Avg.(All exams)", asked, percent(scores.average))
         table.add_row("weighted by size", asked, percent(scores.weighted_average))
     marks = Text("percent; strict: nothing but the right letters; format: nothing but letters", "table.caption")
-    table.caption = Text("\n").join([marks, *caveats(scores.limited, scores.truncation)])
+    table.caption = Text("\n").join([marks, *caveats(scores.limited, scores.truncation, scores.gaps)])
     return table
 
 

@@ -40,7 +40,9 @@ def _check(config: Any, tasks: Sequence[Any]) -> list[Fit]:
     chat = tokens.chat_format(model, arguments, tokenizer) if config.apply_chat_template else None
     fits = []
     for task in tasks:
-        answer = lengths.answer_length(model, arguments, {**task.config.generation_kwargs, **config.gen_kwargs})
+        own = task.config.generation_kwargs
+        generation = None if own is None else {**own, **config.gen_kwargs}
+        answer = lengths.answer_length(model, arguments, generation)
         fits.append(fit(task.task_name, _prompts(task, config, chat), count, length - answer))
     if any(one.cut for one in fits):
         needed = length + max(one.longest - one.room for one in fits)

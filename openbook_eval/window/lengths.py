@@ -8,9 +8,17 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.window.fitting import answer_tokens
 from openbook_eval.window.tokens import Arguments, UncheckedError, first_line, is_vllm
 
+# A letter, and the token that an engine generates in any case.
+_RANKED = 2
 
-def answer_length(model: str, arguments: Arguments, generation: Mapping[str, object]) -> int:
-    """The tokens kept for an answer. Raises OpenbookError for what is no number."""
+
+def answer_length(model: str, arguments: Arguments, generation: Mapping[str, object] | None) -> int:
+    """The tokens kept for an answer; `generation` is None where letters are ranked and nothing is generated.
+
+    Raises OpenbookError for what is no number.
+    """
+    if generation is None:
+        return _RANKED
     default = arguments.get("max_gen_toks", 256) if is_vllm(model) else 256
     try:
         return answer_tokens(generation, default)

@@ -81,7 +81,7 @@ def _fits(results: Mapping[str, Any], samples: Mapping[str, Path]) -> Iterator[F
     for task in our_tasks(results):
         if task not in samples:
             raise UncheckedError(f"no samples of {task} beside the results")
-        answer = answer_length(model, arguments, results["configs"][task]["generation_kwargs"])
+        answer = answer_length(model, arguments, results["configs"][task].get("generation_kwargs"))
         yield fit(task, _prompts(samples[task]), count, length - answer)
 
 

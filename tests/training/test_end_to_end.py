@@ -121,6 +121,7 @@ def test_on_vllm_a_trained_model_sits_the_exam_and_every_answer_is_read(name: st
 def test_on_vllm_the_merged_model_answers_as_base_and_adapter_do(sat: Sat) -> None:
     merged = responses(sat("merged"))
     assert len(merged) == ASKED * len(SIX_EXAMS)
+    assert len(set(merged.values())) > 1
     assert merged == responses(sat("adapter"))
 
 

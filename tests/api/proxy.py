@@ -1,0 +1,123 @@
+"""A proxy in front of a chat endpoint that lets faults happen on the way, and counts which answers went out whole."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Literal
+from urllib.parse import urlsplit
+
+Fault = Literal["429", "500", "drop", "truncate", "slow", "empty", "login"]
+EVERY: tuple[Fault, ...] = ("429", "500", "drop", "truncate", "slow", "empty", "login")
+_EMPTY = json.dumps({"id": "c", "object": "chat.completion", "choices": []}).encode()
+_LOGIN = b"<html>Sign in to continue</html>"
+
+
+class FaultyProxy:
+    """Meets the first requests of each prompt with `faults`, one after another, from another place of them each time.
+
+    `met` is how many faults each prompt meets before it is let through. A slow answer comes after `slow` seconds, a
+    429 asks to wait `retry_after` seconds.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        faults: Sequence[Fault] = EVERY,
+        met: int = 2,
+        slow: float = 1.0,
+        retry_after: str = "0.05",
+    ) -> None:
+        self.faults, self.met, self.slow, self.retry_after = faults, met, slow, retry_after
+        self.attempts: Counter[str] = Counter()
+        self.delivered: Counter[str] = Counter()
+        self.happened: Counter[str] = Counter()
+        self._upstream = urlsplit(upstream)
+        self._lock = threading.Lock()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                proxy._pass(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, *_: object) -> None:
+                """A client that has waited long enough hangs up in mid-answer."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self) -> "FaultyProxy":
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _pass(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        prompt = json.loads(body)["messages"][-1]["content"]
+        fault = self._fault(prompt)
+        if fault == "429":
+            _send(request, 429, b'{"error": {"message": "too fast"}}', {"Retry-After": self.retry_after})
+        elif fault == "500":
+            _send(request, 500, b"overloaded")
+        elif fault == "drop":
+            request.close_connection = True
+        elif fault == "empty":
+            _send(request, 200, _EMPTY)
+        elif fault == "login":
+            _send(request, 200, _LOGIN)
+        else:
+            if fault == "slow":
+                time.sleep(self.slow)
+            status, answer = self._ask(request, body)
+            cut = answer[: len(answer) // 2] if fault == "truncate" else answer
+            if not fault:
+                with self._lock:
+                    self.delivered[prompt] += 1
+            _send(request, status, cut)
+
+    def _fault(self, prompt: str) -> Fault | None:
+        with self._lock:
+            first = list(self.attempts).index(prompt) if prompt in self.attempts else len(self.attempts)
+            attempt = self.attempts[prompt]
+            self.attempts[prompt] += 1
+            if attempt >= self.met:
+                return None
+            fault = self.faults[(first + attempt) % len(self.faults)]
+            self.happened[fault] += 1
+            return fault
+
+    def _ask(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=60)
+        passed = {name: request.headers[name] for name in ("Content-Type", "Authorization") if request.headers[name]}
+        try:
+            connection.request("POST", request.path, body, passed)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
+def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    request.send_response(status)
+    for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        request.send_header(key, value)
+    request.end_headers()
+    request.wfile.write(body)

@@ -1,0 +1,201 @@
+"""`openbook-eval run --model api-openbook` from end to end: results, scores, exit codes, kills, and no key anywhere."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chat_server import Answer, ChatServer, completion, fault
+from tests.conftest import cmb_row, write
+
+BIN = Path(sys.executable).parent
+KEY = "sk-very-secret-0123456789"
+TASK = "cmed_openbook_nursing"
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer(lambda *_: completion("B")) as server:
+        yield server
+
+
+@pytest.fixture
+def exam(tmp_path: Path) -> Path:
+    """Two questions an exam; the right answer is B."""
+    return write(tmp_path / "CMB-val-merge.json", [cmb_row(n, answer="B") for n in range(1, 13)])
+
+
+def command(chat: ChatServer, exam: Path, *more: str, tasks: str = "cmed_openbook") -> list[str]:
+    endpoint = f"base_url={chat.url},model=m,retry_seconds=0.001,key_variable=EXAM_KEY,num_concurrent=4"
+    line = [str(BIN / "openbook-eval"), "run", "--model", "api-openbook", "--tasks", tasks, "--model_args", endpoint]
+    return [*line, "--metadata", json.dumps({"exam": str(exam)}), *more]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {**kept, "HF_HUB_OFFLINE": "1", "EXAM_KEY": KEY, "OPENBOOK_ANSWERS": str(folder / "answers")}
+
+
+def sit(chat: ChatServer, exam: Path, *more: str, tasks: str = "cmed_openbook") -> subprocess.CompletedProcess[str]:
+    """Runs it; whatever it says and writes, it is not the key."""
+    line = command(chat, exam, *more, "--log_samples", "--output_path", str(exam.parent / "out"), tasks=tasks)
+    result = subprocess.run(line, env=environment(exam.parent), capture_output=True, text=True, check=False)
+    assert KEY not in result.stdout + result.stderr
+    written = [file for file in exam.parent.rglob("*") if file.is_file()]
+    assert not [file for file in written if KEY.encode() in file.read_bytes()]
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def results(exam: Path) -> dict[str, Any]:
+    file = max((exam.parent / "out").rglob("results_*.json"))
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.engine
+def test_an_exam_is_sat_marked_and_told(chat: ChatServer, exam: Path) -> None:
+    result = sit(chat, exam)
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = results(exam)
+    assert found["results"][TASK]["correct,choice"] == 1.0
+    assert found["openbook"]["api"] == {
+        "model": "m",
+        "host": "127.0.0.1",
+        "questions": 12,
+        "answered": 12,
+        "failures": {},
+        "unended_thinking": 0,
+        "empty": 0,
+        "prompt_tokens": found["openbook"]["api"]["prompt_tokens"],
+        "completion_tokens": found["openbook"]["api"]["completion_tokens"],
+        "thinking_tokens": 0,
+        "cost": None,
+        "currency": "USD",
+        "prices": {},
+    }
+    assert {header["authorization"] for header in chat.headers} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.engine
+def test_failures_are_counted_and_marked_neither_right_nor_wrong(chat: ChatServer, exam: Path) -> None:
+    # Questions 2 and 8 are those of nursing: the one fails; of 3 and 9, the pharmacist's, both do.
+    broken = {"第8题": fault(500, f"down {KEY}"), "第3题": fault(400, f"filter {KEY}"), "第9题": fault(400, "filter")}
+
+    def reply(_: int, prompt: str) -> Answer:
+        return next((answer for name, answer in broken.items() if f"{name}的正确说法是( )" in prompt), completion("B"))
+
+    chat.reply = reply
+    result = sit(chat, exam)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "openbook-eval: 3 of 12 questions are not answered (2 refused, 1 server error) and left out of the scores; "
+        "the same command asks only these again"
+    )
+    found = results(exam)
+    assert found["results"][TASK]["correct,choice"] == 1.0
+    assert found["results"][TASK]["answered,choice"] == 1.0
+    assert found["openbook"]["api"]["failures"] == {"refused": 2, "server_error": 1}
+    scores = subprocess.run(
+        [BIN / "openbook-eval", "scores", exam.parent / "out"], capture_output=True, text=True, check=False
+    )
+    told = " ".join(scores.stdout.split())
+    assert "3 of 12 questions of the run not answered (2 refused, 1 server error) and not marked: run again" in told
+
+    # Run again, only what failed is asked, and the results are those of a run without failures.
+    chat.reply = lambda *_: completion("B")
+    chat.bodies.clear()
+    assert sit(chat, exam).returncode == 0
+    assert len(chat.bodies) == 3
+    again = results(exam)
+    assert again["openbook"]["api"]["failures"] == {}
+    assert {task: row["correct,choice"] for task, row in again["results"].items() if "correct,choice" in row} == (
+        dict.fromkeys([task for task, row in again["results"].items() if "correct,choice" in row], 1.0)
+    )
+
+
+@pytest.mark.engine
+def test_the_reading_exam_leaves_out_what_was_not_answered(chat: ChatServer, exam: Path) -> None:
+    chat.reply = lambda _, prompt: fault(400, "no") if "第8题的正确说法是( )" in prompt else completion("B")
+    result = sit(chat, exam, tasks="cmed_reading_open_nursing,cmed_reading_closed_nursing")
+    # The endpoint would refuse it again: that does not fail a run.
+    assert result.returncode == 0, result.stderr[-3000:]
+    reading = results(exam)["openbook"]["reading"]
+    assert {name: shares["items"] for name, shares in reading["conditions"].items()} == {"open": 1, "closed": 1}
+    assert (reading["reading_gain"]["items"], reading["reading_gain"]["both"]) == (1, 1)
+
+
+@pytest.mark.engine
+def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(chat: ChatServer, exam: Path) -> None:
+    chat.delay = 0.3
+    started = subprocess.Popen(
+        command(chat, exam),
+        env=environment(exam.parent),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(chat.bodies) < 6:
+        assert started.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    kept = len((next((exam.parent / "answers").glob("*.jsonl"))).read_bytes().splitlines()) - 1
+    assert 0 < kept < 12
+    chat.delay = 0
+    chat.bodies.clear()
+    assert sit(chat, exam).returncode == 0
+    assert len(chat.bodies) == 12 - kept
+    whole = results(exam)
+    for file in (exam.parent / "answers").glob("*.jsonl"):
+        file.unlink()
+    assert sit(chat, exam).returncode == 0
+    other = results(exam)
+    assert (whole["results"], whole["openbook"]) == (other["results"], other["openbook"])
+
+
+@pytest.mark.engine
+def test_a_refused_key_ends_a_run_in_one_line(chat: ChatServer, exam: Path) -> None:
+    chat.reply = lambda *_: fault(401, f"bad key {KEY}")
+    result = sit(chat, exam)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"openbook-eval: {chat.url}: stopped with 0 of 12 questions answered and kept (the endpoint refuses the key in "
+        "EXAM_KEY (401: bad key (key))); the same command goes on from there"
+    )
+    assert not list((exam.parent / "out").rglob("results_*.json"))
+
+
+@pytest.mark.engine
+def test_a_dry_run_asks_nothing(chat: ChatServer, exam: Path) -> None:
+    result = sit(chat, exam, "--dry-run")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "12 requests to m at 127.0.0.1\n" in result.stdout
+    assert chat.bodies == []
+    assert not list((exam.parent / "out").rglob("results_*.json"))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--model_args", f"api_key={KEY}"], "--model_args api_key: a key does not belong there"),
+        (["--model_args", "profil=deepseek"], "--model_args: unknown key 'profil'; did you mean 'profile'?"),
+        (["--use_cache", "c"], "--use_cache with --model api-openbook: leave it out"),
+        (["--model", "vllm", "--dry-run"], "--dry-run is for --model api-openbook"),
+    ],
+)
+def test_a_mistake_in_the_command_is_told_before_anything_is_read(
+    chat: ChatServer, exam: Path, more: list[str], message: str
+) -> None:
+    result = sit(chat, exam, *more)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"openbook-eval: {message}")
+    assert chat.bodies == []
