@@ -103,9 +103,7 @@ def rescore(
 
 @app.command()
 def examinee(
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Copy the model to this folder.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Copy the model to this folder.")] = None,
 ) -> None:
     """Print the folder of the embedded examinee, a tiny model for trying things out; builds it the first time."""
     from openbook_eval.examinee import copy_examinee, examinee_dir

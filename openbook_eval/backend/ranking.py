@@ -57,7 +57,7 @@ class Ranking:
         below = max(len(other) for other in self.nodes if other[: len(node)] == node)
         sampling = {
             "temperature": 0.0,
-            "max_tokens": below + 1,
+            "max_tokens": below - len(node) + 1,
             "ignore_eos": True,
             "detokenize": False,
             "logprob_token_ids": self._branches(),

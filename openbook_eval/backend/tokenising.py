@@ -103,16 +103,17 @@ def _joined(
     """
     begin = at - _BEFORE
     [lead] = _ids([like[begin:at]], tokenizer, False)
-    head: Ids | None = None
+    head = whole
     parts = (text[begin:] for text in (like, *texts))
     for text, ids in zip((like, *texts), _ids(parts, tokenizer, False), strict=True):
-        if not np.array_equal(ids[: len(lead)], lead):
-            continue
+        fits = np.array_equal(ids[: len(lead)], lead)
         tail = np.concatenate([ids[len(lead) :], np.asarray(ending, np.int32)])
-        if text is not like and head is not None:
-            yield text, np.concatenate([head, tail])
-        elif text is like and np.array_equal(whole[-len(tail) :], tail):
+        if text is like:
+            if not (fits and np.array_equal(whole[-len(tail) :], tail)):
+                return
             head = whole[: -len(tail)]
+        elif fits:
+            yield text, np.concatenate([head, tail])
 
 
 def _ending(tokenizer: Any, add_special_tokens: bool) -> list[int] | None:

@@ -82,6 +82,19 @@ def test_a_common_beginning_takes_no_second_pass_where_the_model_writes_it() -> 
     assert solve(ranking([1], [(unlikely, 2), (unlikely, 3)])) == 2
 
 
+def test_a_second_pass_writes_no_more_than_it_must() -> None:
+    first = logprobs([1])
+    unlikely = first.index(min(first))
+    ranked = ranking([1], [(unlikely, 2), (unlikely, 3)])
+    asked = ranked.asks()
+    assert asked is not None
+    assert (asked.tokens.tolist(), asked.sampling["max_tokens"]) == ([1], 2)
+    ranked.take(written(asked))
+    asked = ranked.asks()
+    assert asked is not None
+    assert (asked.tokens.tolist(), asked.sampling["max_tokens"]) == ([1, unlikely], 1)
+
+
 def test_long_continuations_that_share_nothing_are_left_to_one_pass_each() -> None:
     assert ranking([1], [(2,), (3,)]).worthwhile
     assert ranking([1], [(6, 2), (6, 3)]).worthwhile

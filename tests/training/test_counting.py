@@ -37,7 +37,7 @@ def test_without_mask_and_positions_all_but_the_padding_is_counted() -> None:
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=6), st.integers(0, 4))
 def test_packed_samples_are_counted_alike_with_a_mask_and_without(samples: list[list[int]], padding: int) -> None:
     ids = torch.tensor([[*(token for sample in samples for token in sample), *[PAD] * padding]])
-    positions = torch.tensor([[*(place for sample in samples for place in range(len(sample))), *[0] * padding]])
+    positions = torch.tensor([[*(place for sample in samples for place in range(len(sample))), *range(padding)]])
     numbers = [number + 1 for number, sample in enumerate(samples) for _ in sample]
     mask = torch.tensor([[*numbers, *[0] * padding]])
     expected = sum(map(len, samples))
