@@ -13,6 +13,7 @@ from openbook_eval import linking, outcome
 from openbook_eval.api import front, tally
 from openbook_eval.backend import cost
 from openbook_eval.errors import OpenbookError
+from openbook_eval.profiles import running
 from openbook_eval.window import check
 from openbook_eval.window.fitting import Fit
 from openbook_eval.window.tokens import first_line
@@ -27,11 +28,13 @@ def run(arguments: list[str]) -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     harness = _harness()
-    # lm-eval knows no such flag.
-    sys.argv = ["openbook-eval", "run", *(argument for argument in arguments if argument != "--dry-run")]
+    flags, others = _own_flags(arguments)
+    sys.argv = ["openbook-eval", "run", *others]
     namespace, config = _parsed(harness)
     _check_model(config)
-    namespace.model_args = config.model_args = front.checked(config, dry_run="--dry-run" in arguments)
+    if flags.profile:
+        config.model_args = running.model_arguments(flags.profile, config.model_args)
+    namespace.model_args = config.model_args = front.checked(config, dry_run=flags.dry_run)
     tasks = _check_tasks(config)
     fits = check.check(config, tasks)
     before = _results(config)
@@ -45,6 +48,23 @@ def run(arguments: list[str]) -> None:
         namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
     _execute(harness, namespace)
     _complete(_results(config) - before, fits)
+
+
+def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags that lm-eval does not know, and all others; a profile brings our model and its own chat format."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--profile")
+    try:
+        flags, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise OpenbookError(f"{error}; name a profile such as --profile qwen1.5-chat-7b") from error
+    if flags.profile:
+        running.named(flags.profile)
+        if any(other.partition("=")[0] in ("--model", "-M") for other in others):
+            raise OpenbookError(f"--profile {flags.profile}: is for our own model; leave out --model")
+        others += ["--model", _OURS, "--apply_chat_template"]
+    return flags, others
 
 
 def _parsed(harness: Any) -> tuple[argparse.Namespace, Any]:

@@ -22,6 +22,7 @@ from openbook_eval.backend.journal import Journal, digest
 from openbook_eval.backend.replicas import Replicas
 from openbook_eval.backend.tokenising import Ids
 from openbook_eval.errors import OpenbookError
+from openbook_eval.profiles import profile
 from openbook_eval.window.tokens import first_line
 
 # The folder of the journals; "none" keeps no answers and takes none that were kept.
@@ -34,19 +35,26 @@ Result = tuple[float, bool]
 
 
 class VllmOpenbook(VLLM):  # type: ignore[misc]
-    """Takes the arguments of lm-eval's vLLM model; a batch size has no effect, since all prompts are one stream."""
+    """Takes the arguments of lm-eval's vLLM model; a batch size has no effect, since all prompts are one stream.
+
+    `profile` names a family of models: its chat format and stops are those of the run then.
+    """
 
     def __init__(self, pretrained: str, **arguments: Any) -> None:
         """Loads the model. Raises OpenbookError where vLLM cannot."""
         arguments = {**arguments, "batch_size": "auto", "disable_log_stats": False}
         # lm-eval's "cuda:0" is not for vLLM.
         arguments.pop("device", None)
+        name = arguments.pop("profile", None)
+        self._profile = profile(name) if name else None
         # lm-eval would make all replicas anew each time that they are asked.
         replicas = int(arguments.pop("data_parallel_size", None) or 1)
         try:
             super().__init__(pretrained, **{**_block(), **arguments})
         except Exception as error:  # an engine fails in as many ways as there are models and machines
             raise OpenbookError(_why_not(pretrained, error)) from error
+        if self._profile:
+            self.tokenizer.chat_template = self.hf_chat_template = self._profile.template
         adapter = arguments.get("lora_local_path")
         others = Replicas(self.model_args, self.lora_request, replicas - 1) if replicas > 1 else None
         self._answering = Answering(Engine(self.model, self.lora_request), others, self._journal(adapter))
@@ -73,7 +81,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         begun = time.perf_counter()
         eos = self.tokenizer.decode(self.eot_token_id) or self.tokenizer.eos_token
         texts = [request.args[0] for request in requests]
-        settings = [self.modify_gen_kwargs(request.args[1], eos, self.max_gen_toks) for request in requests]
+        settings = [self._sampling(request.args[1], eos) for request in requests]
         prompts = self._ids(texts)
         self._refuse_misfits([len(ids) + most for ids, (_, _, most) in zip(prompts, settings, strict=True)])
         asked = []
@@ -88,6 +96,14 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
             asked_with = sampling | {"until": until, "max_gen_toks": most}
             self.cache_hook.add_partial("generate_until", (text, asked_with), responses[-1])
         return responses
+
+    def _sampling(self, generation: dict[str, Any], eos: str) -> tuple[dict[str, Any], list[str], int]:
+        """As lm-eval's modify_gen_kwargs, with what the profile adds."""
+        sampling, until, most = self.modify_gen_kwargs(generation, eos, self.max_gen_toks)
+        if self._profile is None:
+            return sampling, until, most
+        stops = [stop for stop in self._profile.stop if stop not in until]
+        return {**self._profile.generation, **sampling}, [*until, *stops], most
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Result]:
         """As lm-eval's, but all options of a prompt come from one pass wherever that can be (see ranking)."""

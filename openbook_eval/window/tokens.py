@@ -6,6 +6,7 @@ The sources are lm_eval/models/vllm_causallms.py and huggingface.py; nothing her
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from openbook_eval.profiles import profile
 from openbook_eval.window.fitting import Count
 
 Arguments = Mapping[str, Any]
@@ -94,11 +95,13 @@ def _by_size(places: Sequence[int], texts: Sequence[str]) -> Iterator[list[int]]
 
 
 def chat_format(model: str, arguments: Arguments, tokenizer: Any) -> Callable[..., str]:
-    """Wraps a list of messages as lm-eval's backends do: the tokenizer's default format, whatever name was given.
+    """Wraps a list of messages as lm-eval's backends do: the tokenizer's default format, or that of a profile.
 
     A format that takes no system message is asked again without it.
     """
     settings = dict(arguments.get("chat_template_args") or {})
+    if is_vllm(model) and arguments.get("profile"):
+        settings["chat_template"] = profile(str(arguments["profile"])).template
     thinking = arguments.get("enable_thinking")
     if is_vllm(model) or thinking is not None:
         settings["enable_thinking"] = thinking
