@@ -106,9 +106,9 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
+def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
     """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/examinee in it."""
-    folder = tmp_path_factory.mktemp("workplace")
+    folder = tmp_path_factory.mktemp("train_folder")
     shutil.copytree(RECIPES, folder / "recipes")
     shutil.copytree(tiny_mix, folder / "mixes" / "tiny")
     shutil.copytree(examinee, folder / "models" / "examinee")
@@ -116,13 +116,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee
 
 
 @pytest.fixture(scope="session")
-def trained(workplace: Path, train: Train) -> Trained:
+def trained(train_folder: Path, train: Train) -> Trained:
     """Trains a shipped recipe as it stands, the first time that it is asked for."""
 
     @cache
     def output(name: str) -> Path:
-        done = train(workplace, f"recipes/{name}.yml")
+        done = train(train_folder, f"recipes/{name}.yml")
         assert done.returncode == 0, done.stdout[-3000:]
-        return workplace / "checkpoints" / name
+        return train_folder / "checkpoints" / name
 
     return output

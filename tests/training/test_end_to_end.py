@@ -37,10 +37,10 @@ def full(trained: Trained) -> Path:
 
 
 @pytest.fixture(scope="module")
-def merged(adapter: Path, workplace: Path, train_python: Path) -> Path:
+def merged(adapter: Path, train_folder: Path, train_python: Path) -> Path:
     """What the last command in the head of the recipe makes of the adapter."""
     command = [str(train_python.parent / "openbook-eval"), "recipes", "merge", "checkpoints/tiny_lora"]
-    done = subprocess.run(command, cwd=workplace, env=training_environment(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=train_folder, env=training_environment(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "checkpoints/tiny_lora/merged\n"), done.stderr[-3000:]
     return adapter / "merged"
 

@@ -13,12 +13,12 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def there(train_python: Path, workplace: Path) -> Program:
+def there(train_python: Path, train_folder: Path) -> Program:
     """The program of the training environment, in a folder that has the recipes, mixes/tiny and models/examinee."""
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [str(train_python.parent / "openbook-eval"), "recipes", *arguments]
-        return subprocess.run(command, cwd=workplace, env=training_environment(), capture_output=True, text=True)
+        return subprocess.run(command, cwd=train_folder, env=training_environment(), capture_output=True, text=True)
 
     return run
 

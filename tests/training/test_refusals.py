@@ -38,36 +38,36 @@ def told(done: "subprocess.CompletedProcess[str]") -> list[str]:
     ids=["no model", "no gpu"],
 )
 def test_a_mistake_is_one_line_before_anything_is_read(
-    workplace: Path, train: Train, changes: list[str], line: str
+    train_folder: Path, train: Train, changes: list[str], line: str
 ) -> None:
-    (fault,) = told(train(workplace, RECIPE, *changes, "--output_dir=checkpoints/refused"))
+    (fault,) = told(train(train_folder, RECIPE, *changes, "--output_dir=checkpoints/refused"))
     assert fault.startswith(f"openbook-eval: {line}")
-    assert not (workplace / "checkpoints" / "refused").exists()
+    assert not (train_folder / "checkpoints" / "refused").exists()
 
 
 def test_a_mix_that_is_not_there_is_told_with_the_command_that_builds_it(
-    workplace: Path, tmp_path: Path, train: Train
+    train_folder: Path, tmp_path: Path, train: Train
 ) -> None:
-    shutil.copytree(workplace / "recipes", tmp_path / "recipes")
+    shutil.copytree(train_folder / "recipes", tmp_path / "recipes")
     (fault,) = told(train(tmp_path, "recipes/qwen7b_mix41.yml"))
     build = "data-prep build paper --out mixes --mix mix41"
     assert fault == f"openbook-eval: mixes/mix41: there is no mix; build it with: {build}"
     assert [path.name for path in tmp_path.iterdir()] == ["recipes"]
 
 
-def test_a_mix_that_was_changed_is_not_trained_on(workplace: Path, tmp_path: Path, train: Train) -> None:
+def test_a_mix_that_was_changed_is_not_trained_on(train_folder: Path, tmp_path: Path, train: Train) -> None:
     for folder in ("mixes", "recipes"):
-        shutil.copytree(workplace / folder, tmp_path / folder)
+        shutil.copytree(train_folder / folder, tmp_path / folder)
     with (tmp_path / "mixes" / "tiny" / TRAIN).open("a") as file:
         file.write("{}\n")
     (fault,) = told(train(tmp_path, RECIPE))
     assert fault.startswith("openbook-eval: mixes/tiny/train.jsonl: was changed after the build; ")
 
 
-def test_the_folder_of_another_mix_is_not_written_to(workplace: Path, train: Train) -> None:
-    output = workplace / "checkpoints" / "other"
+def test_the_folder_of_another_mix_is_not_written_to(train_folder: Path, train: Train) -> None:
+    output = train_folder / "checkpoints" / "other"
     write_record(output, record())
-    (fault,) = told(train(workplace, RECIPE, "--output_dir=checkpoints/other"))
+    (fault,) = told(train(train_folder, RECIPE, "--output_dir=checkpoints/other"))
     other = "another mix mixes/tiny-bbbbbbbbbbbbbbbb; remove it, or name another output_dir"
     assert fault == f"openbook-eval: checkpoints/other: holds the training of {other}"
     assert [path.name for path in output.iterdir()] == [RECORD]

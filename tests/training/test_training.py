@@ -51,14 +51,14 @@ def output(name: str, trained: Trained) -> Path:
 
 
 @pytest.fixture(scope="session")
-def resumed(name: str, workplace: Path, start: Start, train: Train) -> Path:
+def resumed(name: str, train_folder: Path, start: Start, train: Train) -> Path:
     """The output of a training that was killed after its first checkpoint, left half of another, and began again."""
-    recipe, output = f"recipes/{name}.yml", workplace / "checkpoints" / f"{name}_killed"
+    recipe, output = f"recipes/{name}.yml", train_folder / "checkpoints" / f"{name}_killed"
     changes = (f"--output_dir=checkpoints/{name}_killed", "--save_total_limit=10")
-    process = start(workplace, recipe, *changes)
+    process = start(train_folder, recipe, *changes)
     # Of a record after the first checkpoint, that of the checkpoint was written before.
     while (before := read_record(output)) is None or before.steps < SAVED:
-        assert process.poll() is None, printed_by(workplace, recipe).read_text()[-3000:]
+        assert process.poll() is None, printed_by(train_folder, recipe).read_text()[-3000:]
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -70,7 +70,7 @@ def resumed(name: str, workplace: Path, start: Start, train: Train) -> Path:
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()
     (half / WEIGHTS[name]).write_bytes(b"\x10\x00")
-    done = train(workplace, recipe, *changes)
+    done = train(train_folder, recipe, *changes)
     assert done.returncode == 0, done.stdout[-3000:]
     return output
 
@@ -90,8 +90,8 @@ def vocabulary(model: Path) -> int:
     return int(json.loads((model / "config.json").read_text())["vocab_size"])
 
 
-def test_the_record_tells_what_was_trained(name: str, output: Path, workplace: Path, examinee: Path) -> None:
-    found, mix = recorded(output), training_mix(workplace / "mixes" / "tiny")
+def test_the_record_tells_what_was_trained(name: str, output: Path, train_folder: Path, examinee: Path) -> None:
+    found, mix = recorded(output), training_mix(train_folder / "mixes" / "tiny")
     assert (found.recipe, found.base_model) == (f"{name}.yml", "models/examinee")
     assert found.recipe_sha256 == recipe_digest(yaml.safe_load((RECIPES / found.recipe).read_text()))
     assert found.adapter == ("lora" if name == LORA else None)
@@ -102,7 +102,7 @@ def test_the_record_tells_what_was_trained(name: str, output: Path, workplace: P
     )
     assert (found.mix.rows, found.mix.tokens) == (ROWS, mix.tokens)
     assert found.steps == ROWS * EPOCHS // (4 * 2) == STEPS
-    assert found.tokens == EPOCHS * hand_counted(examinee, workplace / "mixes" / "tiny")
+    assert found.tokens == EPOCHS * hand_counted(examinee, train_folder / "mixes" / "tiny")
     assert (found.device.name, found.device.count, found.mfu) == ("cpu", 1, None)
     assert (found.seed, found.finished, found.sessions) == (42, True, 1)
     assert found.tokens_per_second == pytest.approx(found.tokens / found.wall_seconds, rel=0.01)
@@ -129,10 +129,10 @@ def test_training_learns(name: str, output: Path, examinee: Path) -> None:
     assert found.loss_first - found.loss_last > LEARNT[name]
 
 
-def test_the_rows_of_a_mix_are_prepared_in_a_folder_of_its_hash(output: Path, workplace: Path) -> None:
+def test_the_rows_of_a_mix_are_prepared_in_a_folder_of_its_hash(output: Path, train_folder: Path) -> None:
     assert output.is_dir()
-    found = [path.name for path in (workplace / "prepared").iterdir()]
-    assert found == [f"tiny-{training_mix(workplace / 'mixes' / 'tiny').hash}"]
+    found = [path.name for path in (train_folder / "prepared").iterdir()]
+    assert found == [f"tiny-{training_mix(train_folder / 'mixes' / 'tiny').hash}"]
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(name: str, output: Path, resumed: Path, examinee: Path) -> None:
@@ -167,9 +167,9 @@ def test_every_checkpoint_has_the_figures_of_its_step(output: Path) -> None:
 
 
 def test_a_training_that_is_finished_stays_as_it_is(
-    name: str, output: Path, workplace: Path, tmp_path: Path, train: Train
+    name: str, output: Path, train_folder: Path, tmp_path: Path, train: Train
 ) -> None:
-    again = shutil.copytree(workplace, tmp_path / "again", ignore=shutil.ignore_patterns("*_killed"))
+    again = shutil.copytree(train_folder, tmp_path / "again", ignore=shutil.ignore_patterns("*_killed"))
     done = train(again, f"recipes/{name}.yml")
     assert done.returncode == 0, done.stdout[-3000:]
     found = again / "checkpoints" / name
@@ -178,13 +178,13 @@ def test_a_training_that_is_finished_stays_as_it_is(
     assert (recorded(found).steps, recorded(found).finished, recorded(found).sessions) == (STEPS, True, 2)
 
 
-def test_of_packed_rows_every_token_is_counted_and_no_padding(workplace: Path, examinee: Path, train: Train) -> None:
+def test_of_packed_rows_every_token_is_counted_and_no_padding(train_folder: Path, examinee: Path, train: Train) -> None:
     # One text a step: a larger batch that is not full at the end of an epoch would be dropped.
     packed = ("--sample_packing=True", "--micro_batch_size=1", "--gradient_accumulation_steps=1", "--num_epochs=1")
-    done = train(workplace, "recipes/tiny_lora.yml", *packed, "--output_dir=checkpoints/packed")
+    done = train(train_folder, "recipes/tiny_lora.yml", *packed, "--output_dir=checkpoints/packed")
     assert done.returncode == 0, done.stdout[-3000:]
-    found = recorded(workplace / "checkpoints" / "packed")
-    tokens = hand_counted(examinee, workplace / "mixes" / "tiny")
+    found = recorded(train_folder / "checkpoints" / "packed")
+    tokens = hand_counted(examinee, train_folder / "mixes" / "tiny")
     assert found.tokens == tokens
     # Texts of 256 tokens, which cannot be filled to the last.
     assert tokens / 256 < found.steps < 1.2 * tokens / 256
