@@ -172,15 +172,26 @@ def test_a_head_names_every_thing_that_must_be_there_before(cell: Cell) -> None:
     assert any(line.startswith("Expect  ") for line in lines)
 
 
-@pytest.mark.parametrize("name", ["qwen7b_mix41", "disc_general"])
-def test_a_head_tells_how_to_train_on_several_cards_and_machines(name: str) -> None:
+@pytest.mark.parametrize(("name", "texts"), [("qwen7b_mix41", 1), ("disc_general", 2)])
+def test_a_head_tells_how_to_train_on_several_cards_and_machines(name: str, texts: int) -> None:
     lines = head(CELLS[name])
-    launched = f"accelerate launch --multi_gpu --num_processes 8 -m axolotl.cli.train recipes/{name}.yml"
-    assert launched in lines
-    assert f"axolotl train recipes/{name}.yml --launcher torchrun -- \\" in lines
-    assert "--nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500" in lines
-    assert f"axolotl train recipes/{name}.yml --use-ray --ray-num-workers 8" in lines
+    launched = f"accelerate launch --multi_gpu --num_processes 8 -m axolotl.cli.train recipes/{name}.yml \\"
+    assert lines[lines.index(launched) + 1] == f"--micro_batch_size {texts} --gradient_accumulation_steps 1"
+    train = f"axolotl train recipes/{name}.yml --micro-batch-size {texts} --gradient-accumulation-steps 1 \\"
+    machines, ray = (place for place, line in enumerate(lines) if line == train)
+    assert lines[machines + 1] == (
+        "--launcher torchrun -- --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
+    )
+    assert lines[ray + 1] == "--use-ray --ray-num-workers 8"
     assert not any("deepspeed" in line for line in lines)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in cells() if cell.size is not None], ids=lambda cell: cell.name)
+def test_eight_cards_see_as_many_texts_a_step_as_one(cell: Cell) -> None:
+    told = next(line for line in head(cell) if line.startswith("--micro_batch_size"))
+    _, texts, _, accumulated = told.split()
+    one = keys(cell)
+    assert 8 * int(texts) * int(accumulated) == one["micro_batch_size"] * one["gradient_accumulation_steps"]
 
 
 def test_the_shape_of_ivygpt_is_said_to_be_a_guess() -> None:
@@ -213,7 +224,8 @@ def test_all_weights_of_a_model_too_large_for_one_card_are_shared_out() -> None:
     assert "Needs   several GPUs of 80 GB, and the mix:" in large
     assert f"{TRAIN} recipes/qwen14b_mix41_full.yml" not in large
     assert "Expect  118 GB of memory, on all cards together, and 5.1 hours of one A100 for" in large
-    assert any(line.endswith("qwen14b_mix41_full.yml --deepspeed recipes/sharding/zero3.json") for line in large)
+    batch = "--micro_batch_size 1 --gradient_accumulation_steps 1"
+    assert f"{batch} --deepspeed recipes/sharding/zero3.json" in large
     assert (RECIPES / "sharding" / "zero3.json").is_file()
 
 
