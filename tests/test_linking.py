@@ -17,7 +17,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_task_file_is_linked_by_a_link_to_the_file(target: Path) -> None:
-    assert linking.link() == (target, 82)
+    assert linking.link() == (target, 90)
     links = sorted(target.rglob("*.yaml"))
     assert [link.resolve() for link in links] == sorted(linking.tasks_dir().rglob("*.yaml"))
     assert all(link.is_symlink() for link in links)
@@ -27,7 +27,7 @@ def test_every_task_file_is_linked_by_a_link_to_the_file(target: Path) -> None:
 
 def test_linking_twice_is_linking_once(target: Path) -> None:
     linking.link()
-    assert linking.link() == (target, 82)
+    assert linking.link() == (target, 90)
 
 
 def test_links_of_an_older_version_go(target: Path) -> None:
@@ -41,7 +41,7 @@ def test_unlink_undoes_link_and_leaves_lm_evals_own_tasks(target: Path) -> None:
     (target.parent / "arc").mkdir()
     linking.link()
     assert linking.is_linked()
-    assert linking.unlink() == (target, 82)
+    assert linking.unlink() == (target, 90)
     assert [path.name for path in target.parent.iterdir()] == ["arc"]
     assert not linking.is_linked()
 
@@ -63,7 +63,7 @@ def test_a_file_of_somebody_elses_is_not_touched(target: Path) -> None:
     with pytest.raises(OpenbookError, match=r"theirs\.yaml: is not a link of ours; move it away and try again"):
         linking.link()
     assert (target / "theirs.yaml").exists()
-    assert len([place for place in target.rglob("*.yaml") if place.is_symlink()]) == 82
+    assert len([place for place in target.rglob("*.yaml") if place.is_symlink()]) == 90
 
 
 def test_a_folder_that_cannot_be_written_says_the_other_way(target: Path) -> None:

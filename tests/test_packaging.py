@@ -91,7 +91,7 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
 
     tasks = Path(call("tasks-dir").stdout.strip())
     assert tasks.is_relative_to(tmp_path / "venv")
-    assert len(list(tasks.rglob("*.yaml"))) == 82
+    assert len(list(tasks.rglob("*.yaml"))) == 90
     assert "258 questions read" in call("exam", "show", "mini").stdout
     # What needs no engine works without one: mixes, books, audit.
     specs = subprocess.run([python.parent / "data-prep", "specs"], capture_output=True, text=True, check=True)
