@@ -17,7 +17,6 @@ _TRAIN = "accelerate launch -m axolotl.cli.train"
 _ZERO3 = "recipes/sharding/zero3.json"
 # GB of an A100 or H100.
 _CARD_MEMORY = 80
-_TWO_MACHINES = "--launcher torchrun -- --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
 # Axolotl turns its own LoRA kernels on, on a CPU too, where they crash.
 _KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
 
@@ -66,7 +65,7 @@ def _head(cell: Cell, how: Settings, path: str) -> Iterator[str]:
     if _fits_one(cell, how):
         yield f"          {_TRAIN} {path}"
     if how.on_gpu:
-        yield from _on_several_cards(path, cell, how)
+        yield from _on_several_cards(path, how)
     if cell.method == "lora":
         yield f"After   openbook-eval recipes merge checkpoints/{cell.name}"
     yield from _expected(cell, how)
@@ -93,20 +92,21 @@ def _warnings(cell: Cell) -> Iterator[str]:
         yield "written for transformers 4. Read that code before you run it. It has been tried with no newer version."
 
 
-def _on_several_cards(path: str, cell: Cell, how: Settings) -> Iterator[str]:
-    sharded = f" --deepspeed {_ZERO3}" if cell.method == "full" else ""
+def _on_several_cards(path: str, how: Settings) -> Iterator[str]:
     # As many texts a step as on one card.
     texts = max(1, how.micro_batch_size * how.gradient_accumulation_steps // 8)
-    batch = f"--micro_batch_size {texts} --gradient_accumulation_steps 1{sharded}"
-    yield "        on 8 cards, with as many texts a step" + (", the model shared out by ZeRO-3:" if sharded else ":")
+    batch = f"--micro_batch_size {texts} --gradient_accumulation_steps 1"
+    zero = f"--deepspeed {_ZERO3}"
+    yield "        on 8 cards, with as many texts a step, the model shared out by DeepSpeed's ZeRO-3:"
     yield f"          {_TRAIN.replace('launch', 'launch --multi_gpu --num_processes 8')} {path} \\"
-    yield f"            {batch}"
+    yield f"            {batch} {zero}"
     yield "        on 2 machines of 8 (twice as many texts), the same command on each, HOST being one of them:"
     yield f"          axolotl train {path} {batch.replace('_', '-')} \\"
-    yield f"            {_TWO_MACHINES}"
+    yield f"            {zero} --launcher torchrun -- \\"
+    yield "            --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
     yield "        on a Ray cluster with 8 cards:"
     yield f"          axolotl train {path} {batch.replace('_', '-')} \\"
-    yield "            --use-ray --ray-num-workers 8"
+    yield f"            {zero} --use-ray --ray-num-workers 8"
 
 
 def _expected(cell: Cell, how: Settings) -> Iterator[str]:
