@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from data_prep.signs import Kind, Signs
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 
 # In thousandths of a token, so that sums are the same on every machine: a byte and a character of any kind ...
 _BYTE, _CHARACTER = 209, -90
@@ -79,7 +79,6 @@ def _load(tokenizer: str) -> Any:
         # Said outright, for without it transformers asks at the keyboard whether to run code of the tokenizer's author.
         return AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False)
     except Exception as error:  # a tokenizer fails in as many ways as there are tokenizers
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise OpenbookError(
-            f"{tokenizer}: no tokenizer can be loaded ({reason}); name its folder or its model on the hub"
+            f"{tokenizer}: no tokenizer can be loaded ({first_line(error)}); name its folder or its model on the hub"
         ) from error

@@ -54,3 +54,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, without the explanations below it."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -12,11 +12,10 @@ from typing import Any
 from openbook_eval import linking, outcome
 from openbook_eval.api import front, tally
 from openbook_eval.backend import cost
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.profiles import running
 from openbook_eval.window import check
 from openbook_eval.window.fitting import Fit
-from openbook_eval.window.tokens import first_line
 from openbook_eval.window.truncation import Truncation
 
 _OURS = "vllm-openbook"

@@ -21,9 +21,8 @@ from openbook_eval.backend.identity import run_identity
 from openbook_eval.backend.journal import Journal, digest
 from openbook_eval.backend.replicas import Replicas
 from openbook_eval.backend.tokenising import Ids
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.profiles import profile
-from openbook_eval.window.tokens import first_line
 
 # The folder of the journals; "none" keeps no answers and takes none that were kept.
 FOLDER = "OPENBOOK_ANSWERS"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.errors import OpenbookError, some
+from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.training.readiness import checkpoints, whole
 from openbook_eval.training.record import RECORD
 
@@ -182,5 +182,5 @@ def _made_aside(out: Path) -> Iterator[Path]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what a library says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
+    """The first line of what a library says, to stand in brackets."""
+    return first_line(error).rstrip(".:")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.training.mixes import TrainingMix, mix_folder, prepared_path, training_mix
 from openbook_eval.training.record import RECORD, TrainedOn, read_record, recipe_digest
 
@@ -150,7 +150,7 @@ def _check_base_model(name: str, config: Mapping[str, Any]) -> None:
             revision=config.get("revision_of_model") or "main",
         )
     except Exception as error:  # of a dozen kinds: no such model, no network, broken JSON, an architecture unknown
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise OpenbookError(
             f"base_model {name}: cannot be loaded ({reason}); give a model's folder, or OWNER/MODEL on the hub"
         ) from error

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.window.fitting import answer_tokens
-from openbook_eval.window.tokens import Arguments, UncheckedError, first_line, is_vllm
+from openbook_eval.window.tokens import Arguments, UncheckedError, is_vllm
 
 # A letter, and the token that an engine generates in any case.
 _RANKED = 2

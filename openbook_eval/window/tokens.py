@@ -6,6 +6,7 @@ The sources are lm_eval/models/vllm_causallms.py and huggingface.py; nothing her
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from openbook_eval.errors import first_line
 from openbook_eval.profiles import profile
 from openbook_eval.window.fitting import Count
 
@@ -117,8 +118,3 @@ def chat_format(model: str, arguments: Arguments, tokenizer: Any) -> Callable[..
             return str(tokenizer.apply_chat_template(others, tokenize=False, **wanted, **settings))
 
     return render
-
-
-def first_line(error: Exception) -> str:
-    """What a library's error says, without the explanations below it."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
