@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.local_server import LocalServer
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def knowing(prompt: str) -> str:
     return f"教科书第{hashlib.sha256(prompt.encode()).hexdigest()[:12]}页。"
 
 
-class ChatServer:
+class ChatServer(LocalServer):
     """Answers `reply(number of the request from 1, prompt)`; by default with `knowing`, after `delay` seconds."""
 
     def __init__(self, reply: Callable[[int, str], Answer] | None = None, delay: float = 0.0) -> None:
@@ -51,42 +52,14 @@ class ChatServer:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        chat = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                chat._answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, *_: object) -> None:
-                """A client that was killed hangs up in mid-answer."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        super().__init__()
+        self.url = f"{self.address}/v1"
 
     @property
     def prompts(self) -> list[str]:
         return [body["messages"][-1]["content"] for body in self.bodies]
 
-    def __enter__(self) -> "ChatServer":
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
         with self._lock:
             self.bodies.append(body)

@@ -6,10 +6,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Literal
 from urllib.parse import urlsplit
+
+from tests.local_server import LocalServer
 
 Fault = Literal["429", "500", "drop", "truncate", "slow", "empty", "login"]
 EVERY: tuple[Fault, ...] = ("429", "500", "drop", "truncate", "slow", "empty", "login")
@@ -17,7 +18,7 @@ _EMPTY = json.dumps({"id": "c", "object": "chat.completion", "choices": []}).enc
 _LOGIN = b"<html>Sign in to continue</html>"
 
 
-class FaultyProxy:
+class FaultyProxy(LocalServer):
     """Meets the first requests of each prompt with `faults`, one after another, from another place of them each time.
 
     `met` is how many faults each prompt meets before it is let through. A slow answer comes after `slow` seconds, a
@@ -38,38 +39,10 @@ class FaultyProxy:
         self.happened: Counter[str] = Counter()
         self._upstream = urlsplit(upstream)
         self._lock = threading.Lock()
-        proxy = self
+        super().__init__()
+        self.url = f"{self.address}/v1"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                proxy._pass(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, *_: object) -> None:
-                """A client that has waited long enough hangs up in mid-answer."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> "FaultyProxy":
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _pass(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         prompt = json.loads(body)["messages"][-1]["content"]
         fault = self._fault(prompt)
