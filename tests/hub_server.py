@@ -3,46 +3,27 @@
 import hashlib
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import unquote
+
+from tests.local_server import LocalServer
 
 _REVISION = re.compile(r"/api/datasets/([^/]+/[^/]+)/(?:revision|tree)/([^/?]+)")
 _FILE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/([^?]+)")
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves `datasets[name] = folder`; the commit of a data set is made from its files."""
 
     def __init__(self) -> None:
         self.datasets: dict[str, Path] = {}
         self.requests: list[str] = []
-        hub = self
+        super().__init__()
+        self.url = self.address
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                hub._answer(self, with_body=True)
-
-            def do_HEAD(self) -> None:
-                hub._answer(self, with_body=False)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> "HubServer":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        self._answer(request, with_body=request.command == "GET")
 
     def commit(self, name: str) -> str:
         digest = hashlib.sha1(usedforsecurity=False)
