@@ -40,6 +40,7 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
         cfg["dataset_prepared_path"] = self._run.prepared
         if cfg.get("seed") is None:
             cfg["seed"] = _SEED
+        _seed(cfg["seed"])  # Axolotl packs rows by chance to learn how many steps there are, before it seeds anything
         if self._run.resume is not None:
             cfg["resume_from_checkpoint"] = str(self._run.resume)
         elif checkpoints(self._run.output):
@@ -47,9 +48,7 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
 
     def pre_model_load(self, cfg: Any) -> None:
         """Seeds what draws the first weights of an adapter; Axolotl itself seeds only when they are drawn."""
-        from transformers import set_seed
-
-        set_seed(cfg.seed)
+        _seed(cfg.seed)
 
     def get_trainer_cls(self, cfg: Any) -> Any:  # noqa: ARG002
         """The trainer that counts tokens."""
@@ -70,6 +69,12 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
         """The weights are saved."""
         if self._recording is not None:
             self._recording.finish()
+
+
+def _seed(seed: int) -> None:
+    from transformers import set_seed
+
+    set_seed(seed)
 
 
 def _send_nothing() -> None:
