@@ -39,7 +39,7 @@ define new_environment
 endef
 INSTALL = bin/uv pip install $(FLAGS) --compile-bytecode
 
-.PHONY: exam train test check setup train-env clean
+.PHONY: exam train test check setup train-env browser clean
 
 ## exam: sit the bundled exam with the embedded examinee on vLLM, print the table
 exam: $(READY)
@@ -62,8 +62,8 @@ train: $(READY) $(TRAINS)
 	  --output_path runs/train/exam --log_samples
 	$(BIN)/openbook-eval scores runs/train/exam
 
-## test: lint, types, import contracts, all tests; those of training as well
-test: check $(TRAINS)
+## test: lint, types, import contracts, all tests; those of training and of the page as well
+test: check $(TRAINS) browser
 	$(BIN)/pytest
 
 ## check: lint, types, import contracts
@@ -90,6 +90,13 @@ $(TRAINS): pyproject.toml Makefile constraints/train.txt
 	$(call new_environment,$(TRAIN))
 	$(TRAIN)/$(INSTALL) --python $(TRAIN)/bin/python --constraint constraints/train.txt --editable '.[train]'
 	@touch $@
+
+## browser: Chromium for the tests of the page: one that is there, else Debian's as root, else Playwright's own
+browser: $(READY)
+	@command -v chromium >/dev/null || ls ~/.cache/ms-playwright/chromium-* >/dev/null 2>&1 || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-noto-cjk; \
+	  else $(BIN)/playwright install chromium; fi
 
 clean:
 	rm -rf $(VENV) $(TRAIN) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

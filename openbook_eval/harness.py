@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openbook_eval import linking, outcome
+from openbook_eval import linking, outcome, provenance
 from openbook_eval.api import front, tally
 from openbook_eval.backend import cost
 from openbook_eval.errors import OpenbookError, first_line
@@ -91,6 +91,7 @@ def _complete(files: Iterable[Path], fits: Sequence[Fit]) -> None:
         "cost": spent and spent.to_json(),
         # Known from before the run; the samples need not be counted again.
         "truncation": asdict(Truncation.of(fits)) if fits else None,
+        "versions": provenance.versions(),
     }
     for file in files:
         for name, part in parts.items():

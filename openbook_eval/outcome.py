@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from openbook_eval import measures
+from openbook_eval import measures, provenance
 from openbook_eval.window import truncation
 
 Part = Callable[[Mapping[str, Any], Mapping[str, Path]], object]
@@ -18,7 +18,11 @@ Part = Callable[[Mapping[str, Any], Mapping[str, Path]], object]
 KEY = "openbook"
 # What is found about a run: a name and the function that finds it in the results and the samples file of each task,
 # or finds nothing to say. A part that says `"checked": false` is tried again every time.
-PARTS: tuple[tuple[str, Part], ...] = (("truncation", truncation.find), ("reading", measures.find))
+PARTS: tuple[tuple[str, Part], ...] = (
+    ("truncation", truncation.find),
+    ("reading", measures.find),
+    ("trained_on", provenance.trained_on),
+)
 
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)$")
