@@ -60,7 +60,7 @@ def read_samples(path: Path) -> list[Sample]:
 
     Options come from the document's `options` (our letters and texts) or `choices` (texts, or ARC's labels and texts),
     the answer from `target`: letters, an index or an option's text. Questions that an endpoint never answered are left
-    out. Raises OpenbookError.
+    out, and those whose letters were ranked: nothing was written. Raises OpenbookError, also where no sample is left.
     """
     files = [path] if path.is_file() else sorted(path.rglob("samples_*.jsonl"))
     if not files:
@@ -70,12 +70,14 @@ def read_samples(path: Path) -> list[Sample]:
         for number, line in _lines(file):
             try:
                 row = orjson.loads(line)
-                if not _is_unanswered(row):
+                if not _is_unanswered(row) and not _is_ranked(row):
                     samples.append(_sample(row, file.resolve().parent.name))
             except (orjson.JSONDecodeError, KeyError, TypeError, IndexError, ValueError) as error:
                 raise OpenbookError(
                     f"{file}: line {number} is no sample of a choice task ({type(error).__name__}: {error})"
                 ) from error
+    if not samples:
+        raise OpenbookError(f"{path}: no response was written here (letters ranked, or nothing answered)")
     return samples
 
 
@@ -92,6 +94,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _is_unanswered(row: Mapping[str, Any]) -> bool:
     """As `hooks.ChoiceFilter` tells it."""
     return "filtered_resps" in row and str(row["filtered_resps"][:1]).startswith('[\'{"unanswered":')
+
+
+def _is_ranked(row: Mapping[str, Any]) -> bool:
+    """The first result of lm-eval's loglikelihood requests is a pair: a log-probability, and whether it is the best."""
+    return isinstance(row["resps"][0][0], list)
 
 
 def _sample(row: Mapping[str, Any], model: str) -> Sample:

@@ -55,6 +55,14 @@ def test_what_is_no_sample_of_a_choice_task_is_told_with_its_line(tmp_path: Path
         read_samples(write(tmp_path / "m", row))
 
 
+def test_where_letters_were_ranked_there_is_nothing_to_read(tmp_path: Path) -> None:
+    ranked = {**sample("B"), "resps": [[["-1.5", "True"]], [["-2.5", "False"]]]}
+    (read,) = read_samples(write(tmp_path / "m", sample("B"), ranked))
+    assert read.response == "B"
+    with pytest.raises(OpenbookError, match="no response was written here"):
+        read_samples(write(tmp_path / "n", ranked))
+
+
 def test_the_order_of_models_may_depend_on_the_matcher(tmp_path: Path) -> None:
     # One explains before it chooses, the other only names a letter: every letter taken, the first one loses.
     write(tmp_path / "careful", sample("A不对，应选B。"), sample("A不对，应选B。", id="q2"))
