@@ -31,16 +31,23 @@ _WORDS = "患者出现发热咳嗽胸痛乏力首选治疗药物检查诊断为�
 
 
 def write_exam(folder: Path) -> None:
-    """An exam with the sizes of CMB-test: stems of some 30 characters, five options of some 8, entries of some 35."""
+    """An exam with the sizes of CMB-test: stems of some 25 characters, five options of some 8, entries of some 35.
+
+    Lengths are spread as those of 2,000 of CMB's questions: log-normal, stems with mean 2.95 and deviation 0.67 of the
+    logarithm, options with 1.93 and 0.63. Were all alike, an engine that sorts by length would sort by book.
+    """
     draw = random.Random(20240726)
 
     def text(length: int) -> str:
         return "".join(draw.choices(_WORDS, k=length))
 
+    def about(mean: float, deviation: float) -> str:
+        return text(max(4, round(draw.lognormvariate(mean, deviation))))
+
     questions, answers, book = [], [], []
     for number in range(1, QUESTIONS + 1):
-        options = {letter: text(8) for letter in "ABCDE"}
-        stem, answer = text(30), draw.choice("ABCDE")
+        options = {letter: about(1.93, 0.63) for letter in "ABCDE"}
+        stem, answer = about(2.95, 0.67), draw.choice("ABCDE")
         label = {"id": number, "exam_type": _EXAM_TYPES[number % 6], "exam_class": text(4), "exam_subject": text(4)}
         questions.append({**label, "question": stem, "question_type": "单项选择题", "option": options})
         answers.append({**label, "answer": answer})
