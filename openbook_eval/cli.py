@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval import linking, report
+from openbook_eval import leaderboard_cli, linking, report
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
 from openbook_eval.program import run_program, version_option
@@ -99,6 +99,9 @@ def rescore(
     samples = [sample for path in paths for sample in read_samples(path)]
     for part in report.rescored_report(mark_again(samples), shown):
         console.print(part)
+
+
+leaderboard_cli.register(app)
 
 
 @app.command()

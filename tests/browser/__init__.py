@@ -1,0 +1,1 @@
+"""The leaderboard's page, built from runs and opened in a browser."""

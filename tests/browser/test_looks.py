@@ -1,0 +1,145 @@
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, rectangle
+from tests.browser.reports import BASE, HOSTILE, TUNED, Report
+
+pytestmark = pytest.mark.browser
+
+WCAG_AA = 4.5
+
+# The contrast of each piece of text in sight with what lies behind it, by WCAG 2.2: [ratio, text] of the least.
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !element.checkVisibility() || element.closest(":disabled")) continue;
+    const pair = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    found.push([(pair[0] + 0.05) / (pair[1] + 0.05), texts.currentNode.data.slice(0, 40)]);
+  }
+  return found.sort((a, b) => a[0] - b[0])[0];
+}"""
+
+
+def views(report: Report) -> list[str]:
+    items = report.items_address(BASE, TUNED, item="nursing-3")
+    run = report.address(f"#/run/{report.run(HOSTILE).id}")
+    return [*map(report.address, ("#/", "#/paper", "#/plots", "#/items")), items, run]
+
+
+def background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_the_theme_is_the_systems(report: Report, open_page: Open) -> None:
+    assert background(open_page(report.address(), color_scheme="light")) == "rgb(255, 255, 255)"
+    assert background(open_page(report.address(), color_scheme="dark")) == "rgb(20, 23, 27)"
+
+
+def test_the_button_turns_the_theme_and_is_remembered(report: Report, open_page: Open) -> None:
+    page = open_page(report.address("#/plots"), color_scheme="light")
+    expect(page.locator("figure img:visible").first).to_have_class("of-light")
+    page.get_by_role("button", name="Dark colours").click()
+    assert background(page) == "rgb(20, 23, 27)"
+    expect(page.locator("figure img:visible").first).to_have_class("of-dark")
+    page.reload()
+    assert background(page) == "rgb(20, 23, 27)"
+    expect(page.get_by_role("button", name="Light colours")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_the_contrast_of_wcag_aa(scheme: str, report: Report, open_page: Open) -> None:
+    for address in views(report):
+        page = open_page(address, color_scheme=scheme)
+        page.wait_for_load_state()
+        ratio, text = page.evaluate(CONTRAST)
+        assert ratio >= WCAG_AA, text
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_a_narrow_page_scrolls_in_its_boxes_only(width: int, report: Report, open_page: Open) -> None:
+    for address in views(report):
+        page = open_page(address, width=width, height=780)
+        page.wait_for_load_state()
+        assert page.evaluate("document.documentElement.scrollWidth") == width, address
+
+
+def test_the_models_column_stays_when_a_narrow_table_scrolls(report: Report, open_page: Open) -> None:
+    page = open_page(report.address(), width=360)
+    box = page.locator(".box")
+    box.evaluate("box => box.scrollLeft = 500")
+    assert box.evaluate("box => box.scrollLeft") == 500
+    expect(page.locator("tbody .model").first).to_be_in_viewport()
+    assert rectangle(page.locator("tbody .model").first)["x"] == rectangle(box)["x"]
+
+
+def test_keys_alone_reach_a_run(report: Report, open_page: Open) -> None:
+    page = open_page(report.address())
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    run = page.get_by_role("link", name=BASE)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if run.evaluate("link => link === document.activeElement"):
+            break
+    assert run.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(BASE)
+    expect(page.get_by_role("main")).to_be_focused()
+
+
+def test_the_skip_link_leads_to_the_content_and_keeps_the_view(report: Report, open_page: Open) -> None:
+    page = open_page(report.address("#/plots"))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plots")
+
+
+def test_paper_holds_the_table_and_no_controls(report: Report, open_page: Open) -> None:
+    page = open_page(report.address(), color_scheme="dark")
+    page.emulate_media(media="print")
+    assert background(page) == "rgb(255, 255, 255)"
+    for control in ("#theme", ".tools", ".choose", "#views"):
+        expect(page.locator(control).first).to_be_hidden()
+    assert page.locator(".box").evaluate("box => getComputedStyle(box).overflowX") == "visible"
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+def test_paper_holds_all_of_a_prompt_and_light_plots(report: Report, open_page: Open) -> None:
+    page = open_page(report.items_address(BASE, condition="reading_library_4k", item="nursing-3"))
+    page.locator("mark").wait_for()
+    page.emulate_media(media="print")
+    assert page.locator(".prompt").evaluate("box => box.scrollHeight <= box.clientHeight + 1")
+    expect(page.get_by_role("listbox")).to_be_hidden()
+    plots = open_page(report.address("#/plots"), color_scheme="dark")
+    plots.emulate_media(media="print")
+    expect(plots.locator("figure img:visible").first).to_have_class("of-light")
+
+
+def test_chinese_text_says_that_it_is(report: Report, open_page: Open) -> None:
+    page = open_page(report.items_address(BASE, item="nursing-3"))
+    page.locator("mark").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    for place in (".prompt", ".response", ".options bdi[lang]"):
+        assert page.locator(place).first.get_attribute("lang") == "zh"
+    family = page.locator(".prompt").evaluate("box => getComputedStyle(box).fontFamily")
+    assert "Noto Sans CJK SC" in family
