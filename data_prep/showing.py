@@ -13,7 +13,7 @@ from data_prep.manifest import TRAIN, Manifest, read
 from data_prep.mixing import scrambled
 from data_prep.origins import Count, read_rows
 from data_prep.verifying import mixes_in
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, visible
 
 _SAMPLES = 10
 _BAR = 40
@@ -37,17 +37,11 @@ def show(folder: Path) -> Iterator[Table | Text]:
         yield from _samples(mix / TRAIN, rows, manifest.build.seed)
 
 
-def escaped(text: str) -> str:
-    """Text on one line that moves no cursor and turns no line round: signs that are not printed become escapes."""
-    # The ideographic space is common in Chinese text, and Python does not count it as printable.
-    return "".join(sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1] for sign in text)
-
-
 def _head(manifest: Manifest) -> Iterator[Text]:
     build = manifest.build
     tokens = sum(part.tokens for part in manifest.domains.values())
     how = f"counted with {build.tokenizer}" if build.tokenizer else "estimated from characters"
-    yield Text(escaped(f"{manifest.mix}: {manifest.rows:,} rows, {tokens:,} tokens ({how}), seed {build.seed}"))
+    yield Text(visible(f"{manifest.mix}: {manifest.rows:,} rows, {tokens:,} tokens ({how}), seed {build.seed}"))
     if build.contamination is None:
         yield Text("not checked against any exam")
     else:
@@ -55,12 +49,12 @@ def _head(manifest: Manifest) -> Iterator[Text]:
         checked = [exam["name"] for exam in build.contamination.exams if "not_checked" not in exam]
         if checked:
             rows = f"{build.contamination.rows:,} rows left out of the build"
-            yield Text(escaped(f"checked against {', '.join(checked)}: {rows}"))
+            yield Text(visible(f"checked against {', '.join(checked)}: {rows}"))
         if lacking:
-            yield Text(escaped(f"NOT CHECKED against {', '.join(lacking)}"), style="bold")
+            yield Text(visible(f"NOT CHECKED against {', '.join(lacking)}"), style="bold")
     for other, domains in manifest.nested_in.items():
         whole = set(domains) >= {name for name, part in manifest.domains.items() if part.rows}
-        yield Text(escaped(f"contained in {other}: {'all of it' if whole else ', '.join(domains)}"))
+        yield Text(visible(f"contained in {other}: {'all of it' if whole else ', '.join(domains)}"))
 
 
 def _domains(manifest: Manifest) -> Table:
@@ -71,7 +65,7 @@ def _domains(manifest: Manifest) -> Table:
     whole = sum(got.values())
     for name, part in manifest.domains.items():
         shares = (_percent(part.wanted, size), _percent(got[name], whole))
-        table.add_row(Text(escaped(name)), *map(_number, (part.rows, part.tokens, part.repeats)), *shares)
+        table.add_row(Text(visible(name)), *map(_number, (part.rows, part.tokens, part.repeats)), *shares)
     return table
 
 
@@ -82,7 +76,7 @@ def _sources(manifest: Manifest) -> Table:
     }
     for name, count in found.items():
         share = _percent(count.rows, manifest.rows)
-        table.add_row(Text(escaped(name)), _number(count.rows), _number(count.tokens), share)
+        table.add_row(Text(visible(name)), _number(count.rows), _number(count.tokens), share)
     return table
 
 
@@ -113,7 +107,7 @@ def _samples(train: Path, rows: pl.DataFrame, seed: int) -> Iterator[Table]:
     for (source,), samples in drawn.group_by("source", maintain_order=True):
         table = Table(box=None, padding=0)
         # In a table, since a text that is printed by itself loses how it is to be cut.
-        table.add_column(Text(f"\n{escaped(str(source))}"), no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(f"\n{visible(str(source))}"), no_wrap=True, overflow="ellipsis")
         for row in samples.iter_rows(named=True):
             place = f"{row['file']}:{row['row']}"
             table.add_row(_sample(f"{train}: line {row['line'] + 1}", place, lines.get(row["line"], b"")))
@@ -127,7 +121,7 @@ def _sample(line_name: str, place: str, line: bytes) -> Text:
         first, rest = said[0], " ".join(said[1:])
     except (ValueError, LookupError, TypeError) as error:
         raise OpenbookError(f"{line_name} is not as data-prep writes it; see data-prep verify") from error
-    return Text("\n".join(escaped(text[:_CHARACTERS]) for text in (f"{place} {first}", rest)))
+    return Text("\n".join(visible(text[:_CHARACTERS]) for text in (f"{place} {first}", rest)))
 
 
 def _lines(path: Path, numbers: list[int]) -> dict[int, bytes]:

@@ -56,6 +56,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 
 
+def visible(text: str) -> str:
+    r"""Text from outside on one line of a terminal: what would move the cursor or turn the writing around is spelt out.
+
+    An escape sign is told as \x1b; the wide blank of Chinese text stays.
+    """
+    return "".join(sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1] for sign in text)
+
+
 def first_line(error: Exception) -> str:
     """What a library's error says, without the explanations below it."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

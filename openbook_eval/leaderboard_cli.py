@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.report.audit import _line
+from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.taken import Taken
@@ -66,7 +66,7 @@ def leaderboard(
         _print(console, board_report(board, console.width))
     if paper:
         _print(console, paper_report())
-    _print(console, (_line(f"not shown: {reason}") for reason in taken.refused))
+    _print(console, (line(f"not shown: {reason}") for reason in taken.refused))
     exporting.export(records.of_boards(boards), export or ())
     if html:
         from openbook_eval.leaderboard.page.build import build
@@ -118,7 +118,7 @@ def submit(
         print(f"{check}: {submission.check(check)} runs, all fit to be ranked")
     elif runs and board and not check:
         added, taken = submission.submit(runs, board, progress=_tell_reading)
-        _print(Console(), (_line(f"not handed in: {reason}") for reason in taken.refused))
+        _print(Console(), (line(f"not handed in: {reason}") for reason in taken.refused))
         there = f"; {len(taken.runs) - added} were there" if added < len(taken.runs) else ""
         print(f"{board}: {added} runs added{there}")
     else:
@@ -167,7 +167,7 @@ def _side(name: str, pool: "Taken | None") -> "Taken":
     if not Path(name).exists():
         if pool:
             # The hint may show a name as it is, and that came from a file.
-            hint = _line(did_you_mean(name, sorted({run.model for run in pool.runs})))
+            hint = line(did_you_mean(name, sorted({run.model for run in pool.runs})))
             raise OpenbookError(f"no model {name!r} there; {hint}")
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
     return reading.read([Path(name)], progress=_tell_reading)
@@ -186,4 +186,4 @@ def _tell_reading(done: int, files: int) -> None:
 
 def _tell_page(what: str) -> None:
     if sys.stderr.isatty():
-        Console(stderr=True).print(_line(f"page: {what}"))
+        Console(stderr=True).print(line(f"page: {what}"))

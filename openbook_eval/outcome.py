@@ -25,7 +25,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
 )
 
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
-_DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)$")
+DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)$")
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ def written_to(output: Path) -> list[Path]:
     """The results files of runs with `output` for --output_path: a folder, or the beginning of a file's name."""
     if output.suffix != ".json":
         return results_files(output)
-    return [file for file in _dated(output.parent.glob("*.json")) if _DATED.sub("", file.stem) == output.stem]
+    return [file for file in _dated(output.parent.glob("*.json")) if DATED.sub("", file.stem) == output.stem]
 
 
 def samples_files(file: Path) -> dict[str, Path]:
     """The samples that a results file has beside it, by task."""
-    dated = _DATED.search(file.stem)
+    dated = DATED.search(file.stem)
     if not dated:
         return {}
     beside = sorted(file.parent.glob(f"samples_*_{dated[1]}.jsonl"))
@@ -67,7 +67,7 @@ def samples_files(file: Path) -> dict[str, Path]:
 
 
 def _dated(files: Iterable[Path]) -> list[Path]:
-    return sorted(file for file in files if _DATED.search(file.stem))
+    return sorted(file for file in files if DATED.search(file.stem))
 
 
 def _complete(file: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openbook_eval import __version__
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, visible
 
 
 def run_program(name: str, app: Callable[[], object]) -> None:
@@ -20,7 +20,8 @@ def run_program(name: str, app: Callable[[], object]) -> None:
     try:
         app()
     except OpenbookError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        # Paths and names in it come from outside.
+        print(f"{name}: " + "\n".join(map(visible, str(error).split("\n"))), file=sys.stderr)
         sys.exit(2)
 
 

@@ -129,18 +129,18 @@ def _readings(results: dict[str, Any], date: str) -> Iterator[Reading]:
     part = results.get("openbook", {}).get("reading") or {"checked": False, "reason": _NO_SAMPLES}
     taken = part.get("checked", True)
     yield Reading(
-        model=_model(results),
+        model=model_name(results),
         date=date,
         exam_file=_exam_file(results, tasks[0]),
         limited=_limited(results),
         measures=part if taken else {},
         reason="" if taken else str(part["reason"]),
-        truncation=_truncation(results, tasks),
-        gaps=_gaps(results),
+        truncation=truncation_of(results, tasks),
+        gaps=gaps_of(results),
     )
 
 
-def _gaps(results: dict[str, Any]) -> str:
+def gaps_of(results: dict[str, Any]) -> str:
     """What the results of an API examinee say of questions that got no answer, which are marked neither way."""
     part = results.get("openbook", {}).get("api")
     if not part or not part["failures"]:
@@ -158,18 +158,18 @@ def _scores(results: dict[str, Any], date: str) -> Iterator[RunScores]:
         exams = tuple(_exams(results, prefix))
         if exams:
             yield RunScores(
-                model=_model(results),
+                model=model_name(results),
                 date=date,
                 condition=condition,
                 exam_file=_exam_file(results, f"{prefix}_{exams[0].exam}"),
                 limited=_limited(results),
                 exams=exams,
-                truncation=_truncation(results, [f"{prefix}_{score.exam}" for score in exams]),
-                gaps=_gaps(results),
+                truncation=truncation_of(results, [f"{prefix}_{score.exam}" for score in exams]),
+                gaps=gaps_of(results),
             )
 
 
-def _model(results: dict[str, Any]) -> str:
+def model_name(results: dict[str, Any]) -> str:
     """lm-eval's name of a model is its base; an adapter is told in its arguments only."""
     arguments = results["config"].get("model_args") or {}
     adapter = arguments.get("lora_local_path") if isinstance(arguments, dict) else None
@@ -177,7 +177,7 @@ def _model(results: dict[str, Any]) -> str:
     return f"{name} + {adapter}" if adapter else name
 
 
-def _truncation(results: dict[str, Any], tasks: list[str]) -> Truncation:
+def truncation_of(results: dict[str, Any], tasks: list[str]) -> Truncation:
     """What `outcome.complete` has found about the prompts of these tasks."""
     part = results.get("openbook", {}).get("truncation")
     return Truncation.from_json(part).only(tasks) if part else _UNCHECKED
@@ -189,7 +189,7 @@ def _exams(results: dict[str, Any], prefix: str) -> Iterator[ExamScore]:
         task = f"{prefix}_{exam}"
         row = results["results"].get(task)
         # An exam of which no question was answered has no marks; that there are gaps is told.
-        if row is not None and not (_gaps(results) and f"correct,{_FILTER}" not in row):
+        if row is not None and not (gaps_of(results) and f"correct,{_FILTER}" not in row):
             yield ExamScore(
                 exam=exam,
                 questions=int(results["n-samples"][task]["effective"]),

@@ -45,7 +45,7 @@ def find(paths: Sequence[Path]) -> Found:
         if not path.exists():
             raise OpenbookError(f"{path}: no such file or folder; name a results file of lm-eval or a folder of runs")
         files = [path] if path.is_file() else [*outcome.results_files(path), *_undated(path)]
-        results |= {file.resolve(): _results_file(file) for file in files if file.resolve() not in results}
+        results |= {file.resolve(): _results_file(file) for file in files}
         stored |= dict.fromkeys(store.folders(path))
         refused |= dict.fromkeys(_orphans(path))
     return Found(tuple(results.values()), tuple(stored), tuple(refused))
@@ -61,7 +61,7 @@ def samples_of(file: ResultsFile, model_args: str, tasks: Iterable[str]) -> dict
 
 
 def _results_file(path: Path) -> ResultsFile:
-    dated = outcome._DATED.search(path.stem)
+    dated = outcome.DATED.search(path.stem)
     return ResultsFile(path, dated[1][:19] if dated else "", outcome.samples_files(path))
 
 
@@ -75,7 +75,7 @@ def _orphans(folder: Path) -> Iterator[str]:
     """Samples of our tasks whose results file is missing."""
     dates: Counter[tuple[Path, str]] = Counter()
     for file in folder.rglob("samples_cmed_*.jsonl"):
-        if dated := outcome._DATED.search(file.stem):
+        if dated := outcome.DATED.search(file.stem):
             dates[file.parent, dated[1]] += 1
     for (home, date), count in sorted(dates.items()):
         if not any(home.glob(f"*_{date}.json")):
@@ -86,4 +86,4 @@ def _orphans(folder: Path) -> Iterator[str]:
 
 
 def _is_dated(file: Path) -> bool:
-    return outcome._DATED.search(file.stem) is not None
+    return outcome.DATED.search(file.stem) is not None

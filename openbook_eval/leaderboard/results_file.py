@@ -137,7 +137,7 @@ def _announced(
     source = _one("exam file", (each.exam_file for each in metadata.values()))
     entries = _one("set of entries", (each.entries_used.sha256 for each in metadata.values()))
     told = {
-        "model": scores._model(content),
+        "model": scores.model_name(content),
         "condition": condition,
         "date": file.date or _date(results.date),
         "exam": ExamSource(name=source.name, version=source.version, sha256=source.sha256),
@@ -148,8 +148,8 @@ def _announced(
         "system_instruction": results.system_instruction_sha,
         "chat_template": results.chat_template_sha,
         "task_hashes": {task: results.task_hashes[task] for task in tasks if task in results.task_hashes},
-        "truncation": scores._truncation(content, list(tasks)),
-        "gaps": scores._gaps(content),
+        "truncation": scores.truncation_of(content, list(tasks)),
+        "gaps": scores.gaps_of(content),
         "cost": results.openbook.get("api") or results.openbook.get("cost"),
         "profile": content["config"]["model_args"].get("profile"),
         "trained_on": _trained_on(content),

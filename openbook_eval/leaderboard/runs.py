@@ -77,8 +77,8 @@ class Run(_Model):
 
     `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
     of lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
-    asked. `asked` are all items, those without a response as well. `gaps` tells of these, "" where there are none. `cost` and
-    `versions` are as the results tell, `trained_on` as the folder of the model did. `system_instruction` and
+    asked. `asked` are all items, those without a response as well. `gaps` tells of these, "" where there are none.
+    `cost` and `versions` are as the results tell, `trained_on` as the folder of the model did. `system_instruction` and
     `chat_template` are lm-eval's digests of them.
     """
 

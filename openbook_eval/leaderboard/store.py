@@ -2,25 +2,21 @@
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import ITEMS, Run
 from openbook_eval.leaderboard.taken import Taken
 
 RUN, ITEMS_FILE = "run.json", "items.parquet"
 # Under this name the parquet file holds what seals it to its run.
 _SEAL = "openbook_eval"
-# A path of this machine, without its last two names: these tell models apart as OWNER/MODEL does on the hub.
-_FOLDERS = re.compile(r"""(?<![^\s'"=(])(?:/[^/\s'",:]+)*?/((?:[^/\s'",:]+/)?[^/\s'",:]+)(?=/?(?:$|[\s'",:)]))""")
 
 
 def add(store: Path, taken: Taken) -> int:
@@ -84,7 +80,7 @@ def _counts(run: Run, items: pl.DataFrame) -> bool:
 
 
 def _write(store: Path, run: Run, items: pl.DataFrame) -> None:
-    content = _without_folders(run.model_dump(mode="json"))
+    content = without_folders(run.model_dump(mode="json"))
     text = f"{json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)}\n".encode("utf-8", "surrogatepass")
     aside = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=store))
     try:
@@ -98,11 +94,3 @@ def _write(store: Path, run: Run, items: pl.DataFrame) -> None:
 
 def _seal(run: bytes, items: pl.DataFrame) -> str:
     return hashlib.sha256(run + items.write_ndjson().encode()).hexdigest()
-
-
-def _without_folders(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_folders(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(each) for each in value]
-    return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value

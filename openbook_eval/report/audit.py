@@ -10,7 +10,7 @@ from rich.text import Text
 from openbook_eval.audit import Audit, Finding
 from openbook_eval.exams import ExamFile
 from openbook_eval.question import CHINESE_NAMES, EXAM_NAMES
-from openbook_eval.report.cells import percent
+from openbook_eval.report.cells import line, percent
 
 _SHOWN = 5
 _LONGEST = 40
@@ -23,10 +23,10 @@ def audit_json(exam: ExamFile, found: Audit) -> str:
 
 def audit_report(exam: ExamFile, found: Audit) -> Iterator[Table | Text]:
     """Origin, notices, each finding with its share and first ids, letter balance, and what needs no understanding."""
-    yield _line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
-    yield _line(f"{found.questions} questions: {_counts(found.by_exam)}")
+    yield line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
+    yield line(f"{found.questions} questions: {_counts(found.by_exam)}")
     for notice in found.notices:
-        yield _line(f"notice: {notice}")
+        yield line(f"notice: {notice}")
     for finding in found.findings:
         if finding.ids:
             yield from _finding(finding)
@@ -44,9 +44,9 @@ def _finding(finding: Finding) -> Iterator[Text]:
     yield Text.assemble("\n", (_title(finding), "bold"), f": {count}")
     yield Text(finding.meaning)
     if len(finding.by) > 1 or finding.name == "missing_background":
-        yield _line(_counts(finding.by))
+        yield line(_counts(finding.by))
     clusters = (*finding.within, *finding.across)
-    yield _line(f"ids: {_some([' = '.join(map(_short, ids)) for ids in clusters] or [*map(_short, finding.ids)])}")
+    yield line(f"ids: {_some([' = '.join(map(_short, ids)) for ids in clusters] or [*map(_short, finding.ids)])}")
 
 
 def _title(finding: Finding) -> str:
@@ -63,11 +63,6 @@ def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
-
-
-def _line(text: str) -> Text:
-    # Names and ids come from files: no markup, and no sign that moves the cursor or turns the writing around.
-    return Text("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text))
 
 
 def _sizes(sizes: Mapping[int, int]) -> str:

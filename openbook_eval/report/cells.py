@@ -4,12 +4,18 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from openbook_eval.errors import visible
 from openbook_eval.window.truncation import Truncation
 
 
 def percent(share: float | None) -> str:
     """A share of 1 in percent with two decimals; a dash where there is none."""
     return "-" if share is None else f"{100 * share:.2f}"
+
+
+def line(text: str) -> Text:
+    """Names, ids and other text from outside: no markup is read in it, and no sign of it moves the cursor."""
+    return Text(visible(text))
 
 
 def caveats(limited: bool, truncation: Truncation, gaps: str) -> Iterator[Text]:

@@ -8,8 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.question import EXAM_NAMES
-from openbook_eval.report.audit import _line
-from openbook_eval.report.cells import percent
+from openbook_eval.report.cells import line, percent
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.comparing import Comparison, Flip
@@ -39,7 +38,7 @@ def board_report(board: "Board", width: int) -> Iterator[Table | Text]:
     sheet = board_sheet(board)
     places = range(len(sheet.heads))
     marks = places[-len(FORM) :]
-    yield Text(f"\n{_line(sheet.title)}", "bold")
+    yield Text(f"\n{line(sheet.title)}", "bold")
     yield _table(sheet, places if width >= _WIDE else places[: -len(FORM)])
     if width < _WIDE:
         yield _table(sheet, [0, 1, *marks])
@@ -52,11 +51,9 @@ def comparison_report(comparison: "Comparison", shown: int) -> Iterator[Table | 
     from openbook_eval.leaderboard.sheets import comparison_sheet
 
     sheet = comparison_sheet(comparison)
-    yield Text(
-        f"\n{comparison.a.condition}, {_line(comparison.a.exam.name)} {_line(comparison.a.exam.version)}", "bold"
-    )
+    yield Text(f"\n{comparison.a.condition}, {line(comparison.a.exam.name)} {line(comparison.a.exam.version)}", "bold")
     for side, run in (("A", comparison.a), ("B", comparison.b)):
-        yield _line(f"{side}: {run.model}, run {run.date or 'without a date'}")
+        yield line(f"{side}: {run.model}, run {run.date or 'without a date'}")
     yield _table(sheet, range(len(sheet.heads)))
     yield from _notes(sheet)
     for side, to_a in (("A", True), ("B", False)):
@@ -98,7 +95,7 @@ def _table(sheet: "Sheet", places: Sequence[int]) -> Table:
     """Some columns of a sheet."""
     table = _columns([_SHORT.get(sheet.heads[place], sheet.heads[place]) for place in places], sheet.texts)
     for row in sheet.rows:
-        table.add_row(*(_line(row[place]) for place in places))
+        table.add_row(*(line(row[place]) for place in places))
     return table
 
 
@@ -121,13 +118,13 @@ def _flip_table(flips: "Sequence[Flip]") -> Table:
         table.add_column(head, no_wrap=True)
     for flip in flips:
         cells = (flip.id, flip.exam, flip.exam_class, flip.right, flip.a_letters, flip.b_letters)
-        table.add_row(*(_line(cell or "-") for cell in cells))
+        table.add_row(*(line(cell or "-") for cell in cells))
     return table
 
 
 def _notes(sheet: "Sheet") -> Iterator[Text]:
     for note in sheet.notes:
-        line = _line(note)
+        told = line(note)
         if note.startswith("TRUNCATED"):
-            line.stylize("bold red")
-        yield line
+            told.stylize("bold red")
+        yield told

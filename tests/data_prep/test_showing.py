@@ -17,8 +17,8 @@ from data_prep import showing
 from data_prep.manifest import MANIFEST, TRAIN
 from data_prep.origins import ROWS
 from data_prep.rows import line
-from data_prep.showing import escaped, show
-from openbook_eval.errors import OpenbookError
+from data_prep.showing import show
+from openbook_eval.errors import OpenbookError, visible
 from tests.data_prep.mixes import build, index, spec
 
 MIXES: dict[str, Any] = {
@@ -146,9 +146,9 @@ def test_a_sample_is_two_lines_of_the_terminal_however_long_and_whatever_is_in_i
 
 @given(st.text())
 def test_no_sign_of_an_escaped_text_moves_the_cursor(text: str) -> None:
-    assert all(sign.isprintable() or sign == "\u3000" for sign in escaped(text))
+    assert all(sign.isprintable() or sign == "\u3000" for sign in visible(text))
     if text.isprintable():
-        assert escaped(text) == text
+        assert visible(text) == text
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,14 @@ def test_results_without_samples_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_samples_without_results_are_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    path.unlink()
+    assert refused(tmp_path).startswith(
+        f"{path.parent}: samples of 2026-01-02T03-04-05 (6 tasks) without a results file"
+    )
+
+
 def test_a_task_without_samples_leaves_the_run_out(tmp_path: Path) -> None:
     path = beside_a_sound_run(tmp_path)
     samples_of(path).unlink()

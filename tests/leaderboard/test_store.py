@@ -80,23 +80,6 @@ def test_folders_of_this_machine_are_not_written(tmp_path: Path) -> None:
     assert {Path(run.results).parent.name for run in found.runs} == {"x", "y"}
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("/data/models/mine/merged", "mine/merged"),
-        ("some/base + /data/mix41", "some/base + data/mix41"),
-        ("/data", "data"),
-        ("/data/models/mine/: no tokenizer", "models/mine/: no tokenizer"),
-        ("no tokenizer in '/data/models/mine'", "no tokenizer in 'models/mine'"),
-        ("owner/model", "owner/model"),
-        ("https://host/v1/models", "https://host/v1/models"),
-        ("12 tokens/s and/or 1 / 2", "12 tokens/s and/or 1 / 2"),
-    ],
-)
-def test_of_a_path_the_last_two_names_are_kept(text: str, kept: str) -> None:
-    assert store._without_folders({"key": [text]}) == {"key": [kept]}
-
-
 def spoil_text(folder: Path) -> None:
     path = folder / "run.json"
     path.write_text(path.read_text(encoding="utf-8").replace("owner/m0", "owner/best"), encoding="utf-8")

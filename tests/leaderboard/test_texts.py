@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -147,7 +148,12 @@ def test_a_prompt_that_is_not_found_leaves_the_template_untold(tmp_path: Path) -
 
 def test_a_book_that_is_not_what_its_hash_says_is_not_told(tmp_path: Path) -> None:
     write_run(tmp_path, condition=LIBRARY, questions=6)
-    replace(read(tmp_path), '"arg_0": "【材料】\\n', '"arg_0": "【材料】\\n伪')
+    for file in read(tmp_path).samples:
+        path = Path(file.path)
+        path.write_text(
+            re.sub(r'("arg_0": "【材料】\\n).', r"\1伪", path.read_text(encoding="utf-8")), encoding="utf-8"
+        )
+    assert all("【材料】\n伪" in prompt for prompt in prompts(read(tmp_path)))
     assert list(texts.books(read(tmp_path))) == []
 
 

@@ -13,6 +13,7 @@ from openbook_eval.leaderboard.page import chunks, columns, pieces
 from openbook_eval.leaderboard.page.folder import replacing
 from openbook_eval.leaderboard.page.overview import overview
 from openbook_eval.leaderboard.page.plots import Figure, draw, figures
+from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import Run
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def build(taken: "Taken", boards: "Sequence[Board]", out: Path, *, progress: Pro
             _write_plot(new / "plots", figure)
         made = max((run.date for run in runs), default="")
         board_piece = overview(boards, runs, taken.refused, made=made, with_texts=with_texts, figures=drawn)
-        pieces.write(new / "data", "board", board_piece)
+        pieces.write(new / "data", "board", without_folders(board_piece))
         _copy_static(new)
     return out / "index.html"
 

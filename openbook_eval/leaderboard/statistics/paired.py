@@ -76,7 +76,8 @@ def difference(one: Numbers, other: Numbers, design: Design, draws: Draws) -> Pa
 def bounds(means: Numbers, squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
     """Lower and upper 95 % bounds of mean differences, from the means of their squares, too; all of one shape.
 
-    Bonett and Price count one more item for each side. So no interval is empty, and the mean lies inside.
+    Bonett and Price count one more item for each side. So no interval is empty, and the mean lies inside. Where about
+    two items differ it is too long: it holds the truth in 98 of 100 cases or more.
     """
     less = items / (items + 2)
     middle = means * less

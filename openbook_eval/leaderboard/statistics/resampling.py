@@ -3,9 +3,9 @@
 What the draws give are the variances of clustered items, and ranks. The form of an interval is not theirs: shares near
 1 of few items are skewed, and at 0 and 1 no draw differs from another. So a share has Wilson's interval, for as many
 independent items as the clustered ones are worth by that variance. In simulations it holds the truth in 93 to 97 of 100
-cases, where percentiles of the draws go down to 87. It does not for two kinds of averages. Of three clusters an exam
-with little in common it is too long (98 or 99 of 100). Of ten clusters an exam that are nearly all right or all wrong as a
-whole, with 90 % right, it is too short for one exam (89 of 100), but not for the mean of six.
+cases, where percentiles of the draws go down to 87. Two kinds of averages miss that. Of three clusters an exam with
+little in common the interval is too long (98 or 99 of 100). Of ten clusters an exam that tend to be right or wrong as a
+whole (a correlation of 0.3, with 90 % right) it is too short for an exam (89), but not for the mean of six.
 """
 
 from dataclasses import dataclass

@@ -54,6 +54,13 @@ def test_a_page_is_its_index_its_assets_its_data_and_its_plots(page: Path) -> No
     assert {path.name for path in (page / "assets").iterdir()} >= {"app.js", "style.css"}
 
 
+def test_no_folder_of_this_machine_is_published(runs: Path, page: Path) -> None:
+    board = (page / "data" / "board.js").read_text(encoding="utf-8")
+    assert str(runs) not in board
+    found = {run["results"] for run in piece(page, "board")["runs"] if run["condition"] == "closedbook"}
+    assert found == {"some__base/results_2026-01-02T03-04-05.678901.json"}
+
+
 def test_the_board_tells_of_all_runs_boards_tables_and_plots(page: Path) -> None:
     board = piece(page, "board")
     assert board["made"] == "2026-01-03T00-00-00"
