@@ -8,7 +8,7 @@ from openbook_eval.leaderboard.comparing import Comparison
 from openbook_eval.leaderboard.exporting import Sheet
 from openbook_eval.leaderboard.standings import MARKS, Board, is_complete
 from openbook_eval.leaderboard.statistics.paired import T_TEST
-from openbook_eval.leaderboard.statistics.values import LEVEL, Averages
+from openbook_eval.leaderboard.statistics.values import LEVEL, Averages, Interval
 
 INTERVAL = "95 % interval"
 # Heads of the marks that tell how much the demanded form costs, the first of `MARKS`.
@@ -70,11 +70,11 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
 
 
 def verdict(comparison: Comparison) -> str:
-    """Who does better, in words."""
+    """Who does better, in words: surely where p says so and the interval too, which are found in different ways."""
     found = comparison.overall
     if not isfinite(found.p):
         return "too few items to tell a difference"
-    if found.p >= 1 - LEVEL:
+    if found.p >= 1 - LEVEL or _holds_zero(found.estimate.interval):
         least = notation.percent(comparison.detectable)
         power = f"; it would find one of {least} points (power 80 %)" if comparison.detectable is not None else ""
         between = f" ({notation.between(found.estimate.interval)})" if found.estimate.interval else ""
@@ -84,6 +84,10 @@ def verdict(comparison: Comparison) -> str:
     ends = sorted((way * interval.low, way * interval.high)) if interval else ()
     between = f" ({' to '.join(f'{100 * end:.1f}' for end in ends)})" if ends else ""
     return f"{better} is better by {100 * abs(found.estimate.value):.1f} points{between}, surely"
+
+
+def _holds_zero(interval: Interval | None) -> bool:
+    return interval is not None and interval.low <= 0 <= interval.high
 
 
 def _grounds(comparison: Comparison) -> Iterator[str]:

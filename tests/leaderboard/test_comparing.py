@@ -9,6 +9,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.comparing import Comparison, Counts, Flip, alike, compare, together
 from openbook_eval.leaderboard.sheets import verdict
 from openbook_eval.leaderboard.statistics.paired import MCNEMAR, T_TEST
+from openbook_eval.leaderboard.statistics.values import Interval
 from openbook_eval.question import SIX_EXAMS
 from tests.leaderboard.hand_made import Mark, first, make_taken
 
@@ -103,6 +104,15 @@ def test_a_better_run_is_surely_so_and_its_interval_is_told_from_its_side() -> N
     low, high = (float(part) for part in said.partition("(")[2].partition(")")[0].split(" to "))
     assert said.endswith("surely")
     assert 0 < low < 60 < high
+
+
+def test_nothing_is_sure_whose_interval_holds_zero() -> None:
+    found = compared(first(8), first(2))
+    assert found.macro
+    assert found.macro.p < 0.05
+    estimate = replace(found.macro.estimate, interval=Interval(-0.001, 0.9))
+    unsure = replace(found, macro=replace(found.macro, estimate=estimate))
+    assert verdict(unsure).startswith("no difference that this exam can tell: +60.0 points (-0.1 to +90.0)")
 
 
 def test_one_item_tells_nothing() -> None:
