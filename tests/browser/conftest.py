@@ -35,7 +35,8 @@ def rectangle(locator: Locator) -> FloatRect:
     return found
 
 
-@pytest.fixture(scope="session")
+# Closed with the last test here: as long as it is open an event loop runs, and no other test could start one.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
