@@ -45,6 +45,12 @@ class Marks:
         """The items of the first run, which are those of all."""
         return self.items.head(self.items.height // len(self.runs))
 
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """How many items of a run have no response, by its id; of runs that have such."""
+        lacking = self.items.filter(pl.col("correct").is_null()).group_by("run").len()
+        return dict(lacking.iter_rows())
+
     def only(self, exams: Collection[ExamName]) -> "Marks":
         """The marks in some of the exams."""
         kept = tuple(exam for exam in self.exams if exam in exams)

@@ -35,6 +35,8 @@ def p_value(p: float | None) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
-def place(rank: Rank) -> str:
-    """A rank, and where chance may put it if that is more than one place."""
+def place(rank: Rank | None) -> str:
+    """A rank, and where chance may put it if that is more than one place; a dash where there is none."""
+    if rank is None:
+        return NONE
     return str(rank.place) if rank.low == rank.high else f"{rank.place} ({rank.low}-{rank.high})"

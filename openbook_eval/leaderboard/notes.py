@@ -7,8 +7,11 @@ from openbook_eval.leaderboard.runs import Run
 from openbook_eval.question import SIX_EXAMS, ExamName
 
 
-def notes(runs: Sequence[Run], exams: Sequence[ExamName]) -> Iterator[str]:
-    """The notes of a board, a line each; they hold names of models as they are."""
+def notes(runs: Sequence[Run], exams: Sequence[ExamName], unanswered: Mapping[str, int]) -> Iterator[str]:
+    """The notes of a board, a line each; they hold names of models as they are.
+
+    `unanswered` counts the items without a response of those runs that have such, by their ids.
+    """
     six = [exam for exam in exams if exam in SIX_EXAMS]
     if 0 < len(six) < len(SIX_EXAMS):
         yield f"only {', '.join(six)}: no average of six exams; runs are ranked by the share of all items"
@@ -20,8 +23,12 @@ def notes(runs: Sequence[Run], exams: Sequence[ExamName]) -> Iterator[str]:
         if run.truncation.checked and run.truncation.cut:
             cut = f"{run.truncation.cut:,} of {run.truncation.prompts:,} prompts did not reach the model whole"
             yield f"TRUNCATED: {run.model}: {cut}"
-        if run.gaps:
-            yield f"{run.model}: {run.gaps}"
+        if lacking := unanswered.get(run.id):
+            reason = f" ({run.gaps})" if run.gaps else ""
+            yield (
+                f"{run.model}: {lacking:,} of {run.asked:,} items have no response{reason}; it has no rank, and its "
+                "averages are of the others"
+            )
     for reason, models in _unchecked(runs).items():
         yield f"not checked for truncation ({reason}): {some(models)}"
 

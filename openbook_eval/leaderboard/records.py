@@ -61,7 +61,8 @@ def _row(board: Board, row: Row) -> dict[str, Any]:
     averages = {"average": row.averages.macro, "all_items": row.averages.micro}
     estimates = averages | dict(zip(row.exams, row.averages.exams, strict=True))
     values: dict[str, Any] = {"board": board.group.key, **_of_run(row.run), **row.marks}
-    values |= {"rank": row.rank.place, "rank_low": row.rank.low, "rank_high": row.rank.high}
+    if row.rank:
+        values |= {"rank": row.rank.place, "rank_low": row.rank.low, "rank_high": row.rank.high}
     for name, estimate in estimates.items():
         values |= zip((name, f"{name}_low", f"{name}_high"), _ends(estimate), strict=True)
     return {name: values.get(name) for name in RUNS}

@@ -73,7 +73,7 @@ def verdict(comparison: Comparison) -> str:
     """Who does better, in words: surely where p says so and the interval too, which are found in different ways."""
     found = comparison.overall
     if not isfinite(found.p):
-        return "too few items to tell a difference"
+        return "too little to tell: an exam of one item, or of one group, says nothing of chance"
     if found.p >= 1 - LEVEL or _holds_zero(found.estimate.interval):
         least = notation.percent(comparison.detectable)
         power = f"; it would find one of {least} points (power 80 %)" if comparison.detectable is not None else ""

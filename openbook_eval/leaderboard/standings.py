@@ -15,7 +15,7 @@ from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.sensitivity import of_pairs
 from openbook_eval.leaderboard.statistics import paired, resampling
 from openbook_eval.leaderboard.statistics.ranks import Rank, ranks
-from openbook_eval.leaderboard.statistics.values import Averages, Codes, Design, Numbers
+from openbook_eval.leaderboard.statistics.values import Averages, Codes, Design, Estimate, Numbers
 from openbook_eval.leaderboard.taken import Taken
 from openbook_eval.question import SIX_EXAMS, ExamName
 
@@ -29,20 +29,21 @@ class Row:
 
     `averages.macro` is the plain mean of the six exams, NaN where the board lacks one; `averages.micro` is the share of
     all items that averages are over: questions without a label are in none where there are others. `marks` are averaged
-    as ranks are, None where a run has none: over the exams of a complete board, else over the items.
+    as ranks are, None where a run has none: over the exams of a complete board, else over the items. `rank` is None
+    where items got no response: the averages are then of fewer items than those of other runs.
     """
 
     run: Run
     averages: Averages
     exams: tuple[ExamName, ...]
     marks: Mapping[str, float | None]
-    rank: Rank
+    rank: Rank | None
     asked: int
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The runs of a group, best first.
+    """The runs of a group, best first, those that have no rank last.
 
     `detectable` is the smallest difference, a share of 1, by which neighbours on the board would be told apart, and
     `items_for_a_point` how many items 0.01 would need: see `sensitivity`. `notes` say what is to be known of the
@@ -76,31 +77,52 @@ def _board(group: Group, marks: Marks, cluster: Cluster, draws: int) -> Board:
     correct, design = counted.table("correct"), counted.design(cluster)
     drawn = resampling.draw(design, draws)
     averages = resampling.averages(correct, design, drawn)
-    complete = is_complete(marks.exams)
-    if not complete:
+    if not is_complete(marks.exams):
         averages = [replace(each, macro=replace(each.macro, value=nan, interval=None)) for each in averages]
         design = pooled(design)
         drawn = resampling.draw(design, draws)
     if others := set(marks.exams) - set(counted.exams):
         averages = list(map(_beside, averages, _apart(marks.only(others), cluster, draws)))
     means = resampling.macro_draws(correct, design, drawn)
-    values = np.array([(each.macro if complete else each.micro).value for each in averages])
-    places = ranks(values, means, paired.p_of_pairs(correct, design))
+    places = _ranks(averages, correct, design, means)
     own = _means(counted, design)
     rows = [
         Row(run, found, marks.exams, own[place], places[place], run.asked)
         for place, (run, found) in enumerate(zip(group.runs, averages, strict=True))
     ]
-    order = sorted(range(len(rows)), key=lambda place: (-np.nan_to_num(values[place], nan=-1), rows[place].run.model))
+    order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
     sensitivity = of_pairs(correct, means, pairwise(order))
     return Board(
         group=group,
         exams=marks.exams,
         rows=tuple(rows[place] for place in order),
         detectable=sensitivity.detectable,
-        notes=tuple(notes(group.runs, marks.exams)),
+        notes=tuple(notes(group.runs, marks.exams, marks.unanswered)),
         items_for_a_point=sensitivity.items_for_a_point,
     )
+
+
+def _ranks(averages: Sequence[Averages], correct: Numbers, design: Design, means: Numbers) -> list[Rank | None]:
+    """Of the runs that have a mark of every item, among each other; any place where nothing is known of chance."""
+    whole = np.flatnonzero(~np.isnan(correct).any(axis=1))
+    found: list[Rank | None] = [None] * len(averages)
+    if len(whole):
+        values = np.array([_overall(averages[place]).value for place in whole])
+        placed = ranks(values, means[:, whole], paired.p_of_pairs(correct[whole], design))
+        for place, rank in zip(whole, placed, strict=True):
+            known = _overall(averages[place]).interval is not None
+            found[place] = rank if known else replace(rank, low=1, high=len(whole))
+    return found
+
+
+def _order(row: Row) -> tuple[bool, float, str]:
+    value = _overall(row.averages).value
+    return row.rank is None, 1.0 if isnan(value) else -value, row.run.model
+
+
+def _overall(averages: Averages) -> Estimate:
+    """What runs are ranked by."""
+    return averages.micro if isnan(averages.macro.value) else averages.macro
 
 
 def _apart(marks: Marks, cluster: Cluster, draws: int) -> list[Averages]:

@@ -116,7 +116,15 @@ def test_nothing_is_sure_whose_interval_holds_zero() -> None:
 
 
 def test_one_item_tells_nothing() -> None:
-    assert verdict(compared(first(1), first(0), sizes={"nursing": 1})).startswith("no difference that this exam can")
+    assert verdict(compared(first(1), first(0), sizes={"nursing": 1})).startswith("too little to tell")
+
+
+def test_exams_of_one_group_each_tell_nothing_however_far_apart() -> None:
+    found = compared(first(10), first(1), groups=10)
+    assert found.macro
+    assert found.macro.estimate.value == pytest.approx(0.9)
+    assert found.macro.estimate.interval is None
+    assert verdict(found).startswith("too little to tell")
 
 
 def test_unlike_runs_are_refused_with_the_reasons() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.marks import Marks
-from openbook_eval.leaderboard.standings import Board, boards
+from openbook_eval.leaderboard.standings import Board, Row, boards
 from openbook_eval.leaderboard.taken import Taken
 from openbook_eval.question import SIX_EXAMS
 from openbook_eval.window.truncation import Truncation
@@ -20,6 +20,10 @@ def board(taken: Taken) -> Board:
     return only
 
 
+def placed(row: Row) -> int | None:
+    return row.rank.place if row.rank else None
+
+
 def test_macro_is_the_plain_mean_of_six_and_micro_that_of_items() -> None:
     (row,) = board(make_taken({"a": first(10)}, sizes=SIZES)).rows
     assert [estimate.value for estimate in row.averages.exams] == [1, 1, 1, 1, 1, 0.2]
@@ -30,12 +34,12 @@ def test_macro_is_the_plain_mean_of_six_and_micro_that_of_items() -> None:
 def test_the_best_stands_first_and_names_decide_between_equals() -> None:
     rows = board(make_taken({"low": first(2), "z": first(8), "a": first(8)})).rows
     assert [row.run.model for row in rows] == ["a", "z", "low"]
-    assert [row.rank.place for row in rows] == [1, 1, 3]
+    assert [placed(row) for row in rows] == [1, 1, 3]
 
 
 def test_runs_that_chance_could_exchange_share_a_place() -> None:
     rows = board(make_taken({"a": first(6), "b": lambda exam, place: place < 6 + (exam == "nursing")})).rows
-    assert [(row.run.model, row.rank.place) for row in rows] == [("b", 1), ("a", 1)]
+    assert [(row.run.model, placed(row)) for row in rows] == [("b", 1), ("a", 1)]
 
 
 def test_without_all_six_exams_there_is_no_average_and_the_rank_is_by_all_items() -> None:
@@ -66,7 +70,7 @@ def test_questions_without_a_label_are_shown_and_in_no_average() -> None:
 
 def test_questions_without_a_label_alone_are_ranked_by_their_share() -> None:
     own = board(make_taken({"a": first(9), "b": first(30)}, sizes={"other": 60}))
-    assert [(row.run.model, row.averages.micro.value, row.rank.place) for row in own.rows] == [
+    assert [(row.run.model, row.averages.micro.value, placed(row)) for row in own.rows] == [
         ("b", 0.5, 1), ("a", 0.15, 2)
     ]  # fmt: skip
     assert own.notes == ()
@@ -84,6 +88,20 @@ def test_an_item_without_a_response_is_neither_right_nor_wrong() -> None:
     (row,) = board(make_taken({"a": lambda _, place: None if place == 9 else place < 3})).rows
     assert row.averages.macro.value == pytest.approx(1 / 3)
     assert (row.averages.micro.n, row.asked) == (54, 60)
+
+
+def test_a_run_with_items_that_got_no_response_has_no_rank_and_that_is_said() -> None:
+    # Right on all that it answered, which is half.
+    own = board(make_taken({"half": lambda _, place: True if place < 5 else None, "a": first(8), "b": first(2)}))
+    assert [(row.run.model, placed(row)) for row in own.rows] == [("a", 1), ("b", 2), ("half", None)]
+    assert own.rows[2].averages.macro.value == pytest.approx(1.0)
+    assert own.notes == ("half: 30 of 60 items have no response; it has no rank, and its averages are of the others",)
+
+
+def test_where_each_exam_is_one_group_any_place_may_be() -> None:
+    rows = board(make_taken({"a": first(9), "b": first(5), "c": first(1)}, groups=10)).rows
+    assert [row.averages.macro.interval for row in rows] == [None, None, None]
+    assert [row.rank and (row.rank.place, row.rank.low, row.rank.high) for row in rows] == [(1, 1, 3)] * 3
 
 
 def test_a_run_without_any_mark_of_an_exam_has_no_average_and_comes_last() -> None:
@@ -164,19 +182,20 @@ def test_runs_with_the_same_marks_detect_nothing() -> None:
 
 def test_what_keeps_a_run_from_being_whole_is_said() -> None:
     taken = make_taken(
-        {"a": first(5), "b": first(5), "c": first(5), "d": first(5)},
+        {"a": first(5), "b": first(5), "c": first(5), "d": lambda _, place: None if place == 9 else place < 5},
         limited=True,
         changes={
             "a": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)},
             "b": {"truncation": Truncation.unchecked("no tokenizer")},
             "c": {"truncation": Truncation.unchecked("no tokenizer")},
-            "d": {"gaps": "2 of 60 questions of the run not answered (2 timeout) and not marked: run again"},
+            "d": {"gaps": "6 of 60 questions of the run not answered (6 timeout) and not marked: run again"},
         },
     )
     assert board(taken).notes == (
         "taken with --limit: not all questions were asked",
         "TRUNCATED: a: 7 of 60 prompts did not reach the model whole",
-        "d: 2 of 60 questions of the run not answered (2 timeout) and not marked: run again",
+        "d: 6 of 60 items have no response (6 of 60 questions of the run not answered (6 timeout) and not marked: run "
+        "again); it has no rank, and its averages are of the others",
         "not checked for truncation (no tokenizer): b, c",
     )
 

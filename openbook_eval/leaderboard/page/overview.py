@@ -87,7 +87,7 @@ def _board(board: "Board", numbers: Mapping[str, int]) -> dict[str, Any]:
 def _row(row: "Row", number: int) -> dict[str, Any]:
     return {
         "run": number,
-        "rank": [row.rank.place, row.rank.low, row.rank.high],
+        "rank": [row.rank.place, row.rank.low, row.rank.high] if row.rank else None,
         "macro": _estimate(row.averages.macro),
         "micro": _estimate(row.averages.micro),
         "exams": [_estimate(estimate) for estimate in row.averages.exams],

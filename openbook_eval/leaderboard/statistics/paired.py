@@ -20,7 +20,7 @@ from statsmodels.stats.multitest import multipletests
 
 from openbook_eval.leaderboard.statistics.clusters import Clusters, arrange
 from openbook_eval.leaderboard.statistics.resampling import Draws, estimate
-from openbook_eval.leaderboard.statistics.values import LEVEL, Averages, Design, Numbers
+from openbook_eval.leaderboard.statistics.values import LEVEL, Averages, Design, Estimate, Numbers
 
 MCNEMAR = "exact McNemar test"
 T_TEST = "t-test of clusters"
@@ -64,7 +64,7 @@ def difference(one: Numbers, other: Numbers, design: Design, draws: Draws) -> Pa
     (averages,) = estimate(apart[None, :], design, draws, bounds)
     return PairedDifference(
         averages=averages,
-        p=_p_values(apart, design, draws.clusters),
+        p=_where_told(averages, _p_values(apart, design, draws.clusters)),
         only_one=int((right & ~right_too).sum()),
         only_other=int((~right & right_too).sum()),
         both=int((right & right_too).sum()),
@@ -99,11 +99,17 @@ def holm(p_values: Sequence[float] | Numbers) -> Numbers:
 
 
 def p_of_pairs(marks: Numbers, design: Design) -> Numbers:
-    """The p-values `macro` of all pairs of runs, (runs, runs), from marks (runs, n); 1 of a run with itself."""
+    """The p-values `macro` of all pairs of runs, (runs, runs), from marks (runs, n); 1 of a run with itself.
+
+    NaN where the difference has no interval: an exam of a single cluster says nothing of chance, and the exams
+    themselves are no sample.
+    """
     clusters = arrange(design)
     found = np.ones((len(marks), len(marks)))
     for one in range(len(marks) - 1):
-        p = _t_test(_macro_parts(marks[one] - marks[one + 1 :], clusters))
+        apart = marks[one] - marks[one + 1 :]
+        free = clusters.freedom(~np.isnan(apart))
+        p = np.where((free == 0).any(axis=0), np.nan, _t_test(_macro_parts(apart, clusters)))
         found[one, one + 1 :] = found[one + 1 :, one] = p
     return found
 
@@ -123,6 +129,16 @@ def _p_values(apart: Numbers, design: Design, clusters: Clusters) -> PValues:
 
     macro = _t_test(_macro_parts(apart[None, :], clusters))
     return PValues(tuple(map(p, exams)), float(macro[0]), p(present), MCNEMAR if alone else T_TEST)
+
+
+def _where_told(averages: Averages, p: PValues) -> PValues:
+    """No p without an interval."""
+
+    def told(estimate: Estimate, value: float) -> float:
+        return float("nan") if estimate.interval is None else value
+
+    exams = tuple(map(told, averages.exams, p.exams))
+    return PValues(exams, told(averages.macro, p.macro), told(averages.micro, p.micro), p.test)
 
 
 def _mcnemar(apart: Numbers) -> float:

@@ -125,6 +125,15 @@ def test_p_of_pairs_are_those_of_the_macro_differences() -> None:
             assert found[one, other] == found[other, one] == pytest.approx(expected)
 
 
+def test_of_exams_with_one_cluster_each_no_pair_has_a_p() -> None:
+    exams = six_exams(60)
+    single = Design(exams, exams, exams)
+    marks = np.stack([np.ones(60), np.zeros(60)])
+    found = p_of_pairs(marks, single)
+    assert np.isnan(found[0, 1])
+    assert found.diagonal().tolist() == [1, 1]
+
+
 def test_holms_correction() -> None:
     assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.04, float("nan"), 0.01]).tolist() == pytest.approx([0.04, np.nan, 0.02], nan_ok=True)

@@ -117,7 +117,7 @@
     const mark = (key, head, title) => share(key, head, (row) => [row.marks[key]], title);
     return [
       { key: "choose", class: "choose", head: hiddenHead("Choose"), cell: (row) => box(own(row), choose) },
-      { key: "rank", head: "Rank", class: "rank", value: (row) => row.rank[0], cell: (row) => rank(row.rank) },
+      { key: "rank", head: "Rank", class: "rank", value: (row) => row.rank && row.rank[0], cell: (row) => rank(row.rank) },
       { ...MODEL, value: (row) => own(row).model, cell: (row) => model(own(row)) },
       averages(shown),
       shown.exams.map((exam, index) => share(exam, examHead(exam, data.exams), (row) => row.exams[index])),
@@ -171,7 +171,10 @@
     return element("input", { type: "checkbox", "aria-label": `Choose ${run.model} for comparison`, onchange });
   }
 
-  function rank([place, low, high]) {
+  // None where items got no response.
+  function rank(found) {
+    if (!found) return element("span", { class: "place" }, "\u2013");
+    const [place, low, high] = found;
     const range = low === high ? null : element("small", {}, `${low}\u2013${high}`);
     return [element("span", { class: "place" }, `${place}`), range];
   }
