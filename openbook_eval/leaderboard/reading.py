@@ -135,6 +135,7 @@ def _run(announced: Announced, samples: Sequence[Samples]) -> tuple[Run, pl.Data
     parts = [told["model"], told["condition"], told["date"], *(file.sha256 for file in files)]
     run = Run(
         id=_digest(parts)[:16],
+        model_sha256=_digest([told["model"]]),
         items_sha256=_digest(asked),
         asked=sum(file.items for file in files),
         samples=files,

@@ -9,6 +9,7 @@ import polars as pl
 from openbook_eval.leaderboard.likeness import key, unlike
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.question import SIX_EXAMS
 
 # The engine is asked once where questions repeat each other word for word; no exam has so many that do.
 _DISTINCT = 0.9
@@ -28,6 +29,9 @@ def faults(run: Run, board: Taken) -> Iterator[str]:
 
 
 def _incomplete(run: Run, own: pl.DataFrame) -> Iterator[str]:
+    exams = {file.exam for file in run.samples}
+    if exams != {"other"} and (lacking := [exam for exam in SIX_EXAMS if exam not in exams]):
+        yield f"asks no questions of {', '.join(lacking)}: a board ranks all six exams"
     if run.limited:
         yield "was taken with --limit"
     if run.gaps:

@@ -1,10 +1,10 @@
 """What a leaderboard is made of: runs, each a model under one condition, and the marks of their items as a table."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from openbook_eval.question import ExamName
 from openbook_eval.training.record import TrainedOn
@@ -51,8 +51,13 @@ ITEMS = pl.Schema(
 )
 
 
+# Runs come from files of others: figures that no run can have would stop a whole board later.
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+_Date = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?)?$")]
+
+
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, revalidate_instances="always")
 
 
 class ExamSource(_Model):
@@ -69,13 +74,14 @@ class SamplesFile(_Model):
     exam: ExamName
     path: str
     sha256: str
-    items: int
+    items: _Count
 
 
 class Run(_Model):
     """A model under one condition, examined once.
 
-    `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
+    `model_sha256` is that of the model's whole name, of which `model` may be a part: by it models are told apart. `id`
+    is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
     of lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
     asked. `asked` are all items, those without a response as well. `gaps` tells of these, "" where there are none.
     `cost` and `versions` are as the results tell, `trained_on` as the folder of the model did. `system_instruction` and
@@ -84,15 +90,16 @@ class Run(_Model):
 
     id: str
     model: str
+    model_sha256: str
     condition: str
-    date: str
+    date: _Date
     exam: ExamSource
     entries_sha256: str | None
     task_version: str
     items_sha256: str
-    asked: int
+    asked: _Count
     limited: bool
-    shots: int
+    shots: _Count
     system_instruction: str | None
     chat_template: str | None
     task_hashes: Mapping[str, str]
@@ -104,3 +111,12 @@ class Run(_Model):
     versions: Mapping[str, str]
     results: str
     samples: tuple[SamplesFile, ...]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.condition not in CONDITIONS:
+            raise ValueError(f"there is no condition {self.condition!r}")
+        told = self.truncation
+        if not all(0 <= count <= 2**53 for count in (told.prompts, told.cut, told.longest, told.room)):
+            raise ValueError("its truncation has figures that cannot be")
+        return self

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -58,7 +59,8 @@ def folders(path: Path) -> list[Path]:
 def read_run(folder: Path) -> tuple[Run, pl.DataFrame]:
     """One run of a store and its items. Raises OpenbookError where it is half-written or was changed.
 
-    Whoever changes run and items and seals them anew is not found out: that takes the samples.
+    Whoever changes run and items and seals them anew is not found out, as long as both could be: that takes the
+    samples. Where these lay is not told: they are none of the store's.
     """
     try:
         text = (folder / RUN).read_bytes()
@@ -68,9 +70,26 @@ def read_run(folder: Path) -> tuple[Run, pl.DataFrame]:
     except (OSError, ValidationError, pl.exceptions.PolarsError) as error:
         fault = " ".join(str(error).split())[:120]
         raise OpenbookError(f"{folder}: half-written or not a run of a store ({fault}); add it again") from error
+    if items.schema == ITEMS and (impossible := next(_impossible(items), None)):
+        raise OpenbookError(f"{folder}: {impossible}; add it again from its results and samples")
     if items.schema != ITEMS or sealed != _seal(text, items) or _counts(run, items) or folder.name != run.id:
         raise OpenbookError(f"{folder}: was changed after it was written; add it again from its results and samples")
-    return run, items
+    files = tuple(file.model_copy(update={"path": ""}) for file in run.samples)
+    return run.model_copy(update={"samples": files}), items
+
+
+def _impossible(items: pl.DataFrame) -> Iterator[str]:
+    """What no items that were read from samples can be."""
+    if items.select("exam", "id").is_duplicated().any():
+        yield "an item stands there twice"
+    if lacking := [name for name in ("id", "exam", "exam_class", "qtype", "right") if items[name].null_count()]:
+        yield f"an item has no {lacking[0]}"
+    if not items["qtype"].is_in(["single", "multi"]).all():
+        yield "an item is neither single nor multiple choice"
+    if (items["correct"].is_null() != items["letters"].is_null()).any():
+        yield "an item was read and not marked, or marked and not read"
+    if not items["partial_credit"].drop_nulls().is_between(0, 1).all():
+        yield "partial credit is a share"
 
 
 def _counts(run: Run, items: pl.DataFrame) -> bool:
@@ -80,7 +99,9 @@ def _counts(run: Run, items: pl.DataFrame) -> bool:
 
 
 def _write(store: Path, run: Run, items: pl.DataFrame) -> None:
-    content = without_folders(run.model_dump(mode="json"))
+    files = [file.model_dump(mode="json") | {"path": Path(file.path).name} for file in run.samples]
+    told = run.model_dump(mode="json") | {"results": Path(run.results).name, "samples": files}
+    content = without_folders(told)
     text = f"{json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)}\n".encode("utf-8", "surrogatepass")
     aside = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=store))
     try:

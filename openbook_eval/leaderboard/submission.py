@@ -43,12 +43,17 @@ the folder that it adds. Maintainers check it with `openbook-eval submit --check
 {tables}
 """
 
+# Of a card of ours: its first two lines.
+_HEAD = _CARD.index("language:")
+
 
 def submit(paths: Sequence[Path], board: Path, *, progress: reading.Progress | None = None) -> tuple[int, Taken]:
     """Adds the runs in `paths` to a board; returns how many were new, and what was read of them.
 
-    Raises OpenbookError with all faults of all runs, and then adds none.
+    What cannot be read is named in `refused` of what was read. Raises OpenbookError with all faults of all runs, and
+    then adds none, and where `board` is a folder of something else.
     """
+    _refuse_foreign(board)
     taken = reading.read(paths, progress=progress)
     standing, broken = _standing(board) if board.is_dir() else (Taken((), taken.items.clear(), ()), [])
     new = {run.id for run in taken.runs}
@@ -80,6 +85,19 @@ def write_card(board: Path, *, draws: int = resampling.DRAWS) -> None:
     card = _CARD.format(runs=what.frame.height, boards=len(boards), tables=tables)
     exporting.export(what, [board / "runs.parquet"])
     exporting.write(board / "README.md", card.encode())
+
+
+def _refuse_foreign(board: Path) -> None:
+    """A card is written over README.md: the folder must be a board, a store of runs, or empty."""
+    card = board / "README.md"
+    try:
+        if not board.exists() or not any(board.iterdir()):
+            return
+        own = card.read_text(encoding="utf-8").startswith(_CARD[:_HEAD]) if card.exists() else store.folders(board)
+    except (OSError, ValueError):
+        own = False
+    if not own:
+        raise OpenbookError(f"{board}: is there and is no board of runs; name a folder of its own with --board")
 
 
 def _faults(runs: Sequence[Run], board: Taken) -> list[str]:

@@ -1,6 +1,7 @@
 """Runs and their items together, and which of several runs of one name stands."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -22,7 +23,8 @@ class Taken:
     def of(cls, read: Iterable[tuple[Run, pl.DataFrame]], refused: Iterable[str]) -> "Taken":
         """Of runs alike in model, condition and likeness the newest stands; the others are named in `refused`.
 
-        One that was read twice is taken as it was first. Runs come in the order of conditions, models and dates.
+        One that was read twice is taken as it was first. Where models share what is left of their names, these are told
+        apart by the first digits of `model_sha256`. Runs come in the order of conditions, models and dates.
         """
         by_id: dict[str, tuple[Run, pl.DataFrame]] = {}
         for run, items in read:
@@ -30,7 +32,7 @@ class Taken:
         newest: dict[tuple[object, ...], Run] = {}
         older = []
         for run in sorted((run for run, _ in by_id.values()), key=attrgetter("date", "id")):
-            place = (run.model, key(run))
+            place = (run.model_sha256, key(run))
             if place in newest:
                 older.append((newest[place], place))
             newest[place] = run
@@ -39,6 +41,19 @@ class Taken:
             f"the newest stands ({newest[place].date or 'no date'}); give models names of their own to compare them"
             for run, place in older
         ]
-        runs = sorted(newest.values(), key=lambda run: (CONDITIONS.index(run.condition), run.model, run.date, run.id))
+        runs = sorted(_told_apart(newest.values()), key=_place)
         frames = [by_id[run.id][1] for run in runs]
         return cls(tuple(runs), pl.concat([pl.DataFrame(schema=ITEMS), *frames]), (*refused, *superseded))
+
+
+def _place(run: Run) -> tuple[int, str, str, str]:
+    return CONDITIONS.index(run.condition), run.model, run.date, run.id
+
+
+def _told_apart(runs: Iterable[Run]) -> Iterator[Run]:
+    runs = tuple(runs)
+    models = {(run.model, run.model_sha256) for run in runs}
+    shared = {name for name, count in Counter(name for name, _ in models).items() if count > 1}
+    for run in runs:
+        name = f"{run.model} ({run.model_sha256[:6]})"
+        yield run.model_copy(update={"model": name}) if run.model in shared else run

@@ -65,21 +65,30 @@ class AnswerText:
     template_after: str | None
 
 
-def questions(run: Run) -> Iterator[QuestionText]:
-    """The questions of a run, nothing where its samples are not at hand, as of a run from a store.
+def at_hand(run: Run) -> bool:
+    """Whether the samples of a run lie where they were read, unchanged; those of a run from a store do not."""
+    return all(_unchanged(Path(file.path), file.sha256) for file in run.samples)
 
-    Raises OpenbookError where the samples are no longer those that were read, or lack a text.
-    """
+
+def _unchanged(path: Path, sha256: str) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
+
+
+def questions(run: Run) -> Iterator[QuestionText]:
+    """The questions of a run whose samples are `at_hand`. Raises OpenbookError where they lack a text."""
     return _each(run, lambda sample: _question(sample["doc"], run.condition))
 
 
 def answers(run: Run) -> Iterator[AnswerText]:
-    """The answers of a run in the order of `questions`; nothing and errors as there."""
+    """The answers of a run in the order of `questions`; errors as there."""
     return _each(run, lambda sample: _answer(sample, run.condition))
 
 
 def books(run: Run) -> Iterator[tuple[str, str]]:
-    """The books that questions of a run share, by their sha256, each once; nothing and errors as in `questions`."""
+    """The books that questions of a run share, by their sha256, each once; errors as in `questions`."""
     told: set[str] = set()
     for book in _each(run, lambda sample: _shared(sample, run.condition, told)):
         if book:
@@ -90,12 +99,6 @@ def books(run: Run) -> Iterator[tuple[str, str]]:
 def _each(run: Run, taken: Callable[[Mapping[str, Any]], _T]) -> Iterator[_T]:
     for file in run.samples:
         path = Path(file.path)
-        if not path.is_file():
-            return
-        with path.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != file.sha256:
-            raise OpenbookError(f"{path}: has changed since it was read; read the run again")
         for sample in rows(path):
             try:
                 made = taken(sample)

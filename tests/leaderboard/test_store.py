@@ -1,6 +1,7 @@
 """A store of runs: what is added stays as it was, and what was spoilt is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -77,7 +78,60 @@ def test_folders_of_this_machine_are_not_written(tmp_path: Path) -> None:
     assert all(str(tmp_path) not in file.read_text() for file in (tmp_path / "store").rglob("run.json"))
     found = store.read(tmp_path / "store")
     assert [run.model for run in found.runs] == ["mine/merged", "y + adapters/mix41"]
-    assert {Path(run.results).parent.name for run in found.runs} == {"x", "y"}
+    assert {run.results for run in found.runs} == {"results_2026-01-02T03-04-05.678901.json"}
+
+
+def test_paths_that_lead_elsewhere_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "clients" / "ward", questions=6)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    store.add(tmp_path / "store", reading.read([Path("../clients/ward")]))
+    assert all("clients" not in file.read_text() for file in (tmp_path / "store").rglob("run.json"))
+
+
+def test_models_that_share_their_last_names_stay_two(tmp_path: Path) -> None:
+    for name in ("base", "tuned"):
+        write_run(tmp_path / "runs", model=name, questions=6, model_name=str(tmp_path / name / "out" / "final"))
+    taken = reading.read([tmp_path / "runs"])
+    store.add(tmp_path / "store", taken)
+    found = store.read(tmp_path / "store")
+    digests = sorted(run.model_sha256[:6] for run in taken.runs)
+    assert sorted(run.model for run in found.runs) == [f"out/final ({digest})" for digest in digests]
+    assert found.refused == ()
+    assert len(reading.read([tmp_path / "runs", tmp_path / "store"]).runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"id": pl.lit("same")}, "an item stands there twice"),
+        ({"exam_class": pl.lit(None, pl.String)}, "an item has no exam_class"),
+        ({"qtype": pl.lit("both")}, "an item is neither single nor multiple choice"),
+        ({"letters": pl.lit(None, pl.String)}, "an item was read and not marked, or marked and not read"),
+        ({"partial_credit": pl.lit(7.0)}, "partial credit is a share"),
+    ],
+)
+def test_items_that_cannot_be_are_refused_though_sealed(tmp_path: Path, change: dict[str, pl.Expr], fault: str) -> None:
+    write_run(tmp_path / "runs", questions=12)
+    taken = reading.read([tmp_path / "runs"])
+    store.add(tmp_path / "store", replace(taken, items=taken.items.with_columns(**change)))
+    assert [fault in reason for reason in store.read(tmp_path / "store").refused] == [True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"condition": "foo"}, {"shots": 10**30}, {"date": "\x1b[2J"}, {"truncation": {"cut": 2**60}}],
+)
+def test_a_run_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    write_run(tmp_path / "runs", questions=12)
+    store.add(tmp_path / "store", reading.read([tmp_path / "runs"]))
+    (path,) = (tmp_path / "store").glob("*/run.json")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in change.items():
+        told[key] = told[key] | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(told), encoding="utf-8")
+    (reason,) = store.read(tmp_path / "store").refused
+    assert "half-written or not a run of a store" in reason
 
 
 def spoil_text(folder: Path) -> None:

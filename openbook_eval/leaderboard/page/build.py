@@ -65,7 +65,8 @@ def _write_board(
     for run in (row.run for row in board.rows):
         tell(f"{run.model}, {run.condition}")
         pieces.write(data, f"marks-{numbers[run.id]}", columns.of_marks(items[run.id], asked["id"]))
-        if chunks.write(data, f"answers-{numbers[run.id]}", _answers(run), places):
+        if texts.at_hand(run):
+            chunks.write(data, f"answers-{numbers[run.id]}", _answers(run), places)
             with_texts.append(run)
     # All runs of a board were asked the same in the same words: the first that has them tells them.
     if with_texts:

@@ -1,5 +1,6 @@
 """Boards made by hand, with values that a test can tell beforehand."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ def make_run(model: str = "some/model", condition: str = "openbook", **changes: 
     fields: dict[str, Any] = {
         "id": f"{model} {condition}",
         "model": model,
+        "model_sha256": hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest(),
         "condition": condition,
         "date": "2026-01-02T03-04-05",
         "exam": ExamSource(name="invented", version="1.0", sha256="e" * 64),

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import reading, standings, store
 from openbook_eval.leaderboard.page import build
 from openbook_eval.question import Question
@@ -158,17 +157,17 @@ def test_runs_from_a_store_have_marks_and_no_texts(tmp_path: Path) -> None:
     assert kinds == {"board.js", "items", "marks"}
 
 
-def test_samples_that_changed_since_are_told_and_the_older_page_stays(tmp_path: Path) -> None:
+def test_a_run_whose_samples_changed_since_has_no_texts(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", questions=12)
     out = built([tmp_path / "runs"], tmp_path / "report")
-    before = contents(out)
+    assert piece(out, "board")["runs"][0]["texts"] is True
     taken = reading.read([tmp_path / "runs"])
     for samples in (tmp_path / "runs").rglob("samples_*.jsonl"):
         samples.write_text(samples.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     boards = standings.boards(taken, draws=100)
-    with pytest.raises(OpenbookError, match="has changed since it was read; read the run again"):
-        build.build(taken, boards, out)
-    assert contents(out) == before
+    build.build(taken, boards, out)
+    assert piece(out, "board")["runs"][0]["texts"] is False
+    assert not list((out / "data").glob("answers-*"))
 
 
 def test_it_is_told_what_is_written(tmp_path: Path) -> None:
