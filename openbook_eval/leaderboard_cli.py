@@ -56,9 +56,15 @@ def leaderboard(
     """Rank runs that were asked the same, with what is certain of each figure: the six exams, averages, intervals."""
     with _packages():
         from openbook_eval.leaderboard import exporting, records, standings
+        from openbook_eval.leaderboard.page import folder
         from openbook_eval.report.leaderboard import board_report, paper_report
 
-    exporting.check_suffixes(export or ())
+    exporting.check(export or ())
+    if html:
+        folder.refuse_other(html)
+    if paper and not paths and not store:
+        _print(Console(), paper_report())
+        return
     taken = _only(condition, _with_stored(paths or [], store))
     boards = standings.boards(taken, cluster=cluster, draws=draws)
     console = Console()
@@ -91,15 +97,17 @@ def compare(
         from openbook_eval.leaderboard import comparing, exporting, reading, records
         from openbook_eval.report.leaderboard import comparison_report
 
-    exporting.check_suffixes(export or ())
+    exporting.check(export or ())
     pool = reading.read(among, progress=_tell_reading) if among else None
     one, other = (_only(condition, _side(name, pool)) for name in (a, b))
     both = comparing.together(one, other)
-    pairs = comparing.alike(one.runs, other.runs)
+    pairs, left_out = comparing.alike(one.runs, other.runs)
     found = [comparing.compare(both, *pair, cluster=cluster, draws=draws) for pair in pairs]
     console = Console()
     for comparison in found:
         _print(console, comparison_report(comparison, shown))
+    _print(console, (line(f"not compared: {reason}") for reason in left_out))
+    _print(console, (line(f"not shown: {reason}") for reason in both.refused))
     exporting.export(records.of_comparisons(found), export or ())
 
 
@@ -115,12 +123,12 @@ def submit(
         from openbook_eval.leaderboard import submission
 
     if check and not (runs or board):
-        print(f"{check}: {submission.check(check)} runs, all fit to be ranked")
+        print(f"{check}: {_runs(submission.check(check))}, all fit to be ranked")
     elif runs and board and not check:
         added, taken = submission.submit(runs, board, progress=_tell_reading)
         _print(Console(), (line(f"not handed in: {reason}") for reason in taken.refused))
         there = f"; {len(taken.runs) - added} were there" if added < len(taken.runs) else ""
-        print(f"{board}: {added} runs added{there}")
+        print(f"{board}: {_runs(added)} added{there}")
     else:
         raise OpenbookError("submit: say RUN... --board DIR to hand runs in, or --check DIR alone to check a board")
 
@@ -146,7 +154,7 @@ def _with_stored(paths: Sequence[Path], store: Path | None) -> "Taken":
     stored = [store] if store and (store.exists() or not paths) else []
     taken = reading.read([*paths, *stored], progress=_tell_reading)
     if store and (added := stores.add(store, taken)):
-        print(f"{store}: {added} runs added", file=sys.stderr)
+        print(f"{store}: {_runs(added)} added", file=sys.stderr)
     return taken
 
 
@@ -171,6 +179,10 @@ def _side(name: str, pool: "Taken | None") -> "Taken":
             raise OpenbookError(f"no model {name!r} there; {hint}")
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
     return reading.read([Path(name)], progress=_tell_reading)
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} {'run' if count == 1 else 'runs'}"
 
 
 def _print(console: Console, parts: Iterable[Table | Text]) -> None:

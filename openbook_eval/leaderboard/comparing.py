@@ -11,6 +11,7 @@ from openbook_eval.errors import OpenbookError, some
 from openbook_eval.leaderboard.exporting import sound
 from openbook_eval.leaderboard.likeness import unlike
 from openbook_eval.leaderboard.marks import Cluster, Marks, averaged, pooled
+from openbook_eval.leaderboard.notes import notes
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.sensitivity import of_pairs
 from openbook_eval.leaderboard.standings import is_complete
@@ -66,7 +67,8 @@ class Comparison:
 
     `macro` is of the plain mean of six exams, None where one of them lacks; `micro` of all items, questions without a
     label apart where there are others, and so are the counts of items. `test` is that of exams and micro; macro has the
-    t-test of clusters always. `detectable` is the smallest difference that would be found, see `sensitivity`.
+    t-test of clusters always. `detectable` is the smallest difference that would be found, see `sensitivity`; `notes`
+    say what is to be known of the two runs.
     """
 
     a: Run
@@ -79,6 +81,7 @@ class Comparison:
     counts: Counts
     detectable: float | None
     flipped: tuple[Flip, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def overall(self) -> Difference:
@@ -122,6 +125,7 @@ def compare(taken: Taken, a: Run, b: Run, *, cluster: Cluster = "auto", draws: i
         counts=Counts(found.both, found.only_one, found.only_other, found.neither, found.missing),
         detectable=of_pairs(correct, resampling.macro_draws(correct, design, drawn), [(0, 1)]).detectable,
         flipped=tuple(_flips(marks)),
+        notes=tuple(notes(marks.runs, marks.exams, {})),
     )
 
 
@@ -132,36 +136,37 @@ def together(one: Taken, other: Taken) -> Taken:
     items = [
         side.items.filter(pl.col("run").is_in(own)) for side, own in ((one, ids), (other, {r.id for r in runs} - ids))
     ]
-    return Taken(runs, pl.concat(items), ())
+    return Taken(runs, pl.concat(items), tuple(dict.fromkeys((*one.refused, *other.refused))))
 
 
-def alike(one: Sequence[Run], other: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs of runs of two sides that may be compared, a pair a condition, in the order of the first side.
+def alike(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
+    """The pairs of runs of two sides that may be compared, a pair a condition, and why other conditions are left out.
 
-    Raises OpenbookError where a condition has several models or none of its pairs is alike, and where the sides have no
-    condition in common.
+    Raises OpenbookError where a condition has several models, and where no pair is alike or no condition in common.
     """
-    pairs = []
-    for condition in dict.fromkeys(run.condition for run in one):
+    pairs, left_out = [], []
+    unlike_pairs: list[OpenbookError] = []
+    for condition in dict.fromkeys(run.condition for run in (*one, *other)):
         sides = [[run for run in side if run.condition == condition] for side in (one, other)]
-        if all(sides):
-            pairs.append(_alike(*sides))
+        if not all(sides):
+            left_out.append(f"{condition}: only {'A' if sides[0] else 'B'} has it")
+        elif (found := _alike(*sides)) is None:
+            unlike_pairs.append(_refusal(sides[0][0], sides[1][0]))
+        else:
+            pairs.append(found)
     if not pairs:
         had = (", ".join(dict.fromkeys(run.condition for run in side)) for side in (one, other))
-        raise OpenbookError("no condition in common: {} and {}; compare runs of one task".format(*had))
-    return pairs
+        none = OpenbookError("no condition in common: {} and {}; compare runs of one task".format(*had))
+        raise next(iter(unlike_pairs), none)
+    return pairs, [*map(str, unlike_pairs), *left_out]
 
 
-def _alike(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run]:
+def _alike(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run] | None:
     for side in (one, other):
         if len(models := sorted({run.model for run in side})) > 1:
             several = f"{some(models)}: several models, {side[0].condition}"
             raise OpenbookError(sound(f"{several}; name a file of one, or a model and --among"))
-    pairs = [(a, b) for a in one for b in other]
-    found = next((pair for pair in pairs if not unlike(*pair)), None)
-    if found is None:
-        raise _refusal(*pairs[0])
-    return found
+    return next(((a, b) for a in one for b in other if not unlike(a, b)), None)
 
 
 def _refusal(a: Run, b: Run) -> OpenbookError:

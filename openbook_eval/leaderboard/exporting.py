@@ -59,14 +59,16 @@ def export(what: Export, paths: Iterable[Path]) -> None:
     written.
     """
     known = list(paths)
-    check_suffixes(known)
+    check(known)
     for path in known:
         write(path, FORMS[path.suffix.lower()](what))
 
 
-def check_suffixes(paths: Iterable[Path]) -> None:
-    """Raises OpenbookError for a path whose suffix is none of `FORMS`."""
+def check(paths: Iterable[Path]) -> None:
+    """Raises OpenbookError for a path that no file can be written to, or whose suffix is none of `FORMS`."""
     for path in paths:
+        if path.is_dir() or next(folder for folder in path.absolute().parents if folder.exists()).is_file():
+            raise OpenbookError(f"{path}: cannot be written, a folder or a file is in its place; name another file")
         if path.suffix.lower() not in FORMS:
             raise OpenbookError(f"{path}: cannot export as {path.suffix or 'nothing'!r}; known are {', '.join(FORMS)}")
 

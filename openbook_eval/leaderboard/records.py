@@ -1,14 +1,15 @@
 """Boards and comparisons as they are exported: every figure with its interval, every run with what it was taken on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
 import polars as pl
 
 from openbook_eval.leaderboard.comparing import Comparison
-from openbook_eval.leaderboard.exporting import Export, sound
+from openbook_eval.leaderboard.exporting import Export, Sheet, sound
+from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.sheets import board_sheet, comparison_sheet
 from openbook_eval.leaderboard.standings import MARKS, Board, Row
@@ -46,7 +47,7 @@ def of_boards(boards: Sequence[Board]) -> Export:
     rows = [[_row(board, row) for row in board.rows] for board in boards]
     frame = pl.DataFrame([row for own in rows for row in own], schema=RUNS)
     record = {"boards": [_board(board, own) for board, own in zip(boards, rows, strict=True)]}
-    return Export(frame, record, [board_sheet(board) for board in boards])
+    return Export(frame, without_folders(record), [_published(board_sheet(board)) for board in boards])
 
 
 def of_comparisons(comparisons: Sequence[Comparison]) -> Export:
@@ -54,7 +55,12 @@ def of_comparisons(comparisons: Sequence[Comparison]) -> Export:
     rows = [list(_differences(each)) for each in comparisons]
     frame = pl.DataFrame([row for own in rows for row in own], schema=DIFFERENCES)
     record = {"comparisons": [_comparison(each, own) for each, own in zip(comparisons, rows, strict=True)]}
-    return Export(frame, record, [comparison_sheet(each) for each in comparisons])
+    return Export(frame, without_folders(record), [_published(comparison_sheet(each)) for each in comparisons])
+
+
+def _published(sheet: Sheet) -> Sheet:
+    rows, notes = without_folders([list(row) for row in sheet.rows]), without_folders(list(sheet.notes))
+    return replace(sheet, title=without_folders(sheet.title), rows=rows, notes=notes)
 
 
 def _row(board: Board, row: Row) -> dict[str, Any]:
@@ -90,7 +96,8 @@ def _of_run(run: Run) -> dict[str, Any]:
         "limited": run.limited,
         "truncation_checked": run.truncation.checked,
     }
-    return {name: sound(value) if isinstance(value, str) else value for name, value in told.items()}
+    sound_ones = {name: sound(value) if isinstance(value, str) else value for name, value in told.items()}
+    return dict(without_folders(sound_ones))
 
 
 def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]:

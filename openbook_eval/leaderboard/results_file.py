@@ -121,7 +121,7 @@ def read_results(file: ResultsFile) -> Announcements:
             runs += [_announced(file, content, results, condition, tasks)] if tasks else []
         except OpenbookError as error:
             refused.append(f"{file.path}: {condition}: {error}")
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError) as error:
             refused.append(f"{file.path}: {condition}: not as lm-eval and we write it ({_short(error)}); run again")
     return Announcements(tuple(runs), tuple(refused), len(results.configs) - len(ours))
 

@@ -46,7 +46,11 @@ def read_samples_file(path: Path, condition: str, exam: ExamName) -> Samples:
     response.
     """
     digest = hashlib.sha256()
-    raw = pl.DataFrame(list(_rows(path, condition, digest)), schema=_RAW, orient="row")
+    rows = list(_rows(path, condition, digest))
+    try:
+        raw = pl.DataFrame(rows, schema=_RAW, orient="row")
+    except UnicodeEncodeError as error:
+        raise OpenbookError(f"{path}: an id, class or hash holds half a character; run again") from error
     if fault := next(_faults(raw, condition, exam), None):
         raise OpenbookError(f"{path}: {fault}; run again")
     asked = "\n".join(sorted(raw.select(pl.concat_str("id", "doc_hash", separator=" ")).to_series()))

@@ -66,7 +66,7 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
     ]
     heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
     title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
-    return Sheet(title, heads, rows, (verdict(comparison), *_grounds(comparison)))
+    return Sheet(title, heads, rows, (verdict(comparison), *_grounds(comparison), *comparison.notes))
 
 
 def verdict(comparison: Comparison) -> str:

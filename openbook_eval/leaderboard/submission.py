@@ -67,6 +67,8 @@ def submit(paths: Sequence[Path], board: Path, *, progress: reading.Progress | N
 
 def check(board: Path) -> int:
     """How many runs a board has. Raises OpenbookError with all faults of all its runs."""
+    if not board.is_dir():
+        raise OpenbookError(f"{board}: no such folder; openbook-eval submit RUN --board {board} makes it")
     standing, broken = _standing(board)
     _refuse(board, [*broken, *_faults(standing.runs, standing)])
     if not standing.runs:

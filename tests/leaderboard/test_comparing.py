@@ -11,6 +11,7 @@ from openbook_eval.leaderboard.sheets import verdict
 from openbook_eval.leaderboard.statistics.paired import MCNEMAR, T_TEST
 from openbook_eval.leaderboard.statistics.values import Interval
 from openbook_eval.question import SIX_EXAMS
+from openbook_eval.window.truncation import Truncation
 from tests.leaderboard.hand_made import Mark, first, make_taken
 
 
@@ -147,7 +148,7 @@ def test_sides_meet_where_they_are_alike() -> None:
     changes = {"a": {"entries_sha256": "0" * 64}, "a again": {"model": "a"}}
     one = make_taken({"a": first(5), "a again": first(5)}, changes=changes).runs
     other = make_taken({"b": first(5)}, id="run of b").runs
-    assert [(a.id, b.id) for a, b in alike(one, other)] == [("run 1", "run of b")]
+    assert [(a.id, b.id) for a, b in alike(one, other)[0]] == [("run 1", "run of b")]
 
 
 def test_each_condition_of_both_sides_is_compared() -> None:
@@ -156,7 +157,33 @@ def test_each_condition_of_both_sides_is_compared() -> None:
         "a closed": closed | {"model": "a"}, "a ranked": {"condition": "openbook_ranked", "model": "a"},
     }).runs  # fmt: skip
     other = make_taken({"b": first(5), "b closed": first(5)}, changes={"b closed": closed | {"model": "b"}}).runs
-    assert [a.condition for a, _ in alike(one, other)] == ["openbook", "closedbook"]
+    assert [a.condition for a, _ in alike(one, other)[0]] == ["openbook", "closedbook"]
+
+
+def test_a_condition_that_cannot_be_compared_stops_no_other_and_is_told() -> None:
+    one = make_taken({"a": first(5), "a closed": first(5), "a ranked": first(5)}, changes={
+        "a closed": {"condition": "closedbook", "model": "a", "shots": 5},
+        "a ranked": {"condition": "openbook_ranked", "model": "a"},
+    }).runs  # fmt: skip
+    closed = {"condition": "closedbook", "model": "b"}
+    other = make_taken({"b": first(5), "b closed": first(5)}, changes={"b closed": closed}).runs
+    pairs, left_out = alike(one, other)
+    assert [a.condition for a, _ in pairs] == ["openbook"]
+    assert left_out == [
+        "b cannot be compared with a, closedbook: shows 0 examples instead of 5 (--num_fewshot); run them alike",
+        "openbook_ranked: only A has it",
+    ]
+
+
+def test_what_a_board_would_say_of_its_runs_a_comparison_says_too() -> None:
+    taken = make_taken({"a": first(5), "b": first(4)}, limited=True, changes={
+        "b": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)},
+    })  # fmt: skip
+    notes = compare(taken, *taken.runs, draws=100).notes
+    assert notes == (
+        "taken with --limit: not all questions were asked",
+        "TRUNCATED: b: 7 of 60 prompts did not reach the model whole",
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +204,7 @@ def test_sides_that_do_not_meet_say_why(models: tuple[str, ...], changes: Any, m
 def test_a_run_on_both_sides_is_there_once() -> None:
     taken = make_taken({"a": first(5), "b": first(4)})
     both = together(replace(taken, runs=taken.runs[:1]), taken)
-    assert both.runs == taken.runs
+    assert (both.runs, both.refused) == (taken.runs, ())
     assert both.items.height == taken.items.height
     assert compare(both, *both.runs, draws=100).counts.only_a == 6
 

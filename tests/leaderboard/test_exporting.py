@@ -181,3 +181,10 @@ def test_a_table_says_which_runs_were_cut() -> None:
     text = markdown(of_boards(boards(taken, draws=100)).sheets)
     assert "| a (TRUNCATED) |" in text
     assert "- TRUNCATED: a: 7 of 60 prompts did not reach the model whole" in text
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_no_folder_of_this_machine_is_exported(tmp_path: Path, suffix: str) -> None:
+    content = written(tmp_path, f"x{suffix}", exported("/data/secret/mine/merged")).read_bytes()
+    assert b"secret" not in content
+    assert b"mine/merged" in content

@@ -96,3 +96,10 @@ def test_other_json_beside_is_left_alone(tmp_path: Path) -> None:
     write_run(tmp_path)
     (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     assert len(find([tmp_path]).results) == 1
+
+
+def test_a_date_that_cannot_be_is_named(tmp_path: Path) -> None:
+    path = as_older(write_run(tmp_path / "new", questions=12), tmp_path / "old")
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"date": 1e300}), encoding="utf-8")
+    with pytest.raises(OpenbookError, match="not as lm-eval and we write it"):
+        reading.read([tmp_path / "old"])

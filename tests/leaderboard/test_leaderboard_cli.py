@@ -185,3 +185,22 @@ def test_runs_are_handed_in_and_the_board_is_checked(run: Run, runs: Path, tmp_p
 def test_submit_needs_runs_and_a_board_or_a_board_to_check(run: Run, arguments: tuple[str, ...]) -> None:
     with pytest.raises(OpenbookError, match=r"say RUN\.\.\. --board DIR to hand runs in, or --check DIR alone"):
         run("submit", *arguments)
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").mkdir()
+    for option in (("--export", tmp_path / "x.csv"), ("--html", tmp_path)):
+        with pytest.raises(OpenbookError, match="name another"):
+            run("leaderboard", "nowhere", *option)
+
+
+def test_the_paper_needs_no_run(run: Run) -> None:
+    assert "The paper's table 5" in run("leaderboard", "--paper")
+
+
+def test_a_comparison_says_what_was_left_out(run: Run, runs: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "one", model="one", questions=invented(120), date="2026-01-01T03-04-05.678901")
+    write_run(tmp_path / "one", model="one", questions=invented(120), date="2026-01-03T03-04-05.678901")
+    text = run("compare", tmp_path / "one", runs / "poor", width=400)
+    assert "not compared: closedbook: only B has it" in text
+    assert "an older run of one name; the newest stands" in text

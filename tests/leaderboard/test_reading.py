@@ -368,3 +368,20 @@ def test_two_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.M
 
 def test_questions_are_invented_as_asked() -> None:
     assert len(invented(61)) == 61
+
+
+@pytest.mark.parametrize("old", ['"id": "', '"exam_class": "', '"doc_hash": "'])
+def test_half_a_character_in_what_names_an_item_is_named(tmp_path: Path, old: str) -> None:
+    samples = samples_of(beside_a_sound_run(tmp_path))
+    samples.write_text(samples.read_text(encoding="utf-8").replace(old, old + "\\ud800", 1), encoding="utf-8")
+    assert refused(tmp_path) == f"{samples}: an id, class or hash holds half a character; run again"
+
+
+@pytest.mark.parametrize("cut", [2**60, -1, 0.5, "7"])
+def test_a_truncation_that_cannot_be_is_named(tmp_path: Path, cut: object) -> None:
+    told = {"checked": True, "reason": None, "prompts": 60, "cut": cut, "longest": 1, "room": 1, "tasks": []}
+    path = beside_a_sound_run(tmp_path)
+    results = json.loads(path.read_text(encoding="utf-8"))
+    tasks = [{"task": task, "prompts": 10, "cut": cut, "longest": 1, "room": 1} for task in results["configs"]]
+    path.write_text(json.dumps(results | {"openbook": {"truncation": told | {"tasks": tasks}}}), encoding="utf-8")
+    assert "not as lm-eval and we write it" in refused(tmp_path)

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard import store, submission
+from openbook_eval.leaderboard import reading, store, submission
 from openbook_eval.leaderboard.requirements import faults
 from openbook_eval.leaderboard.taken import Taken
 from openbook_eval.window.truncation import Truncation
 from tests.leaderboard.hand_made import first, make_taken
-from tests.leaderboard.lm_eval_output import write_run
+from tests.leaderboard.lm_eval_output import invented, write_run
 
 
 def faults_of(changes: Mapping[str, Any]) -> list[str]:
@@ -186,3 +186,37 @@ def test_an_unanswered_journal_is_found_in_a_results_file(tmp_path: Path) -> Non
     with pytest.raises(OpenbookError, match="2 faults, nothing was ranked") as caught:
         submission.submit([runs], tmp_path / "board")
     assert "its journal has 5 answers to 24 items" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["# Our project\n", "", "---\npretty_name: another\n"])
+def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    write_run(tmp_path / "runs")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text(content)
+    with pytest.raises(OpenbookError, match="is there and is no board of runs"):
+        submission.submit([tmp_path / "runs"], tmp_path / "mine")
+    assert [(path.name, path.read_text()) for path in (tmp_path / "mine").iterdir()] == [("README.md", content)]
+
+
+def test_runs_are_not_handed_in_to_the_folder_they_lie_in(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs")
+    with pytest.raises(OpenbookError, match="is there and is no board of runs"):
+        submission.submit([tmp_path / "runs"], tmp_path / "runs")
+
+
+def test_a_store_becomes_a_board(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs")
+    store.add(tmp_path / "store", reading.read([tmp_path / "runs"]))
+    assert submission.submit([tmp_path / "runs"], tmp_path / "store")[0] == 0
+    assert (tmp_path / "store" / "README.md").is_file()
+
+
+def test_a_run_of_one_exam_does_not_become_the_measure_of_others(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", questions=invented(12, ("nursing",)))
+    with pytest.raises(OpenbookError, match="asks no questions of physician, pharmacist, technician, professional, po"):
+        submission.submit([tmp_path / "runs"], tmp_path / "board")
+
+
+def test_a_board_that_is_not_there_cannot_be_checked(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match="nowhere: no such folder"):
+        submission.check(tmp_path / "nowhere")

@@ -18,7 +18,7 @@ def replacing(out: Path) -> Iterator[Path]:
     Raises OpenbookError where `out` is something else than a page, an empty folder or nothing, or cannot be written.
     """
     out = out.resolve()
-    _refuse_other(out)
+    refuse_other(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
@@ -36,7 +36,8 @@ def replacing(out: Path) -> Iterator[Path]:
         raise OpenbookError(f"{out}: the page cannot be written ({error.strerror or error}{place})") from error
 
 
-def _refuse_other(out: Path) -> None:
+def refuse_other(out: Path) -> None:
+    """Raises OpenbookError where `out` is something else than a page, an empty folder or nothing."""
     if out.exists() and not out.is_dir():
         raise OpenbookError(f"{out}: not a folder; name one that the page may be written to")
     if not out.is_dir():

@@ -3,7 +3,6 @@
 import math
 
 from scipy import optimize, stats
-from statsmodels.stats.proportion import power_proportions_2indep
 
 ALPHA = 0.05
 POWER = 0.8
@@ -44,22 +43,3 @@ def _items(difference: float, discordance: float, design_effect: float, alpha: f
     by_chance = stats.norm.isf(alpha / 2) * math.sqrt(discordance)
     in_truth = stats.norm.isf(1 - power) * math.sqrt(max(discordance - difference**2, 0.0))
     return float(design_effect * ((by_chance + in_truth) / difference) ** 2)
-
-
-def detectable_unpaired(
-    share: float, n: int, other_n: int | None = None, alpha: float = ALPHA, power: float = POWER
-) -> float | None:
-    """By how much another share must be above `share` of `n` items for a test of two shares to find it with that power.
-
-    For results of which only the share is known, and not which items were right. `other_n` are the other's items, else
-    as many. None where even a share of 1 would not be found.
-    """
-    others = n if other_n is None else other_n
-
-    def lacking(difference: float) -> float:
-        found = power_proportions_2indep(difference, share, others, ratio=n / others, alpha=alpha, return_results=False)
-        return float(found) - power
-
-    if share >= 1 or lacking(1 - share) < 0:
-        return None
-    return float(optimize.brentq(lacking, _LEAST, 1 - share, xtol=1e-12))

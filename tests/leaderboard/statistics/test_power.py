@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from openbook_eval.leaderboard.statistics.power import detectable, detectable_unpaired, items_needed
+from openbook_eval.leaderboard.statistics.power import detectable, items_needed
 
 
 # What calculators of R. J. Connor's formula print: powerandsamplesize.com (0.45 and 0.05 discordant), and
@@ -73,17 +73,3 @@ def test_more_power_and_less_alpha_need_more(n: int, discordance: float, power: 
     if surer is not None and stricter is not None:
         assert found is not None
         assert found < min(surer, stricter)
-
-
-def test_two_shares_of_other_items_need_more_than_pairs() -> None:
-    # J. L. Fleiss, Statistical Methods for Rates and Proportions: 0.6 and 0.7 need 356 each, before his correction.
-    assert detectable_unpaired(0.6, 356) == pytest.approx(0.1, abs=0.0005)
-    assert detectable_unpaired(0.6, 356) == pytest.approx(detectable_unpaired(0.6, 356, 356))
-    more = detectable_unpaired(0.6, 356, 10_000)
-    assert more is not None
-    assert more < 0.1
-
-
-@pytest.mark.parametrize(("share", "n"), [(1.0, 100), (0.99, 100), (0.5, 3)])
-def test_where_no_share_is_enough_better_nothing_is_detectable(share: float, n: int) -> None:
-    assert detectable_unpaired(share, n) is None
