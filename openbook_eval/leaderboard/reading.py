@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import ValidationError
 
-from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import store
 from openbook_eval.leaderboard.layouts import ResultsFile, find
 from openbook_eval.leaderboard.results_file import Announced, SamplesToRead, read_results
@@ -97,7 +97,12 @@ def _with_samples(
         try:
             yield (None if faults else _run(run, found)), faults[:1]
         except ValidationError as error:
-            yield None, [f"{run.told['results']}: not as lm-eval and we write it ({first_line(error)}); run again"]
+            yield None, [f"{run.told['results']}: not as lm-eval and we write it ({_first(error)}); run again"]
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the run'}: {first['msg']}"
 
 
 def _miscounted(told: SamplesToRead, found: Samples) -> str | None:

@@ -27,6 +27,12 @@ def test_the_best_run_comes_first(report: Report, open_page: Open) -> None:
     assert head(page, "Rank") == "ascending"
 
 
+def test_a_run_with_unanswered_items_has_no_rank_and_the_page_says_so(report: Report, open_page: Open) -> None:
+    page = open_page(report.address())
+    expect(page.locator("tbody .place")).to_have_text(["1", "2", "\u2013"])
+    expect(page.get_by_text("3 of 120 items have no response; it has no rank")).to_be_visible()
+
+
 def test_a_click_sorts_and_another_turns_the_order(report: Report, open_page: Open) -> None:
     page = open_page(report.address())
     button = page.get_by_role("button", name="Average")
