@@ -108,7 +108,7 @@ leaderboard_cli.register(app)
 def examinee(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Copy the model to this folder.")] = None,
 ) -> None:
-    """Print the folder of the embedded examinee, a tiny model for trying things out; builds it the first time."""
+    """Print the folder of the embedded examinee, a tiny model that can read, for trying things out."""
     from openbook_eval.examinee import copy_examinee, examinee_dir
 
     print(copy_examinee(out) if out else examinee_dir())

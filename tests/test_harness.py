@@ -54,7 +54,7 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     command = [str(Path(sys.executable).parent / "openbook-eval"), "run", "--model", "vllm", "--tasks", "cmed_openbook"]
     arguments = [
         "--model_args",
-        f"pretrained={examinee_dir()},max_model_len=700",
+        f"pretrained={examinee_dir()},max_model_len=830",
         "--output_path",
         str(tmp_path / "out"),
     ]
@@ -62,8 +62,8 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     result = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
-        "openbook-eval: 2 of 258 prompts of cmed_openbook do not fit: the longest has 224 tokens and 512 are kept for "
-        "the answer, but max_model_len is 700; set max_model_len=736 in --model_args"
+        "openbook-eval: 2 of 258 prompts of cmed_openbook do not fit: the longest has 322 tokens and 512 are kept for "
+        "the answer, but max_model_len is 830; set max_model_len=834 in --model_args"
     )
     assert "Traceback" not in result.stderr
     assert "Initializing vllm model" not in result.stderr

@@ -61,7 +61,7 @@ ENDS = {"qwen1.5-chat": "<|im_end|>\n", "wingpt2": "<|endoftext|>"}
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from transformers import AutoTokenizer
 
-    loaded = AutoTokenizer.from_pretrained(examinee_dir(tmp_path_factory.mktemp("cache")))
+    loaded = AutoTokenizer.from_pretrained(examinee_dir())
     loaded.eos_token = END
     return loaded
 

@@ -67,25 +67,25 @@ def test_the_prompts_are_those_that_lm_eval_sends(examinee: str, settings: dict[
 def test_the_setting_that_is_named_is_the_smallest_that_works(examinee: str) -> None:
     tasks = load("cmed_openbook", "cmed_closedbook_nursing")
     with pytest.raises(OpenbookError) as caught:
-        check.check(config(examinee, {"max_model_len": 700}), tasks)
+        check.check(config(examinee, {"max_model_len": 830}), tasks)
     assert str(caught.value) == (
-        "2 of 258 prompts of cmed_openbook do not fit: the longest has 224 tokens and 512 are kept for the answer, "
-        "but max_model_len is 700; set max_model_len=736 in --model_args"
+        "2 of 258 prompts of cmed_openbook do not fit: the longest has 322 tokens and 512 are kept for the answer, "
+        "but max_model_len is 830; set max_model_len=834 in --model_args"
     )
-    fits = check.check(config(examinee, {"max_model_len": 736}), tasks)
-    assert (len(fits), sum(fit.prompts for fit in fits), max(fit.longest for fit in fits)) == (7, 301, 224)
+    fits = check.check(config(examinee, {"max_model_len": 834}), tasks)
+    assert (len(fits), sum(fit.prompts for fit in fits), max(fit.longest for fit in fits)) == (7, 301, 322)
     with pytest.raises(OpenbookError, match="1 of 258 prompts of cmed_openbook do not fit"):
-        check.check(config(examinee, {"max_model_len": 735}), tasks)
+        check.check(config(examinee, {"max_model_len": 833}), tasks)
 
 
 def test_the_answers_length_comes_from_the_task_or_from_gen_kwargs(examinee: str) -> None:
     tasks = load("cmed_openbook_nursing")
-    shorter = config(examinee, {"max_length": 300}, model="hf", gen_kwargs={"max_gen_toks": 16})
+    shorter = config(examinee, {"max_length": 310}, model="hf", gen_kwargs={"max_gen_toks": 16})
     (fit,) = check.check(shorter, tasks)
-    assert (fit.task, fit.prompts, fit.cut, fit.room) == ("cmed_openbook_nursing", 43, 0, 284)
+    assert (fit.task, fit.prompts, fit.cut, fit.room) == ("cmed_openbook_nursing", 43, 0, 294)
     # A name that lm-eval reads only where the task's own max_gen_toks is not set.
-    with pytest.raises(OpenbookError, match=r"43 of 43 prompts of cmed_openbook_nursing .* but max_length is 300"):
-        check.check(config(examinee, {"max_length": 300}, model="hf", gen_kwargs={"max_new_tokens": 16}), tasks)
+    with pytest.raises(OpenbookError, match=r"43 of 43 prompts of cmed_openbook_nursing .* but max_length is 310"):
+        check.check(config(examinee, {"max_length": 310}, model="hf", gen_kwargs={"max_new_tokens": 16}), tasks)
 
 
 def test_the_chat_format_and_the_system_prompt_are_counted(examinee: str) -> None:

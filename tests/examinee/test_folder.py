@@ -1,4 +1,4 @@
-"""The embedded examinee loads in transformers as it was built, is built once, and is copied whole or not at all."""
+"""The embedded examinee loads in transformers, takes every text, and is copied whole or not at all."""
 
 import hashlib
 import os
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return examinee_dir(tmp_path_factory.mktemp("cache"))
+def folder() -> Path:
+    return examinee_dir()
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,6 @@ def test_it_speaks_chatml(tokenizer: Any) -> None:
     assert chat == "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"
     assert [tokenizer.decode([i]) for i in tokenizer(chat)["input_ids"]].count("<|im_start|>") == 2
     assert tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
-
-
-def test_it_is_built_once(folder: Path) -> None:
-    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
-    assert examinee_dir(folder.parent) == folder
-    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-def test_two_builds_are_the_same_model(folder: Path, tmp_path: Path) -> None:
-    assert files(examinee_dir(tmp_path)) == files(folder)
 
 
 def test_a_copy_is_the_same_model_in_a_folder_of_ones_own(tmp_path: Path) -> None:
