@@ -8,12 +8,13 @@ import orjson
 import pytest
 
 from openbook_eval.conditions import LAYOUTS
+from openbook_eval.examinee import examinee_dir
 from openbook_eval.scores import read_runs
-from tests.test_engine import examinee, read, sit  # noqa: F401 - a fixture
+from tests.test_engine import read, sit
 
-pytestmark = pytest.mark.engine
+# transformers and torch warn of their own affairs.
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
-# The examinee reads each of these clauses as a token or two: 256,000 characters of them fit into its 32,768 positions.
 _CLAUSES = (
     "请只根据上面的材料回答下面的单项选择题，",
     "请只根据上面的材料回答下面的多项选择题，",
@@ -43,11 +44,26 @@ def write_exam(folder: Path, count: int = 900) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sat(examinee: str, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def skimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examinee with a token for each clause: 256,000 characters of them fit into its 32,768 positions."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("skimming")
+    model = AutoModelForCausalLM.from_pretrained(examinee_dir())
+    tokenizer = AutoTokenizer.from_pretrained(examinee_dir())
+    tokenizer.add_tokens(list(_CLAUSES))
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sat(skimming: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one run of ours: two questions of nursing under each of the eight conditions."""
     folder = tmp_path_factory.mktemp("reading")
     tasks = ",".join(f"cmed_reading_{name}_nursing" for name in LAYOUTS)
-    model_args = f"pretrained={examinee},max_model_len=32768,enforce_eager=True"
+    model_args = f"pretrained={skimming},max_model_len=32768,enforce_eager=True"
     metadata = json.dumps({"exam": str(write_exam(folder))})
     asked = ["--tasks", tasks, "--metadata", metadata, "--limit", "2", "--gen_kwargs", "max_gen_toks=4"]
     # Without --log_samples, which the measures need: a run of ours adds it.

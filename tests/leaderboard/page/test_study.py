@@ -5,6 +5,7 @@ import pytest
 from openbook_eval.leaderboard.page.plots import study
 from openbook_eval.leaderboard.page.plots.drawing import draw
 from openbook_eval.leaderboard.page.plots.figure import Cell, Figure
+from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from tests.leaderboard.page.boards import make_board, make_row, make_run, trained
 
 
@@ -66,3 +67,46 @@ def test_both_are_drawn_with_a_run_alone_on_its_line() -> None:
     board = make_board(*(make_row(make_run(recipe, trained_on=trained(recipe)), 0.6) for recipe in recipes))
     for figure in (study.by_ratio([board]), study.by_size([board])):
         assert "own" in draw(figure)["light"]
+
+
+def studied(name: str, table: int, general: int, medical: int, rows: int = 400, share: float = 0.6) -> Studied:
+    return Studied(name, table, "some model", general, medical, rows, share, share - 0.1, share + 0.1)
+
+
+def of_a_study(model: str, place: Studied | None) -> StudiedRun:
+    return StudiedRun(**dict(make_run(model, trained_on=trained("recipe.yml"))), studied=place)
+
+
+def test_the_seeds_of_a_study_stand_as_one_point_with_its_band() -> None:
+    place = studied("tiny (3 seeds)", 4, 4, 1)
+    board = make_board(*(make_row(of_a_study(f"seed{seed}", place), 0.1 * seed) for seed in (1, 2, 3)))
+    assert own(study.by_ratio([board])) == [("some model", "own", "tiny (3 seeds)", "4:1", 0.6, 0.5, 0.7)]
+    assert own(study.by_size([board])) == []
+
+
+def test_a_study_stands_at_its_own_sizes_and_ratios() -> None:
+    places = [studied("a", 5, 0, 1, 100), studied("b", 5, 0, 1, 2_000), studied("c", 4, 1, 0), studied("d", 4, 0, 1)]
+    board = make_board(*(make_row(of_a_study(place.name, place)) for place in places))
+    ratio, size = study.by_ratio([board]), study.by_size([board])
+    assert [row[3] for row in own(size)] == [100, 2_000]
+    drawn = ratio.chart().to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert drawn == ["1:0", "9:1", "4:1", "1:1", "1:4", "1:9", "0:1"]
+    assert "some model" in draw(size)["light"]
+
+
+def test_what_a_study_trained_in_two_ways_are_two_lines() -> None:
+    places = [studied("lora", 4, 4, 1), studied("full", 4, 4, 1, share=0.7)]
+    board = make_board(*(make_row(of_a_study(place.name, place)) for place in places))
+    values = study.by_ratio([board]).chart().to_dict()["layer"][0]["data"]["values"]
+    assert [row["line"] for row in values if row["source"] == "own"] == ["1", "2"]
+
+
+def test_a_run_of_a_study_that_trained_nothing_is_left_out() -> None:
+    board = make_board(make_row(of_a_study("base", None)))
+    assert own(study.by_ratio([board])) == own(study.by_size([board])) == []
+
+
+def test_sizes_are_labelled_by_round_numbers() -> None:
+    assert study.size_labels([10_000, 200_000]) == [10_000, 20_000, 50_000, 100_000, 200_000]
+    assert study.size_labels([100, 200_000]) == [100, 1_000, 10_000, 100_000]
+    assert study.size_labels([300, 400]) == []

@@ -1,0 +1,117 @@
+"""Studies made by hand: cells, a graph of them, and exams in a WORK folder as lm-eval and the runner leave them."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from openbook_eval.leaderboard.statistics.values import Design, Numbers
+from openbook_eval.question import SIX_EXAMS, Question
+from openbook_eval.study import contrasts
+from openbook_eval.study.cells import Cell, Mix
+from openbook_eval.study.settings import Setting
+from openbook_eval.study.steps import Graph, Resources, Step
+from tests.leaderboard.lm_eval_output import invented, write_run
+
+BASE = "models/examinee"
+QUESTIONS = invented(60)
+KEY = "0123456789ab"
+
+
+def trained(ratio: str, seed: int, *, table: int = 4, rows: int = 400, model: str = BASE) -> Cell:
+    general, medical = map(int, ratio.split(":"))
+    mix = Mix(f"mix{general}{medical}_{rows}", general, medical, rows)
+    return Cell(f"tiny_{mix.name}-seed{seed}", table, model, "tiny.yml", mix, seed)
+
+
+def as_it_is(model: str = BASE, table: int | None = None) -> Cell:
+    return Cell(model.rpartition("/")[2], table, model, None, None, None)
+
+
+def graph_of(cells: Iterable[Cell], *, title: str = "A study", name: str = "tiny") -> Graph:
+    """A step of training and one of the exam for each trained cell, of the exam alone for others."""
+    own = tuple(cells)
+    return Graph(name, title, own, tuple(step for cell in own for step in _steps(cell)))
+
+
+def _steps(cell: Cell) -> list[Step]:
+    resources = Resources(0, 100, 1, 1)
+    train = Step("train", cell.name, KEY, (), (cell.name,), {}, resources)
+    needs = (train.id,) if cell.recipe else ()
+    exam = Step("exam", cell.name, KEY, needs, (cell.name,), {}, resources)
+    return [*([train] if cell.recipe else []), exam]
+
+
+def examine(
+    work: Path,
+    cell: Cell,
+    right: Callable[[Question], bool] | float,
+    conditions: Iterable[str] = ("openbook", "closedbook"),
+    limit: int | None = None,
+) -> None:
+    """All that a cell leaves when it is done."""
+    if cell.recipe:
+        receipt(work, "train", cell)
+    folder = work / f"exam/{cell.name}-{KEY}"
+    write_run(
+        folder / "results",
+        model=f"merge/{cell.name}-{KEY}/model" if cell.recipe else cell.model,
+        condition=list(conditions),
+        questions=QUESTIONS,
+        right=right,
+        seed=cell.seed or 0,
+        limit=limit,
+    )
+    receipt(work, "exam", cell)
+
+
+def receipt(work: Path, kind: str, cell: Cell) -> None:
+    folder = work / f"{kind}/{cell.name}-{KEY}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "receipt.json").write_text(json.dumps({"step": f"{kind}/{cell.name}-{KEY}"}), encoding="utf-8")
+
+
+def fail(work: Path, kind: str, cell: Cell, reason: str) -> None:
+    folder = work / f"{kind}/{cell.name}-{KEY}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failed.json").write_text(json.dumps({"reason": reason, "log": "log.txt"}), encoding="utf-8")
+
+
+def design(items: int = 20) -> Design:
+    """Six exams of so many items that stand for themselves."""
+    exams = np.repeat(np.arange(len(SIX_EXAMS)), items)
+    return Design(exams, np.zeros_like(exams), np.arange(len(exams)))
+
+
+def setting(
+    marks: Numbers,
+    ratio: str | None,
+    *,
+    table: int | None = 4,
+    rows: int = 400,
+    model: str = BASE,
+    condition: str = "openbook",
+) -> Setting:
+    """A setting with these marks (seeds, items); without a ratio a model as it is."""
+    general, medical = map(int, ratio.split(":")) if ratio else (0, 0)
+    own = design(marks.shape[1] // len(SIX_EXAMS))
+    share, interval = contrasts.share(marks, own, seeded=ratio is not None)
+    seeds = tuple(range(1, len(marks) + 1)) if ratio else (None,)
+    return Setting(
+        table=table,
+        base=model,
+        recipe="tiny.yml" if ratio else None,
+        general=general,
+        medical=medical,
+        rows=rows if ratio else 0,
+        condition=condition,
+        cells=tuple(f"{model} {table} {ratio} {rows} {seed}" for seed in seeds),
+        seeds=seeds,
+        marks=marks,
+        design=own,
+        share=share,
+        interval=interval,
+        answered=1.0,
+        format_followed=1.0,
+    )

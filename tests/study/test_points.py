@@ -1,0 +1,109 @@
+"""Points of the paper and of a study, and what a study's folders have and lack."""
+
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.study.points import Point, paper_points, study_points
+from openbook_eval.study.results import Undone, read_results
+from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
+
+
+def test_the_paper_has_the_points_of_tables_3_to_5() -> None:
+    points = paper_points()
+    assert [sum(point.table == table for point in points) for table in (3, 4, 5)] == [6, 20, 8]
+    assert points[6] == Point("paper", 4, "Qwen1.5-1.8B", 9, 1, 0, None, "openbook", 0.3902, 11_200, "")
+    assert points[-1] == Point("paper", 5, "Qwen1.5-7B", 0, 1, 200_000, None, "openbook", 0.5612, 11_200, "")
+
+
+def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
+    base, cell = as_it_is(), trained("4:1", 2)
+    examine(tmp_path, base, lambda question: question.exam == "nursing")
+    examine(tmp_path, cell, lambda question: question.exam in ("nursing", "technician", "physician"))
+    points, faults = study_points(graph_of([base, cell]), tmp_path)
+    assert faults == ()
+    own = [point for point in points if point.condition == "openbook"]
+    assert own == [
+        Point("tiny", None, "the embedded examinee", 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee"),
+        Point("tiny", 4, "the embedded examinee", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name),
+    ]
+    assert {point.condition for point in points} == {"openbook", "closedbook"}
+    assert [point.trained for point in own] == [False, True]
+
+
+def test_the_average_is_the_plain_mean_of_exams_of_any_size(tmp_path: Path) -> None:
+    cell = as_it_is("some/model")
+    questions = [one for number, one in enumerate(invented(120)) if one.exam == "nursing" or number % 2]
+    write_run(tmp_path / f"exam/model-{KEY}/results", questions=questions, right=lambda one: one.exam == "nursing")
+    receipt(tmp_path, "exam", cell)
+    ((point,), _) = study_points(graph_of([cell]), tmp_path)
+    assert (point.items, point.model) == (70, "model")
+    assert point.share == pytest.approx(1 / 6)
+
+
+def test_a_run_that_lacks_an_exam_has_no_point_and_is_named(tmp_path: Path) -> None:
+    cell = as_it_is("some/model")
+    write_run(tmp_path / f"exam/model-{KEY}/results", questions=invented(10, ["nursing", "physician"]))
+    receipt(tmp_path, "exam", cell)
+    points, faults = study_points(graph_of([cell]), tmp_path)
+    lacking = "pharmacist, technician, professional, postgraduate"
+    assert points == ()
+    assert faults == (f"model, openbook: no average of the six exams, for {lacking} has no answer",)
+
+
+@pytest.mark.parametrize("content", [None, "", "{"])
+def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: Path, content: str | None) -> None:
+    good, bad = as_it_is("some/model"), as_it_is("other/broken")
+    examine(tmp_path, good, 0.5)
+    folder = tmp_path / f"exam/broken-{KEY}/results/broken"
+    if content is not None:
+        folder.mkdir(parents=True)
+        (folder / "results_2026-01-02T03-04-05.678901.json").write_text(content, encoding="utf-8")
+    receipt(tmp_path, "exam", bad)
+    points, (fault,) = study_points(graph_of([bad, good]), tmp_path)
+    assert {point.run for point in points} == {"model"}
+    assert "broken" in fault
+    assert "\n" not in fault
+
+
+def test_an_exam_without_a_receipt_is_not_read(tmp_path: Path) -> None:
+    cell = as_it_is("some/model")
+    examine(tmp_path, cell, 0.5)
+    (tmp_path / f"exam/model-{KEY}/receipt.json").unlink()
+    assert study_points(graph_of([cell]), tmp_path) == ((), ())
+
+
+def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_next_one(tmp_path: Path) -> None:
+    failed, waiting, next_one = (trained("4:1", seed) for seed in (1, 2, 3))
+    fail(tmp_path, "train", failed, "out of memory")
+    receipt(tmp_path, "train", next_one)
+    assert read_results(graph_of([failed, waiting, next_one]), tmp_path).undone == (
+        Undone(failed.name, f"train/{failed.name}-{KEY}", "out of memory", "log.txt", True),
+        Undone(waiting.name, f"train/{waiting.name}-{KEY}", "not done yet", "", False),
+        Undone(next_one.name, f"exam/{next_one.name}-{KEY}", "not done yet", "", False),
+    )
+
+
+def test_a_failure_is_told_before_what_is_only_not_done(tmp_path: Path) -> None:
+    cell = trained("4:1", 1)
+    fail(tmp_path, "exam", cell, "killed")
+    (undone,) = read_results(graph_of([cell]), tmp_path).undone
+    assert (undone.step, undone.reason) == (f"exam/{cell.name}-{KEY}", "killed")
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_failure_that_cannot_be_read_is_a_failure(tmp_path: Path, content: str) -> None:
+    cell = trained("4:1", 1)
+    fail(tmp_path, "train", cell, "")
+    (tmp_path / f"train/{cell.name}-{KEY}/failed.json").write_text(content, encoding="utf-8")
+    (undone,) = read_results(graph_of([cell]), tmp_path).undone
+    assert undone.failed
+    assert undone.reason.startswith("failed, and failed.json ")
+
+
+def test_a_step_that_failed_and_was_done_later_is_done(tmp_path: Path) -> None:
+    cell = trained("4:1", 1)
+    fail(tmp_path, "exam", cell, "killed")
+    examine(tmp_path, cell, 0.5)
+    assert read_results(graph_of([cell]), tmp_path).undone == ()

@@ -1,0 +1,197 @@
+"""The report of a study: what is written to its folder, from whatever is there."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.question import Question
+from openbook_eval.report.study import lay_out, study_report
+from openbook_eval.study import reporting
+from openbook_eval.study.reporting import Report
+from openbook_eval.study.steps import Graph
+from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
+
+HOSTILE = "<script>alert(1)</script> | [x](http://y) \x1b[31m`"
+
+
+def right(share: float, seed: int = 0) -> Callable[[Question], bool]:
+    """The same questions are hard whatever was trained; a seed changes a few of them."""
+
+    def is_right(question: Question) -> bool:
+        drawn = hashlib.sha256(question.id.encode()).digest()[0] / 256
+        own = hashlib.sha256(f"{question.id} {seed} {share}".encode()).digest()[0] / 256
+        return drawn + 0.1 * (own - 0.5) < share
+
+    return is_right
+
+
+def falling(work: Path) -> Graph:
+    """Two ratios far apart with two seeds each, and the base."""
+    cells = [as_it_is()]
+    examine(work, cells[0], right(0.9))
+    for ratio, share in (("9:1", 0.8), ("1:9", 0.2)):
+        for seed in (1, 2):
+            cells.append(trained(ratio, seed))
+            examine(work, cells[-1], right(share, seed))
+    return graph_of(cells)
+
+
+def files(folder: Path) -> dict[str, str]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def printed(report: Report) -> str:
+    console = Console(width=160, force_terminal=False)
+    with console.capture() as capture:
+        for part in lay_out(report):
+            console.print(part)
+    return capture.get()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of `falling`, which no test changes."""
+    work = tmp_path_factory.mktemp("work")
+    return reporting.write(falling(work), work)
+
+
+def test_a_report_has_its_parts_in_one_folder(written: Report) -> None:
+    assert written.folder.parts[-2:] == ("reports", "tiny")
+    there = set(files(written.folder))
+    assert {"report.md", "points.csv", "index.html", "data/board.js"} < there
+    assert {f"plots/study-ratio-{theme}.svg" for theme in ("light", "dark")} < there
+    assert (written.cells, written.done) == (5, 5)
+    assert (written.undone, written.refused) == ((), ())
+
+
+def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
+    text = (written.folder / "report.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| The more of the data .*$", text, re.M)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:3] == ["bear it out", "replicates"]
+    assert float(cells[3]) == pytest.approx(-60, abs=8)
+    assert cells[-1] == "2"
+    assert "Only directions are compared with the paper" in text
+    assert 'srcset="plots/study-ratio-dark.svg"' in text
+
+
+def test_the_page_shows_the_runs_by_their_cells_and_the_seeds_as_one_point(written: Report) -> None:
+    board = (written.folder / "data" / "board.js").read_text(encoding="utf-8")
+    assert '"model":"tiny_mix91_400-seed2"' in board
+    assert board.count("tiny_mix91_400-seed1 (2 seeds)") == 1
+    assert str(written.folder.parents[1]) not in board
+
+
+def test_points_are_those_of_the_study_and_of_the_paper(written: Report) -> None:
+    frame = pl.read_csv(written.folder / "points.csv")
+    assert frame.filter(source="tiny").height == 10
+    assert frame.filter(source="paper").height == 34
+    assert set(frame.filter(source="tiny", seed=2)["run"]) == {"tiny_mix91_400-seed2", "tiny_mix19_400-seed2"}
+
+
+def test_the_same_results_make_the_same_bytes(tmp_path: Path) -> None:
+    graph = falling(tmp_path)
+    once = files(reporting.write(graph, tmp_path).folder)
+    assert files(reporting.write(graph, tmp_path).folder) == once
+
+
+def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
+    graph = graph_of([trained("9:1", 1)])
+    report = reporting.write(graph, tmp_path)
+    assert set(files(report.folder)) == {"report.md", "points.csv"}
+    text = (report.folder / "report.md").read_text(encoding="utf-8")
+    assert "| 1 | 0 | 0 | 1 |" in text
+    assert "index.html" not in text
+    assert "0 of 1 cells are examined" in printed(report)
+
+
+def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path: Path) -> None:
+    graph = falling(tmp_path)
+    failed, waiting = trained("4:1", 1), trained("4:1", 2)
+    fail(tmp_path, "train", failed, "CUDA out of memory")
+    more = graph_of([*graph.cells, waiting, failed])
+    report = reporting.write(more, tmp_path)
+    text = (report.folder / "report.md").read_text(encoding="utf-8")
+    assert "| 7 | 5 | 1 | 1 |" in text
+    rows = [line for line in text.splitlines() if line.startswith(r"| tiny\_mix41\_400")]
+    assert rows == [
+        rf"| tiny\_mix41\_400-seed1 | failed | train/tiny\_mix41\_400-seed1-{KEY} | CUDA out of memory | log.txt |",
+        rf"| tiny\_mix41\_400-seed2 | to be done | train/tiny\_mix41\_400-seed2-{KEY} | not done yet | - |",
+    ]
+    assert "CUDA out of memory" in printed(report)
+
+
+def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) -> None:
+    graph = falling(tmp_path)
+    bad = trained("4:1", 1)
+    (tmp_path / f"exam/{bad.name}-{KEY}").mkdir(parents=True)
+    receipt(tmp_path, "exam", bad)
+    more = graph_of([*graph.cells, bad])
+    report = reporting.write(more, tmp_path)
+    assert len(report.refused) == 1
+    text = (report.folder / "report.md").read_text(encoding="utf-8")
+    assert "Runs that are in no figure" in text
+    assert str(tmp_path) not in text.replace("\\", "")
+    assert "in no figure:" in printed(report)
+
+
+def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
+    cell, failed = as_it_is(f"owner/{HOSTILE.replace('/', '')}"), trained("9:1", 1)
+    examine(tmp_path, cell, 0.5)
+    fail(tmp_path, "train", failed, HOSTILE)
+    graph = graph_of([cell, failed], title=HOSTILE)
+    report = reporting.write(graph, tmp_path)
+    for path in report.folder.rglob("*"):
+        if path.suffix in (".md", ".html", ".svg", ".js") and "assets" not in path.parts:
+            assert b"<script>alert" not in path.read_bytes()
+    text = (report.folder / "report.md").read_text(encoding="utf-8")
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| \[x\](http\://y)" in text
+    assert "\x1b" not in text + printed(report)
+
+
+def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:
+    graph = falling(tmp_path)
+    other = trained("4:1", 1)
+    examine(tmp_path, other, right(0.5), limit=5)
+    report = reporting.write(graph_of([*graph.cells, other]), tmp_path)
+    assert report.refused == (
+        "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
+        "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
+    )
+    assert {setting.ratio for setting in report.settings} == {"as it is", "9:1", "1:9"}
+
+
+def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:
+    text = printed(written)
+    for part in ("5 of 5 cells are examined", "Table 4", "as it is", "replicates", "not in this study", "index.html"):
+        assert part in text
+
+
+def test_a_study_is_reported_as_it_is_written(tmp_path: Path) -> None:
+    graph = graph_of([trained("9:1", 1)])
+    first = next(iter(study_report(graph, tmp_path)))
+    assert str(first) == "A study: 0 of 1 cells are examined"
+    assert (tmp_path / "reports" / "tiny" / "report.md").is_file()
+
+
+def test_a_folder_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
+    graph = graph_of([trained("9:1", 1)])
+    folder = tmp_path / "reports" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(OpenbookError, match="is not a report of a study"):
+        reporting.write(graph, tmp_path)
+    assert (folder / "thesis.tex").read_text(encoding="utf-8") == "years of work"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("", encoding="utf-8")
+    with pytest.raises(OpenbookError, match="cannot be written"):
+        reporting.write(graph_of([trained("9:1", 1)]), tmp_path)
