@@ -14,6 +14,7 @@ from openbook_eval.exam_cli import exam_app
 from openbook_eval.program import run_program, version_option
 from openbook_eval.recipes_cli import recipes_app
 from openbook_eval.scores import Reading, read_runs
+from openbook_eval.study_cli import study_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(exam_app, name="exam")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(study_app, name="study")
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 

@@ -74,8 +74,8 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path:
         assert [(score.exam, score.questions) for score in scores.exams] == [(name, 43) for name in SIX_EXAMS]
         assert scores.average == pytest.approx(results["groups"][group]["correct,choice"])
     # The examinee reads, and knows nothing.
-    assert opened.average > 0.8
-    assert closed.average < 0.25
+    assert (opened.average or 0) > 0.8
+    assert (closed.average or 1) < 0.25
 
 
 def test_our_own_run_asks_an_exam_file_over_chat(examinee: str, tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def small_cache(model: VllmOpenbook) -> dict[str, Any]:
 
 
 def sampled(model: VllmOpenbook) -> dict[str, Any]:
-    asked = {"max_gen_toks": 8, "do_sample": True, "temperature": 1.0}
+    # So hot that a model that knows the answer says anything.
+    asked = {"max_gen_toks": 8, "do_sample": True, "temperature": 20.0}
     three = [request(PROMPTS[0], asked)] * 3
     first, cost = model.generate_until(three, True), cost_of(model, three)
     alone = model.generate_until([request(PROMPTS[1], asked), request(PROMPTS[0], asked)], True)

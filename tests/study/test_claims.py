@@ -161,6 +161,17 @@ def test_medical_models_are_held_against_general_ones() -> None:
     assert (found.verdict, found.found and found.found.seeds) == ("replicates", 0)
 
 
+def test_models_that_answered_no_question_of_an_exam_in_common_are_undecided() -> None:
+    answered, others = marks(0.7, 1), marks(0.3, 1)
+    answered[:, :20], others[:, 20:40] = np.nan, np.nan
+    own = [setting(each, None, table=table, model=f"{table}") for table, each in ((1, answered), (2, others))]
+    found = outcome("kinds", own).study
+    assert found.verdict == "undecided"
+    assert found.found is not None
+    assert isnan(found.found.value)
+    assert found.found.note == "an exam without an item that has a mark everywhere"
+
+
 def test_the_trade_off_is_judged_without_the_book() -> None:
     own = [*mixes(FALLING), *mixes(FALLING, condition="closedbook")]
     assert outcome("trade-off", own).study.verdict == "contradicts"

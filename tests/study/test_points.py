@@ -1,11 +1,14 @@
 """Points of the paper and of a study, and what a study's folders have and lack."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from openbook_eval.study.points import Point, paper_points, study_points
 from openbook_eval.study.results import Undone, read_results
+from openbook_eval.study.settings import settings_of
 from tests.leaderboard.lm_eval_output import invented, write_run
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 
@@ -65,6 +68,36 @@ def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: P
     assert {point.run for point in points} == {"model"}
     assert "broken" in fault
     assert "\n" not in fault
+
+
+def test_a_profile_has_the_name_that_its_trainings_have_for_it(tmp_path: Path) -> None:
+    before, after = as_it_is("wingpt2-7b", 2), trained("1:0", 1, table=3, model="winninghealth/WiNGPT2-7B-Chat")
+    folder = tmp_path / f"exam/{before.name}-{KEY}/results"
+    write_run(folder, model="winninghealth/WiNGPT2-7B-Chat", model_args={"profile": "wingpt2"})
+    receipt(tmp_path, "exam", before)
+    examine(tmp_path, after, 0.5, ["openbook"])
+    graph = graph_of([before, after])
+    assert [point.model for point in study_points(graph, tmp_path)[0]] == ["WiNGPT2-7B-Chat"] * 2
+    settings, _ = settings_of(read_results(graph, tmp_path).results)
+    assert len({setting.base for setting in settings}) == 1
+
+
+def test_seeds_that_answered_nothing_in_common_are_no_setting(tmp_path: Path) -> None:
+    cells = [as_it_is(), trained("4:1", 1), trained("4:1", 2)]
+    for cell in cells:
+        examine(tmp_path, cell, 0.5, ["openbook"])
+    results = read_results(graph_of(cells), tmp_path).results
+    of_nursing = pl.col("exam") == "nursing"
+    half = pl.int_range(pl.len()) % 2
+    halves = [
+        replace(
+            each, items=each.items.with_columns(pl.when(~of_nursing | (half == part)).then("correct").alias("correct"))
+        )
+        for part, each in enumerate(results[1:])
+    ]
+    settings, (fault,) = settings_of([results[0], *halves])
+    assert [setting.trained for setting in settings] == [False]
+    assert fault == f"{cells[1].name} and its other seeds, openbook: an exam without an item that has a mark everywhere"
 
 
 def test_an_exam_without_a_receipt_is_not_read(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from tests.study.fitting.simulated import FIVE, NINE, SIZES, Mix, Truth, points
 @pytest.mark.parametrize(
     ("truth", "mixes", "seeds"),
     [
-        (lambda r, d: 0.55, FIVE, 1),
-        (lambda r, d: 0.6 - 0.05 * r, FIVE, 1),
-        (lambda r, d: 0.6 - 0.02 * r, FIVE, 3),
-        (lambda r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 3),
+        (lambda _r, _d: 0.55, FIVE, 1),
+        (lambda r, _d: 0.6 - 0.05 * r, FIVE, 1),
+        (lambda r, _d: 0.6 - 0.02 * r, FIVE, 3),
+        (lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 3),
     ],
 )
 def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
@@ -47,7 +47,10 @@ def test_the_scatter_is_that_of_the_trainings_with_and_without_seeds() -> None:
         found = []
         for number in range(100):
             made = settings_of(
-                points(lambda r, d: 0.5, NINE, 0.02, seeds=seeds, items=2000, generator=number), "openbook", ("m",), ""
+                points(lambda _r, _d: 0.5, NINE, 0.02, seeds=seeds, items=2000, generator=number),
+                "openbook",
+                ("m",),
+                "",
             )
             found.append(scatter(made, made.errors - made.errors.mean(), 1))
         assert {each.freedom for each in found} == {9 * seeds - 1}
@@ -55,24 +58,24 @@ def test_the_scatter_is_that_of_the_trainings_with_and_without_seeds() -> None:
 
 
 def test_where_the_items_explain_all_there_is_no_scatter() -> None:
-    made = settings_of(points(lambda r, d: 0.5, FIVE, 0.001, items=100), "openbook", ("m",), "")
+    made = settings_of(points(lambda _r, _d: 0.5, FIVE, 0.001, items=100), "openbook", ("m",), "")
     assert scatter(made, made.errors - made.errors.mean(), 1).variance == 0
 
 
 def test_a_trend_is_the_slope_of_a_straight_line() -> None:
-    (by_ratio,) = trends(settings_of(points(lambda r, d: 0.6 - 0.1 * r, FIVE, 1e-5), "openbook", ("m",), ""), 0)
+    (by_ratio,) = trends(settings_of(points(lambda r, _d: 0.6 - 0.1 * r, FIVE, 1e-5), "openbook", ("m",), ""), 0)
     assert by_ratio.slope == pytest.approx(-0.1, abs=1e-3)
     # Of the 120 orders of five two are as steep.
     assert by_ratio.p == pytest.approx(2 / 120, abs=0.006)
     (by_size,) = trends(
-        settings_of(points(lambda r, d: 0.5 + 0.01 * np.log2(d), SIZES, 1e-5), "openbook", ("m",), ""), 0
+        settings_of(points(lambda _r, d: 0.5 + 0.01 * np.log2(d), SIZES, 1e-5), "openbook", ("m",), ""), 0
     )
     assert by_size.slope == pytest.approx(0.01, abs=1e-4)
 
 
 def test_a_trend_of_the_detectable_size_is_found_in_four_of_five() -> None:
     def found(number: int, slope: float) -> tuple[float, bool]:
-        made = points(lambda r, d: 0.5 + slope * r, NINE, 0.02, generator=number)
+        made = points(lambda r, _d: 0.5 + slope * r, NINE, 0.02, generator=number)
         (trend,) = trends(settings_of(made, "openbook", ("m",), ""), number)
         return trend.detectable, trend.interval.low > 0 or trend.interval.high < 0
 
@@ -80,9 +83,11 @@ def test_a_trend_of_the_detectable_size_is_found_in_four_of_five() -> None:
     assert 0.68 <= np.mean([found(number, detectable)[1] for number in range(100)]) <= 0.92
 
 
-MADE = points(lambda r, d: 0.6 - 0.05 * r, FIVE, 0.01, seeds=2, items=1000) + points(
-    lambda r, d: 0.3 + 0.05 * r, FIVE, 0.01, seeds=2, items=1000, generator=1, condition="closedbook"
-)
+MADE = [
+    *points(lambda r, _d: 0.6 - 0.05 * r, FIVE, 0.01, seeds=2, items=1000),
+    *points(lambda r, _d: 0.3 + 0.05 * r, FIVE, 0.01, seeds=2, items=1000, generator=1, condition="closedbook"),
+    *points(lambda r, _d: 0.7 - 0.05 * r, FIVE, 0.01, seeds=2, items=1000, generator=2, model="other"),
+]
 
 
 @settings(max_examples=10, deadline=None)
@@ -94,7 +99,7 @@ def test_the_order_of_points_changes_nothing(made: list[Point]) -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from([2, 4, 8, 32]))
 def test_the_scale_of_rows_changes_no_prediction_where_sizes_were_trained(scale: int) -> None:
-    made = points(lambda r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 0.005)
+    made = points(lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 0.005)
     scaled = [replace(point, rows=point.rows * scale) for point in made]
     (one,), (other,) = fit(made, draws=100).groups, fit(scaled, draws=100).groups
     assert [law.drawn for law in one.reading.tried] == [law.drawn for law in other.reading.tried]

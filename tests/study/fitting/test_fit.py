@@ -2,14 +2,20 @@
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.report.study_fit import fit_report
 from openbook_eval.study.fitting import Fit, fit
-from openbook_eval.study.fitting.values import Varies
+from openbook_eval.study.fitting.ensemble import ensemble
+from openbook_eval.study.fitting.gathering import settings_of
+from openbook_eval.study.fitting.next_cells import SEEDS, Outlook
+from openbook_eval.study.fitting.optimum import Trade, optima
+from openbook_eval.study.fitting.values import Place, Varies
 from openbook_eval.study.points import Point, paper_points
 from tests.study.fitting.simulated import FIVE, GRID, NINE, SIZES, points
 
@@ -23,13 +29,13 @@ def text(found: Fit) -> str:
 
 
 # Reading falls ever faster with the medical share, knowledge grows ever slower: the best of both is in between.
-READING = points(lambda r, d: 0.7 - 0.2 * r**2, NINE, 0.002, seeds=2)
-KNOWLEDGE = points(lambda r, d: 0.3 + 0.2 * r**0.5, NINE, 0.002, seeds=2, generator=1, condition="closedbook")
+READING = points(lambda r, _d: 0.7 - 0.2 * r**2, NINE, 0.002, seeds=2)
+KNOWLEDGE = points(lambda r, _d: 0.3 + 0.2 * r**0.5, NINE, 0.002, seeds=2, generator=1, condition="closedbook")
 
 
 def best_of(weight: float) -> float:
     """Where the derivative of the weighed truth is 0: w 0.4 r = (1 - w) 0.1 / sqrt(r)."""
-    return min(1.0, ((1 - weight) * 0.1 / (weight * 0.4)) ** (2 / 3))
+    return float(min(1.0, ((1 - weight) * 0.1 / (weight * 0.4)) ** (2 / 3)))
 
 
 @pytest.mark.parametrize("weight", [0.3, 0.5, 0.7])
@@ -38,11 +44,11 @@ def test_the_best_ratio_weighs_reading_against_knowledge(weight: float) -> None:
     assert best
     assert best.medical == pytest.approx(best_of(weight), abs=0.06)
     assert best.interval.low <= best_of(weight) <= best.interval.high
-    assert not (best.at_edge or best.untold or best.extrapolated)
+    assert {best.at_edge, best.untold, best.extrapolated} == {False}
 
 
 def test_reading_alone_is_best_at_an_edge_and_the_trade_off_is_not_told() -> None:
-    found = fit(points(lambda r, d: 0.6 - 0.1 * r, FIVE, 0.001), draws=100)
+    found = fit(points(lambda r, _d: 0.6 - 0.1 * r, FIVE, 0.001), draws=100)
     best = found.groups[0].optimum
     assert best
     assert (best.medical, best.at_edge, best.extrapolated) == (0.0, True, True)
@@ -54,7 +60,7 @@ def test_reading_alone_is_best_at_an_edge_and_the_trade_off_is_not_told() -> Non
 
 
 def test_where_only_chance_differs_the_best_ratio_is_untold() -> None:
-    found = fit(points(lambda r, d: 0.5, FIVE, 0.02, generator=1), draws=400)
+    found = fit(points(lambda _r, _d: 0.5, FIVE, 0.02, generator=1), draws=400)
     best = found.groups[0].optimum
     assert best
     assert (best.medical, best.untold) == (None, True)
@@ -62,37 +68,56 @@ def test_where_only_chance_differs_the_best_ratio_is_untold() -> None:
     assert "the interval is all of what a ratio can be: these points do not tell a best ratio" in text(found)
 
 
+def test_draws_that_prefer_no_ratio_leave_every_ratio_open() -> None:
+    made = settings_of(points(lambda _r, _d: 0.5, FIVE, 0.02, generator=1), "openbook", ("m",), "made")
+    trade = Trade(ensemble(made, 1000, 0), None, 1.0)
+    best = optima(trade, 0)[~trade.decided]
+    assert len(best) > 500
+    assert np.quantile(best, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.05)
+
+
 def test_the_next_cell_is_where_the_ensemble_disagrees() -> None:
     # All that is known lies at little medical data, so that laws part at much of it.
     near = tuple((20 - parts, parts, 1000) for parts in (0, 1, 2, 3, 4, 5, 6))
-    after = fit(points(lambda r, d: 0.6 - 0.1 * r, near, 0.003, seeds=2), draws=400).groups[0].next
+    after = fit(points(lambda r, _d: 0.6 - 0.1 * r, near, 0.003, seeds=2), draws=400).groups[0].next
     assert after.untrained[0].place.ratio == "0:1"
-    found = fit(points(lambda r, d: 0.7 - 2 * d**-0.5, SIZES[:4], 0.005), draws=400, size=64_000).groups[0].next
+    found = fit(points(lambda _r, d: 0.7 - 2 * d**-0.5, SIZES[:4], 0.005), draws=400, size=64_000).groups[0].next
     assert found.target
     assert found.target.rows == 64_000
     assert found.untrained[0].place.rows == 2 * SIZES[3][2]
 
 
-def test_one_more_training_is_expected_to_narrow_and_more_seeds_to_halve() -> None:
-    after = fit(points(lambda r, d: 0.6, SIZES, 0.02), draws=1000).groups[0].next
+def test_seeds_of_a_new_cell_make_a_level_known_like_as_many_trainings_more() -> None:
+    made = points(lambda _r, _d: 0.6, SIZES, 0.02)
+    found = ensemble(settings_of(made, "openbook", ("m",), "made"), 2000, 0)
+    trade = Trade(found, None, 1.0)
+    place = Place(Fraction(1), SIZES[-1][2], "m")
+    outlook = Outlook.of(trade, trade.values([place])[:, 0], 0)
+    widths = [outlook.width(replace(place, rows=2 * place.rows), seeds) for seeds in SEEDS]
+    assert widths == sorted(widths, reverse=True)
+    for seeds in (24, 64):
+        level = 2 * 1.96 * found.scatter.variance**0.5 / (len(SIZES) + seeds) ** 0.5
+        assert widths[SEEDS.index(seeds)] == pytest.approx(level, rel=0.1)
+
+
+def test_halving_takes_the_fewest_seeds_that_are_expected_to_do_it() -> None:
+    after = fit(points(lambda _r, _d: 0.6, SIZES, 0.02), draws=1000).groups[0].next
     assert after.untrained[0].width < after.width
-    # A level of eight settings is known twice as well from 24 more; the ensemble may choose a slope too.
-    assert after.halving is not None
-    assert 12 <= after.halving <= 48
+    assert after.halving in (4, 6, 8)
     assert after.again
     assert after.again.seeds == 1
 
 
 def test_ratio_and_size_are_fitted_together_where_both_vary() -> None:
-    (group,) = fit(points(lambda r, d: 0.7 - 5 * r * d**-0.5, GRID, 1e-4), draws=100, table=4).groups
+    (group,) = fit(points(lambda r, d: 0.7 - 5 * r * d**-0.5, GRID, 1e-3), draws=100, table=4).groups
     assert (group.varies, group.reading.chosen.name) == (Varies.BOTH, "D-CPT, first term")
     seen = [each for each in group.reading.predicted if each.observed is not None]
     assert len(seen) == len(GRID)
-    assert all(each.share == pytest.approx(each.observed, abs=2e-3) for each in seen)
+    assert all(each.share == pytest.approx(each.observed, abs=4e-3) for each in seen)
 
 
 def test_fourths_and_eighths_are_one_ratio() -> None:
-    made = points(lambda r, d: 0.6, [*FIVE[1:], (8, 2, 1000)], 0.01)
+    made = points(lambda _r, _d: 0.6, [*FIVE[1:], (8, 2, 1000)], 0.01)
     assert fit(made, draws=100).groups[0].reading.settings == 4
 
 
@@ -100,8 +125,11 @@ def test_fourths_and_eighths_are_one_ratio() -> None:
     ("made", "said"),
     [
         ([], "table 4: no trained model is examined yet; run the study first"),
-        (points(lambda r, d: 0.5, FIVE[:1], seeds=3), "made, table 4, m: 1 mix with openbook; a law needs 3 at least"),
-        (points(lambda r, d: 0.5, FIVE[:2]), "made, table 4, m: 2 mixes with openbook; a law needs 3 at least"),
+        (
+            points(lambda _r, _d: 0.5, FIVE[:1], seeds=3),
+            "made, table 4, m: 1 mix with openbook; a law needs 3 at least",
+        ),
+        (points(lambda _r, _d: 0.5, FIVE[:2]), "made, table 4, m: 2 mixes with openbook; a law needs 3 at least"),
         ([replace(READING[0], share=1.2)], "m_91_1000-seed1: accuracy 1.2 is no share of 1"),
         ([replace(READING[0], share=math.nan)], "m_91_1000-seed1: accuracy nan is no share of 1"),
         ([replace(READING[0], items=0)], "m_91_1000-seed1: 0 questions; an accuracy needs one at least"),
@@ -131,7 +159,7 @@ def test_options_out_of_range_are_refused() -> None:
 
 
 def test_a_model_that_cannot_be_fitted_leaves_the_others() -> None:
-    found = fit([*READING, *points(lambda r, d: 0.5, FIVE[:2], model="[bold]small")], draws=100)
+    found = fit([*READING, *points(lambda _r, _d: 0.5, FIVE[:2], model="[bold]small")], draws=100)
     assert [group.models for group in found.groups] == [("m",)]
     assert found.left_out == ("made, [bold]small: 2 mixes with openbook; a law needs 3 at least",)
     assert "not fitted: made, [bold]small: 2 mixes" in text(found)

@@ -1,4 +1,7 @@
-"""Accuracy by ratio and by size: the paper's tables 4 and 5, and one's own runs that were trained by their recipes."""
+"""Accuracy by ratio and by size: the paper's tables 4 and 5, and beside them one's own runs.
+
+These are runs that were trained by our table's recipes, and runs of a study, which say themselves what was trained.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends
+from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from openbook_eval.training.cells import Cell, cells
 
 if TYPE_CHECKING:
@@ -18,9 +22,12 @@ if TYPE_CHECKING:
 
     from openbook_eval.leaderboard.page.plots.figure import Drawable
     from openbook_eval.leaderboard.runs import Run
-    from openbook_eval.leaderboard.standings import Board
+    from openbook_eval.leaderboard.standings import Board, Row
 
-_BAND = "Bands are 95 % intervals; those of the paper are approximate, for 11,200 questions."
+_BAND = (
+    "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
+    "for 11,200 questions."
+)
 _SHARES = ("accuracy", "low", "high")
 
 
@@ -48,7 +55,7 @@ def by_ratio(boards: "Sequence[Board]") -> Figure:
         caption=f"From mostly general to mostly medical rows; the paper's table 4. {_BAND}",
         columns=("base model", "source", "run", "general : medical", *_SHARES),
         rows=_rows(points),
-        chart=lambda: _chart(points, _ratios()),
+        chart=lambda: _chart(points, _ratios(points)),
     )
 
 
@@ -62,7 +69,7 @@ def by_size(boards: "Sequence[Board]") -> Figure:
         caption=f"Medical pairs only, Chinese to Western medicine 1:1; the paper's table 5. {_BAND}",
         columns=("base model", "source", "run", "pairs", *_SHARES),
         rows=_rows(points),
-        chart=lambda: _chart(points, _sizes()),
+        chart=lambda: _chart(points, _sizes(points)),
     )
 
 
@@ -96,21 +103,34 @@ def _own(boards: "Sequence[Board]", number: int) -> list[_Point]:
 
 
 def _of_board(board: "Board", number: int) -> Iterator[_Point]:
-    times: Counter[str] = Counter()
-    for row in board.rows:
-        cell, macro = cell_of(row.run), row.averages.macro
-        if cell is None or cell.table != number or not isfinite(macro.value):
+    times: Counter[object] = Counter()
+    for own, trained in dict.fromkeys(filter(None, map(_place, board.rows))):
+        if own.table != number or not isfinite(own.share):
             continue
-        # Runs of one recipe are lines of their own: no line goes up and down between them.
-        times[cell.name] += 1
-        line = str(times[cell.name])
-        x = _ratio(cell) if number == 4 else cell.mix.rows
-        yield _Point(cell.title, "own", row.run.model, line, x, macro.value, *ends(macro.interval))
+        # What was trained alike is lines of its own: no line goes up and down between them.
+        times[trained] += 1
+        x = f"{own.general}:{own.medical}" if number == 4 else own.rows
+        yield _Point(own.model, "own", own.name, str(times[trained]), x, own.share, own.low, own.high)
 
 
-def _ratio(cell: Cell) -> str:
+def _place(row: "Row") -> tuple[Studied, object] | None:
+    """Where a run stands, and what is the same for all that were trained alike."""
+    if isinstance(row.run, StudiedRun):
+        own = row.run.studied
+        return (own, (own.model, own.general, own.medical, own.rows)) if own else None
+    cell, macro = cell_of(row.run), row.averages.macro
+    if cell is None:
+        return None
+    general, medical = _parts(cell)
+    interval = ends(macro.interval)
+    name = row.run.model
+    return Studied(name, cell.table, cell.title, general, medical, cell.mix.rows, macro.value, *interval), cell.name
+
+
+def _parts(cell: Cell) -> tuple[int, int]:
+    """General and medical parts of a cell's mix."""
     medical = Fraction(cell.mix.medical).limit_denominator(100)
-    return f"{medical.denominator - medical.numerator}:{medical.numerator}"
+    return medical.denominator - medical.numerator, medical.numerator
 
 
 def _rows(points: Sequence[_Point]) -> tuple[tuple[str | int | float | None, ...], ...]:
@@ -139,20 +159,37 @@ def _chart(points: Sequence[_Point], x: "alt.X") -> "Drawable":
     ).properties(width=560, height=340)
 
 
-def _ratios() -> "alt.X":
+def _ratios(points: Sequence[_Point]) -> "alt.X":
     import altair as alt
 
-    in_order = sorted({cell.mix.medical: _ratio(cell) for cell in cells() if cell.table == 4}.items())
-    scale = alt.Scale(domain=[ratio for _, ratio in in_order])
+    ratios = sorted({str(p.x) for p in points}, key=medical_share)
+    scale = alt.Scale(domain=list(ratios))
     return alt.X("x:O", title="general : medical", scale=scale, axis=alt.Axis(labelAngle=0))
 
 
-def _sizes() -> "alt.X":
+def medical_share(ratio: str) -> Fraction:
+    """The medical share of a mix by its ratio, general to medical."""
+    general, medical = map(int, ratio.split(":"))
+    return Fraction(medical, general + medical)
+
+
+def _sizes(points: Sequence[_Point]) -> "alt.X":
     import altair as alt
 
-    # Labels at each of the paper's sizes would lie over each other.
-    axis = alt.Axis(format="~s", values=[10_000, 20_000, 50_000, 100_000, 200_000])
+    # Labels at each of the sizes would lie over each other.
+    axis = alt.Axis(format="~s", values=size_labels([int(p.x) for p in points]))
     return alt.X("x:Q", title="medical pairs", scale=alt.Scale(type="log", nice=False, padding=14), axis=axis)
+
+
+def size_labels(sizes: Sequence[int]) -> list[int]:
+    """Round numbers between the smallest and the largest of some sizes: 1, 2 and 5 of each power of 10.
+
+    Of more than three powers only the 1.
+    """
+    low, high = max(1, min(sizes)), max(sizes)
+    steps = (1, 2, 5) if high < 1000 * low else (1,)
+    powers = (10**power for power in range(len(str(high))))
+    return [step * power for power in powers for step in steps if low <= step * power <= high]
 
 
 def _lone(points: Sequence[_Point]) -> list[_Point]:

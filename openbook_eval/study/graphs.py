@@ -1,0 +1,188 @@
+"""From a study to its graph: every cell becomes steps, and steps that come to the same are one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from openbook_eval.examinee import examinee_dir
+from openbook_eval.profiles import running
+from openbook_eval.study import costs, models
+from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
+from openbook_eval.study.costs import Need
+from openbook_eval.study.exams import conditions
+from openbook_eval.study.hashing import Hashes, folder_digest
+from openbook_eval.study.keys import key
+from openbook_eval.study.recipes import Recipe
+from openbook_eval.study.steps import Graph, Kind, Step
+from openbook_eval.study.study_file import Examinee, Study
+from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.mixes import TRAIN
+
+# The files of the embedded examinee that make a model of it; its card says no more than they do.
+_CARD = "README.md"
+
+
+def graph_of(study: Study, hashes: Hashes | None = None) -> Graph:
+    """The graph of a study; `hashes` keep what was read of raw files before.
+
+    Raises OpenbookError where two cells have one name, or a file that a step is made from cannot be read.
+    """
+    return graph_with_needs(study, hashes)[0]
+
+
+def graph_with_needs(study: Study, hashes: Hashes | None = None) -> tuple[Graph, Mapping[str, Need]]:
+    """The graph of a study, and what each step is expected to need, by its id; raises as `graph_of` does."""
+    making = _Making(study, hashes or Hashes())
+    cells = cells_of(study)
+    for cell, source in sources(study):
+        if isinstance(source, Recipe):
+            making.trained(cell, source)
+        else:
+            making.as_it_is(cell, source)
+    return Graph(study.name, study.title, cells, tuple(making.steps.values())), making.needs
+
+
+@dataclass
+class _Making:
+    study: Study
+    hashes: Hashes
+    steps: dict[tuple[Kind, str], Step] = field(default_factory=dict)
+    needs: dict[str, Need] = field(default_factory=dict)
+
+    def trained(self, cell: Cell, recipe: Recipe) -> None:
+        """The steps of a cell that is trained: its mix, its base, the training, the merge where it is one, the exam."""
+        assert cell.mix is not None  # noqa: S101 (sources says so)
+        needs = [self._mix(cell, cell.mix)]
+        base = self._base(cell) if recipe.trains_examinee else None
+        needs += [base] if base else []
+        what = {"recipe": self._recipe(cell, recipe), "base_digest": self._local(recipe.base)}
+        train = self._add("train", cell.name, cell, needs, what, costs.training_need(recipe, cell.mix))
+        size = costs.size_of(recipe.base)
+        subject = "merged"
+        before = [train]
+        if recipe.is_adapter and self.study.examine == "merged":
+            weights = self._examinee_bytes if base else None
+            before = [self._add("merge", cell.name, cell, [train], {}, costs.merge_need(size, weights))]
+        elif recipe.is_adapter:
+            subject, before = "adapter", [train, *([base] if base else [])]
+        # What no card trains, no card is needed to examine.
+        gpus = None if recipe.on_gpu else 0
+        self._exam(
+            cell, before, subject, recipe.base, costs.exam_need(size, self.study.exam, self._asked, self._cards(gpus))
+        )
+
+    def as_it_is(self, cell: Cell, examinee: Examinee) -> None:
+        """The exam of a model that is not trained."""
+        exam, asked = self.study.exam, self._asked
+        if examinee.endpoint:
+            self._exam(
+                cell, [], "endpoint", examinee.endpoint, replace(costs.exam_need(None, exam, asked, 0), hours=0.0)
+            )
+        elif examinee.profile:
+            size = running.named(examinee.profile)[1]
+            self._exam(cell, [], "profile", examinee.profile, costs.exam_need(size, exam, asked, self._cards(None)))
+        elif cell.model == EXAMINEE:
+            need = costs.exam_need(None, exam, asked, self._cards(0))
+            self._exam(cell, [self._base(cell)], "base", EXAMINEE, need)
+        else:
+            need = costs.exam_need(costs.size_of(cell.model), exam, asked, self._cards(None))
+            self._exam(cell, [], "hub", cell.model, need)
+
+    def _mix(self, cell: Cell, mix: Mix) -> Step:
+        what, raw = self._mixes.get(mix.name) or self._mix_what(mix)
+        self._mixes[mix.name] = what, raw
+        return self._add("mix", mix.name, cell, [], what, costs.mix_need(mix, raw))
+
+    @cached_property
+    def _mixes(self) -> dict[str, tuple[dict[str, Any], float]]:
+        return {}
+
+    def _mix_what(self, mix: Mix) -> tuple[dict[str, Any], float]:
+        data = self.study.data
+        assert data is not None  # noqa: S101 (a mix is of a spec)
+        folder, files = data.folder, self._raw_files
+        what = {
+            "spec": data.spec.name,
+            "mix": mix.name,
+            "data": str(folder) if folder else None,
+            "spec_digest": data.spec.digest(mix.name),
+            "sources": files,
+        }
+        return what, float(sum(path.stat().st_size for name in files if folder and (path := folder / name).is_file()))
+
+    @cached_property
+    def _raw_files(self) -> dict[str, str | None]:
+        """The sha256 of every raw file, by its path in the folder of raw files; None of a source without any there."""
+        data = self.study.data
+        assert data is not None  # noqa: S101 (a mix is of a spec)
+        found: dict[str, str | None] = {}
+        for source in data.spec.sources:
+            names = source.files(data.folder)
+            found |= {name: self.hashes.of(data.folder / name) for name in names if data.folder}
+            found |= {} if names else {source.path or source.hub or source.name: None}
+        for path in data.spec.other_files:
+            found[str(path)] = self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path)
+        return found
+
+    def _base(self, cell: Cell) -> Step:
+        files = [path for path in examinee_dir().iterdir() if path.is_file() and path.name != _CARD]
+        what = {"examinee": folder_digest((path.name, self.hashes.of(path)) for path in files)}
+        return self._add("base", "examinee", cell, [], what, costs.base_need(self._examinee_bytes))
+
+    @cached_property
+    def _examinee_bytes(self) -> float:
+        return float(sum(path.stat().st_size for path in examinee_dir().iterdir() if path.is_file()))
+
+    def _recipe(self, cell: Cell, recipe: Recipe) -> dict[str, Any]:
+        """The recipe with the cell's seed, and {base} and {mix} where the folders of the steps before it go."""
+        left_out = ("dataset_prepared_path", "output_dir")
+        config = {name: value for name, value in recipe.config.items() if name not in left_out}
+        config["datasets"] = [{**recipe.config["datasets"][0], "path": f"{{mix}}/{TRAIN}"}]
+        return {**config, "seed": cell.seed, "base_model": "{base}" if recipe.trains_examinee else recipe.base}
+
+    def _local(self, model: str) -> str | None:
+        """What names the content of a model's folder; None of a model on the hub, and of the embedded examinee."""
+        return self.hashes.of_folder(Path(model)) if models.is_folder(model) else None
+
+    def _exam(self, cell: Cell, needs: list[Step], subject: str, name: str, need: Need) -> None:
+        engine, exam = self.study.engine, self.study.exam
+        versions = conditions()
+        local = subject in ("hub", "adapter")
+        what = {
+            "exam": exam.name,
+            "exam_digest": exam.digest,
+            "tasks": [f"cmed_{each}" for each in self._asked],
+            "task_versions": {f"cmed_{each}": versions[each] for each in self._asked},
+            "model": "api-openbook" if subject == "endpoint" else engine.model,
+            "model_args": {"profile": name} if subject == "endpoint" else dict(engine.model_args),
+            "subject": subject,
+            "name": name,
+            "model_digest": self._local(name) if local else None,
+            "chat_template": engine.chat_template or subject in ("endpoint", "profile"),
+            "batch_size": engine.batch_size,
+        }
+        self._add("exam", cell.name, cell, needs, what, need)
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return self.study.conditions
+
+    def _cards(self, gpus: int | None) -> int | None:
+        """Cards of an exam: as the study says, else as its engine is told, else `gpus`."""
+        if self.study.engine.gpus is not None:
+            return self.study.engine.gpus
+        return gpus if gpus == 0 else costs.cards_of(self.study.engine.model_args) or gpus
+
+    def _add(self, kind: Kind, name: str, cell: Cell, needs: list[Step], what: Mapping[str, Any], need: Need) -> Step:
+        """The step of this kind that comes to the same, wanted by this cell as well; a new one where there is none."""
+        own = key(kind, what, [step.key for step in needs])
+        known = self.steps.get((kind, own))
+        ids = tuple(step.id for step in needs)
+        step = known or Step(kind, safe(name), own, ids, (), what, need.resources())
+        if cell.name not in step.cells:
+            step = replace(step, cells=(*step.cells, cell.name))
+        self.steps[kind, own] = step
+        self.needs.setdefault(step.id, need)
+        return step

@@ -1,0 +1,118 @@
+"""Points: one model's average under one condition by what it was trained on, of the paper and of a study."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import fsum
+from pathlib import Path
+
+import polars as pl
+
+from openbook_eval.leaderboard import published
+from openbook_eval.question import SIX_EXAMS
+from openbook_eval.study.results import Result, read_results
+from openbook_eval.study.steps import Graph
+from openbook_eval.training.cells import EXAMINEE
+
+PAPER = "paper"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The plain mean of the six exams of one model under one condition.
+
+    `source` is "paper" or a study's name, `table` the paper's. `model` is the title of the base model; `general` and
+    `medical` are parts of the ratio and `rows` those of the mix, all 0 of a model that was examined as it is, `rows` 0
+    too where the paper does not say. `share` is of 1, `items` the questions behind it. `run` is the cell's name, "" of
+    the paper.
+    """
+
+    source: str
+    table: int | None
+    model: str
+    general: int
+    medical: int
+    rows: int
+    seed: int | None
+    condition: str
+    share: float
+    items: int
+    run: str
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model was trained; else it was examined as it is."""
+        return self.general + self.medical > 0
+
+
+def paper_points() -> tuple[Point, ...]:
+    """The points of the paper's tables 3 to 5, open book; how many questions it asked is not published."""
+    return tuple(
+        Point(
+            source=PAPER,
+            table=table.number,
+            model=row.model,
+            general=row.general_ratio or 0,
+            medical=row.medical_ratio or 0,
+            rows=row.medical_pairs or 0,
+            seed=None,
+            condition="openbook",
+            share=row.share,
+            items=published.ITEMS,
+            run="",
+        )
+        for table in published.tables()
+        if table.number >= 3
+        for row in table.rows
+    )
+
+
+def study_points(graph: Graph, work: Path) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """The points of what is done of a study in the folder `work`, and the runs that give none, each with the reason."""
+    found = read_results(graph, work)
+    points, faults = points_of(found.results, graph.study)
+    return points, (*found.refused, *faults)
+
+
+def points_of(results: Iterable[Result], source: str) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """A point a result, in their order, and the results that give none, each with the reason."""
+    points: list[Point] = []
+    faults: list[str] = []
+    for result in results:
+        if lacking := unanswered(result.items):
+            faults.append(
+                f"{result.cell.name}, {result.run.condition}: no average of the six exams, for "
+                f"{', '.join(lacking)} has no answer"
+            )
+        else:
+            points.append(_point(result, source))
+    return tuple(points), tuple(faults)
+
+
+def unanswered(items: pl.DataFrame) -> list[str]:
+    """Those of the six exams in which a run has no marked item: it has no average then."""
+    marked = set(items.filter(pl.col("correct").is_not_null())["exam"])
+    return [exam for exam in SIX_EXAMS if exam not in marked]
+
+
+def title(model: str) -> str:
+    """What people call a base model: the last part of its name on the hub or of its folder."""
+    return "the embedded examinee" if model == EXAMINEE else model.rstrip("/").rpartition("/")[2] or model
+
+
+def _point(result: Result, source: str) -> Point:
+    cell, mix = result.cell, result.cell.mix
+    marks = result.items.filter(pl.col("exam").is_in(SIX_EXAMS) & pl.col("correct").is_not_null())
+    by_exam = marks.group_by("exam", maintain_order=True).agg(pl.col("correct").mean())
+    return Point(
+        source=source,
+        table=cell.table,
+        model=title(result.base),
+        general=mix.general if mix else 0,
+        medical=mix.medical if mix else 0,
+        rows=mix.rows if mix else 0,
+        seed=cell.seed,
+        condition=result.run.condition,
+        share=fsum(by_exam["correct"]) / len(SIX_EXAMS),
+        items=marks.height,
+        run=cell.name,
+    )

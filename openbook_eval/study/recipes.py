@@ -1,0 +1,103 @@
+"""Recipes as a study names them: of the project's table, or files beside the study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.study import models
+from openbook_eval.study.hashing import canonical
+from openbook_eval.training import recipe_file
+from openbook_eval.training.cells import EXAMINEE, Cell, cells
+from openbook_eval.training.mixes import mix_folder
+from openbook_eval.training.writing import recipe as recipe_text
+
+_SUFFIXES = (".yml", ".yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is trained. `cell` is the table's, where the recipe is one of it; `name` is that of its file.
+
+    `config` are the keys that Axolotl reads, as the recipe has them.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    cell: Cell | None
+
+    @property
+    def mix(self) -> str:
+        """The mix that the recipe trains on by itself."""
+        return mix_folder(self.config).name
+
+    @property
+    def base(self) -> str:
+        """The model that is trained: a name on the hub, or a folder."""
+        return str(self.config["base_model"])
+
+    @property
+    def trains_examinee(self) -> bool:
+        """Whether it is the embedded examinee."""
+        return self.base == EXAMINEE
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether an adapter is trained, to be merged into the base model; else all weights are."""
+        return bool(self.config.get("adapter"))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the recipe asks for what only a card has: bfloat16 or flash-attention."""
+        attention = str(self.config.get("attn_implementation", ""))
+        return bool(self.config.get("bf16")) or bool(self.config.get("flash_attention")) or "flash" in attention
+
+
+def find(name: str, folder: Path) -> Recipe:
+    """The recipe of the table with this name, else that in a file beside the study or here.
+
+    Raises OpenbookError where there is none, with every fault of a file, in one line.
+    """
+    known = _table()
+    if name in known:
+        return Recipe(name, yaml.safe_load(recipe_text(known[name])), known[name])
+    for path in (folder / name, Path(name)):
+        if path.is_file():
+            return _read(path, folder)
+    if Path(name).suffix in _SUFFIXES:
+        raise OpenbookError(f"recipe {name}: no such file, beside the study or here")
+    raise OpenbookError(f"recipe {name!r} is not in the table, and no file; {did_you_mean(name, known)}")
+
+
+@cache
+def _table() -> Mapping[str, Cell]:
+    return {cell.name: cell for cell in cells()}
+
+
+def _read(path: Path, folder: Path) -> Recipe:
+    config, found = recipe_file.read(path)
+    faults = [f"{key}: {text}" if key else text for key, text in found]
+    if config and not faults:
+        faults = list(_faults(config))
+    if faults:
+        raise OpenbookError(f"recipe {path}: {'; '.join(faults)}")
+    base = models.find(config["base_model"], folder)
+    return Recipe(path.stem, {**config, "base_model": base}, None)
+
+
+def _faults(config: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if not isinstance(config.get("base_model"), str) or not config["base_model"]:
+        faults.append("base_model: is missing; name the model that is trained")
+    try:
+        mix_folder(config)
+        canonical(config)
+    except OpenbookError as error:
+        faults.append(str(error))
+    except (TypeError, ValueError) as error:
+        faults.append(f"holds what is no plain value ({error})")
+    return faults

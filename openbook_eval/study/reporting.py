@@ -1,0 +1,183 @@
+"""The report of a study: what is done so far, written to a folder whole, for people, for a browser and for programs."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from html import escape
+from pathlib import Path
+
+import polars as pl
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard import exporting, standings
+from openbook_eval.leaderboard.exporting import Export, Sheet
+from openbook_eval.leaderboard.page.build import build
+from openbook_eval.leaderboard.page.plots import Figure, draw
+from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
+from openbook_eval.leaderboard.paths import without_folders
+from openbook_eval.leaderboard.runs import Run
+from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.study import sheets
+from openbook_eval.study.claims import Outcome, judge
+from openbook_eval.study.curves import curves
+from openbook_eval.study.points import Point, paper_points, points_of
+from openbook_eval.study.results import Result, Undone, read_results
+from openbook_eval.study.settings import Setting, settings_of
+from openbook_eval.study.steps import Graph
+
+REPORT, POINTS, PAGE = "report.md", "points.csv", "index.html"
+_POINTS = pl.Schema(
+    {
+        **dict.fromkeys(("source",), pl.String()),
+        "table": pl.Int64(),
+        "model": pl.String(),
+        **dict.fromkeys(("general", "medical", "rows", "seed"), pl.Int64()),
+        "condition": pl.String(),
+        "share": pl.Float64(),
+        "items": pl.Int64(),
+        "run": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found, and the folder it was written to. `refused` are runs that are in no figure, a line each."""
+
+    title: str
+    folder: Path
+    cells: int
+    settings: tuple[Setting, ...]
+    outcomes: tuple[Outcome, ...]
+    undone: tuple[Undone, ...]
+    refused: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    paged: bool
+
+    @property
+    def done(self) -> int:
+        """How many cells were examined."""
+        return self.cells - len(self.undone)
+
+
+def write(graph: Graph, work: Path) -> Report:
+    """Reads what is done of a study in `work` and writes `WORK/reports/STUDY/`, the whole folder at once.
+
+    The same results make the same bytes. Raises OpenbookError where the folder cannot be written, or is not a report.
+    """
+    found = read_results(graph, work)
+    points, without_average = points_of(found.results, graph.study)
+    settings, unlike = settings_of(found.results)
+    report = Report(
+        title=graph.title,
+        folder=work / "reports" / graph.study,
+        cells=len(graph.cells),
+        settings=settings,
+        outcomes=judge(settings),
+        undone=found.undone,
+        refused=(*found.refused, *without_average, *unlike),
+        figures=tuple(curves(settings)),
+        paged=bool(found.results),
+    )
+    _write(report, found.results, points)
+    return report
+
+
+def _write(report: Report, results: Sequence[Result], points: Sequence[Point]) -> None:
+    out = report.folder
+    if out.exists() and not (out / REPORT).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise OpenbookError(f"{out}: is not a report of a study; move it away, or name another folder (--work)")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
+            # Not the temporary folder itself: only its owner may look into that.
+            new = Path(building) / "new"
+            if results:
+                taken = _taken(results, report.settings, report.refused)
+                build(taken, standings.boards(taken), new)
+            (new / "plots").mkdir(parents=True, exist_ok=True)
+            for figure in report.figures:
+                for theme, picture in draw(figure).items():
+                    path = new / "plots" / f"{figure.name}-{theme}.svg"
+                    path.write_text(picture, encoding="utf-8", newline="\n")
+            frame = pl.DataFrame([asdict(point) for point in (*points, *paper_points())], schema=_POINTS)
+            exporting.export(Export(frame, None, ()), [new / POINTS])
+            (new / REPORT).write_text(markdown(report), encoding="utf-8", newline="\n")
+            if out.exists():
+                out.rename(Path(building) / "old")
+            new.rename(out)
+    except OSError as error:
+        raise OpenbookError(f"{out}: the report cannot be written ({error.strerror or error})") from error
+
+
+def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequence[str]) -> Taken:
+    """The runs as the leaderboard takes them, each once, by the names of their cells and with what was trained."""
+    studied = {(name, each.condition): _studied(each) for each in settings for name in each.cells}
+    cells = {result.run.id: result.cell for result in reversed(results)}
+    taken = Taken.of([(result.run, result.items) for result in results], refused)
+
+    def named(run: Run) -> StudiedRun:
+        cell = cells[run.id]
+        model = run.model if cell.seed is None else cell.name
+        return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
+
+    return replace(taken, runs=tuple(map(named, taken.runs)))
+
+
+def _studied(setting: Setting) -> Studied | None:
+    if not setting.trained:
+        return None
+    seeds = len(setting.seeds)
+    return Studied(
+        name=f"{setting.cells[0]} ({seeds} {'seed' if seeds == 1 else 'seeds'})",
+        table=setting.table,
+        model=setting.model,
+        general=setting.general,
+        medical=setting.medical,
+        rows=setting.rows,
+        share=setting.share,
+        low=setting.interval.low,
+        high=setting.interval.high,
+    )
+
+
+def markdown(report: Report) -> str:
+    """The whole report as Markdown, all text from outside escaped."""
+    return "\n".join(_sections(report)) + "\n"
+
+
+def _sections(report: Report) -> Iterator[str]:
+    table = exporting.markdown
+    yield "# A study beside the paper\n"
+    yield table([sheets.count_sheet(report.title, report.cells, report.undone)])
+    yield "## What the paper claims, and what this study finds\n"
+    yield table([sheets.claim_sheet(report.outcomes), *map(sheets.outcome_sheet, report.outcomes)])
+    if report.figures:
+        yield "## Curves\n"
+    for figure in report.figures:
+        yield f"### {figure.title}\n\n{_picture(figure)}\n\n{figure.caption}\n"
+    if report.settings:
+        yield f"## Cells\n\n{sheets.INTERVALS}\n"
+        yield table(sheets.setting_sheets(report.settings))
+    if report.undone or report.refused:
+        yield "## What is missing\n"
+    if report.undone:
+        yield table([_without_folders(sheets.undone_sheet(report.undone))])
+    if report.refused:
+        yield table([_without_folders(sheets.refused_sheet(report.refused))])
+    yield "## Files\n"
+    yield f"- [{POINTS}]({POINTS}): every average of this study and of the paper's tables 3 to 5"
+    if report.paged:
+        yield f"- [{PAGE}]({PAGE}): every run and every answer, in a browser"
+
+
+def _picture(figure: Figure) -> str:
+    """An SVG for each theme; names of models in its description are escaped."""
+    dark, light = (f"plots/{figure.name}-{theme}.svg" for theme in ("dark", "light"))
+    alt = escape(exporting.sound(figure.alt))
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+    return f'<picture>{source}<img src="{light}" alt="{alt}"></picture>'
+
+
+def _without_folders(sheet: Sheet) -> Sheet:
+    return replace(sheet, rows=without_folders([list(row) for row in sheet.rows]))

@@ -1,0 +1,122 @@
+"""The commands `openbook-eval study ...`: what a study would take, running it, what it found, and which cell next."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.report.cells import line
+
+if TYPE_CHECKING:
+    from openbook_eval.study.steps import Graph
+
+study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to the paper's curves, told by one file.")
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="The study: a YAML file.")]
+_Work = Annotated[Path, typer.Option("--work", help="Folder that the steps work in.")]
+_WORK = Path("runs") / "study"
+
+
+@study_app.command("plan")
+def plan(file: _File, work: _Work = _WORK) -> None:
+    """Print every cell, what it needs, what of it is there, GPU-hours and disk; nothing is run."""
+    from openbook_eval.report.study_plan import plan_report
+    from openbook_eval.study.planning import plan as make_plan
+    from openbook_eval.study.study_file import read_study
+
+    _print(*plan_report(make_plan(read_study(file), work)))
+
+
+@study_app.command("run")
+def run(
+    file: _File,
+    work: _Work = _WORK,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Steps at a time.")] = 1,
+    profile: Annotated[
+        str | None, typer.Option(help="Run on a cluster: slurm, kubernetes, or a folder with a profile of Snakemake.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and with what resources.")] = False,
+    training_env: Annotated[
+        Path | None, typer.Option(help="The environment with Axolotl; else $OPENBOOK_TRAINING_ENV or .venv-train.")
+    ] = None,
+) -> None:
+    """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
+    with _packages():
+        # Nothing is run for hours whose report then lacks a package.
+        from openbook_eval.study import reporting, running  # noqa: F401
+
+    graph = _graph(file, work)
+    options = running.Options(work=work, jobs=jobs, profile=profile, dry_run=dry_run, training_env=training_env)
+    failed = running.run(graph, options)
+    if not dry_run:
+        _report(graph, work)
+    if failed:
+        raise typer.Exit(1)
+
+
+@study_app.command("report")
+def report(file: _File, work: _Work = _WORK) -> None:
+    """Write the report of what is done so far, curves and all, and print it."""
+    _report(_graph(file, work), work)
+
+
+@study_app.command("fit")
+def fit(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The study, of which what is done counts; else the paper.")
+    ] = None,
+    work: _Work = _WORK,
+    table: Annotated[int | None, typer.Option(min=1, max=5, help="Only the points of this table.")] = None,
+    weight: Annotated[float, typer.Option(help="Of reading in the trade-off; the rest is of knowledge.")] = 0.5,
+    size: Annotated[int | None, typer.Option(help="Rows to predict accuracy at; else the largest trained.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws of the bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
+    with _packages():
+        from openbook_eval.report.study_fit import fit_report
+        from openbook_eval.study import fitting, points
+
+    of_study = points.study_points(_graph(file, work), work) if file else (points.paper_points(), ())
+    found = fitting.fit(of_study[0], table=table, weight=weight, draws=draws, seed=seed, size=size)
+    _print(*fit_report(found), *(line(f"no point: {reason}") for reason in of_study[1]))
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Around imports that need packages which the exam does without."""
+    try:
+        yield
+    except ImportError as error:
+        raise OpenbookError(
+            f"studies need snakemake, scipy and others ({error}); install openbook-eval[study,leaderboard]"
+        ) from error
+
+
+def _graph(file: Path, work: Path) -> "Graph":
+    from openbook_eval.study.graphs import graph_of
+    from openbook_eval.study.hashing import Hashes
+    from openbook_eval.study.study_file import read_study
+
+    hashes = Hashes(work)
+    graph = graph_of(read_study(file), hashes)
+    hashes.save()
+    return graph
+
+
+def _report(graph: "Graph", work: Path) -> None:
+    with _packages():
+        from openbook_eval.report.study import study_report
+
+    _print(*study_report(graph, work))
+
+
+def _print(*parts: object) -> None:
+    console = Console()
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,0 +1,63 @@
+"""Folders of studies as people write them: a spec, raw files, a recipe, and the study itself."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openbook_eval.study.graphs import graph_of
+from openbook_eval.study.steps import Graph, Step
+from openbook_eval.study.study_file import read_study
+from openbook_eval.training.cells import cells
+from openbook_eval.training.writing import recipe
+
+SPEC = """
+sources:
+  - {name: general, domain: general, licence: Apache-2.0, path: general.jsonl}
+  - {name: tcm, domain: tcm, licence: Apache-2.0, path: "tcm/*.jsonl"}
+  - {name: western, domain: western, licence: Apache-2.0, path: western.jsonl}
+mixes:
+  mix91: {size: 40, ratio: 9:1}
+  mix11: {size: 40, ratio: 1:1}
+"""
+STUDY: dict[str, Any] = {
+    "title": "In miniature",
+    "seeds": [1, 2],
+    "exam": "mini",
+    "data": {"spec": "spec.yml", "folder": "raw"},
+    "models": [{"model": "models/examinee"}],
+    "groups": [{"table": 4, "recipes": ["own.yml"], "mixes": ["mix91", "mix11"]}],
+}
+RAW = ("general.jsonl", "tcm/a.jsonl", "tcm/b.jsonl", "western.jsonl")
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """The study above with some keys changed; None leaves a key out."""
+    for name in RAW:
+        path = folder / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"instruction": "{name}?", "output": "{name}."}}\n', encoding="utf-8")
+    (folder / "spec.yml").write_text(SPEC, encoding="utf-8")
+    write_recipe(folder / "own.yml")
+    path = folder / "mine.yml"
+    content = {key: deepcopy(value) for key, value in {**STUDY, **changes}.items() if value is not None}
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def write_recipe(path: Path, name: str = "tiny_lora", **changes: Any) -> None:
+    """A recipe of the table with some keys changed; None leaves a key out."""
+    table = {cell.name: cell for cell in cells()}
+    config = {**yaml.safe_load(recipe(table[name])), **changes}
+    config = {key: value for key, value in config.items() if value is not None}
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+
+
+def graph(path: Path) -> Graph:
+    return graph_of(read_study(path))
+
+
+def step(found: Graph, kind: str, cell: str = "own_mix91-seed1") -> Step:
+    (one,) = [each for each in found.steps if each.kind == kind and cell in each.cells]
+    return one
