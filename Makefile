@@ -1,4 +1,4 @@
-# `make exam`, `make train` and `make test` do everything. Set-up happens once and again only when its inputs change.
+# `make exam`, `make train`, `make study` and `make test` do everything. Set-up happens once and again only when its inputs change.
 # Two environments: .venv with the engine, .venv-train with Axolotl, which pins older libraries than the engine takes.
 PYTHON ?= python3
 VENV   := .venv
@@ -39,7 +39,7 @@ define new_environment
 endef
 INSTALL = bin/uv pip install $(FLAGS) --compile-bytecode
 
-.PHONY: exam train test check setup train-env browser clean
+.PHONY: exam train study examinee test check setup train-env browser clean
 
 ## exam: sit the bundled exam with the embedded examinee on vLLM, print the table
 exam: $(READY)
@@ -61,6 +61,17 @@ train: $(READY) $(TRAINS)
 	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
 	  --output_path runs/train/exam --log_samples
 	$(BIN)/openbook-eval scores runs/train/exam
+
+## study: the paper in miniature: mixes, trainings with three seeds, exams, curves beside the paper's; under half an hour
+study: $(READY) $(TRAINS)
+	$(BIN)/data-prep invent --out runs/data --rows 700
+	OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
+	  $(BIN)/openbook-eval study run studies/tiny.yml --training-env $(TRAIN)
+
+## examinee: train the embedded examinee from scratch; minutes on a card, an hour or two on a CPU
+examinee: $(READY)
+	$(BIN)/python -m openbook_eval.examinee.learning --out runs/examinee --steps 11000 \
+	  $(if $(filter gpu,$(ENGINE)),--times 4)
 
 ## test: lint, types, import contracts, all tests; those of training and of the page as well
 test: check $(TRAINS) browser

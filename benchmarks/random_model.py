@@ -10,9 +10,9 @@ from openbook_eval.profiles import profile
 FAMILY = "qwen1.5-chat"
 _SHAPES = "qwen1.5-"
 _SEED = 20240726
-# Nearly five times the examinee's weights, and as many words.
+# Some three times the examinee's weights, and as many words.
 _SMALL = {
-    "vocab_size": 4096,
+    "vocab_size": 8064,
     "hidden_size": 256,
     "intermediate_size": 704,
     "num_hidden_layers": 4,

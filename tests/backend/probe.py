@@ -69,11 +69,11 @@ def small_cache(model: VllmOpenbook) -> dict[str, Any]:
 
 
 def sampled(model: VllmOpenbook) -> dict[str, Any]:
-    # So hot that a model that knows the answer says anything.
-    asked = {"max_gen_toks": 8, "do_sample": True, "temperature": 20.0}
-    three = [request(PROMPTS[0], asked)] * 3
+    # No question of the exam: there the examinee knows what to say.
+    asked, open_end = {"max_gen_toks": 8, "do_sample": True, "temperature": 2.0}, "，".join(WORDS)
+    three = [request(open_end, asked)] * 3
     first, cost = model.generate_until(three, True), cost_of(model, three)
-    alone = model.generate_until([request(PROMPTS[1], asked), request(PROMPTS[0], asked)], True)
+    alone = model.generate_until([request(PROMPTS[1], asked), request(open_end, asked)], True)
     return {"first": first, "kept": cost["kept"], "alone": alone[1]}
 
 

@@ -1,6 +1,6 @@
 """Folders of studies as people write them: a spec, raw files, a recipe, and the study itself."""
 
-from copy import deepcopy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ def write(folder: Path, **changes: Any) -> Path:
     (folder / "spec.yml").write_text(SPEC, encoding="utf-8")
     write_recipe(folder / "own.yml")
     path = folder / "mine.yml"
-    content = {key: deepcopy(value) for key, value in {**STUDY, **changes}.items() if value is not None}
+    content = {key: value for key, value in {**STUDY, **changes}.items() if value is not None}
+    # Written apart: what is one object here would be an alias there.
+    content = json.loads(json.dumps(content))
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
 

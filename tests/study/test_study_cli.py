@@ -1,0 +1,125 @@
+"""The commands `openbook-eval study ...` as a user meets them: what they print, and how a mistake ends them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.study.cells import cells_of
+from openbook_eval.study.study_file import read_study
+from tests.study.folders import graph, write
+from tests.study.made import examine
+
+PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+# As the command line calls it, of which it is a part.
+PROGRAM = (
+    "from openbook_eval.program import run_program; from openbook_eval.study_cli import study_app; "
+    "run_program('openbook-eval', study_app)"
+)
+
+
+def call(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "COLUMNS": "140", "HF_HUB_OFFLINE": "1"}
+    environment.pop("DEEPSEEK_API_KEY", None)
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_plan_prints_every_row_of_the_paper_and_runs_nothing(tmp_path: Path) -> None:
+    result = call("plan", str(PAPER), "--work", str(tmp_path / "work"))
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [line.split() for line in result.stdout.splitlines() if "/1" in line and line.split()[0] in "-12345"]
+    assert [row[0] for row in rows].count("4") == 20
+    assert len(rows) == 49
+    assert "117 cells, 335 steps, of which 0 are done" in result.stdout
+    assert [path.name for path in (tmp_path / "work").rglob("*")] in ([], ["hashes.json"])
+
+
+def test_the_plan_of_the_paper_is_there_within_two_seconds(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    call("plan", str(PAPER), "--work", str(tmp_path / "work"))
+    # On a machine with nothing else to do: benchmarks/study_plan.py. Here others run beside it.
+    assert time.perf_counter() - began < 6
+
+
+def test_a_plan_starts_no_library_of_statistics_or_training(tmp_path: Path) -> None:
+    program = (
+        f"import sys; sys.argv = ['x', 'plan', {str(PAPER)!r}, '--work', {str(tmp_path)!r}]\ntry:\n    {PROGRAM}\n"
+    )
+    program += "finally:\n    print(sorted({'scipy', 'torch', 'altair', 'snakemake', 'vllm'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "report", "fit"])
+def test_a_fault_of_the_file_ends_every_command_with_2_and_no_traceback(tmp_path: Path, command: str) -> None:
+    path = write(tmp_path, exam="no\x1bthing", ratio=3)
+    result = call(command, str(path), "--work", str(tmp_path / "work"))
+    assert (result.returncode, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"openbook-eval: {path}: 2 faults:"
+    assert lines[1].startswith(r"  exam: exam 'no\x1bthing': no such file")
+    assert lines[2].startswith("  unknown key 'ratio';")
+    assert not (tmp_path / "work" / "graphs").exists()
+
+
+def test_a_study_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    result = call("plan", str(tmp_path / "no.yml"))
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"openbook-eval: {tmp_path / 'no.yml'}: cannot be read (No such file or directory); see that it is a file\n"
+    )
+
+
+def test_names_in_a_study_are_no_markup(tmp_path: Path) -> None:
+    path = write(tmp_path, title="[bold]甲[/bold]", models=[{"model": "a/[red]b[/red]"}], groups=[])
+    result = call("plan", str(path), "--work", str(tmp_path / "work"))
+    assert "[bold]甲[/bold]" in result.stdout
+    assert "a/[red]b[/red]" in result.stdout
+
+
+def test_report_writes_what_is_done_and_names_what_is_not(tmp_path: Path) -> None:
+    path = write(tmp_path, groups=[], conditions=["openbook"])
+    work = tmp_path / "work"
+    before = call("report", str(path), "--work", str(work))
+    assert before.returncode == 0, before.stderr
+    assert "In miniature: 0 of 1 cells are examined" in before.stdout
+    (cell,) = cells_of(read_study(path))
+    (exam,) = [step for step in graph(path).steps if step.kind == "exam"]
+    examine(work, cell, 0.5, ["openbook"])
+    # Made by hand under a key of its own.
+    (made,) = (work / "exam").iterdir()
+    made.rename(work / exam.id)
+    after = call("report", str(path), "--work", str(work))
+    assert "In miniature: 1 of 1 cells are examined" in after.stdout
+    assert (work / "reports" / "mine" / "report.md").is_file()
+
+
+def test_fit_without_a_study_is_of_the_papers_tables() -> None:
+    result = call("fit", "--table", "5", "--draws", "100")
+    assert result.returncode == 0, result.stderr
+    assert "table 5" in result.stdout
+    assert "table 4" not in result.stdout
+
+
+def test_a_fit_of_nothing_is_one_line(tmp_path: Path) -> None:
+    result = call("fit", str(write(tmp_path)), "--work", str(tmp_path / "work"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("openbook-eval: ")
+
+
+def test_run_does_what_can_be_done_reports_and_ends_with_1_where_a_step_failed(tmp_path: Path) -> None:
+    # Without a key the exam fails, and nothing else is wanted.
+    path = write(tmp_path, models=[{"endpoint": "deepseek"}], groups=[], conditions=["openbook"])
+    result = call("run", str(path), "--work", str(tmp_path / "work"))
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "In miniature: 0 of 1 cells are examined" in result.stdout
+    assert list((tmp_path / "work" / "exam").glob("deepseek-*/failed.json"))
+    plan = call("plan", str(path), "--work", str(tmp_path / "work")).stdout
+    assert "1 failed" in plan
+    assert "DEEPSEEK_API_KEY" in plan
