@@ -67,11 +67,17 @@ def _laws(condition: "Condition") -> Iterator[Table | Text]:
 
 
 def _scatter(condition: "Condition") -> str:
-    told = f"trainings scatter by {percent(condition.scatter)} points beside the choice of items"
     freedom = f"{_counted(condition.freedom, 'degree')} of freedom"
-    if condition.seeds:
-        return f"{told} (between seeds and around the law, {freedom})"
-    return f"{told} (around the law, {freedom}; no training was repeated, the scatter between seeds is not known)"
+    items = f"other questions would move all alike, by {percent(condition.items)}"
+    if condition.mixes is None:
+        return (
+            f"trainings scatter around the law by {percent(condition.scatter)} points ({freedom}; none was repeated, "
+            f"so that the scatter between seeds is not known); {items}"
+        )
+    return (
+        f"seeds scatter by {percent(condition.scatter)} points ({freedom}), mixes around the law by "
+        f"{percent(condition.mixes)} more; {items}"
+    )
 
 
 def _trend(trend: "Trend") -> str:

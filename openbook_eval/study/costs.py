@@ -18,8 +18,8 @@ from openbook_eval.training.settings import settings
 CARD_BYTES, USABLE = 80e9, 0.9
 # An A100: 312 TFLOP/s in bfloat16 and 2.0 TB/s of memory at most (NVIDIA's data sheet of the 80 GB part).
 _PEAK, _BANDWIDTH = 312e12, 2.0e12
-# Tokens of an answer, and answers that are written at once; that a model is loaded in so many seconds.
-_ANSWER, _TOGETHER, _LOADING = 32, 128, 180
+# Tokens of an answer, and answers that are written at once; seconds to load a model, and of a provider's reply.
+_ANSWER, _TOGETHER, _LOADING, _REPLY = 32, 128, 180, 3
 # Tokens of a prompt with Qwen's tokenizer, some 20 of a chat format with them: measured on 2,000 questions of CMB and
 # their statements; shared books as the README's table has them.
 _PROMPTS: Mapping[str, int] = {
@@ -92,19 +92,22 @@ def base_need(size: float) -> Need:
     return Need(gpus=0, hours=0.0, memory=1e9, kept=size)
 
 
-def training_need(recipe: Recipe, mix: Mix) -> Need:
-    """Of a training: by `training.costs` for recipes of the table, else unknown but for whether it takes a card.
+def training_need(recipe: Recipe, mix: Mix, weights: float | None) -> Need:
+    """Of a training: by `training.costs` for recipes of the table, else its time is unknown.
 
-    Checkpoints are those that a recipe keeps, and one more while it is written: 12 bytes a parameter of an adapter
-    (weights and AdamW's two moments in float32), 6 of a whole model in bfloat16.
+    `weights` are the bytes of a model without figures. Checkpoints are those that a recipe keeps, and one more while it
+    is written: 12 bytes a parameter of an adapter (weights and AdamW's two moments in float32), 6 of a whole model in
+    bfloat16.
     """
+    checkpoints = _whole(recipe.config.get("save_total_limit"), 2) + 1
     if recipe.cell is None or recipe.cell.size is None:
-        return Need(gpus=int(recipe.on_gpu), hours=None, memory=None, kept=None)
+        # In float32, weights and two moments.
+        scratch = 0.0 if weights is None else 3 * weights * checkpoints
+        return Need(gpus=int(recipe.on_gpu), hours=None, memory=None, kept=weights, scratch=scratch)
     size, how = recipe.cell.size, settings(recipe.cell)
     medical = mix.medical / (mix.general + mix.medical)
     cost = training.costs(size, TrainingMix(mix.name, "", mix.rows, medical, ""), how)
     trained = training.lora_parameters(size, how) if recipe.is_adapter else size.parameters
-    checkpoints = int(recipe.config.get("save_total_limit", 2)) + 1
     return Need(
         gpus=ceil(cost.memory * 1e9 / (CARD_BYTES * USABLE)),
         hours=cost.hours,
@@ -112,6 +115,10 @@ def training_need(recipe: Recipe, mix: Mix) -> Need:
         kept=(4.0 if recipe.is_adapter else 2.0) * trained,
         scratch=(12.0 if recipe.is_adapter else 6.0) * trained * checkpoints,
     )
+
+
+def _whole(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1000 else otherwise
 
 
 def merge_need(size: Size | None, weights: float | None) -> Need:
@@ -129,12 +136,24 @@ def exam_need(size: Size | None, exam: Exam, conditions: Iterable[str], gpus: in
     answers of models that do not keep to the letters, are left out: the first makes it less, the second more.
     """
     conditions = list(conditions)
-    kept = float(sum(_asked(exam, each) * (_ITEM + _TOKEN * _PROMPTS[each]) for each in conditions))
+    kept = _samples(exam, conditions)
     if size is None:
         return Need(1 if gpus is None else gpus, None, None, kept)
     cards = ceil(2.0 * size.parameters / (CARD_BYTES * USABLE * 0.9)) if gpus is None else gpus
     seconds = _LOADING + sum(_seconds(size, _asked(exam, each), _PROMPTS[each], each) for each in conditions)
     return Need(cards, seconds * max(1, cards) / 3600 if cards else None, 8e9 + 2.0 * size.parameters, kept)
+
+
+def answers_need(exam: Exam, conditions: Iterable[str], at_once: int) -> Need:
+    """Of an exam by a model behind an endpoint, that is asked so many questions at once."""
+    conditions = list(conditions)
+    hours = sum(_asked(exam, each) for each in conditions) * _REPLY / max(1, at_once) / 3600
+    return Need(gpus=0, hours=hours, memory=2e9, kept=_samples(exam, conditions))
+
+
+def _samples(exam: Exam, conditions: Iterable[str]) -> float:
+    """Bytes that an exam leaves."""
+    return float(sum(_asked(exam, each) * (_ITEM + _TOKEN * _PROMPTS[each]) for each in conditions))
 
 
 def _asked(exam: Exam, condition: str) -> int:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import running
 from openbook_eval.study import costs, models
@@ -54,46 +55,38 @@ class _Making:
     def trained(self, cell: Cell, recipe: Recipe) -> None:
         """The steps of a cell that is trained: its mix, its base, the training, the merge where it is one, the exam."""
         assert cell.mix is not None  # noqa: S101 (sources says so)
-        needs = [self._mix(cell, cell.mix)]
-        base = self._base(cell) if recipe.trains_examinee else None
-        needs += [base] if base else []
+        mix = self._mix(cell, cell.mix)
+        base = [self._base(cell)] if recipe.trains_examinee else []
+        weights = self._examinee_bytes if base else None
         what = {"recipe": self._recipe(cell, recipe), "base_digest": self._local(recipe.base)}
-        train = self._add("train", cell.name, cell, needs, what, costs.training_need(recipe, cell.mix))
-        size = costs.size_of(recipe.base)
-        subject = "merged"
-        before = [train]
+        train = self._add("train", cell, [mix, *base], what, costs.training_need(recipe, cell.mix, weights))
+        size, subject, needs = costs.size_of(recipe.base), "merged", [train]
         if recipe.is_adapter and self.study.examine == "merged":
-            weights = self._examinee_bytes if base else None
-            before = [self._add("merge", cell.name, cell, [train], {}, costs.merge_need(size, weights))]
+            needs = [self._add("merge", cell, [train], {}, costs.merge_need(size, weights))]
         elif recipe.is_adapter:
-            subject, before = "adapter", [train, *([base] if base else [])]
+            subject, needs = "adapter", [train, *base]
         # What no card trains, no card is needed to examine.
-        gpus = None if recipe.on_gpu else 0
-        self._exam(
-            cell, before, subject, recipe.base, costs.exam_need(size, self.study.exam, self._asked, self._cards(gpus))
-        )
+        cards = self._cards(None if recipe.on_gpu else 0)
+        self._exam(cell, needs, subject, recipe.base, costs.exam_need(size, self.study.exam, self._asked, cards))
 
     def as_it_is(self, cell: Cell, examinee: Examinee) -> None:
         """The exam of a model that is not trained."""
         exam, asked = self.study.exam, self._asked
         if examinee.endpoint:
-            self._exam(
-                cell, [], "endpoint", examinee.endpoint, replace(costs.exam_need(None, exam, asked, 0), hours=0.0)
-            )
-        elif examinee.profile:
-            size = running.named(examinee.profile)[1]
-            self._exam(cell, [], "profile", examinee.profile, costs.exam_need(size, exam, asked, self._cards(None)))
+            at_once = endpoints()[examinee.endpoint]["num_concurrent"]
+            self._exam(cell, [], "endpoint", cell.model, costs.answers_need(exam, asked, at_once))
+            return
+        subject, needs, cards, size = "hub", [], self._cards(None), costs.size_of(cell.model)
+        if examinee.profile:
+            subject, size = "profile", running.named(examinee.profile)[1]
         elif cell.model == EXAMINEE:
-            need = costs.exam_need(None, exam, asked, self._cards(0))
-            self._exam(cell, [self._base(cell)], "base", EXAMINEE, need)
-        else:
-            need = costs.exam_need(costs.size_of(cell.model), exam, asked, self._cards(None))
-            self._exam(cell, [], "hub", cell.model, need)
+            subject, needs, cards = "base", [self._base(cell)], self._cards(0)
+        self._exam(cell, needs, subject, cell.model, costs.exam_need(size, exam, asked, cards))
 
     def _mix(self, cell: Cell, mix: Mix) -> Step:
         what, raw = self._mixes.get(mix.name) or self._mix_what(mix)
         self._mixes[mix.name] = what, raw
-        return self._add("mix", mix.name, cell, [], what, costs.mix_need(mix, raw))
+        return self._add("mix", cell, [], what, costs.mix_need(mix, raw), mix.name)
 
     @cached_property
     def _mixes(self) -> dict[str, tuple[dict[str, Any], float]]:
@@ -129,7 +122,7 @@ class _Making:
     def _base(self, cell: Cell) -> Step:
         files = [path for path in examinee_dir().iterdir() if path.is_file() and path.name != _CARD]
         what = {"examinee": folder_digest((path.name, self.hashes.of(path)) for path in files)}
-        return self._add("base", "examinee", cell, [], what, costs.base_need(self._examinee_bytes))
+        return self._add("base", cell, [], what, costs.base_need(self._examinee_bytes), "examinee")
 
     @cached_property
     def _examinee_bytes(self) -> float:
@@ -163,7 +156,7 @@ class _Making:
             "chat_template": engine.chat_template or subject in ("endpoint", "profile"),
             "batch_size": engine.batch_size,
         }
-        self._add("exam", cell.name, cell, needs, what, need)
+        self._add("exam", cell, needs, what, need)
 
     @property
     def _asked(self) -> tuple[str, ...]:
@@ -175,12 +168,17 @@ class _Making:
             return self.study.engine.gpus
         return gpus if gpus == 0 else costs.cards_of(self.study.engine.model_args) or gpus
 
-    def _add(self, kind: Kind, name: str, cell: Cell, needs: list[Step], what: Mapping[str, Any], need: Need) -> Step:
-        """The step of this kind that comes to the same, wanted by this cell as well; a new one where there is none."""
+    def _add(
+        self, kind: Kind, cell: Cell, needs: list[Step], what: Mapping[str, Any], need: Need, name: str = ""
+    ) -> Step:
+        """The step of this kind that comes to the same, wanted by this cell as well; a new one where there is none.
+
+        It is called after the cell, where it has no `name`.
+        """
         own = key(kind, what, [step.key for step in needs])
         known = self.steps.get((kind, own))
         ids = tuple(step.id for step in needs)
-        step = known or Step(kind, safe(name), own, ids, (), what, need.resources())
+        step = known or Step(kind, safe(name or cell.name), own, ids, (), what, need.resources())
         if cell.name not in step.cells:
             step = replace(step, cells=(*step.cells, cell.name))
         self.steps[kind, own] = step

@@ -1,50 +1,79 @@
-"""How far a run is: a line for every step that begins, is done or fails."""
+"""The progress of a study that runs: what each step has come to, seen from its folder, told in a line."""
 
-import json
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from openbook_eval.errors import visible
-from openbook_eval.study.doing.process import RUNNING
+from openbook_eval.study.doing import receipts
 from openbook_eval.study.steps import FAILURE, RECEIPT, Step
+
+# Bytes below which a disk counts as full.
+_FULL = 1_000_000
 
 
 class Progress:
-    """Watches the folders of steps: on a cluster there is nothing else of a step to be seen from here."""
+    """Tells of each of `steps` once that it has begun, and once that it is done or has failed.
 
-    def __init__(self, waiting: Sequence[Step], steps: int, work: Path) -> None:
-        """Of `waiting` of all `steps`; what is there of earlier runs is not told again."""
-        self._waiting, self._steps, self._work = list(waiting), steps, work
+    Folders are looked into, so that a step may be done anywhere: here, or on another machine of a cluster.
+    """
+
+    def __init__(self, steps: Iterable[Step], work: Path, say: Callable[[str], object]) -> None:
+        """`say` is handed each line."""
+        self._steps = {step.id: step for step in steps}
+        self._waiting = dict(self._steps)
         self._begun: set[str] = set()
-        self._old = {step.id: self._time(step) for step in waiting}
+        self._work, self._say = work, say
+        self.failed: dict[str, str] = {}
 
-    def tell(self) -> None:
-        """Prints what has changed since it was last called."""
-        for step in list(self._waiting):
+    def look(self) -> None:
+        """Tells what has changed since the last look."""
+        for step in list(self._waiting.values()):
             folder = self._work / step.id
-            if step.id not in self._begun and (folder / RUNNING).is_file():
-                self._begun.add(step.id)
-                self._print(f"{step.kind} {step.name}: begun")
             if (folder / RECEIPT).is_file():
-                self._waiting.remove(step)
-                self._print(f"{step.kind} {step.name}: done in {_told(folder / RECEIPT, 'seconds')} s")
-            elif (folder / FAILURE).is_file() and self._time(step) != self._old[step.id]:
-                self._waiting.remove(step)
-                self._print(f"{step.kind} {step.name}: FAILED: {_told(folder / FAILURE, 'reason')}")
+                self._over(step, f"done in {_told(receipts.read(folder / RECEIPT).get('seconds'))}")
+            elif failure := receipts.read(folder / FAILURE):
+                self._fail(step, str(failure.get("reason", "failed")))
+            elif step.id not in self._begun and (folder / receipts.BEGUN).is_file():
+                self._begun.add(step.id)
+                self._tell(step, "begun")
 
-    def _print(self, text: str) -> None:
-        done = self._steps - len(self._waiting)
-        print(visible(f"[{done} of {self._steps}] {text}"), file=sys.stderr, flush=True)
+    def close(self, log: str) -> None:
+        """Tells of the steps that could have been done and were not, without a word; `log` is the runner's own."""
+        self.look()
+        for step in list(self._waiting.values()):
+            if not any(need in self._waiting or need in self.failed for need in step.needs):
+                self._fail(step, self._silent(step, log))
+        if self._waiting:
+            self._say(f"{_counted(len(self._waiting))} not begun, for what they need has failed")
 
-    def _time(self, step: Step) -> int:
-        with suppress(OSError):
-            return (self._work / step.id / FAILURE).stat().st_mtime_ns
-        return 0
+    def _silent(self, step: Step, log: str) -> str:
+        try:
+            if shutil.disk_usage(self._work).free < _FULL:
+                return "No space left on device"
+        except OSError as error:
+            return error.strerror or str(error)
+        return f"ended without a word; see {step.id}/{receipts.LOG} and {log}"
+
+    def _fail(self, step: Step, reason: str) -> None:
+        self.failed[step.id] = reason
+        self._over(step, f"failed: {reason}")
+
+    def _over(self, step: Step, how: str) -> None:
+        # One that was over before it was looked at has begun as well.
+        self._begun.add(step.id)
+        del self._waiting[step.id]
+        self._tell(step, how)
+
+    def _tell(self, step: Step, how: str) -> None:
+        total = len(self._steps)
+        over = total - len(self._waiting)
+        self._say(visible(f"{over:>{len(str(total))}} of {total}  {step.kind} {step.name}: {how}"))
 
 
-def _told(file: Path, key: str) -> str:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(file.read_bytes())[key])
-    return "?"
+def _counted(steps: int) -> str:
+    return "1 step was" if steps == 1 else f"{steps} steps were"
+
+
+def _told(seconds: object) -> str:
+    return f"{seconds:.1f} s" if isinstance(seconds, int | float) else "unknown time"

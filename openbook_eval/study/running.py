@@ -1,182 +1,213 @@
-"""Runs a graph on Snakemake, on this machine or on a cluster, and says how far it is."""
+"""Running a study: its graph is handed to Snakemake, and what becomes of its steps is told as they end."""
 
-import contextlib
+import ctypes
 import fcntl
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import Any
 
-from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.study import cards
-from openbook_eval.study.doing import commands
-from openbook_eval.study.doing.process import die_with_parent
+from openbook_eval.errors import OpenbookError
+from openbook_eval.study import cards, submissions
+from openbook_eval.study.doing import CARDS, ORIGIN, receipts, train
+from openbook_eval.study.hashing import write_whole
 from openbook_eval.study.progress import Progress
-from openbook_eval.study.steps import FAILURE, Graph, Step, done
+from openbook_eval.study.steps import Graph, Step, done
 
-_HERE = Path(__file__).parent
-_CLUSTERS = _HERE / "clusters"
-_PAUSE, _GRACE = 0.5, 40.0
-# Jobs of a cluster that may be handed in at a time.
-_SUBMITTED = 100
+_SNAKEFILE = Path(__file__).parent / "Snakefile"
+# Seconds between two looks at the steps, on one machine and where a cluster's file system is asked; seconds that a run
+# which is ended leaves its steps, and a cluster to take its jobs back.
+_LOOK, _LOOK_FAR, _GRACE, _GRACE_FAR = 0.2, 5.0, 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where and how: `work` is the folder of the steps, `jobs` how many at a time on this machine.
+    """How a study is run. `work` is the folder of all steps.
 
-    `profile` is a cluster's name or a folder with a profile of Snakemake, `training_env` the folder of the environment
-    that trains.
+    `jobs` are steps at once: without a profile as many as there are processors, else as the profile says. `profile`
+    hands steps to a cluster: slurm, kubernetes, or a folder with a profile of Snakemake's. `training_env` is the folder
+    of the environment that holds Axolotl.
     """
 
     work: Path
-    jobs: int = 1
+    jobs: int | None = None
     profile: str | None = None
     dry_run: bool = False
     training_env: Path | None = None
 
 
 def run(graph: Graph, options: Options) -> int:
-    """Does what is not done of a graph; returns how many of its steps failed.
+    """Does what is not done of a study, and returns the number of steps that failed; the others are not stopped.
 
-    Raises OpenbookError where it cannot begin: another one runs in the same folder, cards or programs are missing, or
-    Snakemake itself fails.
+    With `dry_run` it prints what would be done, and how it would be submitted. Raises OpenbookError where nothing can
+    be begun: no cards, no training environment, another run in the same folder.
     """
+    profile = submissions.profile(options.profile) if options.profile else None
+    shared = () if profile else cards.cards()
+    graph = graph if profile else cards.fitted(graph, shared)
     work = options.work.absolute()
-    if options.training_env:
-        os.environ[commands.TRAINING_ENV] = str(options.training_env.absolute())
-    waiting = [step for step in graph.steps if not done(step, work)]
-    profile = _profile(options.profile)
-    if waiting and not options.dry_run:
-        _check(waiting, on_cluster=profile is not None)
-    with _alone(work) as lock:
-        file = _written(graph, work)
-        line = _snakemake(file, work, options, profile)
-        if options.dry_run:
-            subprocess.run(line, check=False)  # noqa: S603 (no shell, and the line is ours)
+    steps = to_do(graph, work)
+    if options.dry_run:
+        for step in steps:
+            print(submissions.told(step, profile))
+        return 0
+    launcher = _launcher(steps, options, profile)
+    if find_spec("snakemake") is None:
+        raise OpenbookError("studies are run by Snakemake, which is not installed: pip install 'openbook-eval[study]'")
+    with _alone(work):
+        # Another run may have done some of it while this one was made ready.
+        steps = to_do(graph, work)
+        wanted = _write_down(graph, steps, work)
+        if not steps:
+            print(f"nothing is left to do: {len(graph.steps)} steps are done")
             return 0
-        log = work / "logs" / f"{graph.study}.txt"
-        code = _watched(line, log, lock, Progress(waiting, len(graph.steps), work)) if waiting else 0
-    failed = [step for step in graph.steps if not done(step, work) and (work / step.id / FAILURE).is_file()]
-    if code and not failed:
-        raise OpenbookError(f"Snakemake did not run the study; its last words: {_last_words(log)} (all: {log})")
-    return len(failed)
+        progress = Progress(steps, work, lambda line: print(line, flush=True))
+        command = [*_command(wanted), *_where(options, profile, shared)]
+        log = work / "logs" / f"{graph.study}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+        _follow(command, _environment(shared, profile, launcher), log, progress, far=profile is not None)
+        progress.close(log.relative_to(work).as_posix())
+        return len(progress.failed)
 
 
-def _profile(name: str | None) -> Path | None:
-    """The folder of a profile: one of ours by name, else a folder of the user's."""
-    if name is None:
+def to_do(graph: Graph, work: Path) -> tuple[Step, ...]:
+    """The steps that are to be done, in the graph's order: last ones (exams) that are not, and what they need and is not.
+
+    What is needed only by what is done may be missing: it is not done again.
+    """
+    wanted = {step.id for step in graph.steps} - {need for step in graph.steps for need in step.needs}
+    found = []
+    for step in reversed(graph.steps):
+        if step.id in wanted and not done(step, work):
+            found.append(step)
+            wanted.update(step.needs)
+    return tuple(reversed(found))
+
+
+def _launcher(steps: Sequence[Step], options: Options, profile: submissions.Profile | None) -> Path | None:
+    """The launcher of the training environment, where one is needed; that of an image is not to be seen from here."""
+    if (profile and profile.executor == "kubernetes") or not any(step.kind == "train" for step in steps):
         return None
-    ours = {path.name: path for path in _CLUSTERS.iterdir() if path.is_dir()}
-    found = ours.get(name, Path(name))
-    if not found.is_dir():
-        raise OpenbookError(f"--profile {name}: is no folder, and no profile of ours; {did_you_mean(name, ours)}")
-    return found.absolute()
+    return train.accelerate(options.training_env)
 
 
-def _check(waiting: Sequence[Step], *, on_cluster: bool) -> None:
-    """Raises OpenbookError for what would fail later: no environment to train in, fewer cards than a step wants."""
-    if any(step.kind == "train" for step in waiting) and not on_cluster:
-        commands.accelerate()
-    most = max(waiting, key=lambda step: step.resources.gpus)
-    if not on_cluster and most.resources.gpus > (there := len(cards.cards())):
-        raise OpenbookError(
-            f"{most.id} wants {_cards(most.resources.gpus)}, and this machine has {there or 'none'}; run it on one "
-            "that has as many, or on a cluster: --profile slurm"
-        )
-
-
-def _cards(count: int) -> str:
-    return f"{count} {'card' if count == 1 else 'cards'}"
-
-
-@contextlib.contextmanager
-def _alone(work: Path) -> Iterator[IO[str]]:
-    """Holds the folder: a second run in it would do the same steps at the same time."""
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Holds the folder for this run; the lock ends with the process, however that ends."""
     try:
         work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "run.lock").open("a+")
+        file = (work / ".lock").open("w")
     except OSError as error:
-        raise OpenbookError(f"{work}: cannot be written to ({error.strerror}); name another with --work") from error
-    with lock:
+        raise OpenbookError(f"{work}: cannot be written to ({error.strerror}); name another folder: --work") from error
+    with file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OpenbookError(f"{work}: another run is at work there; wait for it, or end it") from None
-        yield lock
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OpenbookError(f"{work}: another run is at work there; wait for it, or end it") from error
+        yield
 
 
-def _written(graph: Graph, work: Path) -> Path:
-    """The graph as a file that the rules read."""
-    file = work / "graphs" / f"{graph.study}.json"
+def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> tuple[Path, Path]:
+    """Writes the graph and what is to be done of it; returns both files."""
+    paths = work / "graphs" / f"{graph.study}.json", work / "graphs" / f"{graph.study}.to_do.json"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f"{file.name}.part")
-        beside.write_text(graph.to_json(), encoding="utf-8", newline="\n")
-        return beside.replace(file)
+        for folder in ("graphs", "logs"):
+            (work / folder).mkdir(parents=True, exist_ok=True)
+        write_whole(paths[0], graph.to_json().encode("utf-8", "surrogatepass"))
+        write_whole(paths[1], json.dumps([step.id for step in steps]).encode())
     except OSError as error:
-        raise OpenbookError(f"{file}: cannot be written ({error.strerror})") from error
+        raise OpenbookError(f"{work}: cannot be written to ({error.strerror}); name another folder: --work") from error
+    for step in steps:
+        receipts.forget(work / step.id)
+    return paths
 
 
-def _snakemake(file: Path, work: Path, options: Options, profile: Path | None) -> list[str]:
-    """The command line. What is there is done: neither times nor Snakemake's own memory say otherwise."""
-    line = [sys.executable, "-m", "snakemake", "exams", "--snakefile", str(_HERE / "Snakefile")]
-    line += ["--directory", str(work), "--config", f"graph={file}", f"share_cards={int(profile is None)}"]
-    line += ["--keep-going", "--nolock", "--ignore-incomplete", "--drop-metadata", "--rerun-triggers", "input"]
+def _command(files: tuple[Path, Path]) -> list[str]:
+    # Locks and what was done when are our own affair: keys say what is done, and a kill leaves no lock behind.
+    return [
+        *(sys.executable, "-P", "-m", "snakemake", "--snakefile", str(_SNAKEFILE)),
+        *("--config", f"graph={files[0]}", f"to_do={files[1]}"),
+        *("--keep-going", "--nolock", "--rerun-triggers", "input", "--rerun-incomplete", "--drop-metadata"),
+        *("--scheduler", "greedy", "--workflow-profile", "none", "--nocolor"),
+    ]
+
+
+def _where(options: Options, profile: submissions.Profile | None, shared: Sequence[str]) -> list[str]:
+    """Where steps are done: on this machine within what it has, or as a profile says."""
     if profile:
-        return [*line, "--profile", str(profile), *(["--dry-run"] if options.dry_run else [])]
-    # Without a card anywhere nothing waits for one; Snakemake wants to know of some all the same.
-    line += ["--cores", str(options.jobs), "--resources", f"gpu={len(cards.cards())}", "--scheduler", "greedy"]
-    return [*line, *(["--dry-run"] if options.dry_run else [])]
+        jobs = ["--jobs", str(options.jobs)] if options.jobs else []
+        return ["--profile", str(profile.folder), "--directory", str(options.work.absolute()), *jobs]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+    cores = options.jobs or len(os.sched_getaffinity(0))
+    limits = ["--resources", f"gpu={len(shared)}", f"mem_mb={memory}"]
+    return ["--profile", "none", "--directory", str(options.work.absolute()), "--cores", str(cores), *limits]
 
 
-def _watched(line: Sequence[str], log: Path, lock: IO[str], progress: Progress) -> int:
-    """Runs Snakemake to its end and tells how far it is; ends it where this process is asked to end."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 (no shell, and the line is ours)
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
+def _environment(shared: Sequence[str], profile: object, launcher: Path | None) -> dict[str, str]:
+    environment = {**os.environ, ORIGIN: str(Path.cwd())}
+    environment.pop(CARDS, None)
+    if not profile:
+        environment[CARDS] = ",".join(shared)
+    if launcher:
+        environment[train.VARIABLE] = str(launcher.parent.parent)
+    return environment
+
+
+def _follow(command: Sequence[str], environment: Mapping[str, str], log: Path, progress: Progress, far: bool) -> None:
+    """Runs Snakemake to its end; where this process is stopped, Snakemake and all steps end first."""
+    with _stopped_by_term(), log.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env=environment,
+            # Nothing is ever said: it ends with this process, and tells those who work on this machine that it has.
+            stdin=subprocess.PIPE,
+            stdout=file,
             stderr=subprocess.STDOUT,
-            # Whatever of it outlives this process still holds the folder.
-            pass_fds=[lock.fileno()],
-            preexec_fn=die_with_parent,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
-        with _asked_to_end(process):
+        try:
             while process.poll() is None:
-                time.sleep(_PAUSE)
-                progress.tell()
-    progress.tell()
-    return process.returncode
+                progress.look()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_FAR if far else _LOOK)
+        finally:
+            _end(process, far)
 
 
-@contextlib.contextmanager
-def _asked_to_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Ctrl-C and kill end what was started too, and then this process."""
+def _end(process: "subprocess.Popen[Any]", far: bool) -> None:
+    """Ends Snakemake and its steps, if they have not ended; interrupted, it takes its jobs back from a cluster."""
+    gently = (signal.SIGINT, _GRACE_FAR) if far else (signal.SIGTERM, _GRACE)
+    for number, grace in (gently, (signal.SIGKILL, _GRACE)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
 
-    def end(sign: int, _: object) -> None:
-        print("openbook-eval: ending what runs; the same command goes on from here", file=sys.stderr)
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-        process.kill()
-        sys.exit(128 + sign)
 
-    before = {sign: signal.signal(sign, end) for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+def _end_with_parent() -> None:
+    """Where the system can (Linux), a kill of the runner kills Snakemake, which would begin further steps."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@contextmanager
+def _stopped_by_term() -> Iterator[None]:
+    """Makes kill -TERM end the run as Ctrl-C does."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
-
-
-def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "error" in line]
-    return (telling or lines or ["nothing"])[-1]
+        signal.signal(signal.SIGTERM, before)

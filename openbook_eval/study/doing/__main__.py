@@ -1,68 +1,112 @@
-"""Does one step of a graph: runs its command, and leaves a receipt or the reason why there is none."""
+"""The command that the runner gives for a step: python -m openbook_eval.study.doing GRAPH STEP."""
 
+import fcntl
 import os
-import shutil
+import signal
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from openbook_eval.errors import OpenbookError, visible
-from openbook_eval.study.cards import held
-from openbook_eval.study.doing import commands
-from openbook_eval.study.doing.process import die_with_parent, run
-from openbook_eval.study.doing.reasons import reason
-from openbook_eval.study.doing.traces import LOG, Clock, leave_failure, leave_receipt
-from openbook_eval.study.steps import Graph, Step, done
+from openbook_eval.errors import OpenbookError
+from openbook_eval.study import cards
+from openbook_eval.study.doing import CARDS, ORIGIN, base, exam, merge, mix, receipts, train
+from openbook_eval.study.doing.place import Place
+from openbook_eval.study.steps import Graph, Kind, Step, done
+
+# Seconds that are left to others to end themselves once the runner has ended.
+_GRACE = 10.0
+
+_KINDS: Mapping[Kind, Callable[[Place], Iterable[Path]]] = {
+    "mix": mix.do,
+    "base": base.do,
+    "train": train.do,
+    "merge": merge.do,
+    "exam": exam.do,
+}
 
 
-def main(graph_file: str, wanted: str, shared_cards: str) -> int:
-    """Does the step of this id in the folder it is called from; `shared_cards` is "1" where cards are shared out here.
+def main(arguments: list[str]) -> int:
+    """Does the step of this id in the graph of this file, whose folder lies in WORK; 0 when it is done, else 1."""
+    path, name = Path(arguments[0]).absolute(), arguments[1]
+    graph = Graph.from_json(path.read_bytes())
+    step = next((step for step in graph.steps if step.id == name), None)
+    if step is None:
+        raise OpenbookError(f"{path}: has no step {name}; have the study planned again")
+    if CARDS in os.environ:
+        threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    else:
+        signal.signal(signal.SIGTERM, _stopped)
+    return _done_once(graph, step, path.parent.parent)
 
-    Returns 0 when it is done, else 1.
-    """
-    die_with_parent()
-    graph, work = Graph.from_json(Path(graph_file).read_bytes()), Path.cwd()
-    steps = {step.id: step for step in graph.steps}
-    step = steps[wanted]
+
+def _end_with_the_runner() -> None:
+    """Ends all processes of the run when the runner is gone: it alone holds the other end of our standard input."""
+    while os.read(0, 1):
+        pass
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(_GRACE)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _stopped(*_: object) -> None:
+    raise OpenbookError("was stopped by the scheduler: see whether its time or memory ran out")
+
+
+def _done_once(graph: Graph, step: Step, work: Path) -> int:
     folder = work / step.id
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not done(step, work):
-            _do(step, steps, work, shared_cards == "1")
+        with _alone(folder):
+            if done(step, work):
+                return 0
+            receipts.begin(step, folder)
+            _do(graph, step, work)
     except (OpenbookError, OSError) as error:
-        told = visible(str(error))
-        # On a full disk not even this may be written; it is told all the same.
-        with suppress(OSError):
-            leave_failure(step, folder, told)
-        print(f"{step.id}: {told}", file=sys.stderr)
+        reason = _told(error)
+        receipts.fail(step, folder, reason)
+        print(f"{step.id}: {reason}", file=sys.stderr)
         return 1
     return 0
 
 
-def _do(step: Step, steps: dict[str, Step], work: Path, shares_cards: bool) -> None:
-    clock, folder = Clock(), work / step.id
-    needs = {steps[need].kind: steps[need] for need in step.needs}
-    command = commands.command(step, needs, work)
-    shared: AbstractContextManager[Mapping[str, str]] = nullcontext({})
-    if shares_cards:
-        shared = held(work / "cards", step.resources.gpus)
-    with shared as cards:
-        code = run(command.line, {**command.environment, **cards}, work, folder / LOG)
-    if code:
-        raise OpenbookError(reason(folder / LOG, code))
-    _clear(step, folder)
-    leave_receipt(clock.receipt(step, folder), folder)
+def _told(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 
-def _clear(step: Step, folder: Path) -> None:
-    """Takes away what only a training that goes on would want: it is many times the size of what came of it."""
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until nobody else does this step, such as a job of an earlier run that a cluster has not ended."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _do(graph: Graph, step: Step, work: Path) -> None:
+    origin = Path(os.environ.get(ORIGIN) or work)
+    with _cards(step, work) as held:
+        place = Place(graph, step, work, held, origin)
+        started, before = receipts.now(), time.monotonic()
+        outputs = _KINDS[step.kind](place)
+        receipts.end(step, place.folder, outputs, started, time.monotonic() - before)
     if step.kind == "train":
-        for path in (folder / "prepared", *folder.glob(f"{commands.MODEL}/checkpoint-*")):
-            shutil.rmtree(path, ignore_errors=True)
+        train.tidy(place)
+
+
+@contextmanager
+def _cards(step: Step, work: Path) -> Iterator[cards.Held | None]:
+    shared = os.environ.get(CARDS)
+    if shared is None:
+        yield None
+        return
+    with cards.held(step.resources.gpus, [name for name in shared.split(",") if name], work / "cards") as held:
+        yield held
 
 
 if __name__ == "__main__":
-    # What a step starts may look for programs by name.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

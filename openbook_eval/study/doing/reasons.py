@@ -1,42 +1,51 @@
-"""Why a program failed, in one line, out of its log."""
+"""Why a command failed, in the one line of its log that helps most."""
 
 import re
-from pathlib import Path
+import signal
+from collections.abc import Sequence
 
-from openbook_eval.errors import visible
-
-_TAIL = 200_000
-_LONGEST = 400
-# What helps most, first: our own words; what the system says; what the card says.
+# In the order in which they are looked for: what we say ourselves, then what stands behind most failures.
 _TELLING = (
-    re.compile(r"^(?:openbook-eval|data-prep): .+"),
-    re.compile(r"^.*\[Errno \d+\] [A-Z].*|^.*No space left on device.*"),
-    re.compile(r"^.*(?:OutOfMemoryError|CUDA out of memory|CUDA error).*"),
-    re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt)\b.*"),
+    re.compile(r"^(?:openbook-eval|data-prep): (?P<reason>.+)"),
+    re.compile(r"(?P<reason>(?:torch\.\w*\.?OutOfMemoryError|RuntimeError)?:? ?CUDA (?:error: )?out of memory.*)"),
+    re.compile(r"(?P<reason>[\w.]*(?:Error|Exception)?:? ?(?:\[Errno 28\] )?No space left on device.*)"),
+    re.compile(r"(?P<reason>[\w.]*(?:Error|Exception)?:? ?\[Errno \d+\] .+)"),
 )
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# Wrapped around every failure of what they start.
-_WRAPPERS = ("CalledProcessError", "ChildFailedError")
+# The last line of a traceback; of several the last says what ended the program, but for what accelerate says of that.
+_RAISED = re.compile(r"^(?P<reason>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?:: .*)?)$")
+_ABOUT_A_CHILD = "subprocess.CalledProcessError"
+# What rich and loggers put before a message.
+_PREFIX = re.compile(r"^\[[a-z]+\d*\]:\s*|^\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=\d+)?\) ")
 
 
-def reason(log: Path, code: int) -> str:
-    """One line that says why; `code` is the exit code, below 0 for the signal that ended the program."""
-    lines = _last_lines(log)
-    for telling in _TELLING:
-        if found := [line for line in lines if telling.match(line) and not any(each in line for each in _WRAPPERS)]:
-            return found[-1][:_LONGEST]
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return f"{how}{f'; its last words: {lines[-1]}' if lines else ''}"[:_LONGEST]
+def reason(log: str, code: int) -> str:
+    """The line of `log` that says why a command ended with `code`; negative codes are signals that ended it."""
+    lines = [_PREFIX.sub("", line).strip() for line in log.splitlines()]
+    for pattern in _TELLING:
+        if found := _last(lines, pattern):
+            return f"{found} {_next(lines, found)}" if found.endswith(":") else found
+    if code < 0:
+        return _by_signal(-code)
+    if found := _last([line for line in lines if not line.startswith(_ABOUT_A_CHILD)], _RAISED):
+        return found
+    said = next((line for line in reversed(lines) if line), "and said nothing")
+    return f"ended with exit code {code}: {said}"
 
 
-def _last_lines(log: Path) -> list[str]:
-    """The lines of the last start: the log of earlier ones stands before it."""
+def _last(lines: Sequence[str], pattern: re.Pattern[str]) -> str | None:
+    return next((match["reason"].strip() for line in reversed(lines) if (match := pattern.search(line))), None)
+
+
+def _next(lines: Sequence[str], found: str) -> str:
+    """The line after one that ends in a colon: the first of several faults."""
+    place = max(place for place, line in enumerate(lines) if line.endswith(found))
+    return next((line for line in lines[place + 1 :] if line), "")
+
+
+def _by_signal(number: int) -> str:
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = [visible(_COLOURS.sub("", part).strip()) for part in re.split(r"[\r\n]+", text)]
-    begins = [number for number, line in enumerate(lines) if line.startswith("$ ")]
-    return [line for line in lines[(begins[-1] + 1 if begins else 0) :] if line]
+        name = signal.Signals(number).name
+    except ValueError:
+        name = str(number)
+    of_memory = "; the machine may have run out of memory" if number == signal.SIGKILL else ""
+    return f"was ended by the signal {name}{of_memory}"

@@ -1,6 +1,7 @@
 """The fit of points: each group gathered, its laws chosen, the best ratio and the next cell found."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -83,9 +84,10 @@ def _condition(each: Ensemble, seed: int, size: int | None) -> Condition:
         trainings=int(settings.seeds.sum()),
         tried=tried,
         chosen=tried[int(each.choice.chosen[0])],
-        scatter=float(np.sqrt(each.scatter.variance)),
-        freedom=each.scatter.freedom,
-        seeds=settings.freedom > 0,
+        scatter=float(np.sqrt(each.scatter.estimate.training)),
+        freedom=each.scatter.within_freedom or each.scatter.around_freedom,
+        mixes=float(np.sqrt(each.scatter.estimate.mix)) if each.scatter.within_freedom else None,
+        items=float(np.sqrt(settings.binomial.mean())),
         predicted=tuple(_predicted(each, size)),
         trends=tuple(trends(settings, seed)),
     )
@@ -110,15 +112,17 @@ def _tried(each: Ensemble) -> Iterator[Tried]:
 
 
 def _predicted(each: Ensemble, size: int | None) -> Iterator[Predicted]:
-    """At the cells of study and paper, and at the wanted size; of several models their mean."""
+    """At the cells of study and paper and at the wanted size, at those of the study alone where both vary.
+
+    Of several models it is their mean.
+    """
     settings = each.settings
     one = len(settings.models) == 1
     known = {place: 1 - error for place, error in zip(settings.places, settings.errors, strict=True)} if one else {}
-    places = {Place(place.medical, place.rows, settings.models[0] if one else None) for place in candidates(settings)}
-    if settings.varies is not Varies.RATIO:
-        goal = wanted(settings, size)
-        places.add(Place(goal.medical, goal.rows, settings.models[0] if one else None))
-    order = sorted(places)
+    places = list(settings.places if settings.varies is Varies.BOTH else candidates(settings))
+    if settings.varies is Varies.SIZE:
+        places.append(wanted(settings, size))
+    order = sorted({replace(place, model=settings.models[0] if one else None) for place in places})
     shares, draws = each.share(order), each.shares(order)
     for number, place in enumerate(order):
         observed = float(known[place]) if place in known else None

@@ -154,10 +154,11 @@ def settings_of(points: Iterable[Point], condition: str, models: tuple[str, ...]
             place = Place(Fraction(point.medical, point.general + point.medical), point.rows, point.model)
             found.setdefault(place, []).append(point)
     places = tuple(sorted(found))
-    mixes = len({(place.medical, place.rows) for place in places})
-    if mixes < LEAST:
-        told = f"{mixes} mix" if mixes == 1 else f"{mixes} mixes"
-        raise OpenbookError(f"{name}: {told} with {condition}; a law needs {LEAST} at least")
+    for model in models:
+        mixes = sum(place.model == model for place in places)
+        if mixes < LEAST:
+            told = f"{mixes} mix" if mixes == 1 else f"{mixes} mixes"
+            raise OpenbookError(f"{name}: {told} of {model} with {condition}; a law needs {LEAST} at least")
     sizes = {place.rows for place in places}
     if 0 in sizes and len(sizes) > 1:
         raise OpenbookError(f"{name}: the rows of some mixes are not known; fit one table at a time (--table)")

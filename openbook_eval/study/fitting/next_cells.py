@@ -21,7 +21,7 @@ from openbook_eval.study.fitting.values import Candidate, Next, Place, Varies
 _TRUTHS = 400
 _SHOWN = 3
 SEEDS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""How many seeds of a cell are tried; with more, chance in the items is all that is left."""
+"""How many seeds of a cell are tried; a study has fewer."""
 
 
 def next_cells(trade: Trade, goal: Numbers, target: Place | None, seed: int) -> Next:
@@ -92,8 +92,8 @@ class Outlook:
         """The expected width of the 95 % interval of `goal` after so many seeds of a cell there."""
         unlikely = np.zeros((len(self.truths), len(self.goal)))
         for each, noise in zip(self.ensembles, self.noise.T, strict=True):
-            shares = each.shares([place])[:, 0]
-            variance = float(each.settings.binomial.mean()) + each.scatter.variance / seeds
+            shares = each.shares_of_asked([place])[:, 0]
+            variance = float(each.scatter.of(seeds))
             results = shares[self.truths] + np.sqrt(variance) * noise
             unlikely += np.square(results[:, None] - shares) / variance
         weights = np.exp(-(unlikely - unlikely.min(axis=1, keepdims=True)) / 2)

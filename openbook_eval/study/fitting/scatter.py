@@ -1,56 +1,71 @@
-"""How far trainings on one mix scatter: from their seeds and from what the chosen law leaves, put together."""
+"""How far a mix's mean accuracy lies from the law: what its seeds do, and what stays however many there are.
+
+All trainings answer the same questions. What chance in their choice does to all alike moves the level, not the shape,
+and is no part of this scatter; see `ensemble`.
+"""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.leaderboard.statistics.values import Codes, Numbers
 from openbook_eval.study.fitting.gathering import Settings
 
-_LEAST, _MOST = 1e-12, 1.0
-_STEPS = 2000
+Variance = TypeVar("Variance", float, Numbers)
+# So that data without any noise can be weighed.
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variances(Generic[Variance]):
+    """The variance of a training around its mix, and that of a mix around the law; of one estimate or of many draws."""
+
+    training: Variance
+    mix: Variance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scatter:
-    """The variance of a training's accuracy beside that of its items, on so many degrees of freedom.
+    """Sums of squares on their degrees of freedom: within mixes, and of their means around the law.
 
-    `sums` (steps) are the weighed sums of squares of what was observed, would `variances` be the true one; they fall.
+    `seeds` is the harmonic mean of how many there are of a mix.
     """
 
-    freedom: int
-    variances: Numbers
-    sums: Numbers
+    within: float
+    within_freedom: int
+    around: float
+    around_freedom: int
+    seeds: float
 
     @property
-    def variance(self) -> float:
-        """With which the sum of squares is what is to be expected; 0 where the choice of items explains all."""
-        return float(self._solved(np.array([self.freedom]))[0])
+    def estimate(self) -> Variances[float]:
+        """The moments of a random effect of the mix; where nothing was repeated, all is taken for the trainings'."""
+        around = self.around / self.around_freedom
+        if not self.within_freedom:
+            return Variances(around, 0.0)
+        training = self.within / self.within_freedom
+        return Variances(training, max(0.0, around - training / self.seeds))
 
-    def of(self, settings: Settings) -> Numbers:
-        """The variance of each setting's mean over its seeds."""
-        return np.asarray(settings.binomial + self.variance / settings.seeds)
+    def drawn(self, count: int, generator: np.random.Generator) -> Variances[Numbers]:
+        """What the true ones could be: sums of squares over chi-squares, as behind Student's t."""
+        around = self.around / generator.chisquare(self.around_freedom, count)
+        if not self.within_freedom:
+            return Variances(around, np.zeros(count))
+        training = self.within / generator.chisquare(self.within_freedom, count)
+        return Variances(training, np.maximum(0.0, around - training / self.seeds))
 
-    def drawn(self, count: int, generator: np.random.Generator) -> Numbers:
-        """Variances that could be the true one: those with which the sum is as a chi-square falls out.
-
-        With items without number that is the estimate over a chi-square, as behind Student's t; the quantiles are the
-        limits of W. Viechtbauer, Stat. Med. 26 (2007), 37-52.
-        """
-        return self._solved(generator.chisquare(self.freedom, count))
-
-    def _solved(self, sums: Numbers) -> Numbers:
-        found = np.interp(-sums, -self.sums, self.variances)
-        return np.where(found > _LEAST, found, 0.0)
+    def of(self, seeds: Codes | int) -> Numbers:
+        """The variance of a mean over so many seeds around the law."""
+        return np.asarray(self.estimate.mix + self.estimate.training / seeds + _LEAST)
 
 
 def scatter(settings: Settings, residuals: Numbers, parameters: int) -> Scatter:
-    """From the residuals (settings) of a law with so many parameters, and from the differences between seeds.
-
-    The estimating equation of R. C. Paule and J. Mandel (J. Res. Natl. Bur. Stand. 87 (1982), 377-385), with the sum of
-    squares within settings added: what the law leaves unexplained counts like differences between seeds.
-    """
-    variances = np.geomspace(_LEAST, _MOST, _STEPS)
-    between = np.square(residuals) / (settings.binomial + variances[:, None] / settings.seeds)
-    freedom = len(settings.places) - parameters + settings.freedom
-    return Scatter(freedom, variances, between.sum(axis=1) + settings.within / variances)
+    """From the residuals (settings) of a law with so many parameters, and from the differences between seeds."""
+    return Scatter(
+        within=settings.within,
+        within_freedom=settings.freedom,
+        around=float(np.square(residuals).sum()),
+        around_freedom=len(settings.places) - parameters,
+        seeds=float(1 / np.mean(1 / settings.seeds)),
+    )

@@ -76,9 +76,11 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """All of one condition. `scatter` is the standard deviation between trainings on one mix, without that of items.
+    """All of one condition.
 
-    `freedom` are its degrees of freedom; `seeds` tells whether trainings were repeated, else it is that around the law.
+    `scatter` is the standard deviation between trainings on one mix, on `freedom` degrees, and `mixes` that of mixes
+    around the law beside it; where no training was repeated, `mixes` is None and `scatter` holds both. `items` is the
+    standard error that the choice of questions brings to all settings alike.
     """
 
     name: str
@@ -88,7 +90,8 @@ class Condition:
     chosen: Tried
     scatter: float
     freedom: int
-    seeds: bool
+    mixes: float | None
+    items: float
     predicted: tuple[Predicted, ...]
     trends: tuple[Trend, ...]
 

@@ -21,19 +21,20 @@ def points(
     mixes: Iterable[Mix],
     noise: float = 0.0,
     *,
+    mix_noise: float = 0.0,
     seeds: int = 1,
     items: int = 10**9,
     generator: int = 0,
     condition: str = "openbook",
     model: str = "m",
 ) -> list[Point]:
-    """A point a seed: the truth, chance in the items that all are asked, and `noise` of each training."""
+    """A point a seed: the truth, chance in the items that all are asked, in each mix, and in each training."""
     random = np.random.default_rng(generator)
     luck = random.normal() / items**0.5
     made = []
     for general, medical, rows in mixes:
         share = truth(medical / (general + medical), rows)
-        asked = share + luck * (share * (1 - share)) ** 0.5
+        asked = share + luck * (share * (1 - share)) ** 0.5 + random.normal(0, mix_noise)
         for seed in range(1, seeds + 1):
             value = float(np.clip(asked + random.normal(0, noise), 0, 1))
             name = f"{model}_{general}{medical}_{rows}-seed{seed}"

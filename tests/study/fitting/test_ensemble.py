@@ -42,24 +42,29 @@ def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
     assert 0.9 <= np.mean(held) <= 0.99
 
 
-def test_the_scatter_is_that_of_the_trainings_with_and_without_seeds() -> None:
-    for seeds in (1, 4):
-        found = []
-        for number in range(100):
-            made = settings_of(
-                points(lambda _r, _d: 0.5, NINE, 0.02, seeds=seeds, items=2000, generator=number),
-                "openbook",
-                ("m",),
-                "",
-            )
-            found.append(scatter(made, made.errors - made.errors.mean(), 1))
-        assert {each.freedom for each in found} == {9 * seeds - 1}
-        assert np.mean([each.variance for each in found]) == pytest.approx(0.02**2, rel=0.1)
+@pytest.mark.parametrize(("seeds", "training", "mix"), [(1, 0.02**2 + 0.01**2, 0.0), (4, 0.02**2, 0.01**2)])
+def test_the_scatter_tells_seeds_from_mixes_where_trainings_are_repeated(
+    seeds: int, training: float, mix: float
+) -> None:
+    found = []
+    for number in range(200):
+        made = points(lambda _r, _d: 0.5, NINE, 0.02, mix_noise=0.01, seeds=seeds, items=2000, generator=number)
+        gathered = settings_of(made, "openbook", ("m",), "made")
+        found.append(scatter(gathered, gathered.errors - gathered.errors.mean(), 1))
+    assert {(each.within_freedom, each.around_freedom) for each in found} == {(9 * (seeds - 1), 8)}
+    assert np.mean([each.estimate.training for each in found]) == pytest.approx(training, rel=0.1)
+    assert np.mean([each.estimate.mix for each in found]) == pytest.approx(mix, rel=0.25)
 
 
-def test_where_the_items_explain_all_there_is_no_scatter() -> None:
-    made = settings_of(points(lambda _r, _d: 0.5, FIVE, 0.001, items=100), "openbook", ("m",), "")
-    assert scatter(made, made.errors - made.errors.mean(), 1).variance == 0
+def test_the_choice_of_items_moves_all_alike_and_so_the_level_alone() -> None:
+    made = points(lambda r, _d: 0.5 + 0.05 * r, FIVE, 1e-3)
+    few, many = (fit([replace(point, items=items) for point in made], draws=1000).groups[0] for items in (100, 10**9))
+    assert few.reading.tried == many.reading.tried
+    assert few.optimum
+    assert many.optimum
+    assert few.optimum.interval == many.optimum.interval
+    level = few.reading.predicted[3].interval
+    assert level.high - level.low == pytest.approx(2 * 1.96 * (0.25 / 100) ** 0.5, rel=0.1)
 
 
 def test_a_trend_is_the_slope_of_a_straight_line() -> None:

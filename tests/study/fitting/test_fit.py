@@ -96,7 +96,7 @@ def test_seeds_of_a_new_cell_make_a_level_known_like_as_many_trainings_more() ->
     widths = [outlook.width(replace(place, rows=2 * place.rows), seeds) for seeds in SEEDS]
     assert widths == sorted(widths, reverse=True)
     for seeds in (24, 64):
-        level = 2 * 1.96 * found.scatter.variance**0.5 / (len(SIZES) + seeds) ** 0.5
+        level = 2 * 1.96 * found.scatter.estimate.training**0.5 / (len(SIZES) + seeds) ** 0.5
         assert widths[SEEDS.index(seeds)] == pytest.approx(level, rel=0.1)
 
 

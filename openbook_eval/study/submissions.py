@@ -1,0 +1,149 @@
+"""What a cluster is asked for each step, as Snakemake's executor plugins would ask it; nothing is submitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.study.steps import Step
+from openbook_eval.study.yaml_files import read_yaml
+
+_CLUSTERS = Path(__file__).parent / "clusters"
+_FILES = ("config.v8+.yaml", "config.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile of Snakemake's: its folder, which executor it names, and what jobs ask for besides their own."""
+
+    folder: Path
+    executor: str
+    resources: Mapping[str, Any]
+
+
+def profile(name: str) -> Profile:
+    """The profile in a folder, or one that comes with us; raises OpenbookError where there is none."""
+    known = sorted(path.name for path in _CLUSTERS.iterdir() if path.is_dir())
+    folder = _CLUSTERS / name if name in known else Path(name).absolute()
+    file = next((folder / each for each in _FILES if (folder / each).is_file()), None)
+    if file is None:
+        raise OpenbookError(
+            f"--profile {name}: no folder with a {_FILES[-1]}, and none of ours; {did_you_mean(name, known)}"
+        )
+    content = read_yaml(file)
+    executor = content.get("executor")
+    if not isinstance(executor, str):
+        raise OpenbookError(f"{file}: names no executor; write executor: slurm, or whose cluster it is for")
+    return Profile(folder, executor, _resources(content.get("default-resources") or {}))
+
+
+def _resources(given: object) -> dict[str, Any]:
+    """Snakemake takes a mapping, or a list of NAME=VALUE."""
+    pairs = given.items() if isinstance(given, dict) else [str(each).partition("=")[::2] for each in _list(given)]
+    return {str(name): int(value) if str(value).isdigit() else value for name, value in pairs}
+
+
+def _list(given: object) -> list[object]:
+    return given if isinstance(given, list) else [given]
+
+
+def told(step: Step, cluster: Profile | None) -> str:
+    """What would be asked for a step, in a line: of this machine, or of a cluster by its plugin."""
+    return f"{step.kind} {step.name}: {_told(step, cluster)}"
+
+
+def _told(step: Step, cluster: Profile | None) -> str:
+    asked = step.resources
+    if cluster and cluster.executor == "slurm":
+        return slurm_command(step, cluster)
+    if cluster and cluster.executor == "kubernetes":
+        pod = kubernetes_job(step, cluster).spec.template.spec
+        return f"requests {_listed(pod.containers[0].resources.requests)}; limits " + (
+            _listed(pod.containers[0].resources.limits or {}) or "none"
+        )
+    gpus = f"{asked.gpus} {'card' if asked.gpus == 1 else 'cards'}, " if asked.gpus else ""
+    return f"{gpus}{asked.memory_mb} MB of memory, {asked.minutes} minutes, {asked.disk_mb} MB of disk"
+
+
+def _listed(quantities: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in quantities.items())
+
+
+class _Resources(dict[str, Any]):
+    """Resources as plugins read them: by key and by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def _job(step: Step, cluster: Profile) -> Any:
+    """A step as a plugin sees a job; the same resources as in the Snakefile, where none asks for nothing."""
+    asked = step.resources
+    own = {
+        "gpu": asked.gpus or None,
+        "gpu_manufacturer": "nvidia" if asked.gpus else None,
+        "mem_mb": asked.memory_mb,
+        "runtime": asked.minutes,
+    }
+    own = {name: value for name, value in own.items() if value is not None}
+    resources = _Resources({"_cores": 1, **cluster.resources, **own})
+    return SimpleNamespace(
+        resources=resources, threads=1, rule=step.kind, name=step.kind, jobid=step.id, attempt=1, is_containerized=False
+    )
+
+
+def slurm_command(step: Step, cluster: Profile) -> str:
+    """The sbatch command of a step, by the plugin's own hand, without the names that it makes up when it submits."""
+    plugin = _plugin("slurm")
+    job = _job(step, cluster)
+    account, partition = (cluster.resources.get(f"slurm_{name}") for name in ("account", "partition"))
+    parameters = {
+        "run_uuid": "study",
+        "slurm_logfile": f"{step.id}/slurm.log",
+        "comment_str": f"rule_{step.kind}",
+        "account": f"-A '{account}'" if account else "",
+        "partition": f"-p {partition}" if partition else "",
+        "workdir": ".",
+    }
+    command = plugin.get_submit_command(job, parameters) + plugin.set_gres_string(job)
+    return " ".join(str(command).split())
+
+
+def kubernetes_job(step: Step, cluster: Profile) -> Any:
+    """The job of a step (V1Job), as the plugin would hand it to the cluster; its command is left out."""
+    plugin = _plugin("kubernetes")
+    made: list[Any] = []
+    silent = SimpleNamespace(debug=lambda *_: None, info=lambda *_: None, error=lambda *_: None)
+    executor = SimpleNamespace(
+        logger=silent,
+        format_job_exec=lambda _: "",
+        run_namespace="study",
+        container_image=None,
+        persistent_volumes=[],
+        k8s_service_account_name=None,
+        secret_envvars={},
+        k8s_cpu_scalar=0.95,
+        privileged=False,
+        namespace="default",
+        workflow=SimpleNamespace(deployment_settings=SimpleNamespace(deployment_method=())),
+        batchapi=SimpleNamespace(create_namespaced_job=lambda _, body: made.append(body)),
+        _kubernetes_retry=lambda ask: ask(),
+        report_job_submission=lambda _: None,
+    )
+    plugin.Executor.run_job(executor, _job(step, cluster))
+    return made[0]
+
+
+def _plugin(name: str) -> Any:
+    try:
+        return import_module(f"snakemake_executor_plugin_{name}")
+    except ImportError as error:
+        raise OpenbookError(
+            f"--profile {name}: its plugin is not installed; pip install snakemake-executor-plugin-{name}"
+        ) from error
