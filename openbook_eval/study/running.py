@@ -79,9 +79,9 @@ def run(graph: Graph, options: Options) -> int:
 
 
 def to_do(graph: Graph, work: Path) -> tuple[Step, ...]:
-    """The steps that are to be done, in the graph's order: last ones (exams) that are not, and what they need and is not.
+    """The steps that are to be done, in the graph's order: exams that are not done, and what they need and is not.
 
-    What is needed only by what is done may be missing: it is not done again.
+    Exams are the last steps, whatever their kind. What only a done step needs may be missing: it is not done again.
     """
     wanted = {step.id for step in graph.steps} - {need for step in graph.steps for need in step.needs}
     found = []

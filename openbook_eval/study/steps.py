@@ -66,15 +66,12 @@ class Graph:
         """The graph that `to_json` wrote; raises OpenbookError where the text is none."""
         try:
             plain = json.loads(text)
-            return cls(plain["study"], plain["title"], *(tuple(map(*each)) for each in _parts(plain)))
+            cells, steps = tuple(map(_cell, plain["cells"])), tuple(map(_step, plain["steps"]))
+            return cls(plain["study"], plain["title"], cells, steps)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise OpenbookError(
                 f"not a graph of a study ({error}); have it written again: openbook-eval study"
             ) from None
-
-
-def _parts(plain: Mapping[str, Any]) -> Any:
-    return (_cell, plain["cells"]), (_step, plain["steps"])
 
 
 def _cell(plain: Mapping[str, Any]) -> Cell:

@@ -56,6 +56,13 @@ def test_different_names_stay_different(first: str, second: str) -> None:
     assert (safe(first) == safe(second)) == (first == second)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("a b", "a-b"), ("甲", "乙"), ("a" * 99, "a" * 98), ("-a", "a"), ("a?", "a!")]
+)
+def test_names_that_differ_by_what_no_folder_can_have_stay_different(first: str, second: str) -> None:
+    assert safe(first) != safe(second)
+
+
 @given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,60}[A-Za-z0-9_])?", fullmatch=True))
 def test_a_name_that_a_folder_can_have_is_left_as_it_is(name: str) -> None:
     assert safe(name) == name

@@ -60,6 +60,14 @@ def test_a_row_stands_for_all_seeds_of_a_setting(tmp_path: Path) -> None:
     assert (found.steps, found.left.steps) == (16, 16)
 
 
+def test_a_mix_that_several_rows_want_is_left_to_none_of_them_but_to_the_study(tmp_path: Path) -> None:
+    groups = [{"recipes": ["own.yml", "tiny_full"], "mixes": ["mix91"]}]
+    found = planned(write(tmp_path, models=[], groups=groups))
+    # Two seeds each: training, merge and exam of an adapter; training and exam of all weights.
+    assert [row.left.steps for row in found.rows] == [6, 4]
+    assert found.left.steps == 6 + 4 + 2
+
+
 def test_what_is_done_is_counted_as_there_and_no_longer_as_left(tmp_path: Path) -> None:
     path = write(tmp_path)
     for kind in ("mix", "train"):

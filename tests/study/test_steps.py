@@ -237,6 +237,18 @@ def test_a_models_folder_counts_by_what_it_holds(tmp_path: Path) -> None:
     assert not keys_with("{}") & keys_with("{ }")
 
 
+def test_a_models_folder_counts_as_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    def exam(folder: Path) -> str:
+        (folder / "mine").mkdir(parents=True)
+        (folder / "mine" / "config.json").write_text("{}", encoding="utf-8")
+        found = graph(write(folder, models=[{"model": "mine"}], groups=[]))
+        (one,) = found.steps
+        assert one.what["name"] == str(folder / "mine")
+        return one.key
+
+    assert exam(tmp_path / "a") == exam(tmp_path / "b")
+
+
 def test_hashes_are_kept_and_read_again_unless_a_file_has_changed_since(tmp_path: Path) -> None:
     file, long_ago = tmp_path / "a", time.time() - 100
     file.write_text("one", encoding="utf-8")

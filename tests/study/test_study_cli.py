@@ -1,9 +1,9 @@
 """The commands `openbook-eval study ...` as a user meets them: what they print, and how a mistake ends them."""
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,12 @@ def test_plan_prints_every_row_of_the_paper_and_runs_nothing(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "work").rglob("*")] in ([], ["hashes.json"])
 
 
-def test_the_plan_of_the_paper_is_there_within_two_seconds(tmp_path: Path) -> None:
-    began = time.perf_counter()
+def test_the_plan_of_the_paper_takes_less_than_two_seconds_of_a_processor(tmp_path: Path) -> None:
+    # Not by the clock, which runs for others too: benchmarks/study_plan.py.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     call("plan", str(PAPER), "--work", str(tmp_path / "work"))
-    # On a machine with nothing else to do: benchmarks/study_plan.py. Here others run beside it.
-    assert time.perf_counter() - began < 6
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 2
 
 
 def test_a_plan_starts_no_library_of_statistics_or_training(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from openbook_eval.study.steps import Graph, Kind, Step, done
 
 # Seconds that are left to others to end themselves once the runner has ended.
 _GRACE = 10.0
+_RUNNER_GONE = threading.Event()
 
 _KINDS: Mapping[Kind, Callable[[Place], Iterable[Path]]] = {
     "mix": mix.do,
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     if step is None:
         raise OpenbookError(f"{path}: has no step {name}; have the study planned again")
     if CARDS in os.environ:
+        signal.signal(signal.SIGTERM, _ended)
         threading.Thread(target=_end_with_the_runner, daemon=True).start()
     else:
         signal.signal(signal.SIGTERM, _stopped)
@@ -46,10 +48,16 @@ def _end_with_the_runner() -> None:
     """Ends all processes of the run when the runner is gone: it alone holds the other end of our standard input."""
     while os.read(0, 1):
         pass
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _RUNNER_GONE.set()
     os.killpg(0, signal.SIGTERM)
     time.sleep(_GRACE)
     os.killpg(0, signal.SIGKILL)
+
+
+def _ended(number: int, _: object) -> None:
+    # Our own signal to all: what we wait for ends by it, and if not, we are still there to see to that.
+    if not _RUNNER_GONE.is_set():
+        sys.exit(128 + number)
 
 
 def _stopped(*_: object) -> None:
@@ -66,6 +74,9 @@ def _done_once(graph: Graph, step: Step, work: Path) -> int:
             receipts.begin(step, folder)
             _do(graph, step, work)
     except (OpenbookError, OSError) as error:
+        if _RUNNER_GONE.is_set():
+            # Ended, not failed.
+            return 1
         reason = _told(error)
         receipts.fail(step, folder, reason)
         print(f"{step.id}: {reason}", file=sys.stderr)

@@ -69,14 +69,9 @@ def fit_law(law: Law, settings: Settings, weights: Numbers, errors: Numbers) -> 
         out = np.where(fold_better, residuals / (1 - leverage) / roots, out)
     if not solvers:
         return None
-    coefficients = np.empty((shape[0], settings_columns(law, settings)))
+    coefficients = np.empty((shape[0], len(settings.models) + law.coefficients))
     for number in np.unique(chosen):
         own = chosen == number
         coefficients[own] = target[own] @ solvers[number].T
     left_out = np.square(errors - np.clip(errors - out, 0.0, 1.0))
     return Fitted(law, settings.models, unit, chosen, coefficients, left_out)
-
-
-def settings_columns(law: Law, settings: Settings) -> int:
-    """How many columns a basis has."""
-    return len(settings.models) + law.coefficients
