@@ -1,15 +1,12 @@
 """The progress of a study that runs: what each step has come to, seen from its folder, told in a line."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from openbook_eval.errors import visible
 from openbook_eval.study.doing import receipts
+from openbook_eval.study.doing.reasons import reason
 from openbook_eval.study.steps import FAILURE, RECEIPT, Step
-
-# Bytes below which a disk counts as full.
-_FULL = 1_000_000
 
 
 class Progress:
@@ -38,7 +35,7 @@ class Progress:
                 self._begun.add(step.id)
                 self._tell(step, "begun")
 
-    def close(self, log: str) -> None:
+    def close(self, log: Path) -> None:
         """Tells of the steps that could have been done and were not, without a word; `log` is the runner's own."""
         self.look()
         for step in list(self._waiting.values()):
@@ -47,13 +44,16 @@ class Progress:
         if self._waiting:
             self._say(f"{_counted(len(self._waiting))} not begun, for what they need has failed")
 
-    def _silent(self, step: Step, log: str) -> str:
+    def _silent(self, step: Step, log: Path) -> str:
         try:
-            if shutil.disk_usage(self._work).free < _FULL:
-                return "No space left on device"
+            if receipts.full(self._work):
+                return receipts.NO_SPACE
+            if step.id in self._begun:
+                return f"ended without a word; see {step.id}/{receipts.LOG}"
+            text = log.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             return error.strerror or str(error)
-        return f"ended without a word; see {step.id}/{receipts.LOG} and {log}"
+        return f"could not be begun: {reason(text, 1)} (see {log.relative_to(self._work).as_posix()})"
 
     def _fail(self, step: Step, reason: str) -> None:
         self.failed[step.id] = reason

@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import getpass
 import json
 import os
 import signal
@@ -71,10 +72,11 @@ def run(graph: Graph, options: Options) -> int:
             print(f"nothing is left to do: {len(graph.steps)} steps are done")
             return 0
         progress = Progress(steps, work, lambda line: print(line, flush=True))
-        command = [*_command(wanted), *_where(options, profile, shared)]
+        executor = profile.executor if profile else submissions.LOCAL
+        command = [*_command(wanted, executor), *_where(options, profile, shared)]
         log = work / "logs" / f"{graph.study}-{time.strftime('%Y%m%d-%H%M%S')}.log"
         _follow(command, _environment(shared, profile, launcher), log, progress, far=profile is not None)
-        progress.close(log.relative_to(work).as_posix())
+        progress.close(log)
         return len(progress.failed)
 
 
@@ -115,14 +117,15 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> tuple[Path, Path]:
-    """Writes the graph and what is to be done of it; returns both files."""
-    paths = work / "graphs" / f"{graph.study}.json", work / "graphs" / f"{graph.study}.to_do.json"
+def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> list[Path]:
+    """Writes the graph, what is to be done of it and the Snakefile, where all machines see them; returns the files."""
+    paths = [work / "graphs" / name for name in (f"{graph.study}.json", f"{graph.study}.to_do.json", "Snakefile")]
     try:
         for folder in ("graphs", "logs"):
             (work / folder).mkdir(parents=True, exist_ok=True)
         write_whole(paths[0], graph.to_json().encode("utf-8", "surrogatepass"))
         write_whole(paths[1], json.dumps([step.id for step in steps]).encode())
+        write_whole(paths[2], _SNAKEFILE.read_bytes())
     except OSError as error:
         raise OpenbookError(f"{work}: cannot be written to ({error.strerror}); name another folder: --work") from error
     for step in steps:
@@ -130,12 +133,16 @@ def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> tuple[Path, 
     return paths
 
 
-def _command(files: tuple[Path, Path]) -> list[str]:
+def _command(files: Sequence[Path], executor: str) -> list[str]:
+    graph, to_do, snakefile = files
     # Locks and what was done when are our own affair: keys say what is done, and a kill leaves no lock behind.
+    module = "openbook_eval.study.shared_volume" if executor == "kubernetes" else "snakemake"
     return [
-        *(sys.executable, "-P", "-m", "snakemake", "--snakefile", str(_SNAKEFILE)),
-        *("--config", f"graph={files[0]}", f"to_do={files[1]}"),
+        *(sys.executable, "-P", "-m", module, "--snakefile", str(snakefile)),
+        *("--config", f"graph={graph}", f"to_do={to_do}", f"executor={executor}", f"work={graph.parent.parent}"),
         *("--keep-going", "--nolock", "--rerun-triggers", "input", "--rerun-incomplete", "--drop-metadata"),
+        # A receipt counts, even where a cluster takes its job for lost.
+        "--keep-incomplete",
         *("--scheduler", "greedy", "--workflow-profile", "none", "--nocolor"),
     ]
 
@@ -152,7 +159,8 @@ def _where(options: Options, profile: submissions.Profile | None, shared: Sequen
 
 
 def _environment(shared: Sequence[str], profile: object, launcher: Path | None) -> dict[str, str]:
-    environment = {**os.environ, ORIGIN: str(Path.cwd())}
+    # The plugin of Slurm reads USER, which containers may not set.
+    environment = {"USER": getpass.getuser(), **os.environ, ORIGIN: str(Path.cwd())}
     environment.pop(CARDS, None)
     if not profile:
         environment[CARDS] = ",".join(shared)

@@ -12,7 +12,30 @@ from openbook_eval.study.steps import Step
 from openbook_eval.study.yaml_files import read_yaml
 
 _CLUSTERS = Path(__file__).parent / "clusters"
+LOCAL = "local"
+# What a rule may ask for; `asked` says which of it a step does.
+ASKED = ("gpu", "gpu_manufacturer", "mem_mb", "runtime", "nodes", "slurm_extra")
+# Processors for each card: for those who feed it.
+_CORES_A_CARD = 8
 _FILES = ("config.v8+.yaml", "config.yaml")
+
+
+def asked(step: Step, executor: str) -> dict[str, Any]:
+    """What a step asks of an executor, by the names that its plugin has for it: `threads`, and resources of `ASKED`.
+
+    On Slurm the cards are told apart from the plugin's own `gpu`, for which a job of several cards becomes several
+    tasks, each with one of them.
+    """
+    gpus = step.resources.gpus
+    told: dict[str, Any] = {"threads": 1, "mem_mb": step.resources.memory_mb, "runtime": step.resources.minutes}
+    if not gpus:
+        return told
+    if executor != LOCAL:
+        told["threads"] = _CORES_A_CARD * gpus
+    if executor == "slurm":
+        return {**told, "nodes": 1, "slurm_extra": f"--gres=gpu:{gpus}"}
+    # Kubernetes wants to know whose cards they are.
+    return {**told, "gpu": gpus, "gpu_manufacturer": "nvidia"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +79,14 @@ def told(step: Step, cluster: Profile | None) -> str:
 
 
 def _told(step: Step, cluster: Profile | None) -> str:
-    asked = step.resources
     if cluster and cluster.executor == "slurm":
         return slurm_command(step, cluster)
     if cluster and cluster.executor == "kubernetes":
-        pod = kubernetes_job(step, cluster).spec.template.spec
-        return f"requests {_listed(pod.containers[0].resources.requests)}; limits " + (
-            _listed(pod.containers[0].resources.limits or {}) or "none"
-        )
-    gpus = f"{asked.gpus} {'card' if asked.gpus == 1 else 'cards'}, " if asked.gpus else ""
-    return f"{gpus}{asked.memory_mb} MB of memory, {asked.minutes} minutes, {asked.disk_mb} MB of disk"
+        given = kubernetes_job(step, cluster).spec.template.spec.containers[0].resources
+        return f"requests {_listed(given.requests)}; limits {_listed(given.limits or {}) or 'none'}"
+    need = step.resources
+    gpus = f"{need.gpus} {'card' if need.gpus == 1 else 'cards'}, " if need.gpus else ""
+    return f"{gpus}{need.memory_mb} MB of memory, {need.minutes} minutes, {need.disk_mb} MB of disk"
 
 
 def _listed(quantities: Mapping[str, str]) -> str:
@@ -83,18 +104,17 @@ class _Resources(dict[str, Any]):
 
 
 def _job(step: Step, cluster: Profile) -> Any:
-    """A step as a plugin sees a job; the same resources as in the Snakefile, where none asks for nothing."""
-    asked = step.resources
-    own = {
-        "gpu": asked.gpus or None,
-        "gpu_manufacturer": "nvidia" if asked.gpus else None,
-        "mem_mb": asked.memory_mb,
-        "runtime": asked.minutes,
-    }
-    own = {name: value for name, value in own.items() if value is not None}
-    resources = _Resources({"_cores": 1, **cluster.resources, **own})
+    """A step as a plugin sees a job."""
+    own = asked(step, cluster.executor)
+    threads = own.pop("threads")
     return SimpleNamespace(
-        resources=resources, threads=1, rule=step.kind, name=step.kind, jobid=step.id, attempt=1, is_containerized=False
+        resources=_Resources({"_cores": threads, **cluster.resources, **own}),
+        threads=threads,
+        rule=step.kind,
+        name=step.kind,
+        jobid=step.id,
+        attempt=1,
+        is_containerized=False,
     )
 
 

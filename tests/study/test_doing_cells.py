@@ -1,4 +1,4 @@
-"""A cell with the real programs: mix, training, merge and exam, killed in the midst of the training and of the exam."""
+"""A cell with the real programs: mix, training, merge and exam, killed in the midst of the training."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return graph_of(read_study(folder / "one.yml"))
 
 
-def test_a_cell_that_is_killed_in_training_and_in_its_exam_goes_on_and_ends(
+def test_a_cell_that_is_killed_in_its_training_goes_on_and_ends(
     study: Graph,
     tmp_path: Path,
     train_python: Path,  # noqa: F811
@@ -65,20 +64,16 @@ def test_a_cell_that_is_killed_in_training_and_in_its_exam_goes_on_and_ends(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "graph.json").write_text(study.to_json())
     work = tmp_path / "work"
-    command = [sys.executable, "-c", _SCRIPT, tmp_path / "graph.json", work, train_python.parents[1]]
+    named = [tmp_path / "graph.json", work, train_python.parents[1]]
+    command = [sys.executable, "-c", _SCRIPT, *map(str, named)]
 
-    def kill_when(seen: Callable[[], bool]) -> None:
-        process = subprocess.Popen(command, start_new_session=True)
-        while not seen():
-            assert process.poll() is None
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    kill_when(lambda: any(work.glob("train/*/output/checkpoint-*/trained_on.json")))
+    process = subprocess.Popen(command, start_new_session=True)
+    while not any(work.glob("train/*/output/checkpoint-*/trained_on.json")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     assert not list(work.glob(f"train/*/{RECEIPT}"))
-    kill_when(lambda: any(path.read_bytes().count(b"\n") > 40 for path in work.glob("exam/*/answers/*.jsonl")))
-    assert not list(work.glob(f"exam/*/{RECEIPT}"))
     assert subprocess.run(command, check=False).returncode == 0
 
     assert len(list(work.glob(f"*/*/{RECEIPT}"))) == len(study.steps) == 5
@@ -91,11 +86,11 @@ def test_a_cell_that_is_killed_in_training_and_in_its_exam_goes_on_and_ends(
     assert not (trained.parent / "prepared").exists()
     (exam,) = work.glob("exam/*")
     (scores,) = read_runs(exam / "results")[0]
-    assert sum(exam_scores.questions for exam_scores in scores.exams) > 100
     (results,) = (exam / "results").rglob("results_*.json")
     content = json.loads(results.read_bytes())
     (merged,) = work.glob("merge/*/model")
     assert content["config"]["model_args"]["pretrained"] == str(merged)
-    assert content["openbook"]["cost"]["kept"] >= 40
+    (answers,) = (exam / "answers").glob("*.jsonl")
+    assert len(answers.read_bytes().splitlines()) == 1 + sum(each.questions for each in scores.exams)
     receipt = json.loads((exam / RECEIPT).read_bytes())
     assert len(receipt["outputs"]) == 7

@@ -260,9 +260,11 @@ def test_the_runner_itself_gives_no_word_of_snakemake(
     assert "base/examinee" in log.read_text()
 
 
-def test_a_step_that_ended_without_a_word_has_failed(
+def test_a_step_that_could_not_be_begun_has_failed(
     mixes: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(running, "_command", lambda _: ["false"])
+    monkeypatch.setattr(
+        running, "_command", lambda *_: ["sh", "-c", "echo 'WorkflowError:'; echo no sbatch here; exit 1"]
+    )
     assert run(graph(mixes.steps[-1]), Options(tmp_path)) == 1
-    assert "failed: ended without a word; see base/" in capsys.readouterr().out
+    assert "failed: could not be begun: WorkflowError: no sbatch here (see logs/made-" in capsys.readouterr().out

@@ -77,17 +77,19 @@ def _done_once(graph: Graph, step: Step, work: Path) -> int:
         if _RUNNER_GONE.is_set():
             # Ended, not failed.
             return 1
-        reason = _told(error)
+        reason = _told(error, folder)
         receipts.fail(step, folder, reason)
         print(f"{step.id}: {reason}", file=sys.stderr)
         return 1
     return 0
 
 
-def _told(error: Exception) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+def _told(error: Exception, folder: Path) -> str:
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or reason
+    # Libraries tell of a full disk at length, or not at all where their words have no room either.
+    return receipts.NO_SPACE if receipts.NO_SPACE in reason or receipts.full(folder) else reason
 
 
 @contextmanager

@@ -12,7 +12,7 @@ _TELLING = (
     re.compile(r"(?P<reason>[\w.]*(?:Error|Exception)?:? ?\[Errno \d+\] .+)"),
 )
 # The last line of a traceback; of several the last says what ended the program, but for what accelerate says of that.
-_RAISED = re.compile(r"^(?P<reason>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?:: .*)?)$")
+_RAISED = re.compile(r"^(?P<reason>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$")
 _ABOUT_A_CHILD = "subprocess.CalledProcessError"
 # What rich and loggers put before a message.
 _PREFIX = re.compile(r"^\[[a-z]+\d*\]:\s*|^\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=\d+)?\) ")
@@ -23,11 +23,11 @@ def reason(log: str, code: int) -> str:
     lines = [_PREFIX.sub("", line).strip() for line in log.splitlines()]
     for pattern in _TELLING:
         if found := _last(lines, pattern):
-            return f"{found} {_next(lines, found)}" if found.endswith(":") else found
+            return _whole(lines, found)
     if code < 0:
         return _by_signal(-code)
     if found := _last([line for line in lines if not line.startswith(_ABOUT_A_CHILD)], _RAISED):
-        return found
+        return _whole(lines, found)
     said = next((line for line in reversed(lines) if line), "and said nothing")
     return f"ended with exit code {code}: {said}"
 
@@ -36,10 +36,12 @@ def _last(lines: Sequence[str], pattern: re.Pattern[str]) -> str | None:
     return next((match["reason"].strip() for line in reversed(lines) if (match := pattern.search(line))), None)
 
 
-def _next(lines: Sequence[str], found: str) -> str:
-    """The line after one that ends in a colon: the first of several faults."""
+def _whole(lines: Sequence[str], found: str) -> str:
+    """A line that ends in a colon with the line after it, which is the first of several faults."""
+    if not found.endswith(":"):
+        return found
     place = max(place for place, line in enumerate(lines) if line.endswith(found))
-    return next((line for line in lines[place + 1 :] if line), "")
+    return f"{found} {next((line for line in lines[place + 1 :] if line), '')}".strip()
 
 
 def _by_signal(number: int) -> str:

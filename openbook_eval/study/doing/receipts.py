@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,6 +18,9 @@ BEGUN, LOG = "begun.json", "log.txt"
 # Room that is kept for the reason of a failure, so that a full disk can be told of.
 _ROOM = 4096
 _LONGEST = 600
+NO_SPACE = "No space left on device"
+# Bytes below which a disk counts as full.
+_FULL = 64_000
 
 
 def begin(step: Step, folder: Path) -> None:
@@ -73,6 +77,12 @@ def read(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def full(folder: Path) -> bool:
+    """Whether there is no room where a folder lies, or would."""
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(place).free < _FULL
 
 
 def now() -> str:
