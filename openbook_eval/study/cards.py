@@ -14,8 +14,8 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.study.steps import Graph, Step
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# Seconds between two looks for a free card.
-_PAUSE = 0.5
+# Seconds between two looks for a free one.
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def cards(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 def held(count: int, names: Sequence[str], folder: Path) -> Iterator[Held]:
     """Takes `count` of the cards `names`, waiting until so many are free; they are free again at the end.
 
-    A card is its lock on a file in `folder`, which ends with those who hold it, however they end. Raises OpenbookError
+    What is true of cards is true of anything that is shared out by names. A card is its lock on a file in `folder`, which ends with those who hold it, however they end. Raises OpenbookError
     where there are too few, and OSError where the files cannot be made.
     """
     if count > len(names):

@@ -31,7 +31,9 @@ class Progress:
                 self._over(step, f"done in {_told(receipts.read(folder / RECEIPT).get('seconds'))}")
             elif failure := receipts.read(folder / FAILURE):
                 self._fail(step, str(failure.get("reason", "failed")))
-            elif step.id not in self._begun and (folder / receipts.BEGUN).is_file():
+        # What begins does so because something else is over: that is told first.
+        for step in self._waiting.values():
+            if step.id not in self._begun and (self._work / step.id / receipts.BEGUN).is_file():
                 self._begun.add(step.id)
                 self._tell(step, "begun")
 

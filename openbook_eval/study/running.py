@@ -2,12 +2,10 @@
 
 import ctypes
 import fcntl
-import getpass
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,8 +17,9 @@ from typing import Any
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import cards, submissions
-from openbook_eval.study.doing import CARDS, ORIGIN, receipts, train
+from openbook_eval.study.doing import receipts, train
 from openbook_eval.study.hashing import write_whole
+from openbook_eval.study.invocation import Invocation
 from openbook_eval.study.progress import Progress
 from openbook_eval.study.steps import Graph, Step, done
 
@@ -61,21 +60,19 @@ def run(graph: Graph, options: Options) -> int:
         for step in steps:
             print(submissions.told(step, profile))
         return 0
-    launcher = _launcher(steps, options, profile)
+    call = Invocation(work, options.jobs, profile, shared, _launcher(steps, options, profile))
     if find_spec("snakemake") is None:
         raise OpenbookError("studies are run by Snakemake, which is not installed: pip install 'openbook-eval[study]'")
     with _alone(work):
         # Another run may have done some of it while this one was made ready.
         steps = to_do(graph, work)
-        wanted = _write_down(graph, steps, work)
+        files = _write_down(graph, steps, work)
         if not steps:
             print(f"nothing is left to do: {len(graph.steps)} steps are done")
             return 0
         progress = Progress(steps, work, lambda line: print(line, flush=True))
-        executor = profile.executor if profile else submissions.LOCAL
-        command = [*_command(wanted, executor), *_where(options, profile, shared)]
         log = work / "logs" / f"{graph.study}-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        _follow(command, _environment(shared, profile, launcher), log, progress, far=profile is not None)
+        _follow(call.command(*files), call.environment(), log, progress, far=profile is not None)
         progress.close(log)
         return len(progress.failed)
 
@@ -117,12 +114,13 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> list[Path]:
+def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> tuple[Path, Path, Path]:
     """Writes the graph, what is to be done of it and the Snakefile, where all machines see them; returns the files."""
-    paths = [work / "graphs" / name for name in (f"{graph.study}.json", f"{graph.study}.to_do.json", "Snakefile")]
+    folder = work / "graphs"
+    paths = folder / f"{graph.study}.json", folder / f"{graph.study}.to_do.json", folder / "Snakefile"
     try:
-        for folder in ("graphs", "logs"):
-            (work / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("graphs", "logs"):
+            (work / name).mkdir(parents=True, exist_ok=True)
         write_whole(paths[0], graph.to_json().encode("utf-8", "surrogatepass"))
         write_whole(paths[1], json.dumps([step.id for step in steps]).encode())
         write_whole(paths[2], _SNAKEFILE.read_bytes())
@@ -131,42 +129,6 @@ def _write_down(graph: Graph, steps: Sequence[Step], work: Path) -> list[Path]:
     for step in steps:
         receipts.forget(work / step.id)
     return paths
-
-
-def _command(files: Sequence[Path], executor: str) -> list[str]:
-    graph, to_do, snakefile = files
-    # Locks and what was done when are our own affair: keys say what is done, and a kill leaves no lock behind.
-    module = "openbook_eval.study.shared_volume" if executor == "kubernetes" else "snakemake"
-    return [
-        *(sys.executable, "-P", "-m", module, "--snakefile", str(snakefile)),
-        *("--config", f"graph={graph}", f"to_do={to_do}", f"executor={executor}", f"work={graph.parent.parent}"),
-        *("--keep-going", "--nolock", "--rerun-triggers", "input", "--rerun-incomplete", "--drop-metadata"),
-        # A receipt counts, even where a cluster takes its job for lost.
-        "--keep-incomplete",
-        *("--scheduler", "greedy", "--workflow-profile", "none", "--nocolor"),
-    ]
-
-
-def _where(options: Options, profile: submissions.Profile | None, shared: Sequence[str]) -> list[str]:
-    """Where steps are done: on this machine within what it has, or as a profile says."""
-    if profile:
-        jobs = ["--jobs", str(options.jobs)] if options.jobs else []
-        return ["--profile", str(profile.folder), "--directory", str(options.work.absolute()), *jobs]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-    cores = options.jobs or len(os.sched_getaffinity(0))
-    limits = ["--resources", f"gpu={len(shared)}", f"mem_mb={memory}"]
-    return ["--profile", "none", "--directory", str(options.work.absolute()), "--cores", str(cores), *limits]
-
-
-def _environment(shared: Sequence[str], profile: object, launcher: Path | None) -> dict[str, str]:
-    # The plugin of Slurm reads USER, which containers may not set.
-    environment = {"USER": getpass.getuser(), **os.environ, ORIGIN: str(Path.cwd())}
-    environment.pop(CARDS, None)
-    if not profile:
-        environment[CARDS] = ",".join(shared)
-    if launcher:
-        environment[train.VARIABLE] = str(launcher.parent.parent)
-    return environment
 
 
 def _follow(command: Sequence[str], environment: Mapping[str, str], log: Path, progress: Progress, far: bool) -> None:

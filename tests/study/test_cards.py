@@ -66,6 +66,18 @@ def test_who_finds_no_free_card_waits_until_one_is(tmp_path: Path) -> None:
     end(second)
 
 
+def test_who_waits_for_two_cards_keeps_none_of_them(tmp_path: Path) -> None:
+    first, waiting = holder(1, tmp_path), None
+    assert told(first) == "0"
+    waiting = holder(2, tmp_path)
+    time.sleep(0.7)
+    with held(1, ["0", "1"], tmp_path) as taken:
+        assert taken.names == ("1",)
+    end(first)
+    assert told(waiting) == "0,1"
+    end(waiting)
+
+
 def test_a_killed_holder_frees_its_card(tmp_path: Path) -> None:
     first = holder(2, tmp_path)
     assert told(first) == "0,1"

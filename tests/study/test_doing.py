@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.cards import Held
+from openbook_eval.study.cards import Held, held
 from openbook_eval.study.doing import exam, receipts, train
 from openbook_eval.study.doing.place import Place
 from openbook_eval.study.doing.reasons import reason
@@ -202,6 +203,15 @@ def test_a_command_sees_the_cards_that_the_step_holds_and_no_others(tmp_path: Pa
         assert (tmp_path / own.id / "seen").read_text() == f"cards:{seen}:\n"
 
 
+def test_a_command_holds_the_cards_itself(tmp_path: Path) -> None:
+    own = step("mix", "any")
+    (tmp_path / own.id).mkdir(parents=True)
+    with (tmp_path / "lock").open("w") as file:
+        held = Held(("1",), (file.fileno(),))
+        place(own, work=tmp_path, held=held).call(["readlink", f"/proc/self/fd/{file.fileno()}"])
+    assert (tmp_path / own.id / "log.txt").read_text() == f"{tmp_path / 'lock'}\n"
+
+
 def test_the_reason_is_looked_for_in_what_this_start_has_printed(tmp_path: Path) -> None:
     own = step("mix", "any")
     (tmp_path / own.id).mkdir(parents=True)
@@ -272,13 +282,19 @@ def test_a_receipt_tells_what_was_made_and_how_long_it_took(tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", RECEIPT]
 
 
+def test_what_begins_again_has_not_failed(tmp_path: Path) -> None:
+    own = step("mix", "any")
+    receipts.fail(own, tmp_path, "once")
+    receipts.begin(own, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["begun.json"]
+
+
 @given(st.text(max_size=2000))
 def test_a_reason_is_one_line_of_bounded_length_whatever_was_said(text: str) -> None:
     own = step("mix", "any")
-    folder = Path("/dev/shm") / f"openbook-{os.getpid()}"  # noqa: S108
-    folder.mkdir(exist_ok=True)
-    receipts.fail(own, folder, text)
-    line = json.loads((folder / "failed.json").read_bytes())["reason"]
+    with tempfile.TemporaryDirectory() as name:
+        receipts.fail(own, Path(name), text)
+        line = json.loads((Path(name) / "failed.json").read_bytes())["reason"]
     assert len(line) <= 604
     assert len(line.splitlines()) <= 1
     assert line.replace("\u3000", " ").isprintable()
@@ -301,6 +317,24 @@ def test_a_step_starts_in_a_fraction_of_a_second(tmp_path: Path) -> None:
         assert do(tmp_path, own).returncode == 0
         seconds.append(time.monotonic() - before)
     assert min(seconds) < 0.6
+
+
+def test_no_more_steps_work_at_once_than_may_whatever_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = steps_made.examinee()
+    monkeypatch.setenv("OPENBOOK_STUDY_CARDS", "")
+    monkeypatch.setenv("OPENBOOK_STUDY_JOBS", "1")
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "made.json").write_text(graph(own).to_json())
+    command = [sys.executable, "-P", "-m", "openbook_eval.study.doing", str(tmp_path / "graphs" / "made.json"), own.id]
+    with held(1, ["0"], tmp_path / "jobs"):
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        time.sleep(1.5)
+        assert process.poll() is None
+        assert not (tmp_path / own.id / "begun.json").exists()
+    assert process.wait() == 0
+    assert process.stdin is not None
+    process.stdin.close()
+    assert (tmp_path / own.id / RECEIPT).exists()
 
 
 def test_a_step_imports_nothing_heavy() -> None:

@@ -74,6 +74,10 @@ def test_a_cell_that_is_killed_in_its_training_goes_on_and_ends(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not list(work.glob(f"train/*/{RECEIPT}"))
+    # As of an exam that was cut off after its results, and before its receipt.
+    stale = work / study.steps[-1].id / "results" / "model" / "results_2026-01-02T03-04-05.000000.json"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("{}")
     assert subprocess.run(command, check=False).returncode == 0
 
     assert len(list(work.glob(f"*/*/{RECEIPT}"))) == len(study.steps) == 5

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import running
 from openbook_eval.study.running import Options, run, to_do
 from openbook_eval.study.steps import RECEIPT, Graph, Resources
 from tests.study import steps_made
@@ -107,16 +106,22 @@ def test_a_step_that_fails_leaves_its_reason_and_the_others_go_on(
 ) -> None:
     unknown = step("mix", "unknown", what={**mixes.steps[0].what, "mix": "unknown"})
     after = step("train", "never", unknown, what={"recipe": {}})
-    assert run(graph(unknown, after, *mixes.steps[:1]), Options(tmp_path, training_env=_launcher(tmp_path))) == 1
+    last = step("exam", "never", after)
+    others = [step("base", "first")]
+    # One after another, so that some have not begun when the first step fails.
+    for number in range(8):
+        others.append(step("base", f"later{number}", others[-1]))
+    options = Options(tmp_path, jobs=2, training_env=_launcher(tmp_path))
+    assert run(graph(unknown, after, last, *others), options) == 1
     failure = json.loads((tmp_path / unknown.id / "failed.json").read_bytes())
     assert failure["step"] == unknown.id
     assert failure["log"] == f"{unknown.id}/log.txt"
     assert "unknown" in failure["reason"]
     assert "\n" not in failure["reason"]
-    assert set(receipts(tmp_path)) == {mixes.steps[0].id.partition("/")[2]}
+    assert {receipt["step"] for receipt in receipts(tmp_path).values()} == {each.id for each in others}
     lines = capsys.readouterr().out.splitlines()
     assert f"mix unknown: failed: {failure['reason']}" in "\n".join(lines)
-    assert lines[-1] == "1 step was not begun, for what they need has failed"
+    assert lines[-1] == "2 steps were not begun, for what they need has failed"
     assert not (tmp_path / after.id / "failed.json").exists()
 
 

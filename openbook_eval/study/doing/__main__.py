@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import cards
-from openbook_eval.study.doing import CARDS, ORIGIN, base, exam, merge, mix, receipts, train
+from openbook_eval.study.doing import CARDS, JOBS, ORIGIN, base, exam, merge, mix, receipts, train
 from openbook_eval.study.doing.place import Place
 from openbook_eval.study.steps import Graph, Kind, Step, done
 
@@ -71,7 +71,6 @@ def _done_once(graph: Graph, step: Step, work: Path) -> int:
         with _alone(folder):
             if done(step, work):
                 return 0
-            receipts.begin(step, folder)
             _do(graph, step, work)
     except (OpenbookError, OSError) as error:
         if _RUNNER_GONE.is_set():
@@ -102,7 +101,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _do(graph: Graph, step: Step, work: Path) -> None:
     origin = Path(os.environ.get(ORIGIN) or work)
-    with _cards(step, work) as held:
+    with _turn(step, work) as held:
+        receipts.begin(step, work / step.id)
         place = Place(graph, step, work, held, origin)
         started, before = receipts.now(), time.monotonic()
         outputs = _KINDS[step.kind](place)
@@ -112,13 +112,23 @@ def _do(graph: Graph, step: Step, work: Path) -> None:
 
 
 @contextmanager
-def _cards(step: Step, work: Path) -> Iterator[cards.Held | None]:
+def _turn(step: Step, work: Path) -> Iterator[cards.Held | None]:
+    """Waits for a place among those who work at once on this machine, and for cards; a cluster sees to both itself.
+
+    Snakemake counts too few where a single step is ready to begin (9.15, JobScheduler.job_selector), and begins others
+    beside it.
+    """
     shared = os.environ.get(CARDS)
     if shared is None:
         yield None
         return
-    with cards.held(step.resources.gpus, [name for name in shared.split(",") if name], work / "cards") as held:
-        yield held
+    names = [name for name in shared.split(",") if name]
+    places = [str(number) for number in range(int(os.environ.get(JOBS, "1")))]
+    with (
+        cards.held(1, places, work / "jobs") as place,
+        cards.held(step.resources.gpus, names, work / "cards") as held,
+    ):
+        yield cards.Held(held.names, (*place.files, *held.files))
 
 
 if __name__ == "__main__":
