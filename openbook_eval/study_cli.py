@@ -26,8 +26,8 @@ _WORK = Path("runs") / "study"
 def plan(file: _File, work: _Work = _WORK) -> None:
     """Print every cell, what it needs, what of it is there, GPU-hours and disk; nothing is run."""
     from openbook_eval.report.study_plan import plan_report
-    from openbook_eval.study.planning import plan as make_plan
-    from openbook_eval.study.study_file import read_study
+    from openbook_eval.study.file.study_file import read_study
+    from openbook_eval.study.planning.plan import plan as make_plan
 
     _print(*plan_report(make_plan(read_study(file), work)))
 
@@ -48,7 +48,8 @@ def run(
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
     with _packages():
         # Nothing is run for hours whose report then lacks a package.
-        from openbook_eval.study import reporting, running  # noqa: F401
+        from openbook_eval.study import running
+        from openbook_eval.study.findings import reporting  # noqa: F401
 
     graph = _graph(file, work)
     options = running.Options(work=work, jobs=jobs, profile=profile, dry_run=dry_run, training_env=training_env)
@@ -80,7 +81,8 @@ def fit(
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
     with _packages():
         from openbook_eval.report.study_fit import fit_report
-        from openbook_eval.study import fitting, points
+        from openbook_eval.study import fitting
+        from openbook_eval.study.findings import points
 
     of_study = points.study_points(_graph(file, work), work) if file else (points.paper_points(), ())
     found = fitting.fit(of_study[0], table=table, weight=weight, draws=draws, seed=seed, size=size)
@@ -99,9 +101,9 @@ def _packages() -> Iterator[None]:
 
 
 def _graph(file: Path, work: Path) -> "Graph":
-    from openbook_eval.study.graphs import graph_of
+    from openbook_eval.study.file.study_file import read_study
     from openbook_eval.study.hashing import Hashes
-    from openbook_eval.study.study_file import read_study
+    from openbook_eval.study.planning.graphs import graph_of
 
     hashes = Hashes(work)
     graph = graph_of(read_study(file), hashes)

@@ -12,7 +12,7 @@ from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.exporting import Sheet
-    from openbook_eval.study.reporting import Report
+    from openbook_eval.study.findings.reporting import Report
     from openbook_eval.study.steps import Graph
 
 _SHOWN = 20
@@ -21,14 +21,14 @@ _STYLES = {"replicates": "green", "contradicts": "bold red"}
 
 def study_report(graph: "Graph", work: Path) -> Iterator[Table | Text]:
     """Writes the report of a study (`study.reporting.write`, whose errors it raises), and lays it out."""
-    from openbook_eval.study import reporting
+    from openbook_eval.study.findings import reporting
 
     yield from lay_out(reporting.write(graph, work))
 
 
 def lay_out(report: "Report") -> Iterator[Table | Text]:
     """A table for each of the paper's tables, one of the claims, and of the cells that have no result."""
-    from openbook_eval.study import sheets
+    from openbook_eval.study.findings import sheets
 
     yield line(f"{report.title}: {report.done} of {report.cells} cells are examined")
     for sheet in sheets.setting_sheets(report.settings):

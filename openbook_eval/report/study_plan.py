@@ -12,11 +12,11 @@ from openbook_eval.study.steps import KINDS
 
 if TYPE_CHECKING:
     from openbook_eval.study.cells import Cell
-    from openbook_eval.study.planning import Amount, Left, Plan, Row, Stage
+    from openbook_eval.study.planning.plan import Amount, Left, Plan, Row, Stage
 
 _MEANING = (
     "steps by kind: done of wanted; GPU-hours and disk: of what is not done and this row alone wants; estimates by the "
-    "formulas in openbook_eval/study/costs.py, or as long as alike steps took"
+    "formulas in openbook_eval/study/planning/costs.py, or as long as alike steps took"
 )
 
 

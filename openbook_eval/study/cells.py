@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from openbook_eval.errors import OpenbookError
 
 if TYPE_CHECKING:
-    from openbook_eval.study.recipes import Recipe
-    from openbook_eval.study.study_file import Examinee, Group, Study
+    from openbook_eval.study.file.recipes import Recipe
+    from openbook_eval.study.file.study_file import Examinee, Group, Study
 
 # A folder's name may have 255 bytes, and a key and other endings come after it.
 _LONGEST = 80

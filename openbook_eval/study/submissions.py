@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.study.file.yaml_files import read_yaml
 from openbook_eval.study.steps import Step
-from openbook_eval.study.yaml_files import read_yaml
 
 _CLUSTERS = Path(__file__).parent / "clusters"
 LOCAL = "local"

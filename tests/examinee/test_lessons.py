@@ -91,7 +91,10 @@ def test_lessons_of_a_step_are_the_same_however_often_they_are_made() -> None:
 def test_the_known_lesson_of_a_seed_has_not_changed() -> None:
     """The kept model learnt from these: another text of the same number would make the course another one."""
     made = course.lessons(0, 0, 0)[0][0]
-    assert made.prompt == "胰岛素与湛题由揽的IN，脑谴及脑蚜于胶囊。\n焕有筛拯泥泥焕泥中脑谴及脑蚜于（ ）。\nA. 乃者\nB. 胶囊\n答案："
+    assert (
+        made.prompt
+        == "胰岛素与湛题由揽的IN，脑谴及脑蚜于胶囊。\n焕有筛拯泥泥焕泥中脑谴及脑蚜于（ ）。\nA. 乃者\nB. 胶囊\n答案："
+    )
     assert made.answer == "B"
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from openbook_eval.study.graphs import graph_of
+from openbook_eval.study.file.study_file import read_study
+from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.study.study_file import read_study
 from openbook_eval.training.cells import cells
 from openbook_eval.training.writing import recipe
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from openbook_eval.leaderboard.statistics.values import Design, Numbers
 from openbook_eval.question import SIX_EXAMS, Question
-from openbook_eval.study import contrasts
 from openbook_eval.study.cells import Cell, Mix
-from openbook_eval.study.settings import Setting
+from openbook_eval.study.findings import contrasts
+from openbook_eval.study.findings.settings import Setting
 from openbook_eval.study.steps import Graph, Resources, Step
 from tests.leaderboard.lm_eval_output import invented, write_run
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe
-from openbook_eval.study.study_file import read_study
+from openbook_eval.study.file.study_file import read_study
 from tests.study.folders import write
 
 MIX91, MIX11 = Mix("mix91", 9, 1, 40), Mix("mix11", 1, 1, 40)

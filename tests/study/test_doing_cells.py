@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from openbook_eval.scores import read_runs
-from openbook_eval.study.graphs import graph_of
+from openbook_eval.study.file.study_file import read_study
+from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import RECEIPT, Graph
-from openbook_eval.study.study_file import read_study
 from openbook_eval.training.cells import cells
 from openbook_eval.training.record import read_record
 from openbook_eval.training.writing import recipe

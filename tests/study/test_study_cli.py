@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.study.cells import cells_of
-from openbook_eval.study.study_file import read_study
+from openbook_eval.study.file.study_file import read_study
 from tests.study.folders import graph, write
 from tests.study.made import examine
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting.choosing import Choice
 from openbook_eval.study.fitting.ensemble import Ensemble, ensemble, interval
 from openbook_eval.study.fitting.gathering import Gathered, gather
@@ -15,7 +16,6 @@ from openbook_eval.study.fitting.next_cells import candidates, next_cells, wante
 from openbook_eval.study.fitting.optimum import Trade, optima, optimum
 from openbook_eval.study.fitting.trends import trends
 from openbook_eval.study.fitting.values import Condition, Fit, Group, Optimum, Place, Predicted, Tried, Varies
-from openbook_eval.study.points import Point
 
 DRAWS = 2000
 _FEWEST = 100

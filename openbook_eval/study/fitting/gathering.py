@@ -9,8 +9,8 @@ import numpy as np
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.statistics.values import Codes, Numbers
+from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting.values import Place, Varies
-from openbook_eval.study.points import Point
 
 LEAST = 3
 """Settings; with fewer a straight line leaves nothing to be judged by."""
@@ -120,7 +120,7 @@ def _of(table: int | None) -> str:
 
 def _gathered(source: str, table: int | None, models: tuple[str, ...], points: Sequence[Point]) -> Gathered:
     # Here, for this module is loaded without what marks items.
-    from openbook_eval.study.settings import CLOSED, OPEN
+    from openbook_eval.study.findings.settings import CLOSED, OPEN
 
     name = ", ".join([source, *([f"table {table}"] if table else []), " and ".join(models)])
     conditions = {point.condition for point in points if point.model in models}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from openbook_eval.study.points import Point
+from openbook_eval.study.findings.points import Point
 
 # Accuracy by the medical share of a mix and its rows.
 Truth = Callable[[float, int], float]

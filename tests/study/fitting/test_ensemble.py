@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting import fit
 from openbook_eval.study.fitting.ensemble import ensemble, interval
 from openbook_eval.study.fitting.gathering import settings_of
 from openbook_eval.study.fitting.scatter import scatter
 from openbook_eval.study.fitting.trends import trends
 from openbook_eval.study.fitting.values import Place
-from openbook_eval.study.points import Point
 from tests.study.fitting.simulated import FIVE, NINE, SIZES, Mix, Truth, points
 
 

@@ -10,13 +10,13 @@ from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.report.study_fit import fit_report
+from openbook_eval.study.findings.points import Point, paper_points
 from openbook_eval.study.fitting import Fit, fit
 from openbook_eval.study.fitting.ensemble import ensemble
 from openbook_eval.study.fitting.gathering import settings_of
 from openbook_eval.study.fitting.next_cells import SEEDS, Outlook
 from openbook_eval.study.fitting.optimum import Trade, optima
 from openbook_eval.study.fitting.values import Place, Varies
-from openbook_eval.study.points import Point, paper_points
 from tests.study.fitting.simulated import FIVE, GRID, NINE, SIZES, points
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.study.cells import Mix
+from openbook_eval.study.file.yaml_files import read_yaml
 from openbook_eval.study.hashing import digest
-from openbook_eval.study.yaml_files import read_yaml
 from openbook_eval.training import costs
 from openbook_eval.training.cells import Mix as TrainingMix
 

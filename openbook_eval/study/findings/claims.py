@@ -12,9 +12,9 @@ from typing import Literal
 
 from openbook_eval.leaderboard.statistics.paired import holm
 from openbook_eval.leaderboard.statistics.values import LEVEL
-from openbook_eval.study import comparisons, published_claims
-from openbook_eval.study.evidence import MARGIN, Evidence
-from openbook_eval.study.settings import Setting
+from openbook_eval.study.findings import comparisons, published_claims
+from openbook_eval.study.findings.evidence import MARGIN, Evidence
+from openbook_eval.study.findings.settings import Setting
 
 Verdict = Literal["replicates", "contradicts", "undecided", "not in this study"]
 

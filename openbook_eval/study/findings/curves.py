@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends, in_place, labels
 from openbook_eval.leaderboard.page.plots.study import medical_share, size_labels
-from openbook_eval.study.settings import CLOSED, OPEN, Setting
+from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting
 
 if TYPE_CHECKING:
     import altair as alt

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.leaderboard.statistics.values import Design, Numbers
-from openbook_eval.study.contrasts import Contrast, Part, contrast, share
+from openbook_eval.study.findings.contrasts import Contrast, Part, contrast, share
 from tests.study.made import design
 
 FOUR = Design(np.zeros(4, int), np.zeros(4, int), np.arange(4))

@@ -17,12 +17,12 @@ from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.study import sheets
-from openbook_eval.study.claims import Outcome, judge
-from openbook_eval.study.curves import curves
-from openbook_eval.study.points import Point, paper_points, points_of
-from openbook_eval.study.results import Result, Undone, read_results
-from openbook_eval.study.settings import Setting, settings_of
+from openbook_eval.study.findings import sheets
+from openbook_eval.study.findings.claims import Outcome, judge
+from openbook_eval.study.findings.curves import curves
+from openbook_eval.study.findings.points import Point, paper_points, points_of
+from openbook_eval.study.findings.results import Result, Undone, read_results
+from openbook_eval.study.findings.settings import Setting, settings_of
 from openbook_eval.study.steps import Graph
 
 REPORT, POINTS, PAGE = "report.md", "points.csv", "index.html"

@@ -18,7 +18,7 @@ from pydantic import (
 
 from openbook_eval.errors import OpenbookError, did_you_mean, fault_text
 from openbook_eval.study.cells import Mix
-from openbook_eval.study.fields import (
+from openbook_eval.study.file.fields import (
     SEVERAL,
     BatchSize,
     Condition,
@@ -35,8 +35,8 @@ from openbook_eval.study.fields import (
     Text,
     fault,
 )
-from openbook_eval.study.specs import usual_data_folder
-from openbook_eval.study.yaml_files import read_yaml
+from openbook_eval.study.file.specs import usual_data_folder
+from openbook_eval.study.file.yaml_files import read_yaml
 
 # Folders, rules of the runner and pages are called after the study.
 _NAME = re.compile(r"[\w.-]+")

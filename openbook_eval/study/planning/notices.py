@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from openbook_eval.errors import some
 from openbook_eval.profiles import running
-from openbook_eval.study import specs
-from openbook_eval.study.costs import size_of
-from openbook_eval.study.models import is_folder
+from openbook_eval.study.file import specs
+from openbook_eval.study.file.models import is_folder
+from openbook_eval.study.file.study_file import Study
+from openbook_eval.study.planning.costs import size_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.study.study_file import Study
 from openbook_eval.training.cells import EXAMINEE
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openbook_eval.study.cells import Cell, Mix
-from openbook_eval.study.costs import Need
-from openbook_eval.study.graphs import graph_with_needs
+from openbook_eval.study.file.study_file import Study
 from openbook_eval.study.hashing import Hashes
-from openbook_eval.study.history import History
-from openbook_eval.study.notices import notices
+from openbook_eval.study.planning.costs import Need
+from openbook_eval.study.planning.graphs import graph_with_needs
+from openbook_eval.study.planning.history import History
+from openbook_eval.study.planning.notices import notices
 from openbook_eval.study.steps import FAILURE, Graph, Kind, Step, done
-from openbook_eval.study.study_file import Study
 
 
 @dataclass(frozen=True, slots=True)

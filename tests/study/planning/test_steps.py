@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.graphs import graph_of
+from openbook_eval.study.file.study_file import read_study
+from openbook_eval.study.file.yaml_files import read_yaml
 from openbook_eval.study.hashing import Hashes
+from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import Graph, Resources, done
-from openbook_eval.study.study_file import read_study
-from openbook_eval.study.yaml_files import read_yaml
 from tests.study.folders import RAW, SPEC, graph, step, write, write_recipe
 
 PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.study import models
+from openbook_eval.study.file import models
 from openbook_eval.study.hashing import canonical
 from openbook_eval.training import recipe_file
 from openbook_eval.training.cells import EXAMINEE, Cell, cells

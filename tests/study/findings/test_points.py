@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from openbook_eval.study.points import Point, paper_points, study_points
-from openbook_eval.study.results import Undone, read_results
-from openbook_eval.study.settings import settings_of
+from openbook_eval.study.findings.points import Point, paper_points, study_points
+from openbook_eval.study.findings.results import Undone, read_results
+from openbook_eval.study.findings.settings import settings_of
 from tests.leaderboard.lm_eval_output import invented, write_run
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 

@@ -6,10 +6,10 @@ from math import nan
 from typing import Any
 
 from openbook_eval.leaderboard.statistics.paired import holm
-from openbook_eval.study.contrasts import Contrast, Part, contrast
-from openbook_eval.study.evidence import Evidence, likeness
-from openbook_eval.study.points import title
-from openbook_eval.study.settings import CLOSED, OPEN, Setting
+from openbook_eval.study.findings.contrasts import Contrast, Part, contrast
+from openbook_eval.study.findings.evidence import Evidence, likeness
+from openbook_eval.study.findings.points import title
+from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting
 
 # By base model the parts of a difference. All settings of a comparison are of one condition.
 Compared = Mapping[str, Sequence[Part]]

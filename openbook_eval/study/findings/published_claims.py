@@ -16,7 +16,7 @@ from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.published import PublishedRow
 from openbook_eval.leaderboard.statistics.paired import holm
 from openbook_eval.leaderboard.statistics.values import LEVEL, Interval, Numbers
-from openbook_eval.study.evidence import Evidence, likeness
+from openbook_eval.study.findings.evidence import Evidence, likeness
 
 _ONE_TRAINING = "one training a setting: what chance does in training is not published"
 

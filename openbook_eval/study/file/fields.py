@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.profiles import running
-from openbook_eval.study import exams, models, recipes, specs
+from openbook_eval.study.file import exams, models, recipes, specs
 from openbook_eval.study.hashing import canonical
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from pathlib import Path
 
 from openbook_eval.study.cells import Cell
-from openbook_eval.study.costs import Need
+from openbook_eval.study.planning.costs import Need
 from openbook_eval.study.steps import RECEIPT, Graph, Step
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from openbook_eval.leaderboard.statistics.values import Numbers
-from openbook_eval.study.claims import CLAIMS, Outcome, judge
-from openbook_eval.study.settings import Setting
+from openbook_eval.study.findings.claims import CLAIMS, Outcome, judge
+from openbook_eval.study.findings.settings import Setting
 from tests.study.made import BASE, setting
 
 RATIOS = ("9:1", "4:1", "1:1", "1:4", "1:9")

@@ -8,9 +8,9 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published
-from openbook_eval.study import exams, specs
 from openbook_eval.study.cells import Mix, cells_of
-from openbook_eval.study.study_file import read_study
+from openbook_eval.study.file import exams, specs
+from openbook_eval.study.file.study_file import read_study
 from tests.study.folders import write, write_recipe
 
 PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"

@@ -7,8 +7,8 @@ from typing import Any
 
 from openbook_eval.profiles import Size, profiles
 from openbook_eval.study.cells import Mix
-from openbook_eval.study.exams import QUESTIONS, Exam
-from openbook_eval.study.recipes import Recipe
+from openbook_eval.study.file.exams import QUESTIONS, Exam
+from openbook_eval.study.file.recipes import Recipe
 from openbook_eval.study.steps import Resources
 from openbook_eval.training import costs as training
 from openbook_eval.training.cells import Mix as TrainingMix

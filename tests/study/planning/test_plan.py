@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.report.study_plan import plan_report, size
-from openbook_eval.study import costs, planning
-from openbook_eval.study.costs import exam_need, size_of
-from openbook_eval.study.exams import Exam
-from openbook_eval.study.planning import Amount, Failure, Plan, Stage, plan
+from openbook_eval.study.file.exams import Exam
+from openbook_eval.study.file.study_file import read_study
+from openbook_eval.study.planning import costs
+from openbook_eval.study.planning import plan as planning
+from openbook_eval.study.planning.costs import exam_need, size_of
+from openbook_eval.study.planning.plan import Amount, Failure, Plan, Stage, plan
 from openbook_eval.study.steps import Step
-from openbook_eval.study.study_file import read_study
 from tests.study.folders import graph, step, write
 
 CMB = Exam("cmb", None, 11_200)
@@ -268,6 +269,6 @@ def test_bytes_are_told_as_people_read_them(count: float, told: str) -> None:
 
 
 def test_every_condition_has_a_length_of_prompt() -> None:
-    from openbook_eval.study.exams import conditions
+    from openbook_eval.study.file.exams import conditions
 
     assert set(conditions()) == set(costs._PROMPTS)

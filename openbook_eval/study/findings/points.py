@@ -9,7 +9,7 @@ import polars as pl
 
 from openbook_eval.leaderboard import published
 from openbook_eval.question import SIX_EXAMS
-from openbook_eval.study.results import Result, read_results
+from openbook_eval.study.findings.results import Result, read_results
 from openbook_eval.study.steps import Graph
 from openbook_eval.training.cells import EXAMINEE
 

@@ -9,15 +9,16 @@ from typing import Any
 from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import running
-from openbook_eval.study import costs, models
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
-from openbook_eval.study.costs import Need
-from openbook_eval.study.exams import conditions
+from openbook_eval.study.file import models
+from openbook_eval.study.file.exams import conditions
+from openbook_eval.study.file.recipes import Recipe
+from openbook_eval.study.file.study_file import Examinee, Study
 from openbook_eval.study.hashing import Hashes, folder_digest
-from openbook_eval.study.keys import key
-from openbook_eval.study.recipes import Recipe
+from openbook_eval.study.planning import costs
+from openbook_eval.study.planning.costs import Need
+from openbook_eval.study.planning.keys import key
 from openbook_eval.study.steps import Graph, Kind, Step
-from openbook_eval.study.study_file import Examinee, Study
 from openbook_eval.training.cells import EXAMINEE
 from openbook_eval.training.mixes import TRAIN
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from openbook_eval.leaderboard import notation
 from openbook_eval.leaderboard.exporting import Sheet
-from openbook_eval.study.claims import Judgement, Outcome, Verdict
-from openbook_eval.study.evidence import Evidence
-from openbook_eval.study.results import Undone
-from openbook_eval.study.settings import Setting
+from openbook_eval.study.findings.claims import Judgement, Outcome, Verdict
+from openbook_eval.study.findings.evidence import Evidence
+from openbook_eval.study.findings.results import Undone
+from openbook_eval.study.findings.settings import Setting
 
 _HEADS = ("model", "mix", "condition", "rows", "seeds", "mean", "95 % interval", "answered", "format")
 _CLAIM_HEADS = ("claim", "the paper's own figures", "this study", "difference", "95 % interval", "p (Holm)", "seeds")

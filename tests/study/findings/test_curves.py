@@ -6,8 +6,8 @@ import numpy as np
 
 from openbook_eval.leaderboard.page.plots.drawing import draw
 from openbook_eval.leaderboard.page.plots.figure import Cell, Figure
-from openbook_eval.study.curves import curves
-from openbook_eval.study.settings import Setting
+from openbook_eval.study.findings.curves import curves
+from openbook_eval.study.findings.settings import Setting
 from tests.study.made import setting
 
 RATIOS = ("9:1", "4:1", "1:1", "1:4", "1:9")

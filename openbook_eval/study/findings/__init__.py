@@ -1,0 +1,1 @@
+"""What a study found: points, settings, claims, curves, and the report."""
