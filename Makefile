@@ -70,7 +70,7 @@ study: $(READY) $(TRAINS)
 
 ## examinee: train the embedded examinee from scratch; minutes on a card, an hour or two on a CPU
 examinee: $(READY)
-	$(BIN)/python -m openbook_eval.examinee.learning --out runs/examinee --steps 11000 \
+	$(BIN)/python -m openbook_eval.examinee.learning --out runs/examinee \
 	  $(if $(filter gpu,$(ENGINE)),--times 4)
 
 ## test: lint, types, import contracts, all tests; those of training and of the page as well

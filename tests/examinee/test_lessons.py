@@ -1,6 +1,6 @@
 """Lessons can be answered from their book and from nothing else, and are the same on any machine."""
 
-from random import Random
+import random
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,8 @@ from openbook_eval.examinee.learning.lessons import Grade, Lesson, lesson
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-_SEEDS = st.integers(0, 2**32)
+# Any random draws.
+_DRAWS = st.integers(0, 2**32).map(random.Random)
 _GRADES = st.sampled_from([stage.grade for stage in course.STAGES])
 
 
@@ -27,24 +28,24 @@ def book_and_options(made: Lesson) -> tuple[str, dict[str, str]]:
     return book, {line[0]: line[3:] for line in lines}
 
 
-@given(_SEEDS, st.integers(2, 5))
-def test_the_right_option_stands_in_the_book_and_no_other_does(seed: int, options: int) -> None:
-    made = lesson(Random(seed), Grade(30, options, 3, half=0.5))
+@given(_DRAWS, st.integers(2, 5))
+def test_the_right_option_stands_in_the_book_and_no_other_does(draws: random.Random, options: int) -> None:
+    made = lesson(draws, Grade(30, options, 3, half=0.5))
     book, texts = book_and_options(made)
     assert [letter for letter, text in texts.items() if text in book] == [made.answer]
 
 
-@given(_SEEDS)
-def test_of_several_right_options_each_stands_in_the_book(seed: int) -> None:
-    made = lesson(Random(seed), Grade(30, 5, 3, multiple=1.0, half=0.5))
+@given(_DRAWS)
+def test_of_several_right_options_each_stands_in_the_book(draws: random.Random) -> None:
+    made = lesson(draws, Grade(30, 5, 3, multiple=1.0, half=0.5))
     book, texts = book_and_options(made)
     assert "".join(letter for letter, text in texts.items() if text in book) == made.answer
     assert 2 <= len(made.answer) < len(texts)
 
 
-@given(_SEEDS)
-def test_a_book_that_does_not_tell_holds_no_option(seed: int) -> None:
-    made = lesson(Random(seed), Grade(30, 5, 3, missing=1.0))
+@given(_DRAWS)
+def test_a_book_that_does_not_tell_holds_no_option(draws: random.Random) -> None:
+    made = lesson(draws, Grade(30, 5, 3, missing=1.0))
     book, texts = book_and_options(made)
     assert made.answer == ABSTENTION
     assert book
@@ -52,32 +53,32 @@ def test_a_book_that_does_not_tell_holds_no_option(seed: int) -> None:
     assert f"只输出“{ABSTENTION}”" in made.prompt
 
 
-@given(_SEEDS)
-def test_a_closed_book_lesson_has_no_book(seed: int) -> None:
-    made = lesson(Random(seed), Grade(30, 5, 3, closed=1.0))
+@given(_DRAWS)
+def test_a_closed_book_lesson_has_no_book(draws: random.Random) -> None:
+    made = lesson(draws, Grade(30, 5, 3, closed=1.0))
     assert "【材料】" not in made.prompt
     assert made.told == ()
     assert set(made.answer) <= set("ABCDE")
 
 
-@given(_SEEDS)
-def test_what_is_copied_stands_in_the_prompt(seed: int) -> None:
-    made = lesson(Random(seed), Grade(30, 5, 3, copy=1.0))
+@given(_DRAWS)
+def test_what_is_copied_stands_in_the_prompt(draws: random.Random) -> None:
+    made = lesson(draws, Grade(30, 5, 3, copy=1.0))
     assert made.answer in made.prompt
 
 
-@given(_SEEDS, _GRADES)
-def test_told_are_the_places_of_the_options(seed: int, grade: Grade) -> None:
-    made = lesson(Random(seed), grade)
+@given(_DRAWS, _GRADES)
+def test_told_are_the_places_of_the_options(draws: random.Random, grade: Grade) -> None:
+    made = lesson(draws, grade)
     if made.told:
         book, texts = book_and_options(made)
         places = [(made.prompt[start:end], is_told) for start, end, is_told in made.told]
         assert places == [(text, text in book) for text in texts.values()]
 
 
-@given(_SEEDS, _GRADES)
-def test_every_character_of_a_lesson_is_one_token(seed: int, grade: Grade) -> None:
-    made = lesson(Random(seed), grade)
+@given(_DRAWS, _GRADES)
+def test_every_character_of_a_lesson_is_one_token(draws: random.Random, grade: Grade) -> None:
+    made = lesson(draws, grade)
     assert len(encode(made.prompt + made.answer)) == len(made.prompt + made.answer)
 
 

@@ -1,11 +1,14 @@
 """The course goes on where it was cut off, with any number of workers, and what came of it reads."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openbook_eval.errors import OpenbookError
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.examinee.learning import course, training
 from openbook_eval.examinee.learning.examining import scores
@@ -38,6 +41,43 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(course, "STAGES", tuple(course.Stage(each.grade, 4) for each in course.STAGES))
     monkeypatch.setattr(training, "_KEPT", 2)
     monkeypatch.setattr(training, "_TOLD", 1)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("other", [Order(steps=8), Order(steps=6, seed=1), Order(steps=6, times=2)])
+def test_another_course_does_not_go_on_with_it(tmp_path: Path, other: Order) -> None:
+    with pytest.raises(CutOffError):
+        train(Order(steps=6), tmp_path / "state.pt", cut_off_at(3))
+    message = (
+        r"state.pt: is of another course \(steps 6, seed 0, times 1\); go on with that, remove it, or name another"
+    )
+    with pytest.raises(OpenbookError, match=message):
+        train(other, tmp_path / "state.pt", lambda _: None)
+
+
+def test_a_broken_state_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"half")
+    with pytest.raises(OpenbookError, match=r"state.pt: cannot be gone on from \(.+\); remove it"):
+        train(Order(steps=6), tmp_path / "state.pt", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--out", "FILE"], "FILE: cannot be written to (File exists); name another --out"),
+        (["--out", "new", "--device", "nope"], "--device nope: there is none here"),
+        (["--out", "new", "--workers", "-1"], "Invalid value for '--workers'"),
+        (["--out", "new", "--seed", "10000000000"], "Invalid value for '--seed'"),
+    ],
+)
+def test_wrong_options_are_told_and_nothing_is_left(tmp_path: Path, options: list[str], told: str) -> None:
+    (tmp_path / "FILE").write_text("")
+    line = [sys.executable, "-m", "openbook_eval.examinee.learning", "--steps", "1", *options]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
 
 
 @pytest.mark.usefixtures("small")

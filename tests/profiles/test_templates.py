@@ -58,7 +58,7 @@ ENDS = {"qwen1.5-chat": "<|im_end|>\n", "wingpt2": "<|endoftext|>"}
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(examinee_dir())

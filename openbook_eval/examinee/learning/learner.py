@@ -1,9 +1,12 @@
 """What learns: the model, a probe beside it, the optimiser, and where the course stands."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.examinee.learning.batches import Batch
 from openbook_eval.examinee.learning.starting import new_model
 
@@ -11,6 +14,7 @@ from openbook_eval.examinee.learning.starting import new_model
 # to be known before a letter can be said.
 _PROBED_LAYER = 2
 _MEMORY = 0.98
+_PARTS = ("model", "probe", "optimizer")
 
 
 @dataclass(slots=True)
@@ -78,19 +82,28 @@ class Learner:
             told = ((probed > 0) == (lessons.told > 0)).float().mean()
         return loss, right, told
 
-    def keep(self, path: Path) -> None:
-        """Writes everything, whole or not at all."""
+    def keep(self, path: Path, order: Mapping[str, int]) -> None:
+        """Writes everything, whole or not at all; `order` says which course it is."""
         import torch
 
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "probe", "optimizer")}
-        torch.save({**parts, "at": asdict(self.at)}, path.with_name(f"{path.name}.part"))
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        torch.save({**parts, "at": asdict(self.at), "order": dict(order)}, path.with_name(f"{path.name}.part"))
         path.with_name(f"{path.name}.part").replace(path)
 
-    def take_up(self, path: Path) -> None:
-        """Goes on from what `keep` wrote."""
+    def take_up(self, path: Path, order: Mapping[str, int]) -> None:
+        """Goes on from what `keep` wrote; raises OpenbookError where that is broken, or of another course."""
         import torch
 
-        kept = torch.load(path, map_location=next(self.model.parameters()).device, weights_only=True)
-        for name in ("model", "probe", "optimizer"):
-            getattr(self, name).load_state_dict(kept[name])
-        self.at = Standing(**kept["at"])
+        try:
+            kept = torch.load(path, map_location=next(self.model.parameters()).device, weights_only=True)
+            begun = kept["order"]
+            for name in _PARTS:
+                getattr(self, name).load_state_dict(kept[name])
+            self.at = Standing(**kept["at"])
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
+            raise OpenbookError(f"{path}: cannot be gone on from ({first_line(error)}); remove it") from error
+        if begun != order:
+            told = ", ".join(f"{name} {value}" for name, value in begun.items())
+            raise OpenbookError(
+                f"{path}: is of another course ({told}); go on with that, remove it, or name another --out"
+            )

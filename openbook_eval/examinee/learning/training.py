@@ -26,6 +26,11 @@ class Order:
     device: str = "cpu"
     workers: int = 0
 
+    @property
+    def course(self) -> dict[str, int]:
+        """What makes it this course: another device or more workers may go on with it."""
+        return {"steps": self.steps, "seed": self.seed, "times": self.times}
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -37,10 +42,13 @@ class Progress:
 
 
 def train(order: Order, state: Path, tell: Callable[[Progress], None]) -> Any:
-    """A model that went through the course, on the CPU; what was begun and kept in the file `state` goes on."""
+    """A model that went through the course, on the CPU; what was begun and kept in the file `state` goes on.
+
+    Raises OpenbookError where that is of another course.
+    """
     learner, begun = Learner(order.seed, order.device), time.monotonic()
     if state.is_file():
-        learner.take_up(state)
+        learner.take_up(state, order.course)
     at = learner.at
     with closing(Supply(order.seed, order.times, order.workers)) as supply:
         while at.step < order.steps:
@@ -49,7 +57,7 @@ def train(order: Order, state: Path, tell: Callable[[Progress], None]) -> Any:
             if at.stage < len(course.STAGES) - 1 and _is_done(at, order.steps):
                 at.next_stage()
             if at.step % _KEPT == 0:
-                learner.keep(state)
+                learner.keep(state, order.course)
             if at.step % _TOLD == 0 or at.step == order.steps:
                 tell(Progress(at, loss, time.monotonic() - begun))
     return learner.model.eval().cpu()
