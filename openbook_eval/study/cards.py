@@ -44,8 +44,8 @@ def cards(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 def held(count: int, names: Sequence[str], folder: Path) -> Iterator[Held]:
     """Takes `count` of the cards `names`, waiting until so many are free; they are free again at the end.
 
-    What is true of cards is true of anything that is shared out by names. A card is its lock on a file in `folder`, which ends with those who hold it, however they end. Raises OpenbookError
-    where there are too few, and OSError where the files cannot be made.
+    A card, or whatever else is shared out by names, is its lock on a file in `folder`, which ends with those who hold
+    it, however they end. Raises OpenbookError where there are too few, and OSError where the files cannot be made.
     """
     if count > len(names):
         raise OpenbookError(f"wants {count} cards, and this machine has {len(names)}")

@@ -198,8 +198,8 @@ def test_the_training_environment_is_that_which_is_named(tmp_path: Path, monkeyp
 def test_a_command_sees_the_cards_that_the_step_holds_and_no_others(tmp_path: Path) -> None:
     own = step("mix", "any")
     (tmp_path / own.id).mkdir(parents=True)
-    for held, seen in ((Held(("1", "3"), ()), "1,3"), (Held((), ()), "")):
-        place(own, work=tmp_path, held=held).call(["sh", "-c", "echo cards:$CUDA_VISIBLE_DEVICES: > seen"])
+    for cards, seen in ((Held(("1", "3"), ()), "1,3"), (Held((), ()), "")):
+        place(own, work=tmp_path, held=cards).call(["sh", "-c", "echo cards:$CUDA_VISIBLE_DEVICES: > seen"])
         assert (tmp_path / own.id / "seen").read_text() == f"cards:{seen}:\n"
 
 
@@ -207,8 +207,8 @@ def test_a_command_holds_the_cards_itself(tmp_path: Path) -> None:
     own = step("mix", "any")
     (tmp_path / own.id).mkdir(parents=True)
     with (tmp_path / "lock").open("w") as file:
-        held = Held(("1",), (file.fileno(),))
-        place(own, work=tmp_path, held=held).call(["readlink", f"/proc/self/fd/{file.fileno()}"])
+        cards = Held(("1",), (file.fileno(),))
+        place(own, work=tmp_path, held=cards).call(["readlink", f"/proc/self/fd/{file.fileno()}"])
     assert (tmp_path / own.id / "log.txt").read_text() == f"{tmp_path / 'lock'}\n"
 
 

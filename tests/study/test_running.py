@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.study.invocation import Invocation
 from openbook_eval.study.running import Options, run, to_do
 from openbook_eval.study.steps import RECEIPT, Graph, Resources
 from tests.study import steps_made
@@ -190,6 +191,7 @@ def _launcher(folder: Path) -> Path:
 _SCRIPT = """
 import sys
 from pathlib import Path
+from openbook_eval.study.invocation import Invocation
 from openbook_eval.study.running import Options, run
 from openbook_eval.study.steps import Graph
 sys.exit(run(Graph.from_json(Path(sys.argv[1]).read_bytes()), Options(Path(sys.argv[2]), jobs=2)))
@@ -268,8 +270,7 @@ def test_the_runner_itself_gives_no_word_of_snakemake(
 def test_a_step_that_could_not_be_begun_has_failed(
     mixes: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        running, "_command", lambda *_: ["sh", "-c", "echo 'WorkflowError:'; echo no sbatch here; exit 1"]
-    )
+    failing = ["sh", "-c", "echo 'WorkflowError:'; echo no sbatch here; exit 1"]
+    monkeypatch.setattr(Invocation, "command", lambda *_: failing)
     assert run(graph(mixes.steps[-1]), Options(tmp_path)) == 1
     assert "failed: could not be begun: WorkflowError: no sbatch here (see logs/made-" in capsys.readouterr().out
