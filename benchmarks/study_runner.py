@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from openbook_eval.study.running import Options, run
+from openbook_eval.study.running.run import Options, run
 from openbook_eval.study.steps import RECEIPT, Graph, Resources, Step
 
 TRAININGS, TRAINING_SECONDS = 30, 25.0
@@ -75,7 +75,7 @@ def start_up(work: Path, rounds: int) -> tuple[float, float]:
     first = work / made.steps[0].id
     first.mkdir(parents=True)
     (first / RECEIPT).write_text("{}")
-    doing = ["-P", "-m", "openbook_eval.study.doing", str(work / "graphs" / "runner.json"), made.steps[0].id]
+    doing = ["-P", "-m", "openbook_eval.study.running.doing", str(work / "graphs" / "runner.json"), made.steps[0].id]
     return taken(doing, rounds), taken(["-c", ""], rounds)
 
 

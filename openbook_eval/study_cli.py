@@ -48,8 +48,8 @@ def run(
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
     with _packages():
         # Nothing is run for hours whose report then lacks a package.
-        from openbook_eval.study import running
         from openbook_eval.study.findings import reporting  # noqa: F401
+        from openbook_eval.study.running import run as running
 
     graph = _graph(file, work)
     options = running.Options(work=work, jobs=jobs, profile=profile, dry_run=dry_run, training_env=training_env)

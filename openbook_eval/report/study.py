@@ -20,17 +20,20 @@ _STYLES = {"replicates": "green", "contradicts": "bold red"}
 
 
 def study_report(graph: "Graph", work: Path) -> Iterator[Table | Text]:
-    """Writes the report of a study (`study.reporting.write`, whose errors it raises), and lays it out."""
+    """Writes the report of a study (`study.findings.reporting.write`, whose errors it raises), and lays it out.
+
+    Raises ImportError at once where a package is lacking.
+    """
     from openbook_eval.study.findings import reporting
 
-    yield from lay_out(reporting.write(graph, work))
+    return lay_out(reporting.write(graph, work))
 
 
 def lay_out(report: "Report") -> Iterator[Table | Text]:
     """A table for each of the paper's tables, one of the claims, and of the cells that have no result."""
     from openbook_eval.study.findings import sheets
 
-    yield line(f"{report.title}: {report.done} of {report.cells} cells are examined")
+    yield line(f"{report.title}: {report.done} of {report.cells} cells are examined{_unread(report.unread)}")
     for sheet in sheets.setting_sheets(report.settings):
         yield from _sheet(sheet)
     if report.settings:
@@ -45,6 +48,10 @@ def lay_out(report: "Report") -> Iterator[Table | Text]:
     yield line(f"{report.folder / 'report.md'}")
     if report.paged:
         yield line(f"{report.folder / 'index.html'}")
+
+
+def _unread(cells: int) -> str:
+    return f", and the exams of {cells} cannot be read" if cells else ""
 
 
 def _sheet(sheet: "Sheet") -> Iterator[Table | Text]:

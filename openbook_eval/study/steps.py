@@ -89,6 +89,25 @@ def _step(plain: Mapping[str, Any]) -> Step:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a step failed when it was last tried, in one line; `log` lies in its folder, "" where none is told."""
+
+    reason: str
+    log: str
+
+
+def failed(step: Step, work: Path) -> Failed | None:
+    """What a step that failed has left, None where it did not fail; never raises for what is broken there."""
+    try:
+        told = json.loads((work / step.id / FAILURE).read_bytes())
+        return Failed(" ".join(str(told["reason"]).split()), str(told.get("log") or ""))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Failed(f"failed, and {FAILURE} cannot be read", "")
+
+
 def done(step: Step, work: Path) -> bool:
     """Whether a step's result is there."""
     return (work / step.id / RECEIPT).is_file()

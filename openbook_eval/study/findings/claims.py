@@ -23,7 +23,7 @@ Verdict = Literal["replicates", "contradicts", "undecided", "not in this study"]
 class Claim:
     """A claim of the paper in our words, and where it stands there.
 
-    `expected` is the sign of the difference that `compared` names; 0 says that there is none of `MARGIN` or more, None
+    `expected` is the sign of the difference that `compared` names; 0 says that it is not below `-MARGIN`, None
     that there is some. `needs` says what a study must have for it. `of_paper` is None where the paper has no figures.
     """
 
@@ -61,8 +61,8 @@ CLAIMS = (
         where="section 4.4, table 4",
         text="The more of the data is medical, the worse the fine-tuned model reads",
         expected=-1,
-        compared="open book: the most medical mix less the most general one, by the line through all ratios",
-        needs="trainings of table 4 at two ratios or more",
+        compared="open book: the most medical mix less the most general one, by the line through all ratios of equal rows",
+        needs="trainings of table 4 at two ratios or more, with equal rows",
         of_study=comparisons.by_ratio,
         of_paper=published_claims.by_ratio,
     ),
@@ -70,10 +70,10 @@ CLAIMS = (
         key="four-to-one",
         where="section 4.4, table 4",
         # The paper advises to keep "a certain proportion" of general data; which one is read from its table.
-        text=f"A fifth of medical data costs nothing yet: 4:1 reads as well as 9:1 (within {100 * MARGIN:.0f} point)",
+        text=f"A fifth of medical data costs nothing yet: 4:1 reads no worse than 9:1 (by {100 * MARGIN:.0f} point)",
         expected=0,
-        compared="open book: 4:1 less 9:1",
-        needs="trainings of table 4 at 4:1 and at 9:1",
+        compared="open book: 4:1 less 9:1, of equal rows; to be better is no contradiction",
+        needs="trainings of table 4 at 4:1 and at 9:1, with equal rows",
         of_study=comparisons.four_to_one,
         of_paper=published_claims.four_to_one,
     ),
@@ -82,7 +82,7 @@ CLAIMS = (
         where="section 4.5, tables 4 and 5",
         text="Trained on medical data alone, a model reads worse than trained on any mix",
         expected=-1,
-        compared="open book: medical data alone less mixes with general data",
+        compared="open book: medical data alone less mixes with general data, of equal rows where there are any",
         needs="trainings of one model on medical data alone and on mixes",
         of_study=comparisons.medical_alone_less_mixes,
         of_paper=published_claims.medical_alone_less_mixes,
@@ -102,8 +102,8 @@ CLAIMS = (
         where="section 4.5, table 5",
         text="With more medical data, reading improves steadily",
         expected=1,
-        compared="open book: the most rows less the fewest, by the line through all sizes in their order",
-        needs="trainings of table 5 at two sizes or more",
+        compared="open book: the most rows less the fewest, by the line through all sizes of one ratio in their order",
+        needs="trainings of table 5 at two sizes or more, with one ratio",
         of_study=comparisons.by_size,
         of_paper=published_claims.by_size,
     ),
@@ -113,7 +113,7 @@ CLAIMS = (
         text="While data are few, another amount of them makes a difference",
         expected=None,
         compared="open book: of the smaller half of the sizes the neighbours that differ most surely",
-        needs="trainings of table 5 at two sizes or more",
+        needs="trainings of table 5 at two sizes or more, with one ratio",
         of_study=comparisons.neighbouring_sizes,
         of_paper=published_claims.neighbouring_sizes,
     ),
@@ -122,8 +122,8 @@ CLAIMS = (
         where="section 4.3, table 3",
         text="General data give a medical model some of its reading back",
         expected=1,
-        compared="open book: medical models after training on general data less before",
-        needs="trainings of table 3, and the same models examined as they are",
+        compared="open book: medical models after training on general data alone less before",
+        needs="trainings of table 3 on general data alone, and the same models examined as they are",
         of_study=comparisons.general_after_medical,
         of_paper=published_claims.general_after_medical,
     ),
@@ -133,7 +133,7 @@ CLAIMS = (
         text="Medical models read worse than general ones",
         expected=-1,
         compared="open book: the models of table 2 less those of table 1",
-        needs="models of tables 1 and 2",
+        needs="two models or more of table 1 and of table 2",
         of_study=comparisons.medical_less_general_models,
         of_paper=published_claims.medical_less_general_models,
     ),
@@ -142,8 +142,8 @@ CLAIMS = (
         where="section 4.2",
         text="What a model loses in reading it gains in knowledge",
         expected=1,
-        compared="closed book: the most medical mix less the most general one, by the line through all ratios",
-        needs="trainings of table 4 at two ratios or more, examined without the book",
+        compared="closed book: the end of the line through all ratios that reads worse less the end that reads better",
+        needs="trainings of table 4 at two ratios or more, with equal rows, examined with and without the book",
         of_study=comparisons.knowledge_by_ratio,
         of_paper=None,
     ),
@@ -173,5 +173,5 @@ def _verdict(claim: Claim, found: Evidence | None, p: float) -> Verdict:
     if claim.expected is None:
         return "replicates"
     if claim.expected == 0:
-        return "replicates" if abs(found.value) < MARGIN else "contradicts"
+        return "replicates" if found.value > -MARGIN else "contradicts"
     return "replicates" if found.value * claim.expected > 0 else "contradicts"

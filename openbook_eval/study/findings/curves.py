@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends, in_place, labels
 from openbook_eval.leaderboard.page.plots.study import medical_share, size_labels
-from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting
+from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting, under
 
 if TYPE_CHECKING:
     import altair as alt
@@ -76,9 +76,7 @@ def _figure(
 
 def _own(settings: Sequence[Setting], table: int) -> Iterator[_Point]:
     for panel, conditions in _BOOKS.items():
-        had = {setting.condition for setting in settings}
-        condition = next((name for name in conditions if name in had), None)
-        own = [setting for setting in settings if setting.condition == condition]
+        own = under(settings, conditions)
         trained = [setting for setting in own if setting.table == table and setting.trained]
         bases = {setting.base: setting for setting in reversed(own) if not setting.trained}
         times: Counter[object] = Counter()

@@ -1,12 +1,11 @@
-"""Evidence for or against a claim: a difference with its interval and p, and the claims' margin of likeness."""
+"""Evidence for or against a claim: a difference with its interval and p, and the margin of what is no worse."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import copysign
 
 from openbook_eval.leaderboard.statistics.values import Interval
 
-# Two averages are alike where they differ by less, a share of 1. The paper's 9:1 and 4:1 differ by 0.007 at most.
+# An average is no worse than another where it is lower by less, a share of 1. The paper's 9:1 and 4:1 differ by 0.007 at most.
 MARGIN = 0.01
 
 
@@ -14,7 +13,7 @@ MARGIN = 0.01
 class Evidence:
     """A difference of averages, a share of 1; `interval` is of 95 %, None where nothing is known of chance.
 
-    `p` is NaN then. `seeds` is the least number behind a trained setting, 0 where none was trained or none is told.
+    `p` is NaN then, and where seeds are too few to decide anything. `seeds` is the least number behind a trained setting, 0 where none was trained or none is told.
     `by_model` has the difference of each model.
     """
 
@@ -27,12 +26,10 @@ class Evidence:
     note: str = ""
 
 
-def likeness(value: float, p: Callable[[float], float]) -> float:
-    """The p of a difference lying within `MARGIN` of 0, where it does, else of it lying beyond.
+def no_worse(value: float, p: Callable[[float], float]) -> float:
+    """The p of a difference lying above `-MARGIN`, one-sided, where it does, else that of it lying below.
 
-    Two one-sided tests (D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987), 657-680); `p` gives the two-sided p of
-    a value that the difference may have.
+    The lower of two one-sided tests (D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987), 657-680): to be better is
+    not to be worse. `p` gives the two-sided p of a value that the difference may have.
     """
-    if abs(value) < MARGIN:
-        return max(p(-MARGIN), p(MARGIN)) / 2
-    return p(copysign(MARGIN, value))
+    return p(-MARGIN) / 2 if value > -MARGIN else p(-MARGIN)

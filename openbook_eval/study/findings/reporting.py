@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 
+# Drawing needs both: a report that cannot be drawn is not begun.
+import altair  # noqa: F401
 import polars as pl
+import vl_convert  # noqa: F401
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import exporting, standings
@@ -42,7 +45,10 @@ _POINTS = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found, and the folder it was written to. `refused` are runs that are in no figure, a line each."""
+    """What was found, and the folder it was written to. `refused` are runs that are in no figure, a line each.
+
+    `unread` are the cells whose exam is done and of which no run can be read.
+    """
 
     title: str
     folder: Path
@@ -50,14 +56,15 @@ class Report:
     settings: tuple[Setting, ...]
     outcomes: tuple[Outcome, ...]
     undone: tuple[Undone, ...]
+    unread: int
     refused: tuple[str, ...]
     figures: tuple[Figure, ...]
     paged: bool
 
     @property
     def done(self) -> int:
-        """How many cells were examined."""
-        return self.cells - len(self.undone)
+        """How many cells were examined, so that a run can be read."""
+        return self.cells - len(self.undone) - self.unread
 
 
 def write(graph: Graph, work: Path) -> Report:
@@ -75,6 +82,7 @@ def write(graph: Graph, work: Path) -> Report:
         settings=settings,
         outcomes=judge(settings),
         undone=found.undone,
+        unread=len(graph.cells) - len(found.undone) - len({each.cell.name for each in found.results}),
         refused=(*found.refused, *without_average, *unlike),
         figures=tuple(curves(settings)),
         paged=bool(found.results),
@@ -149,7 +157,7 @@ def markdown(report: Report) -> str:
 def _sections(report: Report) -> Iterator[str]:
     table = exporting.markdown
     yield "# A study beside the paper\n"
-    yield table([sheets.count_sheet(report.title, report.cells, report.undone)])
+    yield table([sheets.count_sheet(report.title, report.cells, report.unread, report.undone)])
     yield "## What the paper claims, and what this study finds\n"
     yield table([sheets.claim_sheet(report.outcomes), *map(sheets.outcome_sheet, report.outcomes)])
     if report.figures:

@@ -1,10 +1,8 @@
 """What the exams of a study have left: runs with their items, each by its cell; what is not there, and why."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -12,7 +10,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import reading
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.study.cells import Cell
-from openbook_eval.study.steps import FAILURE, Graph, Step, done
+from openbook_eval.study.steps import Graph, Step, done, failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def read_results(graph: Graph, work: Path) -> Results:
             read[step.id], faults = _read(work / step.id)
             refused += faults
         results += [Result(cell, run, items) for run, items in read[step.id]]
-    return Results(tuple(results), tuple(_undone(graph, work, there)), tuple(refused))
+    return Results(tuple(results), tuple(_undone(graph, exams, work, there)), tuple(refused))
 
 
 def _read(folder: Path) -> tuple[list[tuple[Run, pl.DataFrame]], list[str]]:
@@ -78,20 +76,18 @@ def _read(folder: Path) -> tuple[list[tuple[Run, pl.DataFrame]], list[str]]:
     return [(run, taken.items.filter(pl.col("run") == run.id)) for run in taken.runs], list(taken.refused)
 
 
-def _undone(graph: Graph, work: Path, there: set[str]) -> Iterator[Undone]:
+def _undone(graph: Graph, exams: Mapping[str, Step], work: Path, there: set[str]) -> Iterator[Undone]:
     """Of each cell without an exam the first step that failed, else the first that is not done."""
     steps = {step.id: step for step in graph.steps}
-    exams = {name: step for step in graph.steps if step.kind == "exam" for name in step.cells}
     for cell in graph.cells:
         exam = exams.get(cell.name)
         if exam is None or exam.id in there:
             continue
         missing = [step for step in _chain(exam, steps) if step.id not in there]
-        failures = {step.id: failure for step in missing if (failure := _failure(work / step.id))}
-        at = next((step for step in missing if step.id in failures), missing[0])
-        failure = failures.get(at.id, {})
-        reason = str(failure.get("reason", "not done yet"))
-        yield Undone(cell.name, at.id, reason, str(failure.get("log", "")), bool(failure))
+        failures = ((step, failure) for step in missing if (failure := failed(step, work)))
+        at, failure = next(failures, (missing[0], None))
+        reason, log = (failure.reason, failure.log) if failure else ("not done yet", "")
+        yield Undone(cell.name, at.id, reason, log, failure is not None)
 
 
 def _chain(step: Step, steps: Mapping[str, Step]) -> list[Step]:
@@ -100,13 +96,3 @@ def _chain(step: Step, steps: Mapping[str, Step]) -> list[Step]:
     for need in step.needs:
         found |= {each.id: each for each in _chain(steps[need], steps)}
     return [*found.values(), step]
-
-
-def _failure(folder: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads((folder / FAILURE).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {"reason": f"failed, and {FAILURE} cannot be read"}
-    return content if isinstance(content, dict) else {"reason": f"failed, and {FAILURE} is none of ours"}

@@ -1,6 +1,6 @@
 """Settings: what a study trained several times, its seeds together, with the marks of all items."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import fsum
@@ -70,6 +70,18 @@ class Setting:
     def part(self, weight: float) -> Part:
         """This setting in a contrast."""
         return Part(weight, self.marks, self.trained)
+
+
+def under(settings: Iterable[Setting], conditions: Sequence[str]) -> list[Setting]:
+    """The settings under the first of some conditions that there are any of."""
+    every = list(settings)
+    first = first_of(conditions, {each.condition for each in every})
+    return [each for each in every if each.condition == first]
+
+
+def first_of(conditions: Sequence[str], had: Collection[str]) -> str | None:
+    """The first of some conditions that there are runs of, None where there are none."""
+    return next((name for name in conditions if name in had), None)
 
 
 def settings_of(results: Sequence[Result]) -> tuple[tuple[Setting, ...], tuple[str, ...]]:

@@ -13,7 +13,7 @@ from openbook_eval.study.file import exams, specs
 from openbook_eval.study.file.study_file import read_study
 from tests.study.folders import write, write_recipe
 
-PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+PAPER = Path(__file__).parents[3] / "studies" / "paper.yml"
 
 
 def fault(path: Path) -> str:

@@ -22,7 +22,7 @@ from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import Graph, Resources, done
 from tests.study.folders import RAW, SPEC, graph, step, write, write_recipe
 
-PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+PAPER = Path(__file__).parents[3] / "studies" / "paper.yml"
 
 
 def keys(found: Graph) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from openbook_eval.leaderboard import published
-from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends
+from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends, labels
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from openbook_eval.training.cells import Cell, cells
 
@@ -145,12 +145,15 @@ def _alt(by: str, points: Sequence[_Point]) -> str:
 def _chart(points: Sequence[_Point], x: "alt.X") -> "Drawable":
     import altair as alt
 
-    colour, shape = by_model("base model", list(dict.fromkeys(p.model for p in points)))
+    names = list(dict.fromkeys(p.model for p in points))
+    short = dict(zip(names, labels(names), strict=True))
+    colour, shape = by_model("base model", list(short.values()))
     y = alt.Y("share:Q", title="accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format="~%"))
     sources = alt.Scale(domain=["own", "paper"], range=[[1, 0], [5, 4]])
     dash = alt.StrokeDash("source:N", title="source", scale=sources, legend=alt.Legend(symbolSize=500))
-    base = alt.Chart(data(map(asdict, points))).encode(x=x, detail=["line:N", "source:N"])
-    lone = alt.Chart(data(map(asdict, _lone(points)))).encode(x=x)
+    rows, lone_rows = ([asdict(p) | {"model": short[p.model]} for p in each] for each in (points, _lone(points)))
+    base = alt.Chart(data(rows)).encode(x=x, detail=["line:N", "source:N"])
+    lone = alt.Chart(data(lone_rows)).encode(x=x)
     return alt.layer(
         base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour),
         base.mark_line(strokeWidth=2).encode(y=y, color=colour, strokeDash=dash),

@@ -1,4 +1,4 @@
-"""The command that the runner gives for a step: python -m openbook_eval.study.doing GRAPH STEP."""
+"""The command that the runner gives for a step: python -m openbook_eval.study.running.doing GRAPH STEP."""
 
 import fcntl
 import os
@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import cards
-from openbook_eval.study.doing import CARDS, JOBS, ORIGIN, base, exam, merge, mix, receipts, train
-from openbook_eval.study.doing.place import Place
+from openbook_eval.study.running import cards
+from openbook_eval.study.running.doing import CARDS, JOBS, ORIGIN, base, exam, merge, mix, receipts, train
+from openbook_eval.study.running.doing.place import Place
 from openbook_eval.study.steps import Graph, Kind, Step, done
 
 # Seconds that are left to others to end themselves once the runner has ended.

@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from openbook_eval.study.doing.base import MODEL
-from openbook_eval.study.doing.place import Place, ours
-from openbook_eval.study.doing.train import base_of, recipe_of, trained_in, weights
+from openbook_eval.study.running.doing.base import MODEL
+from openbook_eval.study.running.doing.place import Place, ours
+from openbook_eval.study.running.doing.train import base_of, recipe_of, trained_in, weights
 
 
 def do(place: Place) -> Iterable[Path]:

@@ -16,11 +16,11 @@ from types import FrameType
 from typing import Any
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import cards, submissions
-from openbook_eval.study.doing import receipts, train
 from openbook_eval.study.hashing import write_whole
-from openbook_eval.study.invocation import Invocation
-from openbook_eval.study.progress import Progress
+from openbook_eval.study.running import cards, submissions
+from openbook_eval.study.running.doing import receipts, train
+from openbook_eval.study.running.invocation import Invocation
+from openbook_eval.study.running.progress import Progress
 from openbook_eval.study.steps import Graph, Step, done
 
 _SNAKEFILE = Path(__file__).parent / "Snakefile"

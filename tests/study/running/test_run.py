@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.invocation import Invocation
-from openbook_eval.study.running import Options, run, to_do
+from openbook_eval.study.running.invocation import Invocation
+from openbook_eval.study.running.run import Options, run, to_do
 from openbook_eval.study.steps import RECEIPT, Graph, Resources
 from tests.study import steps_made
 from tests.study.steps_made import examinee, graph, step
@@ -191,8 +191,8 @@ def _launcher(folder: Path) -> Path:
 _SCRIPT = """
 import sys
 from pathlib import Path
-from openbook_eval.study.invocation import Invocation
-from openbook_eval.study.running import Options, run
+from openbook_eval.study.running.invocation import Invocation
+from openbook_eval.study.running.run import Options, run
 from openbook_eval.study.steps import Graph
 sys.exit(run(Graph.from_json(Path(sys.argv[1]).read_bytes()), Options(Path(sys.argv[2]), jobs=2)))
 """

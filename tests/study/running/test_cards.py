@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import cards
-from openbook_eval.study.cards import fitted, held
+from openbook_eval.study.running import cards
+from openbook_eval.study.running.cards import fitted, held
 from openbook_eval.study.steps import Resources
 from tests.study.steps_made import graph, step
 
@@ -18,7 +18,7 @@ from tests.study.steps_made import graph, step
 _HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from openbook_eval.study.cards import held
+from openbook_eval.study.running.cards import held
 with held(int(sys.argv[1]), ["0", "1"], Path(sys.argv[2])) as taken:
     if sys.argv[3:]:
         subprocess.Popen(["sleep", sys.argv[3]], pass_fds=taken.files, stdout=subprocess.DEVNULL)

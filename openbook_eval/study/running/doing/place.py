@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.cards import VISIBLE, Held
-from openbook_eval.study.doing.reasons import reason
-from openbook_eval.study.doing.receipts import LOG
+from openbook_eval.study.running.cards import VISIBLE, Held
+from openbook_eval.study.running.doing.reasons import reason
+from openbook_eval.study.running.doing.receipts import LOG
 from openbook_eval.study.steps import Graph, Kind, Step
 
 # So much of a log's end is searched for the reason of a failure, in bytes.

@@ -1,4 +1,4 @@
-"""Snakemake's command line where pods of Kubernetes share a volume: python -m openbook_eval.study.shared_volume ...
+"""Snakemake's command line where pods of Kubernetes share a volume: `python -m` this module, and Snakemake's options.
 
 The plugin takes it that they share nothing: it would fetch and store every file, and install a storage plugin in every
 pod. A study needs a shared volume anyway, for its steps read what those before them wrote.

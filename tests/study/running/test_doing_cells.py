@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.training]
 _SCRIPT = """
 import sys
 from pathlib import Path
-from openbook_eval.study.running import Options, run
+from openbook_eval.study.running.run import Options, run
 from openbook_eval.study.steps import Graph
 graph = Graph.from_json(Path(sys.argv[1]).read_bytes())
 sys.exit(run(graph, Options(Path(sys.argv[2]), jobs=1, training_env=Path(sys.argv[3]))))

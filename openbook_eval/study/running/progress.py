@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from openbook_eval.errors import visible
-from openbook_eval.study.doing import receipts
-from openbook_eval.study.doing.reasons import reason
+from openbook_eval.study.running.doing import receipts
+from openbook_eval.study.running.doing.reasons import reason
 from openbook_eval.study.steps import FAILURE, RECEIPT, Step
 
 

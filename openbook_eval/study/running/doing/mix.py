@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from openbook_eval.study.doing.place import Place, ours
+from openbook_eval.study.running.doing.place import Place, ours
 from openbook_eval.training.mixes import TRAIN
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.doing.base import MODEL
-from openbook_eval.study.doing.place import Place, ours
-from openbook_eval.study.doing.train import base_of, recipe_of, trained_in
+from openbook_eval.study.running.doing.base import MODEL
+from openbook_eval.study.running.doing.place import Place, ours
+from openbook_eval.study.running.doing.train import base_of, recipe_of, trained_in
 
 _RESULTS, _ANSWERS = "results", "answers"
 # Ranks that vLLM has room for.

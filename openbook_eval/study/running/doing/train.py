@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.doing.base import MODEL
-from openbook_eval.study.doing.mix import folder_of
-from openbook_eval.study.doing.place import Place
+from openbook_eval.study.running.doing.base import MODEL
+from openbook_eval.study.running.doing.mix import folder_of
+from openbook_eval.study.running.doing.place import Place
 
 # Names the folder of the training environment; Axolotl pins libraries that the engine cannot take.
 VARIABLE = "OPENBOOK_TRAINING_ENV"

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import submissions
-from openbook_eval.study.running import Options, run
+from openbook_eval.study.running import submissions
+from openbook_eval.study.running.run import Options, run
 from openbook_eval.study.steps import RECEIPT, Resources
 from tests.study.steps_made import examinee, graph, step
 
@@ -99,7 +99,7 @@ exec "$@"
 _SCRIPT = """
 import sys
 from pathlib import Path
-from openbook_eval.study.running import Options, run
+from openbook_eval.study.running.run import Options, run
 from openbook_eval.study.steps import Graph
 run(Graph.from_json(Path(sys.argv[1]).read_bytes()), Options(Path(sys.argv[2]), profile="slurm"))
 """

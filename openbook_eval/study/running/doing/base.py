@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openbook_eval.examinee import copy_examinee
-from openbook_eval.study.doing.place import Place
+from openbook_eval.study.running.doing.place import Place
 
 MODEL = "model"
 

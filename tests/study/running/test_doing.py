@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.cards import Held, held
-from openbook_eval.study.doing import exam, receipts, train
-from openbook_eval.study.doing.place import Place
-from openbook_eval.study.doing.reasons import reason
+from openbook_eval.study.running.cards import Held, held
+from openbook_eval.study.running.doing import exam, receipts, train
+from openbook_eval.study.running.doing.place import Place
+from openbook_eval.study.running.doing.reasons import reason
 from openbook_eval.study.steps import RECEIPT, Resources, Step
 from tests.study import steps_made
 from tests.study.steps_made import examinee, graph, step
@@ -34,6 +34,7 @@ _RECIPE: Mapping[str, Any] = {
     "gradient_accumulation_steps": 2,
     "seed": 2,
 }
+DOING = (sys.executable, "-P", "-m", "openbook_eval.study.running.doing")
 MIX = step("mix", "mix41", what={"mix": "mix41"})
 
 
@@ -303,7 +304,14 @@ def test_a_reason_is_one_line_of_bounded_length_whatever_was_said(text: str) -> 
 def do(work: Path, own: Step) -> "subprocess.CompletedProcess[str]":
     (work / "graphs").mkdir(exist_ok=True)
     (work / "graphs" / "made.json").write_text(graph(own).to_json())
-    command = [sys.executable, "-P", "-m", "openbook_eval.study.doing", str(work / "graphs" / "made.json"), own.id]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "openbook_eval.study.running.doing",
+        str(work / "graphs" / "made.json"),
+        own.id,
+    ]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 
 
@@ -325,7 +333,14 @@ def test_no_more_steps_work_at_once_than_may_whatever_is_begun(tmp_path: Path, m
     monkeypatch.setenv("OPENBOOK_STUDY_JOBS", "1")
     (tmp_path / "graphs").mkdir()
     (tmp_path / "graphs" / "made.json").write_text(graph(own).to_json())
-    command = [sys.executable, "-P", "-m", "openbook_eval.study.doing", str(tmp_path / "graphs" / "made.json"), own.id]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "openbook_eval.study.running.doing",
+        str(tmp_path / "graphs" / "made.json"),
+        own.id,
+    ]
     with held(1, ["0"], tmp_path / "jobs"):
         process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         time.sleep(1.5)
@@ -338,7 +353,7 @@ def test_no_more_steps_work_at_once_than_may_whatever_is_begun(tmp_path: Path, m
 
 
 def test_a_step_imports_nothing_heavy() -> None:
-    code = "import sys, openbook_eval.study.doing.__main__; print(*sorted(sys.modules))"
+    code = "import sys, openbook_eval.study.running.doing.__main__; print(*sorted(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(told.stdout.split())
     assert loaded.isdisjoint({"numpy", "polars", "torch", "transformers", "lm_eval", "typer", "rich"})

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openbook_eval.study.doing import CARDS, JOBS, ORIGIN, train
-from openbook_eval.study.submissions import LOCAL, Profile
+from openbook_eval.study.running.doing import CARDS, JOBS, ORIGIN, train
+from openbook_eval.study.running.submissions import LOCAL, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Invocation:
     def command(self, graph: Path, to_do: Path, snakefile: Path) -> list[str]:
         """The command for a graph, and what is to be done of it."""
         executor = self.profile.executor if self.profile else LOCAL
-        module = "openbook_eval.study.shared_volume" if executor == "kubernetes" else "snakemake"
+        module = "openbook_eval.study.running.shared_volume" if executor == "kubernetes" else "snakemake"
         told = {"graph": graph, "to_do": to_do, "executor": executor, "work": self.work}
         return [
             *(sys.executable, "-P", "-m", module, "--snakefile", str(snakefile), "--directory", str(self.work)),
