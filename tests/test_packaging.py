@@ -65,11 +65,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.engine
 def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("tasks", "recipes"):
+    for folder in ("tasks", "recipes", "studies"):
         files = [file for file in (ROOT / folder).rglob("*") if file.is_file()]
         assert files
         assert {f"openbook_eval/{file.relative_to(ROOT).as_posix()}" for file in files} <= names
     assert {"openbook_eval/exams/mini/mini.jsonl", "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
+    assert {
+        f"openbook_eval/examinee/model/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
+    } <= names
+    runner = "openbook_eval/study/running"
+    assert {f"{runner}/Snakefile", f"{runner}/clusters/slurm/config.yaml"} <= names
     assert {"data_prep/specs/paper.yml", "data_prep/decontamination/phrases.txt"} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
 
