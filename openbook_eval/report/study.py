@@ -51,7 +51,7 @@ def lay_out(report: "Report") -> Iterator[Table | Text]:
 
 
 def _unread(cells: int) -> str:
-    return f", and the exams of {cells} cannot be read" if cells else ""
+    return f", and of {cells} the exam cannot be read" if cells else ""
 
 
 def _sheet(sheet: "Sheet") -> Iterator[Table | Text]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from openbook_eval.leaderboard.statistics.paired import holm
 from openbook_eval.leaderboard.statistics.values import LEVEL
-from openbook_eval.study.findings.differences import Compared, less, mean, notes, tested, trends
+from openbook_eval.study.findings.differences import Compared, evidence_of, less, mean, notes, trends
 from openbook_eval.study.findings.evidence import Evidence, no_worse
 from openbook_eval.study.findings.points import title
 from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting, under
@@ -26,7 +26,7 @@ _GUESSING = "closed-book averages at or below guessing tell of answering in form
 def by_ratio(settings: Sequence[Setting]) -> Evidence | None:
     """Reading from the least medical mix of table 4 to the most medical one, of equal rows."""
     own = under(settings, OPEN)
-    return tested({base: trends(lines) for base, lines in _ratios(own).items()}, own)
+    return evidence_of({base: trends(lines) for base, lines in _ratios(own).items()}, own)
 
 
 def knowledge_by_ratio(settings: Sequence[Setting]) -> Evidence | None:
@@ -37,11 +37,11 @@ def knowledge_by_ratio(settings: Sequence[Setting]) -> Evidence | None:
     own, closed = under(settings, OPEN), under(settings, CLOSED)
     read, known = _ratios(own), _ratios(closed)
     both = [base for base in read if base in known]
-    reading = tested({base: trends(read[base]) for base in both}, own)
+    reading = evidence_of({base: trends(read[base]) for base in both}, own)
     if reading is None:
         return None
     side = -1.0 if reading.value > 0 else 1.0
-    found = tested({base: trends(known[base], side) for base in both}, closed)
+    found = evidence_of({base: trends(known[base], side) for base in both}, closed)
     if found is None:
         return None
     sure = reading.p < 1 - LEVEL
@@ -61,7 +61,7 @@ def four_to_one(settings: Sequence[Setting]) -> Evidence | None:
         ]
         if pairs := [(four, nine) for four, nine in of_rows if four and nine]:
             found[base] = less(pairs)
-    return tested(found, own, lambda whole: no_worse(whole.value, whole.p), NO_WORSE)
+    return evidence_of(found, own, lambda whole: no_worse(whole.value, whole.p), NO_WORSE)
 
 
 def medical_alone_less_mixes(settings: Sequence[Setting]) -> Evidence | None:
@@ -73,7 +73,7 @@ def medical_alone_less_mixes(settings: Sequence[Setting]) -> Evidence | None:
             equal[base] = less(pairs)
         if pairs := _alone_and_mixed([trained]):
             every[base] = less(pairs)
-    return tested(equal, own) if equal else tested(every, own, note=_UNLIKE_ROWS)
+    return evidence_of(equal, own) if equal else evidence_of(every, own, note=_UNLIKE_ROWS)
 
 
 def medical_alone_less_base(settings: Sequence[Setting]) -> Evidence | None:
@@ -89,7 +89,7 @@ def general_after_medical(settings: Sequence[Setting]) -> Evidence | None:
 def by_size(settings: Sequence[Setting]) -> Evidence | None:
     """Reading from the fewest rows of table 5 to the most, of one ratio."""
     own = under(settings, OPEN)
-    return tested({base: trends(lines) for base, lines in _sizes(own).items()}, own)
+    return evidence_of({base: trends(lines) for base, lines in _sizes(own).items()}, own)
 
 
 def neighbouring_sizes(settings: Sequence[Setting]) -> Evidence | None:
@@ -105,7 +105,7 @@ def neighbouring_sizes(settings: Sequence[Setting]) -> Evidence | None:
             for low, high in pairwise(sizes[: max(2, (len(sizes) + 1) // 2)]):
                 name = f"{title(base)}, {low[0].rows:,} to {high[0].rows:,} rows{of_ratio}"
                 pairs[f"{base} {name}"] = {name: [*mean(high), *mean(low, -1.0)]}
-    found = {name: evidence for name, pair in pairs.items() if (evidence := tested(pair, own))}
+    found = {name: evidence for name, pair in pairs.items() if (evidence := evidence_of(pair, own))}
     if not found:
         return None
     adjusted = dict(zip(found, map(float, holm([each.p for each in found.values()])), strict=True))
@@ -119,7 +119,7 @@ def medical_less_general_models(settings: Sequence[Setting]) -> Evidence | None:
     general, medical = ([each for each in own if not each.trained and each.table == table] for table in (1, 2))
     if min(len({each.base for each in side}) for side in (general, medical)) < 2:
         return None
-    return tested({"": less([(medical, general)])}, own, note=_THESE_MODELS)
+    return evidence_of({"": less([(medical, general)])}, own, note=_THESE_MODELS)
 
 
 def _after_less_before(settings: Sequence[Setting], wanted: Callable[[Setting], bool]) -> Evidence | None:
@@ -132,7 +132,7 @@ def _after_less_before(settings: Sequence[Setting], wanted: Callable[[Setting], 
         before = [one for one in each if not one.trained][:1]
         if after and before:
             found[base] = less([(after, before)])
-    return tested(found, own)
+    return evidence_of(found, own)
 
 
 def _alone_and_mixed(groups: Iterable[Sequence[Setting]]) -> list[tuple[list[Setting], list[Setting]]]:

@@ -16,7 +16,7 @@ TEST = "t over questions and seeds"
 _SEEDS, _FREEDOM = 2, 2
 
 
-def tested(
+def evidence_of(
     compared: Compared,
     own: Sequence[Setting],
     p: Callable[[Contrast], float] = lambda whole: whole.p(),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from openbook_eval.leaderboard.statistics.values import Interval
 
-# An average is no worse than another where it is lower by less, a share of 1. The paper's 9:1 and 4:1 differ by 0.007 at most.
+# An average is no worse than another where it is lower by less, a share of 1.
+# The paper's 9:1 and 4:1 differ by 0.007 at most.
 MARGIN = 0.01
 
 
@@ -13,8 +14,8 @@ MARGIN = 0.01
 class Evidence:
     """A difference of averages, a share of 1; `interval` is of 95 %, None where nothing is known of chance.
 
-    `p` is NaN then, and where seeds are too few to decide anything. `seeds` is the least number behind a trained setting, 0 where none was trained or none is told.
-    `by_model` has the difference of each model.
+    `p` is NaN then, and where seeds are too few to decide anything. `seeds` is the least number behind a trained
+    setting, 0 where none was trained or none is told. `by_model` has the difference of each model.
     """
 
     value: float

@@ -20,8 +20,8 @@ INTERVALS = (
     "and of seeds; with three seeds they are wide where seeds differ, and with one they are of questions alone."
 )
 _HOLM = (
-    "p is corrected by Holm's method over the claims that can be tested; a claim is decided where it is below 0.05, and "
-    "never by a setting of one seed. How often that errs was checked for 3 and 5 seeds only."
+    "p is corrected by Holm's method over the claims that can be tested; a claim is decided where it is below 0.05 and "
+    "no setting has one seed only. How often that errs was checked for 3 and 5 seeds."
 )
 _PAPER_WORDS: dict[Verdict, str] = {
     "replicates": "bear it out",

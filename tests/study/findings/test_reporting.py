@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +14,7 @@ from rich.console import Console
 from openbook_eval.errors import OpenbookError
 from openbook_eval.question import Question
 from openbook_eval.report.study import lay_out, study_report
+from openbook_eval.study import findings
 from openbook_eval.study.findings import reporting
 from openbook_eval.study.findings.reporting import Report
 from openbook_eval.study.steps import Graph
@@ -107,7 +110,7 @@ def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     report = reporting.write(graph, tmp_path)
     assert set(files(report.folder)) == {"report.md", "points.csv"}
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "| 1 | 0 | 0 | 1 |" in text
+    assert "| 1 | 0 | 0 | 0 | 1 |" in text
     assert "index.html" not in text
     assert "0 of 1 cells are examined" in printed(report)
 
@@ -119,7 +122,7 @@ def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path:
     more = graph_of([*graph.cells, waiting, failed])
     report = reporting.write(more, tmp_path)
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "| 7 | 5 | 1 | 1 |" in text
+    assert "| 7 | 5 | 0 | 1 | 1 |" in text
     rows = [line for line in text.splitlines() if line.startswith(r"| tiny\_mix41\_400")]
     assert rows == [
         rf"| tiny\_mix41\_400-seed1 | failed | train/tiny\_mix41\_400-seed1-{KEY} | CUDA out of memory | log.txt |",
@@ -140,6 +143,9 @@ def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) 
     assert "Runs that are in no figure" in text
     assert str(tmp_path) not in text.replace("\\", "")
     assert "in no figure:" in printed(report)
+    assert (report.done, report.unread) == (5, 1)
+    assert "| 6 | 5 | 1 | 0 | 0 |" in text
+    assert "5 of 6 cells are examined, and of 1 the exam cannot be read" in printed(report)
 
 
 def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
@@ -154,6 +160,28 @@ def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| \[x\](http\://y)" in text
     assert "\x1b" not in text + printed(report)
+
+
+def test_a_base_model_with_characters_that_do_not_print_is_drawn(tmp_path: Path) -> None:
+    cells = [
+        trained(ratio, 1, table=table, model=f"owner/{HOSTILE}\x00") for ratio in ("9:1", "1:9") for table in (4, 5)
+    ]
+    cells = [replace(cell, name=f"cell{place}") for place, cell in enumerate(cells)]
+    for cell in cells:
+        examine(tmp_path, cell, 0.5, ["openbook"])
+    report = reporting.write(graph_of(cells), tmp_path)
+    assert [figure.name for figure in report.figures] == ["study-ratio", "study-size"]
+    assert all("\x1b" not in path.read_text(encoding="utf-8") for path in report.folder.rglob("*.svg"))
+
+
+def test_a_package_that_is_lacking_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    monkeypatch.delitem(sys.modules, "openbook_eval.study.findings.reporting")
+    monkeypatch.delattr(findings, "reporting")
+    with pytest.raises(ImportError, match="vl_convert"):
+        study_report(graph_of([trained("9:1", 1)]), tmp_path)
 
 
 def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:

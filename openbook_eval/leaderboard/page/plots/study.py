@@ -145,7 +145,7 @@ def _alt(by: str, points: Sequence[_Point]) -> str:
 def _chart(points: Sequence[_Point], x: "alt.X") -> "Drawable":
     import altair as alt
 
-    names = list(dict.fromkeys(p.model for p in points))
+    names = dict.fromkeys(p.model for p in points)
     short = dict(zip(names, labels(names), strict=True))
     colour, shape = by_model("base model", list(short.values()))
     y = alt.Y("share:Q", title="accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format="~%"))
