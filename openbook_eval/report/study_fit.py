@@ -55,15 +55,22 @@ def _condition(condition: "Condition") -> Iterator[Table | Text]:
 
 
 def _laws(condition: "Condition") -> Iterator[Table | Text]:
-    table = _table("law", "error = 1 - accuracy", right=("parameters", "error", "drawn"))
-    table.add_column("")
+    table = _table("", "law", "error = 1 - accuracy", right=("parameters", "error", "drawn"))
+    # A narrow terminal breaks the formula into lines, and cuts nothing.
+    table.columns[2].no_wrap = False
     for law in condition.tried:
         if law.error is not None and law.spread is not None:
             error = f"{1e4 * law.error:.2f} ± {1e4 * law.spread:.2f}"
             chosen = "chosen" if law is condition.chosen else ""
-            table.add_row(law.name, law.formula, str(law.parameters), error, f"{law.drawn:.0%}", chosen)
+            table.add_row(chosen, law.name, law.formula, str(law.parameters), error, f"{law.drawn:.0%}")
     yield table
+    if _nothing_but_constant(condition):
+        yield Text("so few settings allow nothing but a constant: that nothing changes is not found, but all there is")
     yield from (Text(f"not tried: {law.name}, {law.formula}: {law.reason}") for law in condition.tried if law.reason)
+
+
+def _nothing_but_constant(condition: "Condition") -> bool:
+    return [law.name for law in condition.tried if law.error is not None] == ["constant"]
 
 
 def _scatter(condition: "Condition") -> str:
@@ -86,6 +93,8 @@ def _trend(trend: "Trend") -> str:
     told = f"along a straight line, {by}: {_signed(trend.slope)} points ({_reach(trend.interval)}), {p}"
     if trend.p < _SURE:
         return told
+    if trend.least >= _SURE:
+        return f"{told}: too few unlike settings for this test, in which p cannot be less than {trend.least:.3f}"
     found = f"4 of 5 such studies would find one of {percent(trend.detectable)} points"
     return f"{told}: not to be told from none; {found}"
 
@@ -99,13 +108,15 @@ def _predictions(condition: "Condition") -> Table:
 
 def _best(group: "Group", best: "Optimum", weight: float) -> Iterator[str]:
     wanted = f"{weight:g} x reading + {1 - weight:g} x knowledge" if group.knowledge else "reading alone"
+    rows = f" with {best.rows:,} rows" if group.varies.value == "ratio and size" else ""
     if best.medical is None:
-        yield f"best ratio for {wanted}: none is better than another by the chosen law"
+        yield f"best ratio for {wanted}{rows}: none is better than another by the chosen law"
     else:
         value = f"{percent(best.value)} ({_reach(best.value_interval)})"
-        yield f"best ratio for {wanted}: {_share(best.medical)} medical ({_shares(best.interval)}), value {value}"
+        yield f"best ratio for {wanted}{rows}: {_share(best.medical)} medical ({_shares(best.interval)}), value {value}"
     if group.knowledge is None:
-        yield "no closed-book runs: what knowledge is gained, and so the trade-off, cannot be told"
+        why = f"closed-book runs are not fitted ({visible(group.lacking)})" if group.lacking else "no closed-book runs"
+        yield f"{why}: what knowledge is gained, and so the trade-off, cannot be told"
     if best.untold:
         yield "the interval is all of what a ratio can be: these points do not tell a best ratio"
     elif best.undecided >= _SURE:

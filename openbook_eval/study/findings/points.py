@@ -1,7 +1,8 @@
 """Points: one model's average under one condition by what it was trained on, of the paper and of a study."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from math import fsum
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import polars as pl
 
 from openbook_eval.leaderboard import published
 from openbook_eval.question import SIX_EXAMS
+from openbook_eval.study.cells import Cell
 from openbook_eval.study.findings.results import Result, read_results
+from openbook_eval.study.hashing import canonical
 from openbook_eval.study.steps import Graph
 from openbook_eval.training.cells import EXAMINEE
 
@@ -20,15 +23,19 @@ PAPER = "paper"
 class Point:
     """The plain mean of the six exams of one model under one condition.
 
-    `source` is "paper" or a study's name, `table` the paper's. `model` is the title of the base model; `general` and
-    `medical` are parts of the ratio and `rows` those of the mix, all 0 of a model that was examined as it is, `rows` 0
-    too where the paper does not say. `share` is of 1, `items` the questions behind it. `run` is the cell's name, "" of
-    the paper.
+    `source` is "paper" or a study's name, `table` the paper's. `model` is the title of the base model, which several
+    may share, `base` its whole name; `recipe` is the recipe whatever its mix, None where nothing was trained or the
+    paper does not say. `general` and `medical` are parts of the ratio, `rows` those of the mix, all 0 of a model that
+    was examined as it is, `rows` 0 too where the paper does not say. `share` is of 1, `items` the questions behind it.
+    `run` is the cell's name, `exam` names what was marked, by which two cells that share one exam are known; both are
+    "" of the paper.
     """
 
     source: str
     table: int | None
     model: str
+    base: str
+    recipe: str | None
     general: int
     medical: int
     rows: int
@@ -37,6 +44,7 @@ class Point:
     share: float
     items: int
     run: str
+    exam: str
 
     @property
     def trained(self) -> bool:
@@ -51,6 +59,8 @@ def paper_points() -> tuple[Point, ...]:
             source=PAPER,
             table=table.number,
             model=row.model,
+            base=row.model,
+            recipe=None,
             general=row.general_ratio or 0,
             medical=row.medical_ratio or 0,
             rows=row.medical_pairs or 0,
@@ -59,6 +69,7 @@ def paper_points() -> tuple[Point, ...]:
             share=row.share,
             items=published.ITEMS,
             run="",
+            exam="",
         )
         for table in published.tables()
         if table.number >= 3
@@ -69,12 +80,44 @@ def paper_points() -> tuple[Point, ...]:
 def study_points(graph: Graph, work: Path) -> tuple[tuple[Point, ...], tuple[str, ...]]:
     """The points of what is done of a study in the folder `work`, and the runs that give none, each with the reason."""
     found = read_results(graph, work)
-    points, faults = points_of(found.results, graph.study)
+    points, faults = points_of(found.results, graph.study, recipes_of(graph))
     return points, (*found.refused, *faults)
 
 
-def points_of(results: Iterable[Result], source: str) -> tuple[tuple[Point, ...], tuple[str, ...]]:
-    """A point a result, in their order, and the results that give none, each with the reason."""
+def recipes_of(graph: Graph) -> Mapping[str, str]:
+    """What each trained cell was trained by, whatever its mix: one name for all recipes that differ in their mix alone.
+
+    It is that of the first of them, without the mix at its end; with a number where another has it already.
+    """
+    trainings = {name: step for step in graph.steps if step.kind == "train" for name in step.cells}
+    names: dict[bytes, str] = {}
+    found: dict[str, str] = {}
+    for cell in graph.cells:
+        if cell.recipe is None:
+            continue
+        step = trainings.get(cell.name)
+        config = {**step.what.get("recipe", {}), "seed": None} if step else {}
+        content = canonical(config if len(config) > 1 else cell.recipe)
+        if content not in names:
+            own = _without_mix(cell)
+            others = (f"{own} #{number}" for number in count(2))
+            names[content] = next(name for name in chain([own], others) if name not in names.values())
+        found[cell.name] = names[content]
+    return found
+
+
+def _without_mix(cell: Cell) -> str:
+    name = cell.recipe or ""
+    return (cell.mix and name.removesuffix(f"_{cell.mix.name}")) or name
+
+
+def points_of(
+    results: Iterable[Result], source: str, recipes: Mapping[str, str] | None = None
+) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """A point a result, in their order, and the results that give none, each with the reason.
+
+    `recipes` are as `recipes_of` tells; without them a recipe has the name that the study's file has for it.
+    """
     points: list[Point] = []
     faults: list[str] = []
     for result in results:
@@ -84,7 +127,8 @@ def points_of(results: Iterable[Result], source: str) -> tuple[tuple[Point, ...]
                 f"{', '.join(lacking)} has no answer"
             )
         else:
-            points.append(_point(result, source))
+            cell = result.cell
+            points.append(_point(result, source, (recipes or {}).get(cell.name, cell.recipe)))
     return tuple(points), tuple(faults)
 
 
@@ -99,7 +143,7 @@ def title(model: str) -> str:
     return "the embedded examinee" if model == EXAMINEE else model.rstrip("/").rpartition("/")[2] or model
 
 
-def _point(result: Result, source: str) -> Point:
+def _point(result: Result, source: str, recipe: str | None) -> Point:
     cell, mix = result.cell, result.cell.mix
     marks = result.items.filter(pl.col("exam").is_in(SIX_EXAMS) & pl.col("correct").is_not_null())
     by_exam = marks.group_by("exam", maintain_order=True).agg(pl.col("correct").mean())
@@ -107,6 +151,8 @@ def _point(result: Result, source: str) -> Point:
         source=source,
         table=cell.table,
         model=title(result.base),
+        base=result.base,
+        recipe=recipe,
         general=mix.general if mix else 0,
         medical=mix.medical if mix else 0,
         rows=mix.rows if mix else 0,
@@ -115,4 +161,5 @@ def _point(result: Result, source: str) -> Point:
         share=fsum(by_exam["correct"]) / len(SIX_EXAMS),
         items=marks.height,
         run=cell.name,
+        exam=result.run.id,
     )

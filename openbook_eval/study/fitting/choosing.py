@@ -33,9 +33,12 @@ class Choice:
     chosen: Codes
 
     def predict(self, places: Sequence[Place]) -> Numbers:
-        """The errors (m, places) by the law that each draw chose."""
-        every = np.stack([each.predict(places) for each in self.fitted])
-        return np.asarray(every[self.chosen, np.arange(len(self.chosen))])
+        """The errors (m, places) by the law that each draw chose; they may lie below 0 and above 1."""
+        predicted = np.empty((len(self.chosen), len(places)))
+        for number in np.unique(self.chosen):
+            own = self.chosen == number
+            predicted[own] = self.fitted[number].predict(places)[own]
+        return predicted
 
 
 def choose(settings: Settings, weights: Numbers, errors: Numbers) -> Choice:

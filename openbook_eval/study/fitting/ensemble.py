@@ -32,11 +32,11 @@ class Ensemble:
 
     def share(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (places) by the chosen law."""
-        return np.asarray(1 - self.choice.predict(places)[0])
+        return np.asarray(np.clip(1 - self.choice.predict(places)[0], 0.0, 1.0))
 
     def shares_of_asked(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (draws, places) on the questions that were asked, each by the law that its draw chose."""
-        return np.asarray(1 - self.draws.predict(places))
+        return np.clip(1 - self.draws.predict(places), 0.0, 1.0)
 
     def shares(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (draws, places) on all questions that could be asked."""
@@ -75,5 +75,5 @@ def _chosen(settings: Settings) -> tuple[Choice, Scatter]:
 def _round(settings: Settings, weights: Numbers) -> tuple[Choice, Scatter]:
     choice = choose(settings, weights, settings.errors[None, :])
     law = choice.fitted[int(choice.chosen[0])].law
-    residuals = settings.errors - choice.predict(settings.places)[0]
+    residuals = settings.errors - np.clip(choice.predict(settings.places)[0], 0.0, 1.0)
     return choice, scatter(settings, residuals, law.parameters(len(settings.models)))

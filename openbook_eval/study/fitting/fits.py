@@ -10,6 +10,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.statistics.values import Numbers
 from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting.choosing import Choice
+from openbook_eval.study.fitting.counting import MOST_ROWS
 from openbook_eval.study.fitting.ensemble import Ensemble, ensemble, interval
 from openbook_eval.study.fitting.gathering import Gathered, gather
 from openbook_eval.study.fitting.next_cells import candidates, next_cells, wanted
@@ -18,7 +19,7 @@ from openbook_eval.study.fitting.trends import trends
 from openbook_eval.study.fitting.values import Condition, Fit, Group, Optimum, Place, Predicted, Tried, Varies
 
 DRAWS = 2000
-_FEWEST = 100
+_FEWEST, _MOST = 100, 100_000
 _SURE = 0.02
 
 
@@ -41,8 +42,13 @@ def fit(
         raise OpenbookError(f"weight {weight} is not between 0 (knowledge alone) and 1 (reading alone)")
     if draws < _FEWEST:
         raise OpenbookError(f"{draws} draws are too few for an interval of 95 %; take {_FEWEST} at least")
+    # A number beyond may have more digits than can be printed.
+    if draws > _MOST:
+        raise OpenbookError(f"more than {_MOST:,} draws: no memory holds them, and no interval needs them")
     if size is not None and size < 1:
         raise OpenbookError(f"size {size}: a mix has one row at least")
+    if size is not None and size > MOST_ROWS:
+        raise OpenbookError(f"the size is above {MOST_ROWS:,} rows, which no mix has")
     gathered, left_out = gather(points, table)
     return Fit(weight, draws, seed, tuple(_group(each, weight, draws, seed, size) for each in gathered), left_out)
 
@@ -63,6 +69,7 @@ def _group(gathered: Gathered, weight: float, draws: int, seed: int, size: int |
         varies=gathered.reading.varies,
         reading=_condition(reading, seed, size),
         knowledge=_condition(knowledge, seed, size) if knowledge else None,
+        lacking=gathered.lacking,
         optimum=found,
         next=next_cells(trade, trade.values([target])[:, 0] if target else best, target, seed),
     )

@@ -1,6 +1,6 @@
 """Points gathered into settings, the unit of a fit: all seeds of one mix of one model, under one condition."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import fsum
@@ -10,10 +10,11 @@ import numpy as np
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.statistics.values import Codes, Numbers
 from openbook_eval.study.findings.points import Point
+from openbook_eval.study.fitting.counting import counted
 from openbook_eval.study.fitting.values import Place, Varies
 
 LEAST = 3
-"""Settings; with fewer a straight line leaves nothing to be judged by."""
+"""Settings; a constant that one of them is left out of leaves two, and their difference tells the error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +53,7 @@ class Settings:
 class Gathered:
     """The settings of a group under the condition of reading and, where they can be fitted, of knowledge.
 
-    `lacking` tells why they cannot, where there are some.
+    `lacking` tells why they cannot, where there are some runs.
     """
 
     source: str
@@ -66,28 +67,50 @@ class Gathered:
 def gather(points: Iterable[Point], table: int | None) -> tuple[tuple[Gathered, ...], tuple[str, ...]]:
     """The groups of the trained points (of one of the paper's tables), and what is left out, with the reason.
 
-    A group is a model of a source. Tables are taken together where the rows of all mixes are known, else one by one.
-    Models that have one table in common form one more group. Raises OpenbookError where no group can be fitted.
+    A group is a base model of a source, trained by one recipe on several mixes; an exam that several cells share counts
+    once. Tables are taken together where the rows of all mixes are known, else one by one. Models that were trained on
+    mixes that differ in the same thing, and in nothing else, form one more group. Raises OpenbookError where no group
+    can be fitted.
     """
     trained = [point for point in points if point.general + point.medical and table in (None, point.table)]
-    _check(trained)
     if not trained:
         raise OpenbookError(f"{_of(table)}: no trained model is examined yet; run the study first")
     found: list[Gathered] = []
     faults: list[str] = []
-    for (source, own), members in _by_table(sorted(trained, key=_order), table).items():
-        alone: list[Gathered] = []
-        for model in dict.fromkeys(point.model for point in members):
-            try:
-                alone.append(_gathered(source, own, (model,), members))
-            except OpenbookError as error:
-                faults.append(str(error))
-        found += alone
-        if len(alone) > 1:
-            found.append(_gathered(source, own, tuple(each.models[0] for each in alone), members))
+    for (source, own), members in _by_table(counted(trained), table).items():
+        names = dict.fromkeys(point.model for point in members)
+        alone = _fittable(source, own, [(name,) for name in names], members, faults)
+        found += [*alone, *_fittable(source, own, _alike(alone), members, faults)]
     if not found:
         raise OpenbookError(faults[0])
-    return tuple(found), (*faults, *(each.lacking for each in found if each.lacking))
+    return tuple(found), tuple(faults)
+
+
+def _fittable(
+    source: str,
+    table: int | None,
+    groups: Iterable[tuple[str, ...]],
+    points: Sequence[Point],
+    faults: list[str],
+) -> list[Gathered]:
+    """The groups that can be fitted; why others cannot be goes to `faults`."""
+    found = []
+    for models in groups:
+        try:
+            found.append(_gathered(source, table, models, points))
+        except OpenbookError as error:
+            faults.append(str(error))
+    return found
+
+
+def _alike(alone: Iterable[Gathered]) -> Iterator[tuple[str, ...]]:
+    """Models whose settings differ in the same: at one size in their ratio, at one ratio in their size, or in both."""
+    found: dict[object, list[str]] = {}
+    for each in alone:
+        varies, place = each.reading.varies, each.reading.places[0]
+        fixed = {Varies.RATIO: place.rows, Varies.SIZE: place.medical, Varies.BOTH: None}[varies]
+        found.setdefault((each.reading.condition, varies, fixed), []).append(each.models[0])
+    yield from (tuple(models) for models in found.values() if len(models) > 1)
 
 
 def _by_table(points: Sequence[Point], table: int | None) -> dict[tuple[str, int | None], list[Point]]:
@@ -96,22 +119,6 @@ def _by_table(points: Sequence[Point], table: int | None) -> dict[tuple[str, int
     for point in points:
         found.setdefault((point.source, point.table if point.source in unknown else table), []).append(point)
     return found
-
-
-def _order(point: Point) -> tuple[str, int, str]:
-    # Of groups; within one, places are in order and sums are exact.
-    return point.source, point.table or 0, point.model
-
-
-def _check(points: Iterable[Point]) -> None:
-    for point in points:
-        name = point.run or f"{point.source}, {point.model}"
-        if not 0 <= point.share <= 1:
-            raise OpenbookError(f"{name}: accuracy {point.share} is no share of 1")
-        if point.items < 1:
-            raise OpenbookError(f"{name}: {point.items} questions; an accuracy needs one at least")
-        if min(point.general, point.medical, point.rows) < 0:
-            raise OpenbookError(f"{name}: ratio and rows of a mix cannot be negative")
 
 
 def _of(table: int | None) -> str:
@@ -158,7 +165,10 @@ def settings_of(points: Iterable[Point], condition: str, models: tuple[str, ...]
         mixes = sum(place.model == model for place in places)
         if mixes < LEAST:
             told = f"{mixes} mix" if mixes == 1 else f"{mixes} mixes"
-            raise OpenbookError(f"{name}: {told} of {model} with {condition}; a law needs {LEAST} at least")
+            raise OpenbookError(
+                f"{name}: {told} of {model} with {condition}: too few, "
+                f"for a constant needs {LEAST} and a line {LEAST + 1}"
+            )
     sizes = {place.rows for place in places}
     if 0 in sizes and len(sizes) > 1:
         raise OpenbookError(f"{name}: the rows of some mixes are not known; fit one table at a time (--table)")

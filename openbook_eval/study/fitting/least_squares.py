@@ -34,13 +34,13 @@ class Fitted:
     left_out: Numbers
 
     def predict(self, places: Sequence[Place]) -> Numbers:
-        """The errors (m, places), between 0 and 1."""
+        """The errors (m, places), as the law goes on: they may lie below 0 and above 1."""
         bases = np.stack(list(self.law.bases(places, self.models, self.unit)))
         predicted = np.empty((len(self.exponents), len(places)))
         for number in np.unique(self.exponents):
             own = self.exponents == number
             predicted[own] = self.coefficients[own] @ bases[number].T
-        return np.clip(predicted, 0.0, 1.0)
+        return predicted
 
 
 def fit_law(law: Law, settings: Settings, weights: Numbers, errors: Numbers) -> Fitted | None:

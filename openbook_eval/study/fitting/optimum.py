@@ -6,11 +6,13 @@ from fractions import Fraction
 import numpy as np
 
 from openbook_eval.draws import draw
-from openbook_eval.leaderboard.statistics.values import Interval, Numbers
+from openbook_eval.leaderboard.statistics.values import Codes, Interval, Numbers
 from openbook_eval.study.fitting.ensemble import Ensemble, interval
 from openbook_eval.study.fitting.values import Optimum, Place
 
 RATIOS = tuple(Fraction(percent, 100) for percent in range(101))
+# Of shares of 1: what is nearer than this is equal.
+_EQUAL = 1e-14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,14 @@ class Trade:
         """What each draw makes of them: (draws, places)."""
         return np.asarray(sum(weight * each.shares(places) for weight, each in self.parts))
 
+    def unbounded(self, places: list[Place], *, drawn: bool) -> Numbers:
+        """What each draw makes of places, or what the chosen laws do (one row), on the questions that were asked.
+
+        Laws go on past 0 and 1 here: a bound would make equal what a law holds for unlike.
+        """
+        choices = [(weight, each.draws if drawn else each.choice) for weight, each in self.parts]
+        return np.asarray(sum(weight * (1 - choice.predict(places)) for weight, choice in choices))
+
     @property
     def decided(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """The draws that do not hold all places for equal."""
@@ -44,7 +54,7 @@ class Trade:
 
 def optima(trade: Trade, seed: int) -> Numbers:
     """The best medical share of each draw; of those that prefer none, one at random."""
-    best = np.array([float(RATIOS[place]) for place in trade.values(_places(trade)).argmax(axis=1)])
+    best = np.array(RATIOS, dtype=float)[_highest(trade.unbounded(_places(trade), drawn=True))]
     generator = np.random.default_rng(draw(seed, "undecided", *trade.reading.settings.models))
     return np.where(trade.decided, best, generator.uniform(size=len(best)))
 
@@ -53,8 +63,9 @@ def optimum(trade: Trade, best: Numbers) -> Optimum:
     """The best ratio by the chosen laws, its interval by the optima `best` of the draws."""
     places = _places(trade)
     value = trade.value(places)
-    settled = np.ptp(value) > 0
-    chosen = int(value.argmax()) if settled else len(places) // 2
+    unbounded = trade.unbounded(places, drawn=False)
+    settled = np.ptp(unbounded) > _EQUAL
+    chosen = int(_highest(unbounded)[0])
     trained = [float(place.medical) for place in trade.reading.settings.places]
     return Optimum(
         medical=float(RATIOS[chosen]) if settled else None,
@@ -70,3 +81,10 @@ def optimum(trade: Trade, best: Numbers) -> Optimum:
 def _places(trade: Trade) -> list[Place]:
     rows = trade.reading.settings.usual.rows
     return [Place(medical, rows) for medical in RATIOS]
+
+
+def _highest(values: Numbers) -> Codes:
+    """Where each row (m, n) of `values` is highest; of equals that in the middle."""
+    best = values >= values.max(axis=1, keepdims=True) - _EQUAL
+    middle = (best.sum(axis=1, keepdims=True) + 1) // 2
+    return np.asarray((best.cumsum(axis=1) >= middle).argmax(axis=1))

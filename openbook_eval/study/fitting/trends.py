@@ -30,8 +30,8 @@ def trends(settings: Settings, seed: int) -> Iterator[Trend]:
     error = math.sqrt(float(np.square(y - slope * x).sum()) / freedom / squares)
     reach = error * float(stats.t.isf(ALPHA / 2, freedom))
     detectable = error * float(stats.t.isf(ALPHA / 2, freedom) + stats.t.isf(1 - POWER, freedom))
-    p = _permuted(settings, x, 1 - settings.errors, seed)
-    yield Trend(settings.varies, slope, Interval(slope - reach, slope + reach), p, detectable)
+    p, least = _permuted(settings, x, 1 - settings.errors, seed)
+    yield Trend(settings.varies, slope, Interval(slope - reach, slope + reach), p, least, detectable)
 
 
 def _abscissa(settings: Settings) -> Numbers:
@@ -52,12 +52,25 @@ def _within_models(settings: Settings, values: Numbers) -> Numbers:
     return values
 
 
-def _permuted(settings: Settings, x: Numbers, y: Numbers, seed: int) -> float:
-    """The p of the slope, two-sided: settings of one model exchanged at random."""
+def _permuted(settings: Settings, x: Numbers, y: Numbers, seed: int) -> tuple[float, float]:
+    """The p of the slope, two-sided, settings of one model exchanged at random; and that of the steepest order."""
     generator = np.random.default_rng(draw(seed, "trend", *settings.models, settings.condition))
     shuffled = np.tile(y, (_PERMUTATIONS, 1))
     for own in _members(settings):
         shuffled[:, own] = generator.permuted(shuffled[:, own], axis=1)
-    # Equal sums may differ in their last digit.
-    beyond = np.abs(shuffled @ x) >= abs(float(y @ x)) * (1 - 1e-9)
-    return float(1 + beyond.sum()) / (1 + _PERMUTATIONS)
+    slopes = np.abs(shuffled @ x)
+    steepest = max(abs(float(_ordered(settings, x, way * y) @ x)) for way in (1, -1))
+
+    def p(slope: float) -> float:
+        # Equal sums may differ in their last digit.
+        return float(1 + (slopes >= slope * (1 - 1e-9)).sum()) / (1 + _PERMUTATIONS)
+
+    return p(abs(float(y @ x))), p(steepest)
+
+
+def _ordered(settings: Settings, x: Numbers, y: Numbers) -> Numbers:
+    """The values of each model in the order of x, which make the steepest slope (rearrangement inequality)."""
+    ordered = y.copy()
+    for own in _members(settings):
+        ordered[np.flatnonzero(own)[x[own].argsort()]] = np.sort(y[own])
+    return ordered

@@ -64,13 +64,15 @@ class Trend:
     """How accuracy changes along a straight line, whatever law was chosen.
 
     `slope` is the change from no medical data to nothing else, or for twice the rows; `p` that of a permutation of the
-    settings. `detectable` is the slope that so many settings with such a scatter find with a power of 80 %.
+    settings, which could come out as `least` if they were in perfect order. `detectable` is the slope that so many
+    settings with such a scatter find with a power of 80 %.
     """
 
     by: Varies
     slope: float
     interval: Interval
     p: float
+    least: float
     detectable: float
 
 
@@ -98,7 +100,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """The medical share that is best for the wanted trade-off, and its value there.
+    """The medical share that is best for the wanted trade-off, and its value there with so many `rows`.
 
     `medical` is None where the chosen laws hold every ratio for equally good. `trained` is the range of shares that the
     study has; beyond it the law is extrapolated. `undecided` is the share of draws that prefer no ratio.
@@ -155,7 +157,11 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The settings that are fitted together: one model's, or those of several models, each with a level of its own."""
+    """The settings that are fitted together: one model's, or those of several models, each with a level of its own.
+
+    `models` are base models, with the recipe where one was trained by several. Where there are runs of knowledge that
+    cannot be fitted, `lacking` tells why.
+    """
 
     source: str
     table: int | None
@@ -163,6 +169,7 @@ class Group:
     varies: Varies
     reading: Condition
     knowledge: Condition | None
+    lacking: str
     optimum: Optimum | None
     next: Next
 

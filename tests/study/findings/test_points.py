@@ -6,9 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from openbook_eval.study.findings.points import Point, paper_points, study_points
+from openbook_eval.study.findings.points import Point, paper_points, recipes_of, study_points
 from openbook_eval.study.findings.results import Undone, read_results
 from openbook_eval.study.findings.settings import settings_of
+from openbook_eval.study.steps import Graph, Step
+from openbook_eval.training.cells import EXAMINEE
 from tests.leaderboard.lm_eval_output import invented, write_run
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 
@@ -16,8 +18,12 @@ from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, tr
 def test_the_paper_has_the_points_of_tables_3_to_5() -> None:
     points = paper_points()
     assert [sum(point.table == table for point in points) for table in (3, 4, 5)] == [6, 20, 8]
-    assert points[6] == Point("paper", 4, "Qwen1.5-1.8B", 9, 1, 0, None, "openbook", 0.3902, 11_200, "")
-    assert points[-1] == Point("paper", 5, "Qwen1.5-7B", 0, 1, 200_000, None, "openbook", 0.5612, 11_200, "")
+    assert points[6] == Point(
+        "paper", 4, "Qwen1.5-1.8B", "Qwen1.5-1.8B", None, 9, 1, 0, None, "openbook", 0.3902, 11_200, "", ""
+    )
+    assert points[-1] == Point(
+        "paper", 5, "Qwen1.5-7B", "Qwen1.5-7B", None, 0, 1, 200_000, None, "openbook", 0.5612, 11_200, "", ""
+    )
 
 
 def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
@@ -27,10 +33,12 @@ def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
     points, faults = study_points(graph_of([base, cell]), tmp_path)
     assert faults == ()
     own = [point for point in points if point.condition == "openbook"]
-    assert own == [
-        Point("tiny", None, "the embedded examinee", 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee"),
-        Point("tiny", 4, "the embedded examinee", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name),
+    title = "the embedded examinee"
+    assert [replace(point, exam="") for point in own] == [
+        Point("tiny", None, title, EXAMINEE, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee", ""),
+        Point("tiny", 4, title, EXAMINEE, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
     ]
+    assert len({point.exam for point in points}) == 4
     assert {point.condition for point in points} == {"openbook", "closedbook"}
     assert [point.trained for point in own] == [False, True]
 
@@ -140,3 +148,39 @@ def test_a_step_that_failed_and_was_done_later_is_done(tmp_path: Path) -> None:
     fail(tmp_path, "exam", cell, "killed")
     examine(tmp_path, cell, 0.5)
     assert read_results(graph_of([cell]), tmp_path).undone == ()
+
+
+def test_an_exam_that_two_cells_share_is_known_by_one_name(tmp_path: Path) -> None:
+    cell = trained("4:1", 1)
+    other = replace(cell, name="other", table=5)
+    examine(tmp_path, cell, 0.5, ["openbook"])
+    made = graph_of([cell])
+    graph = replace(made, cells=(cell, other), steps=tuple(replace(s, cells=(cell.name, "other")) for s in made.steps))
+    points, _ = study_points(graph, tmp_path)
+    assert [(point.run, point.table) for point in points] == [(cell.name, 4), ("other", 5)]
+    assert len({point.exam for point in points}) == 1
+
+
+def trained_by(recipes: dict[str, dict[str, object]]) -> Graph:
+    """A graph of trainings, a recipe each, the mixes 4:1 and 9:1 in turn."""
+    mixes = [trained(ratio, 1) for ratio in ("4:1", "9:1")]
+    cells = [replace(mixes[at % 2], name=f"c{at}", recipe=name) for at, name in enumerate(recipes)]
+    graph = graph_of(cells)
+
+    def told(step: Step) -> Step:
+        recipe = next(recipes[cell.recipe or ""] for cell in cells if cell.name == step.cells[0])
+        return replace(step, what={"recipe": recipe}) if step.kind == "train" else step
+
+    return replace(graph, steps=tuple(map(told, graph.steps)))
+
+
+def test_recipes_that_differ_in_mix_and_seed_alone_are_one() -> None:
+    graph = trained_by(
+        {
+            "own_mix41_400": {"base_model": "m", "learning_rate": 1, "seed": 1},
+            "other_name": {"base_model": "m", "learning_rate": 1, "seed": 2},
+            "faster": {"base_model": "m", "learning_rate": 2},
+            "own_mix91_400": {"base_model": "m", "learning_rate": 3},
+        }
+    )
+    assert recipes_of(graph) == {"c0": "own", "c1": "own", "c2": "faster", "c3": "own #2"}

@@ -27,6 +27,8 @@ def points(
     generator: int = 0,
     condition: str = "openbook",
     model: str = "m",
+    base: str = "",
+    recipe: str = "r",
 ) -> list[Point]:
     """A point a seed: the truth, chance in the items that all are asked, in each mix, and in each training."""
     random = np.random.default_rng(generator)
@@ -38,5 +40,6 @@ def points(
         for seed in range(1, seeds + 1):
             value = float(np.clip(asked + random.normal(0, noise), 0, 1))
             name = f"{model}_{general}{medical}_{rows}-seed{seed}"
-            made.append(Point("made", 4, model, general, medical, rows, seed, condition, value, items, name))
+            about = (base or model, recipe, general, medical, rows, seed, condition, value, items, name)
+            made.append(Point("made", 4, model, *about, f"{base or model} {recipe} {name}"))
     return made

@@ -15,7 +15,7 @@ from openbook_eval.study.fitting import Fit, fit
 from openbook_eval.study.fitting.ensemble import ensemble
 from openbook_eval.study.fitting.gathering import settings_of
 from openbook_eval.study.fitting.next_cells import SEEDS, Outlook
-from openbook_eval.study.fitting.optimum import Trade, optima
+from openbook_eval.study.fitting.optimum import Trade, _highest, optima
 from openbook_eval.study.fitting.values import Place, Varies
 from tests.study.fitting.simulated import FIVE, GRID, NINE, SIZES, points
 
@@ -116,25 +116,23 @@ def test_ratio_and_size_are_fitted_together_where_both_vary() -> None:
     assert all(each.share == pytest.approx(each.observed, abs=4e-3) for each in seen)
 
 
-def test_fourths_and_eighths_are_one_ratio() -> None:
-    made = points(lambda _r, _d: 0.6, [*FIVE[1:], (8, 2, 1000)], 0.01)
-    assert fit(made, draws=100).groups[0].reading.settings == 4
-
-
 @pytest.mark.parametrize(
     ("made", "said"),
     [
         ([], "table 4: no trained model is examined yet; run the study first"),
         (
             points(lambda _r, _d: 0.5, FIVE[:1], seeds=3),
-            "made, table 4, m: 1 mix of m with openbook; a law needs 3 at least",
+            "made, table 4, m: 1 mix of m with openbook: too few, for a constant needs 3 and a line 4",
         ),
-        (points(lambda _r, _d: 0.5, FIVE[:2]), "made, table 4, m: 2 mixes of m with openbook; a law needs 3 at least"),
+        (
+            points(lambda _r, _d: 0.5, FIVE[:2]),
+            "made, table 4, m: 2 mixes of m with openbook: too few, for a constant needs 3 and a line 4",
+        ),
         ([replace(READING[0], share=1.2)], "m_91_1000-seed1: accuracy 1.2 is no share of 1"),
         ([replace(READING[0], share=math.nan)], "m_91_1000-seed1: accuracy nan is no share of 1"),
         ([replace(READING[0], items=0)], "m_91_1000-seed1: 0 questions; an accuracy needs one at least"),
         (
-            [*READING, replace(READING[0], rows=0)],
+            [*READING, replace(READING[0], rows=0, exam="")],
             "made, table 4, m: the rows of some mixes are not known; fit one table at a time (--table)",
         ),
         (
@@ -156,29 +154,74 @@ def test_options_out_of_range_are_refused() -> None:
         fit(READING, draws=10)
     with pytest.raises(OpenbookError, match="size 0: a mix has one row at least"):
         fit(READING, size=0)
+    with pytest.raises(OpenbookError, match=r"the size is above 1,000,000,000,000 rows, which no mix has"):
+        fit(READING, size=10**5000)
+    with pytest.raises(OpenbookError, match=r"more than 100,000 draws: no memory holds them"):
+        fit(READING, draws=10**5000)
+    with pytest.raises(OpenbookError, match=r"ratio and rows of a mix are 1,000,000,000,000 at most"):
+        fit([replace(READING[0], rows=10**5000)])
+
+
+def test_the_largest_size_is_predicted() -> None:
+    found = fit(points(lambda _r, d: 0.7 - 2 * d**-0.5, SIZES, 0.01), draws=100, size=10**12)
+    assert found.groups[0].reading.predicted[-1].place.rows == 10**12
+
+
+def test_a_law_that_passes_1_is_best_where_it_is_highest_and_not_where_it_reaches_1() -> None:
+    made = points(lambda r, _d: 0.97 + 0.045 * r, [(g, m, 1000) for g, m in ((1, 0), (9, 1), (4, 1), (2, 1), (1, 1))])
+    best = fit(made, draws=200).groups[0].optimum
+    assert best
+    assert (best.medical, best.value) == (1.0, 1.0)
+    assert best.interval.low > 0.9
+
+
+def test_of_equals_the_middle_is_best() -> None:
+    values = np.array([[1.0, 2, 2, 2, 0], [3, 3, 3, 3, 3], [0, 0, 0, 0, 1]])
+    assert _highest(values).tolist() == [2, 2, 4]
+
+
+def test_three_settings_allow_nothing_but_a_constant_and_the_fit_says_so() -> None:
+    said = text(fit(points(lambda r, _d: 0.6 - 0.1 * r, FIVE[:3], 0.001), draws=100))
+    assert "so few settings allow nothing but a constant: that nothing changes is not found, but all there is" in said
+    assert "nothing but a constant" not in text(fit(points(lambda _r, _d: 0.6, FIVE[:4], 0.01), draws=100))
+
+
+def test_a_trend_of_settings_too_few_for_the_test_is_no_trend_not_found() -> None:
+    said = text(fit(points(lambda r, _d: 0.6 - 0.1 * r, [FIVE[0], FIVE[1], FIVE[3], FIVE[4]], 0.001), draws=100))
+    assert "p 0.08" in said
+    assert "too few unlike settings for this test, in which p cannot be less than 0.08" in said
+    assert "such studies would find" not in said
+
+
+def test_where_both_vary_the_best_ratio_is_told_with_its_rows() -> None:
+    said = text(fit(points(lambda r, d: 0.7 - 5 * r * d**-0.5, GRID, 1e-3), draws=100))
+    assert "best ratio for reading alone with 16,000 rows: 0% medical" in said
+
+
+def test_the_chosen_law_is_marked_at_80_columns() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        for part in fit_report(fit(points(lambda r, d: 0.7 - 5 * r * d**-0.5, GRID, 1e-3), draws=100)):
+            console.print(part)
+    assert any(row.split()[:2] == ["chosen", "D-CPT,"] for row in capture.get().splitlines())
+    assert "drawn" in capture.get()
 
 
 def test_a_model_that_cannot_be_fitted_leaves_the_others() -> None:
     found = fit([*READING, *points(lambda _r, _d: 0.5, FIVE[:2], model="[bold]small")], draws=100)
     assert [group.models for group in found.groups] == [("m",)]
-    assert found.left_out == ("made, [bold]small: 2 mixes of [bold]small with openbook; a law needs 3 at least",)
+    small = "made, [bold]small: 2 mixes of [bold]small with openbook: too few, for a constant needs 3 and a line 4"
+    assert found.left_out == (small,)
     assert "not fitted: made, [bold]small: 2 mixes" in text(found)
 
 
 def test_closed_book_runs_that_are_too_few_are_told_and_left_out() -> None:
     found = fit([*READING, *KNOWLEDGE[:4]], draws=100)
     assert found.groups[0].knowledge is None
-    assert found.left_out == ("made, m: 2 mixes of m with closedbook; a law needs 3 at least",)
-
-
-def test_a_model_without_closed_book_runs_leaves_the_models_together_without_knowledge() -> None:
-    found = fit([*READING, *KNOWLEDGE, *points(lambda _r, _d: 0.5, FIVE, 0.01, model="n")], draws=100)
-    assert [(group.models, group.knowledge is None) for group in found.groups] == [
-        (("m",), False),
-        (("n",), True),
-        (("m", "n"), True),
-    ]
-    assert found.left_out == ("made, m and n: 0 mixes of n with closedbook; a law needs 3 at least",)
+    lacking = "made, m: 2 mixes of m with closedbook: too few, for a constant needs 3 and a line 4"
+    assert found.groups[0].lacking == lacking
+    assert f"closed-book runs are not fitted ({lacking}): what knowledge is gained, and so" in text(found)
+    assert "no closed-book runs" not in text(found)
 
 
 def test_table_5_tells_no_trend_by_size() -> None:
