@@ -36,7 +36,10 @@ def folder_digest(files: Iterable[tuple[str, str]]) -> str:
 
 
 class Hashes:
-    """The sha256 of files; kept in `folder`, if one is given, by path, size and time of the last change."""
+    """The sha256 of files; kept in `folder`, if one is given, by path and all that a change of content changes.
+
+    That is size, time of the last write, and what no program sets: the file's number, and the time of its last change.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         """Reads what was kept before; a file of it that is broken counts for nothing."""
@@ -53,14 +56,14 @@ class Hashes:
         place = str(path.absolute())
         try:
             status = path.stat()
-            stamp = [status.st_size, status.st_mtime_ns]
-            if self._known.get(place, [])[:2] == stamp:
-                return str(self._known[place][2])
+            stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+            if self._known.get(place, [])[:-1] == stamp:
+                return str(self._known[place][-1])
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise OpenbookError(f"{path}: cannot be read ({error.strerror}); see that you may read it") from error
-        if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
+        if time.time_ns() - status.st_ctime_ns > _SETTLED_NS:
             self._known[place] = [*stamp, found]
             self._changed = True
         return found
@@ -80,7 +83,7 @@ class Hashes:
 
 
 def _is_entry(entry: object) -> bool:
-    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, int, int, str]
 
 
 def write_whole(path: Path, content: bytes) -> None:

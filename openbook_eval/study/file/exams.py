@@ -12,6 +12,8 @@ from openbook_eval.question import SIX_EXAMS
 
 # CMB-Exam's test (Wang et al. 2023, arXiv:2308.08833).
 QUESTIONS = 11_200
+# As `load_exam` takes them: a name goes before a path.
+_BUNDLED = "mini"
 _ON_HUB = {"cmb": QUESTIONS, "cmb-val": 280}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _GROUP = re.compile(r"^group: cmed_(\w+)$", re.MULTILINE)
@@ -32,17 +34,21 @@ class Exam:
 
 
 def find(name: str, folder: Path) -> Exam:
-    """The exam at a path beside the study or here, else that of this name; local ones are read in full.
+    """The exam of this name, else that at a path beside the study or here; local ones are read in full.
 
     Raises ExamError for one that is broken or not there.
     """
+    if name == _BUNDLED:
+        return _read(name)
+    if name in _ON_HUB:
+        return Exam(name, None, _ON_HUB[name])
     path, mark, part = name.rpartition("#")
     file = path if mark else name
     for place in (folder / file, Path(file)):
         if file and place.exists():
             return _read(f"{place.resolve()}{mark}{part if mark else ''}")
-    if name in _ON_HUB or _is_on_hub(name):
-        return Exam(name, None, _ON_HUB.get(name, QUESTIONS))
+    if _is_on_hub(name):
+        return Exam(name, None, QUESTIONS)
     return _read(name)
 
 

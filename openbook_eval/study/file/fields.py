@@ -15,6 +15,8 @@ from openbook_eval.study.file import exams, models, recipes, specs
 from openbook_eval.study.hashing import canonical
 
 T = TypeVar("T")
+# What says which model sits an exam.
+_OF_THE_CELL = {"pretrained", "enable_lora", "lora_local_path", "max_lora_rank", "profile"}
 _BATCH_SIZE = re.compile(r"auto(:\d+)?|[1-9]\d*")
 
 
@@ -72,6 +74,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         canonical(values)
     except ValueError as error:
         raise fault("holds .nan or .inf; write a number") from error
+    if own := sorted(_OF_THE_CELL & values.keys()):
+        raise fault(f"{', '.join(own)}: is each cell's own, or none of them would sit its exam; leave it out")
     return values
 
 

@@ -66,19 +66,20 @@ class Spec:
     content: Mapping[str, Any]
 
     def digest(self, mix: str) -> str:
-        """What names that part of the spec that can change this mix: all but the other mixes.
+        """What names that part of the spec that can change this mix: all but the other mixes, and its name.
 
         Sources of other domains are part of it, for rows that repeat theirs are dropped.
         """
-        return digest({**self.content, "mixes": {mix: self.content["mixes"][mix]}})
+        return digest({**self.content, "mixes": self.content["mixes"][mix]})
 
     @property
     def other_files(self) -> list[Path]:
         """What else the mixes are made with: exams that they must not contain, and the tokenizer, where files here."""
         exams = (self.content.get("decontaminate") or {}).get("exams") or ()
         named = [*exams, self.content.get("tokenizer")]
-        found = (Path(each) for each in named if isinstance(each, str) and each and each not in _EXAM_NAMES)
-        return [path for path in found if path.exists()]
+        # An exam may be a part of a file: zh.json#cmb-single.
+        whole = (each.partition("#")[0] for each in named if isinstance(each, str) and each not in _EXAM_NAMES)
+        return [path for path in map(Path, whole) if path.name and os.path.exists(path)]  # noqa: PTH110 (long names)
 
 
 def find(name: str, folder: Path) -> Spec:
@@ -107,10 +108,25 @@ def read(path: Path, name: str) -> Spec:
     content = read_yaml(path, texts=True)
     try:
         mixes = {str(mix): _mix(str(mix), entry) for mix, entry in content["mixes"].items()}
-        sources = tuple(Source(each["name"], each.get("path"), each.get("hub")) for each in content["sources"])
+        sources = tuple(map(_source, content["sources"]))
+        _check_exams(content)
     except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
         raise OpenbookError(f"{path}: not a spec of data-prep ({_told(error)}); try: data-prep plan {path}") from error
     return Spec(name, mixes, sources, content)
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    for key in ("name", "path", "hub"):
+        if not isinstance(entry.get(key), str | None):
+            raise ValueError(f"sources: {key} {entry[key]!r} is no text")
+    return Source(entry["name"], entry.get("path"), entry.get("hub"))
+
+
+def _check_exams(content: Mapping[str, Any]) -> None:
+    asked = content.get("decontaminate")
+    exams = asked.get("exams") if isinstance(asked, dict) else asked
+    if exams is not None and not (isinstance(asked, dict) and isinstance(exams, list)):
+        raise ValueError("decontaminate: is no list of exams; write {exams: [NAME, ...]}")
 
 
 def _told(error: Exception) -> str:

@@ -1,11 +1,13 @@
 """From a study to its graph: every cell becomes steps, and steps that come to the same are one."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import running
@@ -14,7 +16,7 @@ from openbook_eval.study.file import models
 from openbook_eval.study.file.exams import conditions
 from openbook_eval.study.file.recipes import Recipe
 from openbook_eval.study.file.study_file import Examinee, Study
-from openbook_eval.study.hashing import Hashes, folder_digest
+from openbook_eval.study.hashing import Hashes, digest, folder_digest
 from openbook_eval.study.planning import costs
 from openbook_eval.study.planning.costs import Need
 from openbook_eval.study.planning.keys import key
@@ -59,7 +61,11 @@ class _Making:
         mix = self._mix(cell, cell.mix)
         base = [self._base(cell)] if recipe.trains_examinee else []
         weights = self._examinee_bytes if base else None
-        what = {"recipe": self._recipe(cell, recipe), "base_digest": self._local(recipe.base)}
+        what = {
+            "recipe": self._recipe(cell, recipe),
+            "base_digest": self._local(recipe.base),
+            "files": self._named_files(recipe),
+        }
         train = self._add("train", cell, [mix, *base], what, costs.training_need(recipe, cell.mix, weights))
         size, subject, needs = costs.size_of(recipe.base), "merged", [train]
         if recipe.is_adapter and self.study.examine == "merged":
@@ -136,6 +142,13 @@ class _Making:
         config["datasets"] = [{**recipe.config["datasets"][0], "path": f"{{mix}}/{TRAIN}"}]
         return {**config, "seed": cell.seed, "base_model": "{base}" if recipe.trains_examinee else recipe.base}
 
+    def _named_files(self, recipe: Recipe) -> dict[str, str]:
+        """What names the content of every file or folder that a recipe names, by its key: templates, settings."""
+        apart = ("base_model", "datasets", "dataset_prepared_path", "output_dir")
+        named = {key: value for key, value in recipe.config.items() if key not in apart and _is_path(value)}
+        paths = {key: Path(value) for key, value in named.items()}
+        return {key: self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path) for key, path in paths.items()}
+
     def _local(self, model: str) -> str | None:
         """What names the content of a model's folder; None of a model on the hub, and of the embedded examinee."""
         return self.hashes.of_folder(Path(model)) if models.is_folder(model) else None
@@ -147,13 +160,14 @@ class _Making:
         what = {
             "exam": exam.name,
             "exam_digest": exam.digest,
-            "tasks": [f"cmed_{each}" for each in self._asked],
+            "tasks": [f"cmed_{each}" for each in sorted(self._asked)],
             "task_versions": {f"cmed_{each}": versions[each] for each in self._asked},
             "model": "api-openbook" if subject == "endpoint" else engine.model,
             "model_args": {"profile": name} if subject == "endpoint" else dict(engine.model_args),
             "subject": subject,
             "name": name,
             "model_digest": self._local(name) if local else None,
+            "asked_as": _entry(subject, name),
             "chat_template": engine.chat_template or subject in ("endpoint", "profile"),
             "batch_size": engine.batch_size,
         }
@@ -185,3 +199,17 @@ class _Making:
         self.steps[kind, own] = step
         self.needs.setdefault(step.id, need)
         return step
+
+
+def _is_path(value: object) -> bool:
+    """Whether a value of a recipe is a file or a folder here; texts of several lines are templates themselves."""
+    return isinstance(value, str) and "\n" not in value and os.path.exists(value)  # noqa: PTH110 (any text)
+
+
+def _entry(subject: str, name: str) -> str | None:
+    """What names how a model of a profile or behind an endpoint is asked; None of any other."""
+    if subject == "profile":
+        return digest(running.named(name)[0].model_dump(mode="json"))
+    if subject == "endpoint":
+        return digest(endpoints()[name].model_dump(mode="json"))
+    return None

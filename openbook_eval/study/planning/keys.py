@@ -6,8 +6,10 @@ from typing import Any
 from openbook_eval.study.hashing import digest
 from openbook_eval.study.steps import Kind
 
-# Paths, whose contents are told by a digest beside them.
-_PATHS: Mapping[Kind, frozenset[str]] = {"mix": frozenset({"spec", "data"})}
+# Paths, whose contents are told by a digest beside them, and what a mix is called.
+_PATHS: Mapping[Kind, frozenset[str]] = {"mix": frozenset({"spec", "data", "mix"})}
+# Keys of a recipe that say what is written on the way, not what comes of it.
+_ON_THE_WAY = ("logging_steps", "save_total_limit", "saves_per_epoch", "save_steps", "save_strategy")
 
 
 def key(kind: Kind, what: Mapping[str, Any], needs: Sequence[str]) -> str:
@@ -20,6 +22,7 @@ def key(kind: Kind, what: Mapping[str, Any], needs: Sequence[str]) -> str:
         told.pop("exam")
     if what.get("model_digest") is not None:
         told.pop("name")
-    if what.get("base_digest") is not None:
-        told["recipe"] = {name: value for name, value in what["recipe"].items() if name != "base_model"}
+    if kind == "train":
+        left_out = {*_ON_THE_WAY, *(["base_model"] if what.get("base_digest") is not None else [])}
+        told["recipe"] = {name: value for name, value in what["recipe"].items() if name not in left_out}
     return digest([kind, told, sorted(needs)])
