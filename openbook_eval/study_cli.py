@@ -20,6 +20,8 @@ study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to th
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The study: a YAML file.")]
 _Work = Annotated[Path, typer.Option("--work", help="Folder that the steps work in.")]
 _WORK = Path("runs") / "study"
+# Reasons why a sitting is no point, under an error.
+_SHOWN = 5
 
 
 @study_app.command("plan")
@@ -29,6 +31,7 @@ def plan(file: _File, work: _Work = _WORK) -> None:
     from openbook_eval.study.file.study_file import read_study
     from openbook_eval.study.planning.plan import plan as make_plan
 
+    _check(work)
     _print(*plan_report(make_plan(read_study(file), work)))
 
 
@@ -36,7 +39,10 @@ def plan(file: _File, work: _Work = _WORK) -> None:
 def run(
     file: _File,
     work: _Work = _WORK,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Steps at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Steps at a time; else one a core, or as the profile says."),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(help="Run on a cluster: slurm, kubernetes, or a folder with a profile of Snakemake.")
     ] = None,
@@ -73,25 +79,35 @@ def fit(
     ] = None,
     work: _Work = _WORK,
     table: Annotated[int | None, typer.Option(min=1, max=5, help="Only the points of this table.")] = None,
-    weight: Annotated[float, typer.Option(help="Of reading in the trade-off; the rest is of knowledge.")] = 0.5,
-    size: Annotated[int | None, typer.Option(help="Rows to predict accuracy at; else the largest trained.")] = None,
-    draws: Annotated[int, typer.Option(help="Draws of the bootstrap.")] = 2000,
+    weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Of reading in the trade-off; the rest is of knowledge.")
+    ] = 0.5,
+    size: Annotated[
+        int | None, typer.Option(min=1, max=10**12, help="Rows to predict accuracy at; else the largest trained.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=100, max=100_000, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
+    graph = _graph(file, work) if file else None
     with _packages():
         from openbook_eval.report.study_fit import fit_report
         from openbook_eval.study import fitting
         from openbook_eval.study.findings import points
 
-    of_study = points.study_points(_graph(file, work), work) if file else (points.paper_points(), ())
-    found = fitting.fit(of_study[0], table=table, weight=weight, draws=draws, seed=seed, size=size)
-    _print(*fit_report(found), *(line(f"no point: {reason}") for reason in of_study[1]))
+        found, lacking = points.study_points(graph, work) if graph else (points.paper_points(), ())
+        try:
+            fits = fitting.fit(found, table=table, weight=weight, draws=draws, seed=seed, size=size)
+        except OpenbookError as error:
+            raise OpenbookError(
+                "\n  ".join([str(error), *(f"no point: {reason}" for reason in lacking[:_SHOWN])])
+            ) from error
+        _print(*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking))
 
 
 @contextmanager
 def _packages() -> Iterator[None]:
-    """Around imports that need packages which the exam does without."""
+    """Around work that needs packages which the exam does without."""
     try:
         yield
     except ImportError as error:
@@ -105,17 +121,28 @@ def _graph(file: Path, work: Path) -> "Graph":
     from openbook_eval.study.hashing import Hashes
     from openbook_eval.study.planning.graphs import graph_of
 
+    _check(work)
     hashes = Hashes(work)
     graph = graph_of(read_study(file), hashes)
     hashes.save()
     return graph
 
 
+def _check(work: Path) -> None:
+    """Raises OpenbookError where the folder of the steps can be none."""
+    try:
+        is_other = work.exists() and not work.is_dir()
+    except OSError as error:
+        raise OpenbookError(f"--work {str(work)[:60]}: no folder can be called so ({error.strerror})") from error
+    if is_other:
+        raise OpenbookError(f"{work}: is no folder; name another with --work")
+
+
 def _report(graph: "Graph", work: Path) -> None:
     with _packages():
         from openbook_eval.report.study import study_report
 
-    _print(*study_report(graph, work))
+        _print(*study_report(graph, work))
 
 
 def _print(*parts: object) -> None:

@@ -51,7 +51,9 @@ def _table(plan: "Plan") -> Table:
 def _named(row: "Row") -> tuple[str | Text, ...]:
     cell = row.first
     seeds = len(row.cells) if cell.recipe else "-"
-    return str(cell.table or "-"), line(cell.model), line(_trained(cell)), str(seeds)
+    # The owner of a model on the hub would fill the column.
+    model = cell.model.rpartition("/")[2]
+    return str(cell.table or "-"), line(model), line(_trained(cell)), str(seeds)
 
 
 def _trained(cell: "Cell") -> str:

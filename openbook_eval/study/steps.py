@@ -91,7 +91,7 @@ def _step(plain: Mapping[str, Any]) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Why a step failed when it was last tried, in one line; `log` lies in its folder, "" where none is told."""
+    """Why a step failed when it was last tried, in one line; `log` as seen from the folder of all steps, or ""."""
 
     reason: str
     log: str

@@ -124,3 +124,30 @@ def test_run_does_what_can_be_done_reports_and_ends_with_1_where_a_step_failed(t
     plan = call("plan", str(path), "--work", str(tmp_path / "work")).stdout
     assert "1 failed" in plan
     assert "DEEPSEEK_API_KEY" in plan
+
+
+@pytest.mark.parametrize("command", ["plan", "report", "fit"])
+@pytest.mark.parametrize(("work", "told"), [("mine.yml", "is no folder"), ("x" * 5000, "no folder can be called so")])
+def test_a_place_of_work_that_can_be_none_is_told(tmp_path: Path, command: str, work: str, told: str) -> None:
+    result = call(command, str(write(tmp_path)), "--work", work, cwd=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert told in result.stderr
+
+
+def test_a_fit_of_sittings_that_cannot_be_read_tells_why(tmp_path: Path) -> None:
+    path, work = write(tmp_path), tmp_path / "work"
+    for step in graph(path).steps:
+        if step.kind == "exam":
+            (work / step.id).mkdir(parents=True)
+            (work / step.id / "receipt.json").write_text("{}", encoding="utf-8")
+    result = call("fit", str(path), "--work", str(work))
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("no point: ") == 5
+
+
+@pytest.mark.parametrize(("option", "value"), [("--size", "9" * 400), ("--draws", "9" * 20), ("--weight", "2")])
+def test_figures_that_a_fit_cannot_take_are_refused(option: str, value: str) -> None:
+    result = call("fit", option, value)
+    assert result.returncode == 2
+    assert f"Invalid value for '{option}'" in result.stderr

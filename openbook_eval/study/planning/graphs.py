@@ -1,14 +1,14 @@
 """From a study to its graph: every cell becomes steps, and steps that come to the same are one."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from openbook_eval.api.settings import profiles as endpoints
-from openbook_eval.api.settings import profiles as endpoints
+from openbook_eval.errors import OpenbookError
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import running
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
@@ -31,7 +31,8 @@ _CARD = "README.md"
 def graph_of(study: Study, hashes: Hashes | None = None) -> Graph:
     """The graph of a study; `hashes` keep what was read of raw files before.
 
-    Raises OpenbookError where two cells have one name, or a file that a step is made from cannot be read.
+    Raises OpenbookError where two cells have one name or are one training, or a file that a step is made from cannot be
+    read.
     """
     return graph_with_needs(study, hashes)[0]
 
@@ -45,7 +46,17 @@ def graph_with_needs(study: Study, hashes: Hashes | None = None) -> tuple[Graph,
             making.trained(cell, source)
         else:
             making.as_it_is(cell, source)
+    _refuse_twins(making.steps.values(), {cell.name: cell.table for cell in cells}, study.name)
     return Graph(study.name, study.title, cells, tuple(making.steps.values())), making.needs
+
+
+def _refuse_twins(steps: Iterable[Step], table_of: Mapping[str, int | None], study: str) -> None:
+    """Raises OpenbookError where two cells of a table are one sitting: it would count as two seeds."""
+    for step in steps:
+        seen: dict[int | None, str] = {}
+        for name in step.cells if step.kind == "exam" else ():
+            if (first := seen.setdefault(table_of[name], name)) != name:
+                raise OpenbookError(f"study {study}: {first} and {name} are the same training; leave one of them out")
 
 
 @dataclass
@@ -147,7 +158,9 @@ class _Making:
         apart = ("base_model", "datasets", "dataset_prepared_path", "output_dir")
         named = {key: value for key, value in recipe.config.items() if key not in apart and _is_path(value)}
         paths = {key: Path(value) for key, value in named.items()}
-        return {key: self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path) for key, path in paths.items()}
+        return {
+            key: self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path) for key, path in paths.items()
+        }
 
     def _local(self, model: str) -> str | None:
         """What names the content of a model's folder; None of a model on the hub, and of the embedded examinee."""
@@ -211,5 +224,5 @@ def _entry(subject: str, name: str) -> str | None:
     if subject == "profile":
         return digest(running.named(name)[0].model_dump(mode="json"))
     if subject == "endpoint":
-        return digest(endpoints()[name].model_dump(mode="json"))
+        return digest(dict(endpoints()[name]))
     return None

@@ -1,6 +1,5 @@
 """The plan of a study: what every cell needs, what of it is there, and what the rest is expected to take."""
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from openbook_eval.study.planning.costs import Need
 from openbook_eval.study.planning.graphs import graph_with_needs
 from openbook_eval.study.planning.history import History
 from openbook_eval.study.planning.notices import notices
-from openbook_eval.study.steps import FAILURE, Graph, Kind, Step, done
+from openbook_eval.study.steps import Graph, Kind, Step, done, failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +141,8 @@ def _by_setting(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _stage(steps: Sequence[Step], work: Path) -> Stage:
     finished = [step for step in steps if done(step, work)]
-    failed = [step for step in steps if step not in finished and (work / step.id / FAILURE).is_file()]
-    return Stage(len(steps), len(finished), len(failed))
+    broken = [step for step in steps if step not in finished and failed(step, work)]
+    return Stage(len(steps), len(finished), len(broken))
 
 
 def _left(steps: Sequence[Step], needs: Mapping[str, Need], expected: Mapping[str, float | None]) -> Left:
@@ -171,10 +170,5 @@ def _free(work: Path) -> int | None:
 
 def _failures(steps: Sequence[Step], work: Path) -> Iterator[Failure]:
     for step in steps:
-        try:
-            told = json.loads((work / step.id / FAILURE).read_bytes())
-            yield Failure(step.id, " ".join(str(told["reason"]).split()), f"{step.id}/{told['log']}")
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            yield Failure(step.id, f"failed, and {FAILURE} cannot be read", "")
+        if told := failed(step, work):
+            yield Failure(step.id, told.reason, told.log)

@@ -1,5 +1,6 @@
 """The study file: names become what they mean, and what is wrong with it is told all at once."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from openbook_eval.leaderboard import published
 from openbook_eval.study.cells import Mix, cells_of
 from openbook_eval.study.file import exams, specs
 from openbook_eval.study.file.study_file import read_study
+from openbook_eval.study.file.yaml_files import read_yaml
 from tests.study.folders import write, write_recipe
 
 PAPER = Path(__file__).parents[3] / "studies" / "paper.yml"
@@ -192,3 +194,46 @@ def test_the_conditions_are_those_that_there_are_tasks_for() -> None:
 
     assert set(exams.conditions()) == set(CONDITIONS)
     assert set(exams.conditions().values()) == {"1.0"}
+
+
+@pytest.mark.parametrize("key", ["pretrained", "enable_lora", "lora_local_path", "max_lora_rank", "profile"])
+def test_an_engine_is_not_told_which_model_sits_the_exam(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path, engine={"model_args": {key: "other/model"}})
+    with pytest.raises(OpenbookError, match=f"engine.model_args: {key}: is each cell's own"):
+        read_study(path)
+
+
+@pytest.mark.parametrize("name", ["mini", "cmb"])
+def test_the_name_of_an_exam_goes_before_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert read_study(write(tmp_path, exam=name)).exam.name == name
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sources": [{"name": "a", "path": ["x"]}]}, r"sources: path \['x'\] is no text"),
+        ({"sources": [{"name": "a", "hub": ["x"]}]}, r"sources: hub \['x'\] is no text"),
+        ({"decontaminate": "mini"}, "decontaminate: is no list of exams"),
+        ({"decontaminate": ["mini"]}, "decontaminate: is no list of exams"),
+    ],
+)
+def test_a_spec_of_other_types_is_told_in_a_line(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    path = write(tmp_path)
+    spec = {**read_yaml(tmp_path / "spec.yml", texts=True), **change}
+    (tmp_path / "spec.yml").write_text(json.dumps(spec), encoding="utf-8")
+    with pytest.raises(OpenbookError, match=told) as caught:
+        read_study(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_exam_with_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    spec = {**read_yaml(tmp_path / "spec.yml", texts=True), "decontaminate": {"exams": ["x" * 5000]}}
+    (tmp_path / "spec.yml").write_text(json.dumps(spec), encoding="utf-8")
+    study = read_study(path)
+    assert study.data is not None
+    assert study.data.spec.other_files == []

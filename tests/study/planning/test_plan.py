@@ -83,14 +83,14 @@ def test_what_is_done_is_counted_as_there_and_no_longer_as_left(tmp_path: Path) 
 def test_a_failed_step_is_named_with_its_reason_on_one_line_and_its_log(tmp_path: Path) -> None:
     path = write(tmp_path)
     train = step(graph(path), "train")
-    fail(path, train, {"step": train.id, "reason": "CUDA out\nof memory", "log": "log.txt"})
+    fail(path, train, {"step": train.id, "reason": "CUDA out\nof memory", "log": f"{train.id}/log.txt"})
     found = planned(path)
     assert found.rows[1].stages["train"] == Stage(2, 0, 1)
     assert found.failures == (Failure(train.id, "CUDA out of memory", f"{train.id}/log.txt"),)
     assert f"failed: {train.id}: CUDA out of memory (log: {tmp_path}/work/{train.id}/log.txt)" in printed(found)
 
 
-@pytest.mark.parametrize("told", [3, [], {}, {"reason": "x"}])
+@pytest.mark.parametrize("told", [3, [], {}, {"log": "x"}])
 def test_a_failure_that_cannot_be_read_is_told_all_the_same(tmp_path: Path, told: object) -> None:
     path = write(tmp_path)
     fail(path, step(graph(path), "train"), told)
@@ -246,7 +246,7 @@ def test_the_plan_says_what_is_there_in_a_line_a_setting(tmp_path: Path) -> None
     finish(path, step(graph(path), "train"), 36.0)
     lines = printed(planned(path)).splitlines()
     (row,) = [line.split() for line in lines if " mix91: " in line]
-    assert " ".join(row).startswith("4 models/examinee mix91: 9:1, 40 2 0/1 0/1 1/2 0/2 0/2 - ")
+    assert " ".join(row).startswith("4 examinee mix91: 9:1, 40 2 0/1 0/1 1/2 0/2 0/2 - ")
     assert "5 cells, 16 steps, of which 1 are done" in lines
 
 

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError
+from openbook_eval.profiles import running
+from openbook_eval.study import hashing
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.file.yaml_files import read_yaml
 from openbook_eval.study.hashing import Hashes
@@ -99,11 +102,21 @@ def test_models_as_they_are_need_nothing_but_the_examinee_its_base(tmp_path: Pat
 
 
 def test_two_recipes_that_come_to_the_same_are_trained_once(tmp_path: Path) -> None:
-    path = write(tmp_path, models=[], groups=[{"recipes": ["own.yml", "twin.yml"], "mixes": ["mix91"]}])
-    write_recipe(tmp_path / "twin.yml", output_dir="elsewhere")
+    groups = [
+        {"table": table, "recipes": [name], "mixes": ["mix91"]} for table, name in ((4, "own.yml"), (5, "twin.yml"))
+    ]
+    path = write(tmp_path, models=[], groups=groups)
+    write_recipe(tmp_path / "twin.yml", output_dir="elsewhere", logging_steps=7)
     found = graph(path)
     assert Counter(each.kind for each in found.steps) == {"mix": 1, "base": 1, "train": 2, "merge": 2, "exam": 2}
     assert step(found, "exam").cells == ("own_mix91-seed1", "twin_mix91-seed1")
+
+
+def test_one_training_under_two_names_in_a_table_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, models=[], groups=[{"recipes": ["own.yml", "twin.yml"], "mixes": ["mix91"]}])
+    write_recipe(tmp_path / "twin.yml")
+    with pytest.raises(OpenbookError, match="own_mix91-seed1 and twin_mix91-seed1 are the same training; leave one"):
+        graph(path)
 
 
 def test_a_graph_comes_back_from_its_json(tmp_path: Path) -> None:
@@ -249,7 +262,10 @@ def test_a_models_folder_counts_as_the_same_wherever_it_lies(tmp_path: Path) -> 
     assert exam(tmp_path / "a") == exam(tmp_path / "b")
 
 
-def test_hashes_are_kept_and_read_again_unless_a_file_has_changed_since(tmp_path: Path) -> None:
+def test_hashes_are_kept_and_read_again_where_a_file_has_changed_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_SETTLED_NS", -1)
     file, long_ago = tmp_path / "a", time.time() - 100
     file.write_text("one", encoding="utf-8")
     _set_time(file, long_ago)
@@ -257,11 +273,12 @@ def test_hashes_are_kept_and_read_again_unless_a_file_has_changed_since(tmp_path
     first = hashes.of(file)
     hashes.save()
     assert list(json.loads((tmp_path / "hashes.json").read_bytes())) == [str(file)]
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
+    assert Hashes(tmp_path).of(file) == first
+    monkeypatch.undo()
+    # Same size and time of the last write: as `cp -p` and `rsync -t` leave it.
     file.write_text("two", encoding="utf-8")
     _set_time(file, long_ago)
-    # Same size, same time: it is not read again.
-    assert Hashes(tmp_path).of(file) == first
-    _set_time(file, long_ago + 1)
     assert Hashes(tmp_path).of(file) != first
 
 
@@ -322,3 +339,59 @@ def test_the_spec_is_hashed_without_the_other_mixes(tmp_path: Path) -> None:
     before = graph(path)
     (tmp_path / "spec.yml").write_text(f"{SPEC}  more: {{size: 3, ratio: 1:1}}\n", encoding="utf-8")
     assert changed(before, graph(path)) == set()
+
+
+def test_a_mix_of_another_name_is_the_same_mix(tmp_path: Path) -> None:
+    renamed = SPEC.replace("mix91", "nine_to_one")
+    found = graph(write(tmp_path, models=[], groups=[{"recipes": ["own.yml"], "mixes": ["mix91"]}]))
+    path = write(tmp_path, models=[], groups=[{"recipes": ["own.yml"], "mixes": ["nine_to_one"]}])
+    (tmp_path / "spec.yml").write_text(renamed, encoding="utf-8")
+    assert [each.key for each in graph(path).steps] == [each.key for each in found.steps]
+
+
+def test_the_content_of_a_file_that_a_recipe_names_counts(tmp_path: Path) -> None:
+    path, template = write(tmp_path), tmp_path / "template.jinja"
+    template.write_text("{{ messages }}", encoding="utf-8")
+    write_recipe(tmp_path / "own.yml", chat_template="jinja", chat_template_jinja=str(template))
+    before = keys(graph(path))
+    template.write_text("{{ messages[1:] }}", encoding="utf-8")
+    changed = {name for name, each in keys(graph(path)).items() if before[name] != each}
+    assert changed == {name for name in before if name.startswith(("train/", "merge/", "exam/own_"))}
+
+
+def test_what_is_written_on_the_way_does_not_count(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    before = keys(graph(path))
+    write_recipe(tmp_path / "own.yml", logging_steps=3, save_total_limit=9, saves_per_epoch=7)
+    assert keys(graph(path)) == before
+
+
+def test_the_order_of_conditions_does_not_count(tmp_path: Path) -> None:
+    both = ["openbook", "closedbook"]
+    assert keys(graph(write(tmp_path, conditions=both))) == keys(graph(write(tmp_path, conditions=both[::-1])))
+
+
+@pytest.mark.parametrize("kind", ["profile", "endpoint"])
+def test_how_a_model_is_asked_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    name = {"profile": "pulse-7b", "endpoint": "glm-4"}[kind]
+    path = write(tmp_path, models=[{kind: name}], groups=[])
+    before = keys(graph(path))
+    if kind == "endpoint":
+        monkeypatch.setattr(
+            "openbook_eval.study.planning.graphs.endpoints", lambda: {name: {**endpoints()[name], "model": "another"}}
+        )
+    else:
+        profile, size = running.named(name)
+        other = profile.model_copy(update={"template": "another"})
+        monkeypatch.setattr(running, "named", lambda _: (other, size))
+    assert keys(graph(path)) != before
+
+
+def test_a_part_of_an_exam_that_a_mix_must_not_contain_counts_by_its_file(tmp_path: Path) -> None:
+    path, exam = write(tmp_path), tmp_path / "exam.jsonl"
+    spec = {**read_yaml(tmp_path / "spec.yml", texts=True), "decontaminate": {"exams": [f"{exam}#part"]}}
+    (tmp_path / "spec.yml").write_text(json.dumps(spec), encoding="utf-8")
+    exam.write_text("one", encoding="utf-8")
+    before = keys(graph(path))
+    exam.write_text("two", encoding="utf-8")
+    assert keys(graph(path)) != before
