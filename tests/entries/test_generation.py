@@ -537,9 +537,15 @@ def free_port() -> int:
 @pytest.mark.engine
 def test_vllm_writes_entries_and_the_cache_gives_them_back_when_it_is_gone(tmp_path: Path) -> None:
     folder = subprocess.run([BIN / "openbook-eval", "examinee"], capture_output=True, text=True, check=True).stdout
-    # The examinee says the last sign of its prompt over and over; a full stop makes sentences.
-    template = tmp_path / "template.jinja"
-    template.write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}。", encoding="utf-8")
+    # The examinee writes no entries; it copies what it is told to, here the same whatever is asked.
+    template, sentence = tmp_path / "template.jinja", "患者的体温可由化验。"
+    template.write_text(
+        "{% if messages[-1]['content'] | length > 1500 %}{{ messages[-1]['content'] }}{% endif %}"
+        f"<|im_start|>user\n照抄下面的内容。\n{sentence}<|im_end|>\n<|im_start|>assistant"
+        # Jinja drops a line break at the end of a template.
+        "{{ '\\n' }}",
+        encoding="utf-8",
+    )
     url, port = "http://127.0.0.1", str(free_port())
     line = [str(BIN / "vllm"), "serve", folder.strip(), "--served-model-name", "examinee", "--dtype", "float32"]
     settings = ["--max-model-len", "1024", "--enforce-eager", "--chat-template", str(template)]
@@ -569,9 +575,8 @@ def test_vllm_writes_entries_and_the_cache_gives_them_back_when_it_is_gone(tmp_p
             server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
-    assert list(texts) == [one.id for one in asked]
-    assert all(text.endswith("。") for text in texts.values())
-    assert {row["finish"] for row in rows(tmp_path)} == {"length"}
+    assert texts == {one.id: sentence for one in asked}
+    assert {row["finish"] for row in rows(tmp_path)} == {"stop"}
     assert generate(asked, endpoint=address, model="examinee", max_tokens=64, cache=tmp_path) == texts
 
 

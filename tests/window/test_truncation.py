@@ -243,12 +243,12 @@ def run_arguments(examinee: str, length: int, output: Path) -> list[str]:
 
 @pytest.mark.engine
 def test_what_lm_eval_cuts_is_refused_before_and_found_after(examinee: str, tmp_path: Path) -> None:
-    refused = call("openbook-eval", *run_arguments(examinee, 160, tmp_path / "ours"), "--log_samples")
+    refused = call("openbook-eval", *run_arguments(examinee, 270, tmp_path / "ours"), "--log_samples")
     assert refused.returncode == 2, refused.stderr[-3000:]
     error = refused.stderr.splitlines()[-1]
     told = re.fullmatch(
         r"openbook-eval: (\d+) of 43 prompts of cmed_openbook_nursing do not fit: the longest has (\d+) tokens and 16 "
-        r"are kept for the answer, but max_model_len is 160; set max_model_len=(\d+) in --model_args",
+        r"are kept for the answer, but max_model_len is 270; set max_model_len=(\d+) in --model_args",
         error,
     )
     assert told, error
@@ -257,7 +257,7 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(examinee: str, tmp_
     cut, longest, setting = map(int, told.groups())
     assert 0 < cut < 43
 
-    plain = [*run_arguments(examinee, 160, tmp_path / "plain"), "--log_samples", "--include_path", str(tasks_dir())]
+    plain = [*run_arguments(examinee, 270, tmp_path / "plain"), "--log_samples", "--include_path", str(tasks_dir())]
     done = call("lm_eval", *plain)
     assert done.returncode == 0, done.stderr[-3000:]
     lengths = [int(text) for text in re.findall(r"Context length \((\d+)\) \+ max_gen_toks \(16\)", done.stderr)]
@@ -265,7 +265,7 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(examinee: str, tmp_
     shown = call("openbook-eval", "scores", str(tmp_path / "plain"))
     assert f"TRUNCATED: {cut} of 43 prompts did not reach the model whole" in shown.stdout
     (scores,) = read_runs(tmp_path / "plain")[0]
-    assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 144),)
+    assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 254),)
 
     followed = call("openbook-eval", *run_arguments(examinee, setting, tmp_path / "ours"))
     assert followed.returncode == 0, followed.stderr[-3000:]
