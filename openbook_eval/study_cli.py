@@ -131,11 +131,11 @@ def _graph(file: Path, work: Path) -> "Graph":
 def _check(work: Path) -> None:
     """Raises OpenbookError where the folder of the steps can be none."""
     try:
-        is_other = work.exists() and not work.is_dir()
+        there = next(place for place in (work, *work.absolute().parents) if place.exists())
     except OSError as error:
         raise OpenbookError(f"--work {str(work)[:60]}: no folder can be called so ({error.strerror})") from error
-    if is_other:
-        raise OpenbookError(f"{work}: is no folder; name another with --work")
+    if not there.is_dir():
+        raise OpenbookError(f"{there}: is no folder; name another with --work")
 
 
 def _report(graph: "Graph", work: Path) -> None:

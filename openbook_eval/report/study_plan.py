@@ -34,7 +34,8 @@ def plan_report(plan: "Plan") -> Iterator[Table | Text]:
 
 
 def _table(plan: "Plan") -> Table:
-    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    # One blank between columns: names shall stand on one line of 80 signs where they can.
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
     table.add_column("table", justify="right")
     table.add_column("model", overflow="fold")
     table.add_column("trained on", overflow="fold")

@@ -2,11 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from openbook_eval.errors import OpenbookError
 
 if TYPE_CHECKING:
     from openbook_eval.study.file.recipes import Recipe
@@ -43,23 +41,22 @@ class Cell:
 
 
 def cells_of(study: "Study") -> tuple[Cell, ...]:
-    """The cells of a study in the order of its file, seeds innermost.
+    """The cells of a study in the order of its file, seeds innermost; no two have one name."""
+    return tuple(cell for cell, _ in sources(study))
 
-    Raises OpenbookError where two have one name: they would be one point twice.
-    """
-    found = tuple(cell for cell, _ in sources(study))
-    names = [cell.name for cell in found]
-    if twice := list(dict.fromkeys(name for name in names if names.count(name) > 1)):
-        raise OpenbookError(
-            f"study {study.name}: {twice[0]} stands twice among its cells; leave it in one group or model"
-        )
-    return found
+
+def names_of(models: "Iterable[Examinee]", groups: "Iterable[Group]", seeds: Iterable[int]) -> Iterator[str]:
+    """What the cells of these models and groups are called, in the order of `cells_of`; what stands twice, twice."""
+    yield from (safe(examinee.named) for examinee in models)
+    for group in groups:
+        for recipe, mix in group.pairs():
+            yield from (_name(group, recipe, mix, seed) for seed in seeds)
 
 
 def sources(study: "Study") -> Iterator[tuple[Cell, "Examinee | Recipe"]]:
     """Every cell with what the study's file names for it: a model as it is, or the recipe."""
     for examinee in study.models:
-        model = examinee.model or examinee.profile or examinee.endpoint or ""
+        model = examinee.named
         yield Cell(safe(model), examinee.table, model, None, None, None), examinee
     for group in study.groups:
         yield from _trained(study, group)
@@ -68,9 +65,13 @@ def sources(study: "Study") -> Iterator[tuple[Cell, "Examinee | Recipe"]]:
 def _trained(study: "Study", group: "Group") -> Iterator[tuple[Cell, "Recipe"]]:
     for recipe, name in group.pairs():
         mix = study.mix(name)
-        setting = safe(f"{recipe.name}_{name}" if group.mixes else recipe.name)
         for seed in study.seeds:
-            yield Cell(f"{setting}-seed{seed}", group.table, recipe.base, recipe.name, mix, seed), recipe
+            yield Cell(_name(group, recipe, name, seed), group.table, recipe.base, recipe.name, mix, seed), recipe
+
+
+def _name(group: "Group", recipe: "Recipe", mix: str, seed: int) -> str:
+    setting = f"{recipe.name}_{mix}" if group.mixes else recipe.name
+    return f"{safe(setting)}-seed{seed}"
 
 
 def safe(name: str) -> str:

@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.profiles import running
-from openbook_eval.study.file import exams, models, recipes, specs
+from openbook_eval.study.file import engines, exams, models, recipes, specs
 from openbook_eval.study.hashing import canonical
 
 T = TypeVar("T")
 # What says which model sits an exam.
 _OF_THE_CELL = {"pretrained", "enable_lora", "lora_local_path", "max_lora_rank", "profile"}
-_BATCH_SIZE = re.compile(r"auto(:\d+)?|[1-9]\d*")
+_BATCH_SIZE = re.compile(r"auto(:[1-9]\d{0,5})?|[1-9]\d{0,5}")
 
 
 def fault(text: str) -> PydanticCustomError:
@@ -41,6 +41,18 @@ def _looked_up(find: Callable[[str, Path], object]) -> BeforeValidator:
             raise fault(f"{name[:40]!r} cannot be looked up ({reason}); give another name") from error
 
     return BeforeValidator(found)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise fault("is blank; write what it is called")
+    return text
+
+
+def _engine(name: str) -> str:
+    if engines.known() and name not in engines.known():
+        raise fault(f"lm-eval has no model {name!r}; {did_you_mean(name, engines.known())}")
+    return name
 
 
 def _condition(name: str) -> str:
@@ -89,7 +101,8 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
 
 # YAML has lists only, and pydantic's strictness wants a tuple.
 SEVERAL = (Field(strict=False), AfterValidator(_each_once))
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_not_blank)]
+Engine = Annotated[str, AfterValidator(_engine)]
 Table = Annotated[int, Field(ge=1, le=5)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 BatchSize = Annotated[str, BeforeValidator(_batch_size)]

@@ -10,6 +10,7 @@ import yaml
 
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.study.file import models
+from openbook_eval.study.file.named_files import named_files, replaced
 from openbook_eval.study.hashing import canonical
 from openbook_eval.training import recipe_file
 from openbook_eval.training.cells import EXAMINEE, Cell, cells
@@ -81,18 +82,20 @@ def _table() -> Mapping[str, Cell]:
 def _read(path: Path, folder: Path) -> Recipe:
     config, found = recipe_file.read(path)
     faults = [f"{key}: {text}" if key else text for key, text in found]
-    if config and not faults:
-        faults = list(_faults(config))
+    faults += _faults(config, folder) if config else []
     if faults:
         raise OpenbookError(f"recipe {path}: {'; '.join(faults)}")
-    base = models.find(config["base_model"], folder)
-    return Recipe(path.stem, {**config, "base_model": base}, None)
+    placed = replaced(config, {text: str(file) for text, file in named_files(config, folder, Path()).items()})
+    return Recipe(path.stem, {**placed, "base_model": models.find(config["base_model"], folder)}, None)
 
 
-def _faults(config: Mapping[str, Any]) -> list[str]:
+def _faults(config: Mapping[str, Any], folder: Path) -> list[str]:
     faults = []
-    if not isinstance(config.get("base_model"), str) or not config["base_model"]:
+    base = config.get("base_model")
+    if not isinstance(base, str) or not base:
         faults.append("base_model: is missing; name the model that is trained")
+    else:
+        faults += _base_faults(base, folder)
     try:
         mix_folder(config)
         canonical(config)
@@ -101,3 +104,13 @@ def _faults(config: Mapping[str, Any]) -> list[str]:
     except (TypeError, ValueError) as error:
         faults.append(f"holds what is no plain value ({error})")
     return faults
+
+
+def _base_faults(base: str, folder: Path) -> list[str]:
+    try:
+        models.find(base, folder)
+    except OpenbookError as error:
+        return [f"base_model: {error}"]
+    except (OSError, ValueError):
+        return [f"base_model: {base[:40]!r} is no name that a model can have"]
+    return []

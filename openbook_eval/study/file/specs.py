@@ -28,6 +28,8 @@ _PAIR = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:：]\s*(\d+(?:\.\d+)?)\s*")
 # These mean exams whatever lies here.
 _EXAM_NAMES = ("mini", "cmb", "cmb-val")
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
+# Rows or tokens; more than there are.
+_MOST_ROWS = 10**12
 # What a mix may be called: its folder.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
@@ -140,6 +142,8 @@ def _mix(name: str, entry: Mapping[str, Any]) -> Mix:
     general, medical = (parts.get("general", Fraction(0)), sum(parts.values()) - parts.get("general", Fraction(0)))
     if general + medical <= 0 or min(general, medical) < 0 or (size := int(entry["size"])) < 1:
         raise ValueError(f"mix {name}: its parts and its size must be above 0")
+    if size > _MOST_ROWS:
+        raise ValueError(f"mix {name}: its size is above {_MOST_ROWS:,}")
     scale = lcm(Fraction(general).denominator, Fraction(medical).denominator)
     whole = (int(general * scale), int(medical * scale))
     shared = gcd(*whole)

@@ -1,7 +1,8 @@
 """The study file: what is examined, what is trained on what, with which seeds; every name in it is looked up."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,8 @@ from pydantic import (
 )
 
 from openbook_eval.errors import OpenbookError, did_you_mean, fault_text
-from openbook_eval.study.cells import Mix
+from openbook_eval.study.cells import Mix, names_of
+from openbook_eval.study.file.engines import WITH_ADAPTERS
 from openbook_eval.study.file.fields import (
     SEVERAL,
     BatchSize,
@@ -35,11 +37,14 @@ from openbook_eval.study.file.fields import (
     Text,
     fault,
 )
+from openbook_eval.study.file.fields import Engine as EngineName
 from openbook_eval.study.file.specs import usual_data_folder
 from openbook_eval.study.file.yaml_files import read_yaml
 
 # Folders, rules of the runner and pages are called after the study.
-_NAME = re.compile(r"[\w.-]+")
+_NAME = re.compile(r"\w[\w.-]*")
+# Cards of the largest machine that there is, and more.
+_MOST_CARDS = 1024
 # What pydantic calls by the names of its own types.
 _WANTED = {
     "tuple_type": "must be a list",
@@ -62,11 +67,11 @@ class Data(_Model):
 class Engine(_Model):
     """What lm-eval is told: --model, --model_args and so on; `gpus` are those of an exam, else as the model needs."""
 
-    model: Text = "vllm-openbook"
+    model: EngineName = "vllm-openbook"
     chat_template: bool = True
     batch_size: BatchSize = "auto"
     model_args: ModelArguments = {}
-    gpus: Annotated[int, Field(ge=0)] | None = None
+    gpus: Annotated[int, Field(ge=0, le=_MOST_CARDS)] | None = None
 
 
 class Examinee(_Model):
@@ -82,6 +87,11 @@ class Examinee(_Model):
         if sum(each is not None for each in (self.model, self.profile, self.endpoint)) != 1:
             raise fault("needs one of model, profile and endpoint, and no more")
         return self
+
+    @property
+    def named(self) -> str:
+        """What it is called: a name on the hub, a folder, a profile or an endpoint."""
+        return self.model or self.profile or self.endpoint or ""
 
 
 class Group(_Model):
@@ -131,22 +141,49 @@ class Study(_Model):
         return self.data.spec.mixes[name]
 
     # Of single fields, not of the whole: those of the whole are not looked for where any field is at fault.
+    @field_validator("examine")
+    @classmethod
+    def _can_adapt(cls, examine: str, info: ValidationInfo) -> str:
+        engine = info.data.get("engine")
+        if examine == "adapter" and engine and engine.model not in WITH_ADAPTERS:
+            raise fault(f"adapter wants an engine of {' or '.join(WITH_ADAPTERS)}; {engine.model} examines merged")
+        return examine
+
+    @field_validator("models")
+    @classmethod
+    def _can_rank(cls, models: tuple[Examinee, ...], info: ValidationInfo) -> tuple[Examinee, ...]:
+        ranked = [each for each in info.data.get("conditions", ()) if each.endswith("ranked")]
+        if ranked and (asked := [each.endpoint for each in models if each.endpoint]):
+            raise fault(f"{', '.join(asked)}: an endpoint ranks no options; leave out the condition {ranked[0]}, or it")
+        return models
+
     @field_validator("groups")
     @classmethod
-    def _mixes_known(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
+    def _sensible(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
+        models = info.data.get("models", ())
         if not groups and not info.data.get("models", True):
             raise fault("there are no models and no groups; name what is to be examined")
-        if not groups or "data" not in info.data:
-            return groups
-        if info.data["data"] is None:
-            raise fault("train on mixes; say of which spec: data: {spec: paper}")
-        known = info.data["data"].spec.mixes
-        wanted = dict.fromkeys(mix for group in groups for _, mix in group.pairs())
-        if unknown := [
-            f"mix {mix!r} is not in the spec, {did_you_mean(mix, known)}" for mix in wanted if mix not in known
-        ]:
-            raise fault("; ".join(unknown))
+        names = names_of(models, groups, info.data.get("seeds", (1,)))
+        faults = [f"{name} stands twice among its cells; leave it in one group or model" for name in _twice(names)]
+        if groups and "data" in info.data:
+            faults += _unknown_mixes(groups, info.data["data"])
+        if faults:
+            raise fault("; ".join(faults))
         return groups
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _unknown_mixes(groups: Iterable[Group], data: Data | None) -> Iterator[str]:
+    if data is None:
+        yield "train on mixes; say of which spec: data: {spec: paper}"
+        return
+    known = data.spec.mixes
+    for mix in dict.fromkeys(mix for group in groups for _, mix in group.pairs()):
+        if mix not in known:
+            yield f"mix {mix!r} is not in the spec, {did_you_mean(mix, known)}"
 
 
 def read_study(path: Path) -> Study:

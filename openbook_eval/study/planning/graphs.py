@@ -1,6 +1,5 @@
 """From a study to its graph: every cell becomes steps, and steps that come to the same are one."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from openbook_eval.profiles import running
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
 from openbook_eval.study.file import models
 from openbook_eval.study.file.exams import conditions
+from openbook_eval.study.file.named_files import named_files
 from openbook_eval.study.file.recipes import Recipe
 from openbook_eval.study.file.study_file import Examinee, Study
 from openbook_eval.study.hashing import Hashes, digest, folder_digest
@@ -31,8 +31,7 @@ _CARD = "README.md"
 def graph_of(study: Study, hashes: Hashes | None = None) -> Graph:
     """The graph of a study; `hashes` keep what was read of raw files before.
 
-    Raises OpenbookError where two cells have one name or are one training, or a file that a step is made from cannot be
-    read.
+    Raises OpenbookError where two cells of a table are one training, or a file that a step is made from cannot be read.
     """
     return graph_with_needs(study, hashes)[0]
 
@@ -72,11 +71,9 @@ class _Making:
         mix = self._mix(cell, cell.mix)
         base = [self._base(cell)] if recipe.trains_examinee else []
         weights = self._examinee_bytes if base else None
-        what = {
-            "recipe": self._recipe(cell, recipe),
-            "base_digest": self._local(recipe.base),
-            "files": self._named_files(recipe),
-        }
+        config = self._recipe(cell, recipe)
+        files = self._named_files(recipe, config)
+        what = {"recipe": config, "base_digest": self._local(recipe.base), "files": files}
         train = self._add("train", cell, [mix, *base], what, costs.training_need(recipe, cell.mix, weights))
         size, subject, needs = costs.size_of(recipe.base), "merged", [train]
         if recipe.is_adapter and self.study.examine == "merged":
@@ -134,7 +131,7 @@ class _Making:
             found |= {name: self.hashes.of(data.folder / name) for name in names if data.folder}
             found |= {} if names else {source.path or source.hub or source.name: None}
         for path in data.spec.other_files:
-            found[str(path)] = self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path)
+            found[str(path)] = self._content(path)
         return found
 
     def _base(self, cell: Cell) -> Step:
@@ -153,14 +150,16 @@ class _Making:
         config["datasets"] = [{**recipe.config["datasets"][0], "path": f"{{mix}}/{TRAIN}"}]
         return {**config, "seed": cell.seed, "base_model": "{base}" if recipe.trains_examinee else recipe.base}
 
-    def _named_files(self, recipe: Recipe) -> dict[str, str]:
-        """What names the content of every file or folder that a recipe names, by its key: templates, settings."""
-        apart = ("base_model", "datasets", "dataset_prepared_path", "output_dir")
-        named = {key: value for key, value in recipe.config.items() if key not in apart and _is_path(value)}
-        paths = {key: Path(value) for key, value in named.items()}
-        return {
-            key: self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path) for key, path in paths.items()
-        }
+    def _named_files(self, recipe: Recipe, config: Mapping[str, Any]) -> dict[str, str]:
+        """What names the content of every file or folder that a recipe names, by its path: templates, settings."""
+        if recipe.cell is not None:
+            return {}
+        # A recipe that was read from a file has them in full.
+        found = named_files(config, Path("/")).items()
+        return {text: self._content(path) for text, path in found if Path(text).is_absolute()}
+
+    def _content(self, path: Path) -> str:
+        return self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path)
 
     def _local(self, model: str) -> str | None:
         """What names the content of a model's folder; None of a model on the hub, and of the embedded examinee."""
@@ -212,11 +211,6 @@ class _Making:
         self.steps[kind, own] = step
         self.needs.setdefault(step.id, need)
         return step
-
-
-def _is_path(value: object) -> bool:
-    """Whether a value of a recipe is a file or a folder here; texts of several lines are templates themselves."""
-    return isinstance(value, str) and "\n" not in value and os.path.exists(value)  # noqa: PTH110 (any text)
 
 
 def _entry(subject: str, name: str) -> str | None:

@@ -21,11 +21,21 @@ def notices(study: Study, graph: Graph, todo: Sequence[Step]) -> Iterator[str]:
             yield "there is no folder of raw files: data-prep stops; name it by data: {folder: ...} or OPENBOOK_DATA"
     if study.exam.digest is None and any(step.kind == "exam" for step in todo):
         yield f"exam {study.exam.name}: read from the hub when it is sat; whether it can be fetched was not looked up"
+    if strange := _of_files(study) if any(step.kind == "train" for step in todo) else []:
+        yield (
+            f"{len(strange)} {'recipe is' if len(strange) == 1 else 'recipes are'} not of our table ({some(strange)}): "
+            "whether Axolotl knows every key is not looked up here: openbook-eval recipes check FILE"
+        )
     models = _on_hub(graph, todo)
     if models:
         yield from _of_hub(models)
     yield from _of_their_code(study, models)
     yield from _of_providers(todo)
+
+
+def _of_files(study: Study) -> list[str]:
+    recipes = (recipe for group in study.groups for recipe in group.recipes if recipe.cell is None)
+    return list(dict.fromkeys(recipe.name for recipe in recipes))
 
 
 def _on_hub(graph: Graph, todo: Sequence[Step]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published
 from openbook_eval.study.cells import Mix, cells_of
-from openbook_eval.study.file import exams, specs
+from openbook_eval.study.file import engines, exams, specs
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.file.yaml_files import read_yaml
 from tests.study.folders import write, write_recipe
@@ -92,6 +92,14 @@ def test_the_bases_of_the_papers_table_4_are_examined_before_any_training() -> N
         ({"groups": [{"recipe": "own.yml"}]}, "unknown key 'groups.0.recipe'; did you mean 'groups.0.recipes'?"),
         ({"groups": [{"recipes": ["own.yml", "own.yml"]}]}, "groups.0.recipes: own stands twice; leave one"),
         ({"exam": "nothing.jsonl"}, "exam: exam 'nothing.jsonl': no such file, folder or known exam"),
+        ({"title": "  "}, "title: is blank; write what it is called"),
+        ({"engine": {"gpus": 10**30}}, "engine.gpus: input should be less than or equal to 1024"),
+        ({"engine": {"batch_size": "auto:" + "9" * 400}}, "must be auto or a number"),
+        ({"engine": {"model": "vllm-openbok"}}, "engine.model: lm-eval has no model 'vllm-openbok'; did you mean"),
+        ({"engine": {"model": "hf"}, "examine": "adapter"}, "examine: adapter wants an engine of vllm-openbook or"),
+        ({"models": [{"model": "raw"}]}, "models.0.model: raw: holds no config.json, and is no folder of a model"),
+        ({"models": [{"model": "own.yml"}]}, "models.0.model: own.yml: is a file; name the folder of a model"),
+        ({"models": [{"endpoint": "glm-4"}], "conditions": ["openbook_ranked"]}, "models: glm-4: an endpoint ranks no"),
         ({"exam": "m" * 5000}, "cannot be looked up (File name too long); give another name"),
     ],
 )  # fmt: skip
@@ -135,6 +143,45 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_a_name_that_no_folder_can_have_is_told(tmp_path: Path) -> None:
     path = write(tmp_path).rename(tmp_path / "my study.yml")
     assert fault(path) == "name 'my study': call the file by letters, digits and _ . - alone"
+
+
+def test_a_cell_that_stands_twice_is_told_among_other_faults(tmp_path: Path) -> None:
+    group = {"recipes": ["own.yml"], "mixes": ["mix91"]}
+    found = fault(write(tmp_path, title="", seeds=[1], groups=[group, group]))
+    assert "title: is blank" in found
+    assert "groups: own_mix91-seed1 stands twice among its cells" in found
+
+
+def test_the_base_of_a_recipe_is_told_with_the_recipe_and_beside_the_faults_of_its_yaml(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    write_recipe(tmp_path / "own.yml", base_model="./nope")
+    recipe = tmp_path / "own.yml"
+    recipe.write_text(f"{recipe.read_text('utf-8')}\nnot_a_date: 2024-01-01\n", encoding="utf-8")
+    found = fault(path)
+    assert f"recipe {recipe}: not_a_date: 2024-01-01 is read as a date; quote it; base_model: ./nope: no such" in found
+
+
+def test_a_mix_of_more_rows_than_there_are_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    spec = (tmp_path / "spec.yml").read_text("utf-8").replace("mix91: {size: 40", f"mix91: {{size: {10**30}")
+    (tmp_path / "spec.yml").write_text(spec, encoding="utf-8")
+    assert "mix mix91: its size is above 1,000,000,000,000" in fault(path)
+
+
+@pytest.mark.parametrize("name", ["..yml", "-a.yml"])
+def test_a_file_without_a_name_is_told(tmp_path: Path, name: str) -> None:
+    assert "call the file by letters" in fault(write(tmp_path).rename(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["vllm-openbook", "vllm", "hf", "local-completions", "dummy"])
+def test_engines_that_lm_eval_knows_are_taken(tmp_path: Path, name: str) -> None:
+    assert read_study(write(tmp_path, engine={"model": name})).engine.model == name
+
+
+def test_the_list_of_engines_is_that_which_lm_eval_has_when_it_runs() -> None:
+    from lm_eval.models import MODEL_MAPPING
+
+    assert set(MODEL_MAPPING) < set(engines.known())
 
 
 def test_the_faults_of_a_recipe_are_told_with_its_path(tmp_path: Path) -> None:

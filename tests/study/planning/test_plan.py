@@ -220,7 +220,7 @@ def test_nothing_is_said_of_raw_files_once_the_mixes_are_built(tmp_path: Path) -
     for each in graph(path).steps:
         if each.kind == "mix":
             finish(path, each)
-    assert planned(path).notices == ()
+    assert not [notice for notice in planned(path).notices if "source" in notice]
 
 
 def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
@@ -233,6 +233,15 @@ def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
     ) in notices
     assert "1 of them run code of their authors (wangrongsheng/Baichuan2-13B-Chat-sft-multi-mix)" in notices
     assert "1 model is asked through an API (glm-4): no GPU-hours, but money" in notices
+
+
+def test_that_recipes_of_files_are_not_checked_is_told_while_they_are_to_be_trained(tmp_path: Path) -> None:
+    told = "1 recipe is not of our table (own): whether Axolotl knows every key is not looked up here"
+    path = write(tmp_path)
+    assert [notice.startswith(told) for notice in planned(path).notices] == [True]
+    for each in graph(path).steps:
+        finish(path, each)
+    assert planned(path).notices == ()
 
 
 def test_who_has_consented_to_code_of_others_is_not_told_of_it_again(tmp_path: Path) -> None:
@@ -248,6 +257,15 @@ def test_the_plan_says_what_is_there_in_a_line_a_setting(tmp_path: Path) -> None
     (row,) = [line.split() for line in lines if " mix91: " in line]
     assert " ".join(row).startswith("4 examinee mix91: 9:1, 40 2 0/1 0/1 1/2 0/2 0/2 - ")
     assert "5 cells, 16 steps, of which 1 are done" in lines
+
+
+def test_a_setting_stands_on_one_line_of_80_signs_its_model_by_the_last_part_of_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, models=[{"model": "an-owner-with-a-long-name/Qwen1.5-14B"}])
+    lines = printed(planned(path), width=80).splitlines()
+    assert [line.split()[1] for line in lines if line.endswith("B ") and line.split()[0] in "-4"] == [
+        "Qwen1.5-14B", "examinee", "examinee",
+    ]  # fmt: skip
+    assert max(len(line) for line in lines if "mix91" in line) <= 80
 
 
 def test_a_plan_leaves_nothing_in_a_folder_of_work_but_hashes(tmp_path: Path) -> None:

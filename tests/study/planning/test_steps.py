@@ -359,6 +359,49 @@ def test_the_content_of_a_file_that_a_recipe_names_counts(tmp_path: Path) -> Non
     assert changed == {name for name in before if name.startswith(("train/", "merge/", "exam/own_"))}
 
 
+def _with_template(folder: Path, **more: Any) -> Path:
+    path = write(folder)
+    (folder / "chat.jinja").write_text("{{ messages }}", encoding="utf-8")
+    write_recipe(folder / "own.yml", chat_template_jinja="chat.jinja", **more)
+    return path
+
+
+def test_a_file_beside_the_study_is_told_in_full_and_counts_by_its_content_wherever_it_lies(tmp_path: Path) -> None:
+    one, other = (graph(_with_template(tmp_path / name)) for name in "ab")
+    assert step(one, "train").what["recipe"]["chat_template_jinja"] == str(tmp_path / "a" / "chat.jinja")
+    assert keys(one) == keys(other)
+
+
+def test_a_file_that_happens_to_be_called_as_a_setting_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(graph(write(tmp_path)))
+    for name in ("lora", "jinja", "cosine", "chat_template"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert keys(graph(write(tmp_path))) == before
+
+
+def test_a_folder_of_a_tokenizer_counts_by_its_content(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    write_recipe(tmp_path / "own.yml", tokenizer_config="tokens")
+    (tmp_path / "tokens").mkdir()
+    made = []
+    for text in ("{}", "{ }", "{}"):
+        (tmp_path / "tokens" / "tokenizer.json").write_text(text, encoding="utf-8")
+        made.append(step(graph(path), "train").key)
+    assert made[0] == made[2] != made[1]
+
+
+def test_what_is_saved_on_the_way_counts_where_the_best_of_it_is_taken(tmp_path: Path) -> None:
+    found = []
+    for times in (1, 2):
+        path = write(tmp_path)
+        write_recipe(tmp_path / "own.yml", load_best_model_at_end=True, saves_per_epoch=times)
+        found.append(step(graph(path), "train").key)
+    assert found[0] != found[1]
+
+
 def test_what_is_written_on_the_way_does_not_count(tmp_path: Path) -> None:
     path = write(tmp_path)
     before = keys(graph(path))
