@@ -1,8 +1,7 @@
 """The commands `openbook-eval leaderboard`, `compare` and `submit`: runs as boards, side by side, and handed in."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.program import needing
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def leaderboard(
     paper: Annotated[bool, typer.Option("--paper", help="Print the paper's tables below.")] = False,
 ) -> None:
     """Rank runs that were asked the same, with what is certain of each figure: the six exams, averages, intervals."""
-    with _packages():
+    with needing("leaderboards need scipy, statsmodels and others", "leaderboard"):
         from openbook_eval.leaderboard import exporting, records, standings
         from openbook_eval.leaderboard.page import folder
         from openbook_eval.report.leaderboard import board_report, paper_report
@@ -93,7 +93,7 @@ def compare(
     export: _Exports = None,
 ) -> None:
     """Say what differs between two runs on the same items, whether chance may do that, and which items flipped."""
-    with _packages():
+    with needing("leaderboards need scipy, statsmodels and others", "leaderboard"):
         from openbook_eval.leaderboard import comparing, exporting, reading, records
         from openbook_eval.report.leaderboard import comparison_report
 
@@ -119,7 +119,7 @@ def submit(
     check: Annotated[Path | None, typer.Option(metavar="DIR", help="Check all runs of a board instead.")] = None,
 ) -> None:
     """Hand runs in to a board: each is checked before it is ranked, and all that is wrong is said at once."""
-    with _packages():
+    with needing("leaderboards need scipy, statsmodels and others", "leaderboard"):
         from openbook_eval.leaderboard import submission
 
     if check and not (runs or board):
@@ -131,17 +131,6 @@ def submit(
         print(f"{board}: {_runs(added)} added{there}")
     else:
         raise OpenbookError("submit: say RUN... --board DIR to hand runs in, or --check DIR alone to check a board")
-
-
-@contextmanager
-def _packages() -> Iterator[None]:
-    """Around imports that need packages which the exam does without."""
-    try:
-        yield
-    except ImportError as error:
-        raise OpenbookError(
-            f"leaderboards need scipy, statsmodels and others ({error}); install openbook-eval[leaderboard]"
-        ) from error
 
 
 def _with_stored(paths: Sequence[Path], store: Path | None) -> "Taken":

@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -37,3 +38,12 @@ def version_option(
     ] = False,
 ) -> None:
     """The callback of an app: the options that stand before its commands."""
+
+
+@contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """Around work with packages that the exam does without; raises OpenbookError, with `what`, where one is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise OpenbookError(f"{what} ({error}); install openbook-eval[{extra}]") from error

@@ -1,7 +1,5 @@
 """The commands `openbook-eval study ...`: what a study would take, running it, what it found, and which cell next."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.program import needing
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def run(
     ] = None,
 ) -> None:
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
-    with _packages():
+    with needing("studies need snakemake, scipy and others", "study"):
         # Nothing is run for hours whose report then lacks a package.
         from openbook_eval.study.findings import reporting  # noqa: F401
         from openbook_eval.study.running import run as running
@@ -90,7 +89,7 @@ def fit(
 ) -> None:
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
     graph = _graph(file, work) if file else None
-    with _packages():
+    with needing("studies need snakemake, scipy and others", "study"):
         from openbook_eval.report.study_fit import fit_report
         from openbook_eval.study import fitting
         from openbook_eval.study.findings import points
@@ -103,17 +102,6 @@ def fit(
                 "\n  ".join([str(error), *(f"no point: {reason}" for reason in lacking[:_SHOWN])])
             ) from error
         _print(*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking))
-
-
-@contextmanager
-def _packages() -> Iterator[None]:
-    """Around work that needs packages which the exam does without."""
-    try:
-        yield
-    except ImportError as error:
-        raise OpenbookError(
-            f"studies need snakemake, scipy and others ({error}); install openbook-eval[study,leaderboard]"
-        ) from error
 
 
 def _graph(file: Path, work: Path) -> "Graph":
@@ -139,7 +127,7 @@ def _check(work: Path) -> None:
 
 
 def _report(graph: "Graph", work: Path) -> None:
-    with _packages():
+    with needing("studies need snakemake, scipy and others", "study"):
         from openbook_eval.report.study import study_report
 
         _print(*study_report(graph, work))

@@ -9,9 +9,9 @@ from openbook_eval.study.steps import Kind
 
 # Paths, whose contents are told by a digest beside them, and what a mix is called.
 _PATHS: Mapping[Kind, frozenset[str]] = {"mix": frozenset({"spec", "data", "mix"})}
-# Keys of a recipe that say what is written on the way, not what comes of it.
-# Unless the best of it is taken in the end.
+# Where a recipe has one of these, the best of what is written on the way is taken in the end.
 _TAKEN = ("load_best_model_at_end", "early_stopping_patience")
+# Keys that say what is written on the way, not what comes of it.
 _ON_THE_WAY = ("logging_steps", "save_total_limit", "saves_per_epoch", "save_steps", "save_strategy")
 
 

@@ -56,7 +56,7 @@ def examined(*needs: Step, subject: str = "merged", **changes: Any) -> Step:
     return step("exam", "cell", *needs, what={**what, **changes})
 
 
-def place(own: Step, *others: Step, work: Path = Path("/work"), held: Held | None = None) -> Place:
+def place(own: Step, *others: Step, work: Path = Path("/steps"), held: Held | None = None) -> Place:
     return Place(graph(*others, own), own, work, held, work)
 
 
@@ -74,21 +74,21 @@ def test_a_merged_model_is_examined_by_its_own_folder() -> None:
     own = examined(merge)
     flags, arguments = asked(place(own, MIX, trained(MIX), merge))
     assert flags == ["--model", "vllm-openbook"]
-    assert arguments == {"pretrained": f"/work/{merge.id}/model", "max_model_len": 2048}
+    assert arguments == {"pretrained": f"/steps/{merge.id}/model", "max_model_len": 2048}
 
 
 def test_a_model_of_which_all_weights_were_trained_is_examined_where_it_lies() -> None:
     _, arguments = asked(place(examined(trained(MIX)), MIX, trained(MIX)))
-    assert arguments["pretrained"] == f"/work/{trained(MIX).id}/output"
+    assert arguments["pretrained"] == f"/steps/{trained(MIX).id}/output"
 
 
 def test_an_adapter_is_examined_beside_its_base_with_room_for_its_rank() -> None:
     training = trained(MIX, examinee())
     _, arguments = asked(place(examined(training, subject="adapter"), MIX, examinee(), training))
     assert arguments == {
-        "pretrained": f"/work/{examinee().id}/model",
+        "pretrained": f"/steps/{examinee().id}/model",
         "enable_lora": True,
-        "lora_local_path": f"/work/{training.id}/output",
+        "lora_local_path": f"/steps/{training.id}/output",
         "max_lora_rank": 32,
         "max_model_len": 2048,
     }
@@ -105,7 +105,7 @@ def test_a_model_as_it_is_is_examined_by_its_name() -> None:
 
 def test_the_examinee_is_examined_where_it_was_put() -> None:
     own = examined(examinee(), subject="base")
-    assert asked(place(own, examinee()))[1]["pretrained"] == f"/work/{examinee().id}/model"
+    assert asked(place(own, examinee()))[1]["pretrained"] == f"/steps/{examinee().id}/model"
 
 
 def test_a_profile_brings_its_model_and_its_chat_format() -> None:
