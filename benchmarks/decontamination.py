@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data_prep.decontamination import Guard
 from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 
 LABELLED = Path(__file__).parents[1] / "tests" / "data_prep" / "decontamination" / "labelled.jsonl"
 SEED, FRAME, EVERY = 20240726, 20_000, 1_000

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from openbook_eval.choice.others import MATCHERS, Matcher
+from openbook_eval.matching.others import MATCHERS, Matcher
 
 OWN = Path(__file__).parents[1] / "tests" / "choice" / "responses.jsonl"
 REPEATS = 5

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from data_prep.spec import Spec, read_spec
+from openbook_eval.console import run_program, version_option
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.program import run_program, version_option
 
 app = typer.Typer(
     no_args_is_help=True,

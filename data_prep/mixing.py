@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data_prep.spec import DOMAINS, Domain, Mix
-from openbook_eval.draws import draw, portions
 from openbook_eval.errors import OpenbookError
+from openbook_eval.sampling import apportion, seeded_draw
 
 _Keys = NDArray[np.uint64]
 _Places = NDArray[np.int64]
@@ -73,8 +73,8 @@ def wanted(mix: Mix) -> dict[Domain, int]:
     weights = mix.weights()
     medical = {domain: weight for domain, weight in weights.items() if domain != "general"}
     first = {"general": weights.get("general", Fraction(0)), "medical": sum(medical.values(), Fraction(0))}
-    parts = portions(mix.size, first)
-    inside = portions(parts["medical"], medical) if medical else {}
+    parts = apportion(mix.size, first)
+    inside = apportion(parts["medical"], medical) if medical else {}
     return {domain: parts["general"] if domain == "general" else inside[domain] for domain in weights}
 
 
@@ -91,7 +91,7 @@ def scaled(mixes: Mapping[str, Mix], scale: float) -> dict[str, Mix]:
 
 def scrambled(keys: _Keys, seed: int, purpose: str) -> _Keys:
     """A seeded hash of each key, one to one: the last step of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    return _splitmix(keys ^ np.uint64(draw(seed, purpose)))
+    return _splitmix(keys ^ np.uint64(seeded_draw(seed, purpose)))
 
 
 def nesting(mixes: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[str]]]:

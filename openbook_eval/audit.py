@@ -9,10 +9,9 @@ from typing import Any
 
 from openbook_eval.background import BACKGROUNDS, missing_background
 from openbook_eval.baselines import Baseline, baselines
-from openbook_eval.book import Entry, own_entry
 from openbook_eval.evidence import options_held, plain
-from openbook_eval.question import Question
 from openbook_eval.twins import twins
+from openbook_eval.types import Entry, Question
 
 # What each finding means for a score.
 MEANINGS: Mapping[str, str] = {
@@ -172,7 +171,7 @@ def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) ->
     other = [same for same in _alike(questions, lambda q: plain(q.stem)) if len({_right(q) for q in same}) > 1]
     contradicting = sum(any(contradict(*pair) for pair in combinations(same, 2)) for same in other)
     yield _repeated("same_stem_other_answer", other, total, {"clusters_contradicting": contradicting})
-    known = {question.id: entries.get(question.id) or own_entry(question) for question in questions}
+    known = {question.id: entries.get(question.id) or Entry.given_or_statement(question) for question in questions}
     yield _repeated("asks_the_same", [same for same in twins(questions, known) if len(same) > 1], total)
 
 

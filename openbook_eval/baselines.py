@@ -5,9 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from openbook_eval.book import Entry
 from openbook_eval.evidence import options_held, plain
-from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName, Question
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, Entry, ExamName, Question
 
 _Chances = list[float]
 

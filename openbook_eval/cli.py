@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval import leaderboard_cli, linking, report
+from openbook_eval.console import run_program, version_option
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
-from openbook_eval.program import run_program, version_option
 from openbook_eval.recipes_cli import recipes_app
 from openbook_eval.scores import Reading, read_runs
 from openbook_eval.study_cli import study_app
@@ -79,7 +79,7 @@ def match(
     """Read choices out of responses: one JSON line each with id, letters, state and rule."""
     import orjson
 
-    from openbook_eval.choice import match_choice
+    from openbook_eval.matching import match_choice
     from openbook_eval.responses import read_rows
 
     for number, row in enumerate(read_rows(path), 1):

@@ -37,7 +37,7 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
-def fault_text(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
+def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
     """What a fault that pydantic found means to the author of the file; `keys` are those that are known."""
     key = ".".join(map(str, fault["loc"])) or "the line"
     if fault["type"] == "extra_forbidden":

@@ -5,7 +5,6 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
 from functools import cache
 from typing import Any
 
@@ -14,21 +13,20 @@ from datasets import Dataset
 from lm_eval.api.filter import Filter
 
 from openbook_eval.api.unanswered import Unanswered
-from openbook_eval.book import Book, Entry
-from openbook_eval.choice import ABSTENTION, Choice, letter_mass, match_choice, rank_letters
 from openbook_eval.conditions import Condition, Item, ask
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
+from openbook_eval.matching import match_choice
+from openbook_eval.matching.ranked import rank_letters
 from openbook_eval.prompt import render
-from openbook_eval.question import ExamName, Question
+from openbook_eval.scoring import Scope, score
 from openbook_eval.sitting import Settings, Sitting, prepare
-from openbook_eval.verdict import mark, mark_reading
+from openbook_eval.types import ABSTENTION, Book, Choice, Entry, ExamName, Question
 
 Doc = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
-_QUESTION_KEYS = [field.name for field in fields(Question)]
 
 # Shared books by their hash: a document names its book, so that 256,000 characters do not stand in each of them.
 _books: dict[str, Book] = {}
@@ -76,18 +74,15 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _doc(question: Question, entry: Entry, sitting: Sitting) -> dict[str, Any]:
-    # Options as a list: of an object Arrow would keep neither the order nor which letters a question has.
-    options = [{"letter": letter, "text": text} for letter, text in question.options.items()]
     held = options_held(entry.text, question.options)
     told = {
         "text": entry.text,
         "provider": entry.provider,
-        "taken_out": list(entry.taken_out),
+        "removed": list(entry.removed),
         "holds_right": set(question.answer) <= set(held),
         "holds_wrong": not set(held) <= set(question.answer),
     }
-    fields_of_question = {key: getattr(question, key) for key in _QUESTION_KEYS}
-    return fields_of_question | {"options": options, "entry": told, "exam_file": sitting.file.provenance}
+    return question.to_doc() | {"entry": told, "exam_file": sitting.file.provenance}
 
 
 def _reading_doc(item: Item, sitting: Sitting) -> dict[str, Any]:
@@ -148,7 +143,7 @@ class ChoiceFilter(Filter):  # type: ignore[misc]
 def verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
     """lm-eval's `process_results` of the paper's exam: the marks of one question, none where it got no response."""
     choice = _read(results)
-    return _marks(asdict(mark(choice, _question(doc)))) if choice else {}
+    return dict(score(choice, _question(doc)).metrics) if choice else {}
 
 
 def reading_verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
@@ -156,9 +151,8 @@ def reading_verdict(doc: Doc, results: Sequence[str]) -> dict[str, float | None]
     choice = _read(results)
     if choice is None:
         return {}
-    contrary = doc["condition"] == "contrary"
-    marks = asdict(mark_reading(choice, _question(doc), doc["expected"], contrary=contrary))
-    return _marks({name: value for name, value in marks.items() if contrary or not name.startswith("followed_")})
+    scope: Scope = "counterfactual" if doc["condition"] == "contrary" else "reading"
+    return dict(score(choice, _question(doc), scope, doc["expected"]).metrics)
 
 
 def letters(doc: Doc) -> list[str]:
@@ -175,19 +169,13 @@ def ranked_verdict(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str,
     """lm-eval's `process_results` where letters are ranked: their log-probabilities come in the order of `letters`."""
     question = _question(doc)
     logprobs = {letter: logprob for letter, (logprob, _) in zip(letters(doc), results, strict=True)}
-    marks = mark(rank_letters(logprobs, question.qtype), question)
-    told = {"correct": marks.correct, "partial_credit": marks.partial_credit, "letter_mass": letter_mass(logprobs)}
-    return _marks(told)
+    return dict(score(rank_letters(logprobs, question.qtype), question, "ranked", logprobs=logprobs).metrics)
 
 
 def mean_of_known(values: Sequence[float | None]) -> float | None:
     """Mean over the questions that have the mark at all; None where none has."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known else None
-
-
-def _marks(marks: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else float(value) for name, value in marks.items()}
 
 
 def _read(results: Sequence[str]) -> Choice | None:
@@ -203,5 +191,4 @@ def _read_out(response: str, doc: Doc) -> str:
 
 
 def _question(doc: Doc) -> Question:
-    options = {option["letter"]: option["text"] for option in doc["options"]}
-    return Question(**{key: doc[key] for key in _QUESTION_KEYS} | {"options": options})
+    return Question.from_doc(doc)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from openbook_eval.console import needing
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.program import needing
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:

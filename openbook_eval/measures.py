@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from openbook_eval.question import EXAM_NAMES
+from openbook_eval.types import EXAM_NAMES
 
 # Parts of a book, front to back, in which entries are counted together.
 DEPTHS = 5
@@ -67,7 +67,7 @@ def answered(sample: Mapping[str, Any]) -> Answered | None:
     # A question without a response has no marks.
     if "condition" not in doc or sample.get("metrics") == []:
         return None
-    followed = [name for name in ("book", "memory", "neither") if sample.get(f"followed_{name}")]
+    followed = [name for name in ("context", "memory", "neither") if sample.get(f"follows_{name}")]
     length = doc["book_length"]
     shared = doc["condition"] == "library"
     return Answered(
@@ -160,8 +160,8 @@ def _ratio(pairs: Sequence[tuple[Answered, Answered]]) -> dict[str, Any]:
 
 def _obedience(items: Sequence[Answered]) -> dict[str, Any]:
     counts = {
-        f"followed_{name}": sum(item.followed == name for item in items) / len(items)
-        for name in ("book", "memory", "neither")
+        f"follows_{name}": sum(item.followed == name for item in items) / len(items)
+        for name in ("context", "memory", "neither")
     }
     return {"items": len(items), **counts}
 

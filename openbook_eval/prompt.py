@@ -5,9 +5,7 @@ The book stands first so that an engine with a prefix cache reads a book that ma
 
 from typing import Literal
 
-from openbook_eval.book import Book
-from openbook_eval.choice import ABSTENTION
-from openbook_eval.question import QType, Question
+from openbook_eval.types import ABSTENTION, Book, QType, Question
 
 Frame = Literal["paper", "reading"]
 

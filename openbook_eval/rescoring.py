@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from openbook_eval.choice.others import MATCHERS, Matcher
+from openbook_eval.matching.others import MATCHERS, Matcher
 from openbook_eval.responses import Sample
 
 

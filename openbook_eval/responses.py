@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import QType, sorted_letters
+from openbook_eval.types import QType, sorted_letters
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN = 20

@@ -10,7 +10,7 @@ from typing import Any
 
 from openbook_eval.api.tally import reasons
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 from openbook_eval.window.truncation import Truncation
 
 _FILTER = "choice"

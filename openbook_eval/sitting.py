@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from openbook_eval.conditions import Material, gather
 from openbook_eval.entries import Provided, provide
-from openbook_eval.errors import ExamError, fault_text
+from openbook_eval.errors import ExamError, validation_message
 from openbook_eval.exams import ExamFile, load_exam
 
 
@@ -44,7 +44,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(ours)
         except ValidationError as error:
-            found = [fault_text(dict(fault), cls.model_fields) for fault in error.errors()]
+            found = [validation_message(dict(fault), cls.model_fields) for fault in error.errors()]
             raise ExamError(f"--metadata: {'; '.join(found)}") from error
 
 

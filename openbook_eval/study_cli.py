@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from openbook_eval.console import needing
 from openbook_eval.errors import OpenbookError
-from openbook_eval.program import needing
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rapidfuzz import fuzz
 
-from openbook_eval.book import Entry
 from openbook_eval.evidence import plain
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 
 # Of two stems with the same right text, in percent of rapidfuzz's ratio. Too low a bar costs little: two questions more
 # that are asked on the same book.

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from openbook_eval.audit import MEANINGS, Audit, Finding, audit, contradict
 from openbook_eval.background import BACKGROUNDS
-from openbook_eval.book import Entry, own_entry
 from openbook_eval.exams import ExamFile, load_exam
 from openbook_eval.exams.loading import read_path
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 from tests.conftest import ANSWERS, QUESTIONS, question, write
 
 # One sound question with an entry of the file.
@@ -28,7 +27,7 @@ SOUND: dict[str, Any] = {
 
 
 def examine(*questions: Question, entries: Mapping[str, Entry] | None = None, **known: Any) -> Audit:
-    return audit(questions, entries or {each.id: own_entry(each) for each in questions}, **known)
+    return audit(questions, entries or {each.id: Entry.given_or_statement(each) for each in questions}, **known)
 
 
 def found(name: str, *questions: Question, **known: Any) -> Finding:
@@ -37,7 +36,9 @@ def found(name: str, *questions: Question, **known: Any) -> Finding:
 
 
 def of_exam(exam: ExamFile) -> dict[str, Finding]:
-    findings = audit(exam.questions, {q.id: own_entry(q) for q in exam.questions}, exam.unmarkable).findings
+    findings = audit(
+        exam.questions, {q.id: Entry.given_or_statement(q) for q in exam.questions}, exam.unmarkable
+    ).findings
     return {finding.name: finding for finding in findings}
 
 

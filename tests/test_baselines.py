@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.baselines import Baseline, baselines, lexical_chance, overlap, random_chance
-from openbook_eval.book import Entry, own_entry
 from openbook_eval.exams import load_exam
-from openbook_eval.question import SIX_EXAMS, Question
+from openbook_eval.types import SIX_EXAMS, Entry, Question
 from tests.conftest import question
 
 THREE = {"A": "黄芩", "B": "麻黄", "C": "黄连"}
 
 
 def rows(*questions: Question) -> dict[str, Baseline]:
-    found = baselines(questions, {each.id: own_entry(each) for each in questions})
+    found = baselines(questions, {each.id: Entry.given_or_statement(each) for each in questions})
     return {baseline.name: baseline for baseline in found}
 
 

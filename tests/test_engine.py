@@ -12,8 +12,8 @@ import pytest
 
 from openbook_eval import linking
 from openbook_eval.exams import load_exam
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.scores import read_runs
+from openbook_eval.types import SIX_EXAMS
 from tests.conftest import cmb_row, write
 
 pytestmark = pytest.mark.engine

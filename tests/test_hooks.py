@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval import hooks
-from openbook_eval.question import SIX_EXAMS, Question
+from openbook_eval.types import SIX_EXAMS, Question
 from tests.conftest import BOOK, cmb_entry, question, write
 from tests.exams.test_own import ROW, write_lines
 
@@ -81,7 +81,7 @@ def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: 
     assert doc["entry"] == {
         "text": "属于主观资料的是头痛、乏力，体温则不是。",
         "provider": "passage",
-        "taken_out": ["（A对）"],
+        "removed": ["（A对）"],
         "holds_right": True,
         "holds_wrong": True,
     }
@@ -119,7 +119,7 @@ def test_whom_an_answer_followed_is_marked_for_contrary_books() -> None:
     doc = hooks.reading_docs("nursing", "contrary", 4000, exam="mini")["test"][0]
     (choice,) = hooks.ChoiceFilter().apply([[doc["answer"]]], [doc])
     marks = hooks.reading_verdict(doc, [choice])
-    assert (marks["correct"], marks["followed_book"], marks["followed_memory"], marks["followed_neither"]) == (
+    assert (marks["correct"], marks["follows_context"], marks["follows_memory"], marks["follows_neither"]) == (
         0,
         0,
         1,

@@ -70,13 +70,13 @@ def test_abstention_is_right_where_the_entry_is_missing_and_false_elsewhere() ->
 
 
 def test_obedience_is_split_three_ways() -> None:
-    followed = ["book", "book", "memory", "neither", None]
-    items = [item(f"q{n}", "contrary", name == "book", followed=name) for n, name in enumerate(followed)]
+    followed = ["context", "context", "memory", "neither", None]
+    items = [item(f"q{n}", "contrary", name == "context", followed=name) for n, name in enumerate(followed)]
     assert measures(items)["obedience"] == {
         "items": 5,
-        "followed_book": 0.4,
-        "followed_memory": 0.2,
-        "followed_neither": 0.2,
+        "follows_context": 0.4,
+        "follows_memory": 0.2,
+        "follows_neither": 0.2,
     }
 
 
@@ -112,7 +112,7 @@ def test_whom_a_sample_followed_is_read_from_its_marks() -> None:
         "correct": 0.0,
         "answered": 1.0,
         "abstained": 0.0,
-        "followed_book": 0.0,
-        "followed_memory": 1.0,
+        "follows_context": 0.0,
+        "follows_memory": 1.0,
     }
     assert answered(sample) == item("q1", "contrary", 0, followed="memory")

@@ -1,7 +1,7 @@
 """Golden prompts: when one changes, its frame's version and that of its tasks go up and tasks/README.md says so."""
 
 from openbook_eval import prompt
-from openbook_eval.book import Book, open_book
+from openbook_eval.types import Book
 from tests.conftest import question
 
 OPEN = """【材料】
@@ -46,7 +46,7 @@ C. 每分钟120～160次
 
 
 def test_the_reading_prompt_also_says_what_to_answer_when_the_material_does_not_tell() -> None:
-    assert prompt.render(question(), open_book(question()), "reading") == READING
+    assert prompt.render(question(), Book.of(question()), "reading") == READING
 
 
 def test_without_a_book_the_reading_prompt_is_the_papers() -> None:
@@ -54,7 +54,7 @@ def test_without_a_book_the_reading_prompt_is_the_papers() -> None:
 
 
 def test_the_open_book_prompt() -> None:
-    assert prompt.render(question(), open_book(question())) == OPEN
+    assert prompt.render(question(), Book.of(question())) == OPEN
 
 
 def test_options_stand_in_the_files_order() -> None:
@@ -68,7 +68,7 @@ def test_the_closed_book_prompt_of_a_multiple_choice_question() -> None:
 
 def test_the_book_stands_first_so_that_it_can_be_read_once() -> None:
     other = question(stem="另一道题", id="q2")
-    book = open_book(question())
+    book = Book.of(question())
     shared = prompt.render(question(), book).partition("【题目】")[0]
     assert prompt.render(other, book).startswith(shared)
 

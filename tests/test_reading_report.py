@@ -27,7 +27,7 @@ def sample(condition: str, number: int, right: bool) -> dict[str, object]:
         "book_length": 4000 if shared else None,
         "depth": number / 4 if condition == "library_4k" else None,
     }
-    followed = {"followed_book": float(right), "followed_memory": float(number == 1), "followed_neither": 0.0}
+    followed = {"follows_context": float(right), "follows_memory": float(number == 1), "follows_neither": 0.0}
     abstained = condition == "missing" and right
     marks = {"correct": float(right), "answered": float(not abstained), "abstained": float(abstained)}
     return {"doc": doc, **marks, **(followed if condition == "contrary" else {})}
@@ -86,7 +86,7 @@ def test_the_measures_are_written_into_the_results_once(tmp_path: Path) -> None:
     assert outcome.complete(file) == [file]
     part = orjson.loads(file.read_bytes())["openbook"]["reading"]
     assert part["reading_gain"]["gain"] == 0.5
-    assert part["obedience"]["followed_memory"] == 0.25
+    assert part["obedience"]["follows_memory"] == 0.25
     assert outcome.complete(file) == []
 
 

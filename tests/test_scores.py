@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.report import scores_table
 from openbook_eval.scores import ExamScore, RunScores, read_runs
+from openbook_eval.types import SIX_EXAMS
 from openbook_eval.window.fitting import Fit
 from openbook_eval.window.truncation import Truncation
 

@@ -16,7 +16,7 @@ from openbook_eval import prompt
 from openbook_eval.conditions import LAYOUTS
 from openbook_eval.exams import load_exam
 from openbook_eval.linking import tasks_dir
-from openbook_eval.question import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS
 
 TASKS = tasks_dir()
 README = (TASKS / "README.md").read_text(encoding="utf-8")
@@ -254,9 +254,9 @@ def read() -> dict[str, Any]:
 
 def test_who_answers_from_memory_follows_no_contrary_book(read: dict[str, Any]) -> None:
     nursing = read["results"]["cmed_reading_contrary_nursing"]
-    assert (nursing["correct,choice"], nursing["followed_book,choice"], nursing["followed_memory,choice"]) == (0, 0, 1)
+    assert (nursing["correct,choice"], nursing["follows_context,choice"], nursing["follows_memory,choice"]) == (0, 0, 1)
     average = read["groups"]["cmed_reading_contrary"]
-    assert average["followed_memory,choice"] == pytest.approx(1 / 6)
+    assert average["follows_memory,choice"] == pytest.approx(1 / 6)
 
 
 def test_a_task_other_than_contrary_has_no_marks_of_following(read: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from openbook_eval.errors import ExamError
-from openbook_eval.text_files import decode
+from openbook_eval.files import decode
 
 TEXT = "医学考试：甲乙丙"
 

@@ -1,8 +1,7 @@
 """Which questions ask the same."""
 
-from openbook_eval.book import Entry
-from openbook_eval.question import Question
 from openbook_eval.twins import twins
+from openbook_eval.types import Entry, Question
 from tests.conftest import question
 
 

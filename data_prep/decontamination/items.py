@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_prep.duplicates.plain import plain_texts
-from openbook_eval.book import own_entry
 from openbook_eval.exams import ExamFile
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 
 # A longer passage is checked piece by piece: a row that copies one of them copies the book.
 PIECE = 100
@@ -94,7 +93,7 @@ def _passages(pairs: Sequence[tuple[str, Question]]) -> list[Passage]:
 
 
 def _entry_texts(question: Question) -> Iterator[str]:
-    yield _NUMBER.sub("", own_entry(question).text, 1)
+    yield _NUMBER.sub("", Entry.given_or_statement(question).text, 1)
     if question.explanation:
         yield question.explanation
 

@@ -9,8 +9,8 @@ from data_prep.building.aside import aside
 from data_prep.invented import general, tcm, western
 from data_prep.invented.tables import Fact, Table
 from data_prep.spec import Domain
-from openbook_eval.draws import draw
 from openbook_eval.errors import OpenbookError
+from openbook_eval.sampling import seeded_draw
 
 FOLDER = "tiny"
 TABLES: Mapping[Domain, tuple[Table, ...]] = {
@@ -46,4 +46,4 @@ def choose(domain: Domain, rows: int, seed: int) -> list[Fact]:
     known = [row for table in TABLES[domain] for row in table.rows()]
     if rows > len(known):
         raise OpenbookError(f"--rows {rows}: {domain} has no more than {len(known)} rows")
-    return sorted(known, key=lambda row: draw(seed, *row.values()))[:rows]
+    return sorted(known, key=lambda row: seeded_draw(seed, *row.values()))[:rows]

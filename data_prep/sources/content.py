@@ -12,7 +12,7 @@ from pathlib import Path
 from backports import zstd
 
 from openbook_eval.errors import ExamError, OpenbookError
-from openbook_eval.text_files import decode
+from openbook_eval.files import decode
 
 _HEAD = 64 << 10
 # What the encoding of lines is told from, and how many bytes of them are read at once: few, while they are in the

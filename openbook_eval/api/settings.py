@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval.entries.endpoint import is_address
-from openbook_eval.errors import OpenbookError, did_you_mean, fault_text
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 
 _PROFILES = Path(__file__).with_name("endpoints.yml")
 # What a profile says of its own model at its own address only.
@@ -128,7 +128,7 @@ def _checked(values: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         known = [name for name in (*Settings.model_fields, "profile") if name != "needs_key"]
         raise OpenbookError(
-            f"--model_args: {'; '.join(fault_text(dict(fault), known) for fault in error.errors())}"
+            f"--model_args: {'; '.join(validation_message(dict(fault), known) for fault in error.errors())}"
         ) from error
 
 

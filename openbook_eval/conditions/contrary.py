@@ -2,10 +2,9 @@
 
 import re
 
-from openbook_eval.book import Entry, statement
-from openbook_eval.draws import draw
 from openbook_eval.evidence import apart, options_held, plain
-from openbook_eval.question import Question
+from openbook_eval.sampling import seeded_draw
+from openbook_eval.types import Entry, Question
 
 # "all of the above" makes no statement of its own; taken only where nothing else is wrong.
 _SUMS_UP = re.compile(r"(?:以上|上述)|(?:都|均|皆)(?:不?是|不?对|不?正确|可以?)")
@@ -21,7 +20,7 @@ def contrary_answer(question: Question, seed: int) -> str:
     texts = {letter: plain(text) for letter, text in question.options.items()}
 
     def drawn(letter: str) -> tuple[bool, int, str]:
-        key = draw(seed, "contrary", *sorted(texts[name] for name in right), texts[letter])
+        key = seeded_draw(seed, "contrary", *sorted(texts[name] for name in right), texts[letter])
         return bool(_SUMS_UP.search(texts[letter])), key, letter
 
     given_up = min(right, key=drawn)
@@ -44,11 +43,11 @@ def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> E
     if not shared and len(given_up) == len(put_in) == 1:
         text = _exchanged(entry.text, question.options[given_up], question.options[put_in])
         held = options_held(text, question.options)
-        stem = statement(question, "").removesuffix("。")
+        stem = question.statement("").removesuffix("。")
         asks_the_same = stem in text or stem not in entry.text
         if text != entry.text and asks_the_same and set(answer) <= set(held) and given_up not in held:
-            return Entry(question.id, text, entry.provider, entry.taken_out)
-    return Entry(question.id, statement(question, answer), "statement")
+            return Entry(question.id, text, entry.provider, entry.removed)
+    return Entry(question.id, question.statement(answer), "statement")
 
 
 def _exchanged(text: str, first: str, second: str) -> str:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
-from openbook_eval.book import Book, Entry
 from openbook_eval.conditions.contrary import contrary_answer
 from openbook_eval.conditions.material import LENGTHS, Material
 from openbook_eval.conditions.shelves import Group, contrary, library, missing
-from openbook_eval.draws import shares
-from openbook_eval.question import ExamName, Question
+from openbook_eval.sampling import apportion_sample
+from openbook_eval.types import Book, Entry, ExamName, Question
 
 Condition = Literal["open", "closed", "library", "missing", "contrary"]
 
@@ -83,7 +82,7 @@ def _alone(material: Material, question: Question, condition: Condition) -> Item
 
 
 def _of_group(material: Material, condition: Condition, group: Group, length: int) -> Iterator[Item]:
-    places = group.book.places()
+    places = group.book.depths()
     for question in group.questions:
         entry = group.own[question.id]
         answer = {"missing": "", "contrary": contrary_answer(question, material.seed)}.get(condition, question.answer)
@@ -92,7 +91,7 @@ def _of_group(material: Material, condition: Condition, group: Group, length: in
 
 def _sample(material: Material, exam: ExamName, groups: Sequence[Group]) -> list[Group]:
     """The first groups that come nearest to the exam's share of the sample; of a larger group its first questions."""
-    share = max(1, shares(SAMPLE, material.sizes)[exam])
+    share = max(1, apportion_sample(SAMPLE, material.sizes)[exam])
     if len(groups[0].questions) > share:
         return [replace(groups[0], questions=groups[0].questions[:share])]
     sums = list(accumulate(len(group.questions) for group in groups))

@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from openbook_eval.book import Entry
-from openbook_eval.draws import draw
-from openbook_eval.question import EXAM_NAMES, ExamName, Question
+from openbook_eval.sampling import seeded_draw
 from openbook_eval.twins import twins
+from openbook_eval.types import EXAM_NAMES, Entry, ExamName, Question
 
 # Lengths of a shared book, in characters: all models read the same text, whatever their tokens.
 LENGTHS: Mapping[str, int] = {"4k": 4_000, "16k": 16_000, "64k": 64_000, "256k": 256_000}
@@ -81,7 +80,7 @@ def _in_order(clusters: Iterable[Cluster], seed: int) -> list[Cluster]:
     strata: dict[tuple[str, str], list[tuple[int, Cluster]]] = defaultdict(list)
     for cluster in clusters:
         members = tuple(sorted(cluster, key=lambda question: question.id))
-        strata[members[0].exam_class, members[0].qtype].append((draw(seed, "order", members[0].id), members))
+        strata[members[0].exam_class, members[0].qtype].append((seeded_draw(seed, "order", members[0].id), members))
     placed = [
         ((2 * rank + 1) / (2 * len(stratum)), number, members)
         for stratum in strata.values()

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from openbook_eval.book import Book, Entry
 from openbook_eval.conditions.contrary import contrary_answer, rewrite
 from openbook_eval.conditions.material import LENGTHS, Cluster, Material
 from openbook_eval.conditions.telling import Telling
-from openbook_eval.draws import draw
 from openbook_eval.errors import ExamError
-from openbook_eval.question import ExamName, Question
+from openbook_eval.sampling import seeded_draw
+from openbook_eval.types import Book, Entry, ExamName, Question
 
 # So many fillers that do not fit are tried one after another before a book counts as full.
 _TRIES = 60
@@ -152,7 +151,7 @@ def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question
     """Questions whose entries fill up, seeded: of the other exams first, then of this one, then of the spare exam."""
     others = [question for other in material.clusters if other != exam for question in material.of(other)]
     for part in (others, material.of(exam), material.spare):
-        start = draw(material.seed, "fill", name) % max(1, len(part))
+        start = seeded_draw(material.seed, "fill", name) % max(1, len(part))
         yield from (*part[start:], *part[:start])
 
 
@@ -178,5 +177,5 @@ def _group(
     material: Material, name: str, members: tuple[Question, ...], own: Mapping[str, Entry], entries: Iterable[Entry]
 ) -> Group:
     """The entries in a seeded order that has nothing to do with the order of the questions."""
-    ordered = sorted(entries, key=lambda entry: draw(material.seed, "place", name, entry.question_id))
+    ordered = sorted(entries, key=lambda entry: seeded_draw(material.seed, "place", name, entry.question_id))
     return Group(name, members, Book(tuple(ordered)), own)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from openbook_eval.book import Entry
 from openbook_eval.conditions.material import Material
 from openbook_eval.evidence import plain
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 
 
 class Telling:

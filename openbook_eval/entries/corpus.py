@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.text_files import decode
+from openbook_eval.files import decode
 
 _SUFFIXES = {".txt", ".md"}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

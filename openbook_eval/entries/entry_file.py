@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.book import Entry
-from openbook_eval.errors import ExamError, OpenbookError, fault_text
+from openbook_eval.errors import ExamError, OpenbookError, validation_message
+from openbook_eval.types import Entry
 
 
 class Row(BaseModel):
@@ -39,7 +39,7 @@ def read_entry_file(path: Path) -> tuple[dict[str, Row], str]:
         try:
             row = Row.model_validate_json(line)
         except ValidationError as error:
-            found += [f"line {number}: {fault_text(dict(fault), Row.model_fields)}" for fault in error.errors()]
+            found += [f"line {number}: {validation_message(dict(fault), Row.model_fields)}" for fault in error.errors()]
             continue
         if row.id in rows:
             found.append(f"line {number}: id {row.id!r} is there twice")

@@ -18,7 +18,7 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from openbook_eval.entries.endpoint import SEED, TEMPERATURE, Endpoint, Reply, Stopped, after_thinking, ask
 from openbook_eval.entries.journal import Journal, Row
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 
 # Raised with every change of the text below: answers to another prompt are other answers.
 VERSION = "1.0"

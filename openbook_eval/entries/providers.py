@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from openbook_eval.book import Entry, given_entry, statement_entry
 from openbook_eval.entries.entry_file import read_entry_file
 from openbook_eval.entries.relieved import passage, without_verdicts
-from openbook_eval.errors import ExamError, did_you_mean, fault_text
-from openbook_eval.question import Question
+from openbook_eval.errors import ExamError, did_you_mean, validation_message
+from openbook_eval.types import Entry, Question
 
 Offer = tuple[dict[str, Entry], dict[str, Any]]
 """Entries by question id, and what they were made of: for the results file."""
@@ -31,7 +30,9 @@ class Given(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """Entries of the questions that come with knowledge."""
-        return _known({question.id: given_entry(question) for question in questions}), {"provider": self.provider}
+        return _known({q.id: Entry(q.id, q.knowledge, "given") if q.knowledge else None for q in questions}), {
+            "provider": self.provider
+        }
 
 
 class Statement(_Provider):
@@ -41,7 +42,7 @@ class Statement(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """An entry for every question."""
-        return {question.id: statement_entry(question) for question in questions}, {"provider": self.provider}
+        return {q.id: Entry(q.id, q.statement(), "statement") for q in questions}, {"provider": self.provider}
 
 
 class Passage(_Provider):
@@ -153,7 +154,7 @@ def _parse(part: object) -> Provider:
         return _ADAPTER.validate_python(part)
     except ValidationError as error:
         # The first place is the discriminator's value, which the user did not write as a key.
-        found = [fault_text({**fault, "loc": fault["loc"][1:]}, keys) for fault in error.errors()]
+        found = [validation_message({**fault, "loc": fault["loc"][1:]}, keys) for fault in error.errors()]
         raise ExamError(f"entries, {name}: {'; '.join(found)}") from error
 
 
@@ -162,4 +163,4 @@ def _known(entries: Mapping[str, Entry | None]) -> dict[str, Entry]:
 
 
 def _relieved(entries: Mapping[str, Entry]) -> int:
-    return sum(bool(entry.taken_out) for entry in entries.values())
+    return sum(bool(entry.removed) for entry in entries.values())

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openbook_eval.book import Entry
 from openbook_eval.entries.providers import parse_providers
 from openbook_eval.errors import ExamError, some
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ def provide(questions: Sequence[Question], wanted: object = None) -> Provided:
 
 
 def _notices(entries: Sequence[Entry] | Any) -> Iterator[str]:
-    relieved = [entry for entry in entries if entry.taken_out]
+    relieved = [entry for entry in entries if entry.removed]
     if relieved:
-        pieces = sum(len(entry.taken_out) for entry in relieved)
-        shown = ", ".join(repr(entry.taken_out[0]) for entry in relieved[:3])
+        pieces = sum(len(entry.removed) for entry in relieved)
+        shown = ", ".join(repr(entry.removed[0]) for entry in relieved[:3])
         yield f"verdicts were taken out of {len(relieved)} entries, {pieces} pieces such as {shown}"

@@ -2,9 +2,8 @@
 
 import re
 
-from openbook_eval.book import Entry
 from openbook_eval.entries.verdicts import take_out
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 
 _LINE_BREAK = re.compile(r"\s*\n\s*")
 

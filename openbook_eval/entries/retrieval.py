@@ -10,7 +10,7 @@ from openbook_eval.entries.corpus import read_corpus
 from openbook_eval.entries.passages import first_sentences
 from openbook_eval.entries.search_index import SearchIndex, open_index
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
-from openbook_eval.question import Question, as_published, sorted_letters
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
+from openbook_eval.types import Question, sorted_letters
 
 # "(A) 后鼻道狭窄.": Apollo puts the letter in brackets and a full stop after each option.
 _OPTION = re.compile(r"\(([A-Z])\)[ \t]*(.*?)\.?\s*", re.DOTALL)

@@ -13,17 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval.background import missing_background
-from openbook_eval.book import statement
-from openbook_eval.errors import ExamError, fault_text, some
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build, parse_rows
-from openbook_eval.question import (
-    CHINESE_NAMES,
-    ExamName,
-    QType,
-    Question,
-    as_published,
-    sorted_letters,
-)
+from openbook_eval.errors import ExamError, some, validation_message
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build, parse_rows
+from openbook_eval.types import CHINESE_NAMES, ExamName, QType, Question, sorted_letters
 
 QUESTION_FILES = ("CMB-test-choice-question-merge.json", "*question*.json")
 ANSWER_FILES = ("CMB-test-choice-answer.json", "*answer*.json")
@@ -127,7 +119,7 @@ def _questions(rows: Rows, answers: Mapping[str, str] | None) -> Iterator[tuple[
             parsed = _Row.model_validate(row)
         except ValidationError as error:
             keys = list(_Row.model_fields)
-            yield f"row {number}", "; ".join(fault_text(dict(fault), keys) for fault in error.errors())
+            yield f"row {number}", "; ".join(validation_message(dict(fault), keys) for fault in error.errors())
         else:
             yield f"row {number}", _question(parsed, number, answers)
 
@@ -167,7 +159,7 @@ def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:
     entries = _by_id(source, name, "book_content")
     questions = [replace(question, knowledge=entries.get(question.id)) for question in exam.questions]
     bare = [question.id for question in questions if not question.knowledge]
-    other = [question.id for question in questions if question.knowledge and question.knowledge != statement(question)]
+    other = [question.id for question in questions if question.knowledge and question.knowledge != question.statement()]
     spare = sorted(entries.keys() - {question.id for question in questions})
     notices = list(exam.notices)
     if bare:

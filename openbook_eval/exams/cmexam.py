@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
-from openbook_eval.question import Question, as_published, sorted_letters
-from openbook_eval.text_files import decode
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
+from openbook_eval.files import decode
+from openbook_eval.types import Question, sorted_letters
 
 _COLUMNS = ("Question", "Options", "Answer")
 # The options stand in one cell; between them a line break or, in the .xlsx, the two characters backslash and n.

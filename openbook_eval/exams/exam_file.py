@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from openbook_eval.errors import ExamError, some
-from openbook_eval.question import Question, faults
-from openbook_eval.text_files import decode
+from openbook_eval.files import decode
+from openbook_eval.types import Question, sorted_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +175,14 @@ def _alike(questions: Sequence[Question]) -> Iterator[str]:
         yield f"{len(alike)} questions have two options with the same text (ids {some(alike)})"
 
 
+def as_published(text: str) -> str:
+    """Return `text` where it is not the sorted set of its letters, else "": what `Question.published` holds."""
+    return "" if text == sorted_letters(text) else text
+
+
 def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:
     if question.id in seen:
         yield f"id {question.id!r} is already that of {seen[question.id]}"
     if not question.answer and not may_lack_answer:
         yield "has no answer"
-    yield from faults(question)
+    yield from question.faults()

@@ -11,7 +11,7 @@ from pathlib import Path
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import apollo, cmb, cmexam, hub, own
 from openbook_eval.exams.exam_file import ExamFile, ExamSource, parse_rows
-from openbook_eval.question import EXAM_NAMES, ExamName, Question
+from openbook_eval.types import EXAM_NAMES, ExamName, Question
 
 EXAM_VARIABLE = "OPENBOOK_EXAM"
 DEFAULT_EXAM = "cmb"

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.errors import fault_text
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
-from openbook_eval.question import ExamName, Question, as_published, sorted_letters
-from openbook_eval.text_files import decode
+from openbook_eval.errors import validation_message
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
+from openbook_eval.files import decode
+from openbook_eval.types import ExamName, Question, sorted_letters
 
 
 class Row(BaseModel):
@@ -55,4 +55,4 @@ def _question(line: str) -> Question | str:
     try:
         return Row.model_validate_json(line).question()
     except ValidationError as error:
-        return "; ".join(fault_text(dict(fault), _KEYS) for fault in error.errors())
+        return "; ".join(validation_message(dict(fault), _KEYS) for fault in error.errors())

@@ -19,7 +19,7 @@ from openbook_eval.leaderboard.statistics import paired, resampling
 from openbook_eval.leaderboard.statistics.paired import PairedDifference
 from openbook_eval.leaderboard.statistics.values import Design, Estimate, Numbers
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.question import ExamName
+from openbook_eval.types import ExamName
 
 
 @dataclass(frozen=True, slots=True)

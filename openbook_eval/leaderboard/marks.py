@@ -11,7 +11,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.exporting import sound
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.statistics.values import Design, Numbers
-from openbook_eval.question import EXAM_NAMES, SIX_EXAMS, ExamName
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # What chance draws as a whole: the items of a shared book, where there is one, else each item ("auto"); each item
 # whatever it shares; all items of a class.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from openbook_eval.errors import some
 from openbook_eval.leaderboard.runs import Run
-from openbook_eval.question import SIX_EXAMS, ExamName
+from openbook_eval.types import SIX_EXAMS, ExamName
 
 
 def notes(runs: Sequence[Run], exams: Sequence[ExamName], unanswered: Mapping[str, int]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from openbook_eval.leaderboard.results_file import Announced, SamplesToRead, rea
 from openbook_eval.leaderboard.runs import Run, SamplesFile
 from openbook_eval.leaderboard.samples_file import Samples, read_samples_file
 from openbook_eval.leaderboard.taken import Taken as Taken
-from openbook_eval.question import ExamName
+from openbook_eval.types import ExamName
 
 # Told how many samples files are read, and of how many.
 Progress = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.sheets import board_sheet, comparison_sheet
 from openbook_eval.leaderboard.standings import MARKS, Board, Row
 from openbook_eval.leaderboard.statistics.values import Estimate
-from openbook_eval.question import EXAM_NAMES
+from openbook_eval.types import EXAM_NAMES
 
 _TEXTS = (
     "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",

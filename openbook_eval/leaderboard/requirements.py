@@ -9,7 +9,7 @@ import polars as pl
 from openbook_eval.leaderboard.likeness import key, unlike
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.question import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS
 
 # The engine is asked once where questions repeat each other word for word; no exam has so many that do.
 _DISTINCT = 0.9

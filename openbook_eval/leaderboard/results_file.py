@@ -14,8 +14,8 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.layouts import ResultsFile, samples_of
 from openbook_eval.leaderboard.runs import CONDITIONS, ExamSource
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.question import EXAM_NAMES, ExamName
 from openbook_eval.training.record import TrainedOn
+from openbook_eval.types import EXAM_NAMES, ExamName
 
 # What our leaf tasks ask, by their names.
 _TASKS: Mapping[str, tuple[str, ExamName]] = {

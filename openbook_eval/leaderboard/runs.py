@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from openbook_eval.question import ExamName
 from openbook_eval.training.record import TrainedOn
+from openbook_eval.types import ExamName
 from openbook_eval.window.truncation import Truncation
 
 # Conditions by their names in task files, in the order in which boards are shown.
@@ -38,7 +38,7 @@ ITEMS = pl.Schema(
         "book_length": pl.Int64,  # in characters
         "right": pl.String,  # the letters that are right, or "" where abstaining is
         "letters": pl.String,  # what was read out of the response
-        "state": pl.String,  # openbook_eval.choice.Choice.state
+        "state": pl.String,  # openbook_eval.matching.Choice.state
         "rule": pl.String,  # by which rule it was read
         "correct": pl.Boolean,
         "correct_strict": pl.Boolean,

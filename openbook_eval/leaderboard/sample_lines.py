@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 import msgspec
 import orjson
 
-from openbook_eval.choice.ranked import rank_letters
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import QType
+from openbook_eval.matching.ranked import rank_letters
+from openbook_eval.types import QType
 
 # Our tasks have one filter; lm-eval writes a line for each.
 _FILTER = "choice"
@@ -53,9 +53,9 @@ class Marks(msgspec.Struct, gc=False, kw_only=True):
     answered: float | None = None
     abstained: float | None = None
     partial_credit: float | None = None
-    followed_book: float | None = None
-    followed_memory: float | None = None
-    followed_neither: float | None = None
+    follows_context: float | None = None
+    follows_memory: float | None = None
+    follows_neither: float | None = None
 
 
 class Written(Marks, gc=False, kw_only=True):

@@ -12,12 +12,12 @@ import polars as pl
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.runs import ITEMS
 from openbook_eval.leaderboard.sample_lines import Ranked, Written, lines
-from openbook_eval.question import ExamName
+from openbook_eval.types import ExamName
 
 _RANKED = "openbook_ranked"
 _OF_DOC = ("id", "exam", "exam_class", "qtype", "group", "depth", "book_length", "answer", "expected")
 _SHARES = ("correct", "correct_strict", "format_followed", "answered", "abstained")
-_FOLLOWED = ("followed_book", "followed_memory", "followed_neither")
+_FOLLOWED = ("follows_context", "follows_memory", "follows_neither")
 _OF_LINE = ("doc_hash", *_SHARES, "partial_credit", *_FOLLOWED)
 _RAW = {
     **{name: ITEMS.get(name, pl.String()) for name in _OF_DOC},
@@ -96,7 +96,7 @@ def _marks_of(condition: str) -> tuple[str, ...]:
 
 def _items(raw: pl.DataFrame, condition: str) -> pl.DataFrame:
     has = _marks_of(condition)
-    whom = [pl.when(pl.col(mark) == 1.0).then(pl.lit(mark.removeprefix("followed_"))) for mark in _FOLLOWED]
+    whom = [pl.when(pl.col(mark) == 1.0).then(pl.lit(mark.removeprefix("follows_"))) for mark in _FOLLOWED]
     return raw.with_columns(
         *(pl.when(mark in has).then(pl.col(mark)).cast(pl.Boolean).alias(mark) for mark in _SHARES),
         right=pl.coalesce("expected", "answer"),

@@ -17,7 +17,7 @@ from openbook_eval.leaderboard.statistics import paired, resampling
 from openbook_eval.leaderboard.statistics.ranks import Rank, ranks
 from openbook_eval.leaderboard.statistics.values import Averages, Codes, Design, Estimate, Numbers
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.question import SIX_EXAMS, ExamName
+from openbook_eval.types import SIX_EXAMS, ExamName
 
 # Marks that stand beside the averages of `correct`.
 MARKS = ("correct_strict", "format_followed", "answered", "partial_credit", "abstained")

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from openbook_eval.book import Book, Entry
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.sample_lines import read_out, rows
 from openbook_eval.prompt import Frame, render
-from openbook_eval.question import ExamName, QType, Question
+from openbook_eval.types import Book, Entry, ExamName, QType, Question
 
 # Stands in for the book where the prompt around it is laid; no exam's text holds it.
 _PLACE = "\0book\0"

@@ -11,7 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from openbook_eval.errors import OpenbookError, did_you_mean, fault_text
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 
 _FOLDER = Path(__file__).parent
 
@@ -105,7 +105,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
         place = [str(part) for part in fault["loc"][:-1]]
         known = Size.model_fields if place[:1] == ["sizes"] else Profile.model_fields
-        yield fault_text(fault, [".".join([*place, key]) for key in known])
+        yield validation_message(fault, [".".join([*place, key]) for key in known])
 
 
 @cache

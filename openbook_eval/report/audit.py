@@ -9,8 +9,8 @@ from rich.text import Text
 
 from openbook_eval.audit import Audit, Finding
 from openbook_eval.exams import ExamFile
-from openbook_eval.question import CHINESE_NAMES, EXAM_NAMES
 from openbook_eval.report.cells import line, percent
+from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES
 
 _SHOWN = 5
 _LONGEST = 40

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.book import open_book, providers
 from openbook_eval.exams import ExamFile
 from openbook_eval.prompt import render
-from openbook_eval.question import CHINESE_NAMES, EXAM_NAMES, Question
+from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Book, Question
 
 # Signs that move the cursor or change the terminal; a line break and a tab are as the model sees them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -19,16 +18,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def exam_report(exam: ExamFile) -> Iterator[Table | Text | str]:
     """Origin, counts by exam, class and type, where the entries come from, notices, and the first prompt, as it is."""
     read = len(exam.questions) + len(exam.unmarkable)
-    counts = providers(exam.questions)
+    given = sum(bool(question.knowledge) for question in exam.questions)
     yield Text(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
     yield Text(f"{read} questions read, {len(exam.questions)} to be asked")
-    yield Text(f"entries: {counts['given']} given by the file, {counts['statement']} made from question and answer")
+    yield Text(f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer")
     for notice in exam.notices:
         yield Text(f"notice: {notice}")
     yield _counts_table((*exam.questions, *exam.unmarkable))
     first = exam.questions[0]
     yield Text(f"The first prompt (question {first.id}), as the model sees it:\n")
-    yield _CONTROL.sub(lambda sign: repr(sign.group())[1:-1], render(first, open_book(first)))
+    yield _CONTROL.sub(lambda sign: repr(sign.group())[1:-1], render(first, Book.of(first)))
 
 
 def _counts_table(questions: tuple[Question, ...]) -> Table:

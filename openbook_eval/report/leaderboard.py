@@ -7,8 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.question import EXAM_NAMES
 from openbook_eval.report.cells import line, percent
+from openbook_eval.types import EXAM_NAMES
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.comparing import Comparison, Flip

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.conditions import LAYOUTS
-from openbook_eval.question import EXAM_NAMES, SIX_EXAMS
 from openbook_eval.report.cells import caveats, percent
 from openbook_eval.scores import Reading
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
 
 # So that eight exams stand in a terminal of 80 columns.
 _SHORT = dict(zip(EXAM_NAMES, ("physic", "nursing", "pharm", "techn", "profess", "postgr", "other"), strict=True))
@@ -37,8 +37,8 @@ def reading_report(reading: Reading) -> Iterator[Table | Text]:
     yield from _abstention(measures["abstention"])
     if obedience := measures["obedience"]:
         yield Text(
-            f"where the book says otherwise, {percent(obedience['followed_book'])} followed the book, "
-            f"{percent(obedience['followed_memory'])} memory, {percent(obedience['followed_neither'])} neither"
+            f"where the book says otherwise, {percent(obedience['follows_context'])} followed the book, "
+            f"{percent(obedience['follows_memory'])} memory, {percent(obedience['follows_neither'])} neither"
         )
 
 

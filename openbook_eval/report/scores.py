@@ -6,10 +6,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.question import CHINESE_NAMES
 from openbook_eval.report.cells import caveats, percent
 from openbook_eval.rescoring import Rescored
 from openbook_eval.scores import MARKS, RunScores
+from openbook_eval.types import CHINESE_NAMES
 
 
 def scores_table(scores: RunScores) -> Table:

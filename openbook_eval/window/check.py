@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import EXAM_NAMES
+from openbook_eval.types import EXAM_NAMES
 from openbook_eval.window import lengths, tokens
 from openbook_eval.window.fitting import Fit, fit, merged, misfit
 from openbook_eval.window.tokens import UncheckedError

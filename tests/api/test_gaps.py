@@ -15,10 +15,10 @@ from openbook_eval.api.tally import Tally, leave, reasons, taken
 from openbook_eval.api.unanswered import Unanswered
 from openbook_eval.errors import OpenbookError
 from openbook_eval.measures import answered
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.report import scores_table
 from openbook_eval.responses import read_samples
 from openbook_eval.scores import read_runs
+from openbook_eval.types import SIX_EXAMS
 from tests.conftest import question
 from tests.test_hooks import as_doc
 from tests.test_scores import results, write

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.scores import read_runs
+from openbook_eval.types import SIX_EXAMS
 from tests.test_engine import BIN, examinee, read, sit  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.engine

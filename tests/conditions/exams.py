@@ -2,9 +2,8 @@
 
 import random
 
-from openbook_eval.book import own_entry
 from openbook_eval.conditions import Material, gather
-from openbook_eval.question import ExamName, Question
+from openbook_eval.types import Entry, ExamName, Question
 
 _SIGNS = "脉浮沉迟数虚实滑涩弦紧细肝心脾肺肾胃胆肠膀胱头痛发热恶寒汗出烦渴咳嗽喘满呕吐泄泻便秘眩晕失眠"
 
@@ -35,4 +34,6 @@ def make_exam(
 def material(*questions: Question, seed: int = 0, spare: list[Question] | None = None) -> Material:
     """The material of questions with their default entries."""
     spare = spare or []
-    return gather("synthetic", questions, {q.id: own_entry(q) for q in (*questions, *spare)}, seed, spare)
+    return gather(
+        "synthetic", questions, {q.id: Entry.given_or_statement(q) for q in (*questions, *spare)}, seed, spare
+    )

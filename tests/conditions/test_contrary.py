@@ -2,11 +2,10 @@
 
 import pytest
 
-from openbook_eval.book import Entry
 from openbook_eval.conditions.contrary import contrary_answer, rewrite
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Entry, Question
 from tests.conftest import question
 
 DRUGS = {"A": "红霉素", "B": "青霉素", "C": "链霉素", "D": "庆大霉素"}

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval.book import own_entry
 from openbook_eval.conditions import Condition, Item, Material, ask, gather
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import load_exam
-from openbook_eval.question import ExamName
+from openbook_eval.types import Entry, ExamName
 from tests.conditions.exams import make_exam, material
 
 EXAMS = (*make_exam(900), *make_exam(300, "physician"), *make_exam(90, "pharmacist"))
@@ -19,7 +18,7 @@ LARGE = material(*EXAMS)
 
 def of_exam_file(spec: str) -> Material:
     questions = load_exam(spec).questions
-    return gather(spec, questions, {q.id: own_entry(q) for q in questions}, seed=0)
+    return gather(spec, questions, {q.id: Entry.given_or_statement(q) for q in questions}, seed=0)
 
 
 def sit(made: Material, condition: Condition, length: int = 4_000) -> list[Item]:

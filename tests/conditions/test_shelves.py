@@ -203,7 +203,7 @@ def test_books_do_not_hang_on_the_order_of_the_file() -> None:
 
 def test_the_order_in_a_book_is_not_that_of_the_questions() -> None:
     group = library(TWO_EXAMS, "nursing", 1500)[0]
-    places = group.book.places()
+    places = group.book.depths()
     depths = [places[entry_text(TWO_EXAMS, q.id)] for q in group.questions]
     assert depths != sorted(depths)
     assert min(depths) < 0.2

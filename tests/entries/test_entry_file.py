@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval.book import Entry
 from openbook_eval.entries.entry_file import Row, read_entry_file, write_entry_file
 from openbook_eval.errors import ExamError, OpenbookError
+from openbook_eval.types import Entry
 
 
 def file(folder: Path, text: str) -> Path:

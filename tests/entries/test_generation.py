@@ -26,7 +26,7 @@ from openbook_eval.entries.endpoint import Reply
 from openbook_eval.entries.generation import generate, knowledge, prompt
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 from tests.chat_server import DEAD, Answer, ChatServer, completion, fault, knowing
 from tests.conftest import question
 

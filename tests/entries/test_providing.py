@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from openbook_eval.book import Entry
 from openbook_eval.entries import provide
 from openbook_eval.errors import ExamError
+from openbook_eval.types import Entry
 from tests.conftest import question
 
 BARE = question(id="bare")
@@ -48,7 +48,7 @@ def test_a_passage_is_knowledge_else_explanation_in_one_line_without_verdicts() 
 
 def test_what_was_taken_out_is_kept_with_the_entry_and_told() -> None:
     made = provide(EXAM, ["passage", "statement"])
-    assert "".join(made.entries["explained"].taken_out).count("A") == 2
+    assert "".join(made.entries["explained"].removed).count("A") == 2
     (notice,) = made.notices
     assert notice.startswith("verdicts were taken out of 1 entries, ")
 

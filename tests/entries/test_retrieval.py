@@ -20,7 +20,7 @@ from openbook_eval.entries.search_index import open_index
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 from tests.conftest import question
 
 LIQUORICE = "<篇名>甘草\n内容：甘草味甘平，调和诸药，补脾益气。"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.entries.verdicts import take_out
 from openbook_eval.exams import load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 
 OPTIONS = {"A": "胃炎", "B": "胃溃疡", "C": "阿托品", "D": "胃癌", "E": "以上均正确"}
 

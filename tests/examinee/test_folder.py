@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.book import open_book
 from openbook_eval.errors import OpenbookError
 from openbook_eval.examinee import copy_examinee, examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import render
+from openbook_eval.types import Book
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -54,7 +54,7 @@ def test_it_generates(folder: Path, tokenizer: Any) -> None:
 
 def test_its_tokenizer_gives_every_prompt_back(tokenizer: Any) -> None:
     for question in load_exam("mini").questions:
-        text = render(question, open_book(question))
+        text = render(question, Book.of(question))
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.choice import ABSTENTION
 from openbook_eval.examinee.learning import course
 from openbook_eval.examinee.learning.batches import batch, encode, whole
 from openbook_eval.examinee.learning.characters import COMMON, END, RARE, START, numbers, tokenizer, vocabulary
 from openbook_eval.examinee.learning.lessons import Grade, Lesson, lesson
+from openbook_eval.types import ABSTENTION
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.book import Book, Entry, open_book
-from openbook_eval.choice import match_choice
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.exams import load_exam
+from openbook_eval.matching import match_choice
 from openbook_eval.prompt import render
-from openbook_eval.question import Question
+from openbook_eval.types import Book, Entry, Question
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -39,7 +38,7 @@ def share_right() -> Callable[[Callable[[Question], Book]], float]:
 
 def without_the_clause(question: Question) -> Book:
     """The open book cut before the right option."""
-    text = open_book(question).text
+    text = Book.of(question).text
     (right,) = question.right_texts
     return Book((Entry(question.id, text.partition(right)[0] or "。", "given"),))
 
@@ -47,7 +46,7 @@ def without_the_clause(question: Question) -> Book:
 def test_with_the_book_it_is_right_and_without_at_chance(
     share_right: Callable[[Callable[[Question], Book]], float],
 ) -> None:
-    assert share_right(open_book) >= 0.9
+    assert share_right(Book.of) >= 0.9
     assert share_right(lambda _: Book()) <= 0.4
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from openbook_eval.book import own_entry
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamFile
 from openbook_eval.exams.loading import read_path
+from openbook_eval.types import Entry
 from tests.conftest import ANSWERS, BOOK, QUESTIONS, VALIDATION, cmb_answer, cmb_entry, cmb_row, write
 
 
@@ -65,7 +65,7 @@ def test_a_case_that_follows_its_mark_is_no_lost_background(tmp_path: Path) -> N
 
 def test_without_a_book_the_entry_is_the_authors_statement(tmp_path: Path) -> None:
     exam = read(tmp_path, cmb_row(1))
-    assert own_entry(exam.questions[0]).text == "第1题的正确说法是乙1。"
+    assert Entry.given_or_statement(exam.questions[0]).text == "第1题的正确说法是乙1。"
 
 
 def test_items_without_an_entry_are_told_and_get_the_statement(cmb_folder: Path) -> None:
@@ -75,13 +75,13 @@ def test_items_without_an_entry_are_told_and_get_the_statement(cmb_folder: Path)
     assert exam.notices == (
         "2 questions have no entry in CMB-test/test-book.json; theirs is made by the authors' rule (ids 3, 5)",
     )
-    assert own_entry(exam.questions[2]).text == "第3题的正确说法是乙3。"
+    assert Entry.given_or_statement(exam.questions[2]).text == "第3题的正确说法是乙3。"
 
 
 def test_entries_that_differ_from_the_rule_are_used_and_told(cmb_folder: Path) -> None:
     write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(n, "另有说法。" if n == 2 else None) for n in range(1, 7)])
     exam = read_path(cmb_folder)
-    assert own_entry(exam.questions[1]).text == "另有说法。"
+    assert Entry.given_or_statement(exam.questions[1]).text == "另有说法。"
     assert exam.notices == ("1 entries of CMB-test/test-book.json differ from the authors' own rule (ids 2)",)
 
 
@@ -185,7 +185,7 @@ def test_two_files_that_could_be_meant_are_refused(tmp_path: Path) -> None:
 
 def test_a_notebook_is_not_the_book(cmb_folder: Path) -> None:
     (cmb_folder / "CMB-test" / BOOK).rename(cmb_folder / "CMB-test" / "my-notebook.json")
-    assert own_entry(read_path(cmb_folder).questions[0]).provider == "statement"
+    assert Entry.given_or_statement(read_path(cmb_folder).questions[0]).provider == "statement"
 
 
 @pytest.mark.parametrize("mark", ["（1～3题共用题干）", "(4-6题", "（7—8 题"])

@@ -7,7 +7,7 @@ import pytest
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams.exam_file import ExamSource, build, parse_rows
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 from tests.conftest import question, write
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.exams import load_exam
-from openbook_eval.question import SIX_EXAMS, Question
+from openbook_eval.types import SIX_EXAMS, Question
 
 FOLDER = Path(__file__).parents[2] / "openbook_eval" / "exams" / "mini"
 

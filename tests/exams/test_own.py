@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import own
 from openbook_eval.exams.loading import read_path
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 
 ROW: dict[str, Any] = {
     "id": "1",

@@ -7,7 +7,7 @@ import polars as pl
 
 from openbook_eval.leaderboard.runs import ITEMS, Run, SamplesFile
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.question import SIX_EXAMS, ExamName
+from openbook_eval.types import SIX_EXAMS, ExamName
 from tests.leaderboard.page.boards import make_run
 
 # What a model does with the item at a place of an exam: right, wrong, or no response.

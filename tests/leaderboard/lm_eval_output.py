@@ -11,12 +11,10 @@ from typing import Any, cast
 
 from openbook_eval import hooks
 from openbook_eval.api.unanswered import Unanswered
-from openbook_eval.book import own_entry
-from openbook_eval.choice import ABSTENTION
 from openbook_eval.conditions import ask
 from openbook_eval.conditions.items import LAYOUTS
-from openbook_eval.question import SIX_EXAMS, ExamName, Question
 from openbook_eval.sitting import Sitting
+from openbook_eval.types import ABSTENTION, SIX_EXAMS, Entry, ExamName, Question
 from tests.conditions.exams import make_exam, material
 
 DATE = "2026-01-02T03-04-05.678901"
@@ -117,7 +115,7 @@ def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, 
         by_exam.setdefault(question.exam, []).append(question)
     if not condition.startswith("reading_"):
         return {
-            exam: [hooks._doc(question, own_entry(question), _sitting()) for question in own]
+            exam: [hooks._doc(question, Entry.given_or_statement(question), _sitting()) for question in own]
             for exam, own in by_exam.items()
         }
     layout, length = LAYOUTS[condition.removeprefix("reading_")]

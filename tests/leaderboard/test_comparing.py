@@ -10,7 +10,7 @@ from openbook_eval.leaderboard.comparing import Comparison, Counts, Flip, alike,
 from openbook_eval.leaderboard.sheets import verdict
 from openbook_eval.leaderboard.statistics.paired import MCNEMAR, T_TEST
 from openbook_eval.leaderboard.statistics.values import Interval
-from openbook_eval.question import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS
 from openbook_eval.window.truncation import Truncation
 from tests.leaderboard.hand_made import Mark, first, make_taken
 

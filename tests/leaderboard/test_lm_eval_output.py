@@ -27,7 +27,7 @@ def lines(results: Path, condition: str) -> list[dict[str, object]]:
         ("openbook", PAPER),
         ("openbook_ranked", ["correct", "partial_credit", "letter_mass"]),
         ("reading_library_4k", [*PAPER, "abstained"]),
-        ("reading_contrary", [*PAPER, "abstained", "followed_book", "followed_memory", "followed_neither"]),
+        ("reading_contrary", [*PAPER, "abstained", "follows_context", "follows_memory", "follows_neither"]),
     ],
 )
 def test_a_line_has_the_keys_that_lm_eval_writes(tmp_path: Path, condition: str, marks: list[str]) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import reading
 from openbook_eval.leaderboard.runs import CONDITIONS, ITEMS
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.training.record import Device, MixTrainedOn, TrainedOn, write_record
+from openbook_eval.types import SIX_EXAMS
 from tests.leaderboard.lm_eval_output import DATE, invented, write_run
 
 RECORD = TrainedOn(

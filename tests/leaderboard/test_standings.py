@@ -8,7 +8,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.marks import Marks
 from openbook_eval.leaderboard.standings import Board, Row, boards
 from openbook_eval.leaderboard.taken import Taken
-from openbook_eval.question import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS
 from openbook_eval.window.truncation import Truncation
 from tests.leaderboard.hand_made import first, make_taken
 

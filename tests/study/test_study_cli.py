@@ -16,7 +16,7 @@ from tests.study.made import examine
 PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
 # As the command line calls it, of which it is a part.
 PROGRAM = (
-    "from openbook_eval.program import run_program; from openbook_eval.study_cli import study_app; "
+    "from openbook_eval.console import run_program; from openbook_eval.study_cli import study_app; "
     "run_program('openbook-eval', study_app)"
 )
 

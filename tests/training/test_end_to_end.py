@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.scores import read_runs
 from openbook_eval.training.record import read_record
+from openbook_eval.types import SIX_EXAMS
 from tests.test_engine import read, sit
 from tests.training.conftest import Trained, training_environment
 from tests.training.test_merging import answers

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.book import open_book
 from openbook_eval.errors import OpenbookError
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import render
 from openbook_eval.training.merging import merge
+from openbook_eval.types import Book
 from tests.test_engine import read, sit
 
 MODULES = ["q_proj", "k_proj", "v_proj"]
@@ -87,7 +87,7 @@ def answers(model: Any, folder: Path) -> list[list[int]]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = []
     for question in load_exam("mini").questions[::22]:
-        asked = tokenizer(render(question, open_book(question)), return_tensors="pt")
+        asked = tokenizer(render(question, Book.of(question)), return_tensors="pt")
         said = model.generate(**asked, max_new_tokens=16, do_sample=False)[0].tolist()
         found.append(said[asked["input_ids"].shape[1] :])
     return found

@@ -14,13 +14,13 @@ from tokenizers.normalizers import Prepend, Replace
 from tokenizers.normalizers import Sequence as Steps
 from tokenizers.trainers import BpeTrainer
 
-from openbook_eval.book import open_book
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import render
+from openbook_eval.types import Book
 from openbook_eval.window.fitting import MARGIN, SEAM, Fit, answer_tokens, fit, merged, misfit, token_counts
 
 QUESTIONS = load_exam("mini").questions
-PROMPTS = [render(question, open_book(question)) for question in QUESTIONS]
+PROMPTS = [render(question, Book.of(question)) for question in QUESTIONS]
 TEXTS = st.lists(
     st.sampled_from([SEAM, "。\n\n", "要求】", "【", " ", "第二题", "abc", "①", "\x00", "🙂", *PROMPTS[:5]])
 )

@@ -14,12 +14,12 @@ import orjson
 import pytest
 
 from openbook_eval import outcome
-from openbook_eval.book import Book, open_book
 from openbook_eval.examinee import examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.linking import tasks_dir
 from openbook_eval.prompt import render
 from openbook_eval.scores import read_runs
+from openbook_eval.types import Book
 from openbook_eval.window import tokens
 from openbook_eval.window.fitting import Fit
 from openbook_eval.window.truncation import Truncation
@@ -31,7 +31,7 @@ DATE = "2026-01-02T03-04-05.678901"
 OPEN, CLOSED = "cmed_openbook_nursing", "cmed_closedbook_nursing"
 QUESTIONS = [question for question in load_exam("mini").questions if question.exam == "nursing"]
 PROMPTS = {
-    OPEN: [render(question, open_book(question)) for question in QUESTIONS],
+    OPEN: [render(question, Book.of(question)) for question in QUESTIONS],
     CLOSED: [render(question, Book()) for question in QUESTIONS],
 }
 

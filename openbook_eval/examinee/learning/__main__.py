@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from openbook_eval.console import run_program
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.examinee.learning.examining import scores
 from openbook_eval.examinee.learning.training import Order, Progress, save, train
-from openbook_eval.program import run_program
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

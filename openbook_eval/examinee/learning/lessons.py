@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from openbook_eval.book import Book, Entry
-from openbook_eval.choice import ABSTENTION
 from openbook_eval.examinee.learning.words import Text
 from openbook_eval.prompt import render
-from openbook_eval.question import QType, Question
+from openbook_eval.types import ABSTENTION, Book, Entry, QType, Question
 
 LETTERS_OF_OPTIONS = "ABCDE"
 _ENDINGS = ("", "是", "为", "的是", "有（　　）。", "是（　　）。", "（ ）。", "包括", "？")

@@ -8,7 +8,7 @@ from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.chunks import SIZE
 from openbook_eval.leaderboard.page.plots import Figure
 from openbook_eval.leaderboard.runs import Run
-from openbook_eval.question import CHINESE_NAMES
+from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.standings import Board, Row

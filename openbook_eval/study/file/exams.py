@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openbook_eval import linking
 from openbook_eval.exams import load_exam
-from openbook_eval.question import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS
 
 # CMB-Exam's test (Wang et al. 2023, arXiv:2308.08833).
 QUESTIONS = 11_200

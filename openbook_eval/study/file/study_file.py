@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from openbook_eval.errors import OpenbookError, did_you_mean, fault_text
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 from openbook_eval.study.cells import Mix, names_of
 from openbook_eval.study.file.engines import WITH_ADAPTERS
 from openbook_eval.study.file.fields import (
@@ -205,7 +205,7 @@ def read_study(path: Path) -> Study:
 def _told(found: Mapping[str, Any]) -> str:
     place = [str(part) for part in found["loc"][:-1]]
     told = {**found, "msg": _WANTED.get(found["type"], found["msg"])}
-    return fault_text(told, [".".join([*place, key]) for key in _keys_at(place)])
+    return validation_message(told, [".".join([*place, key]) for key in _keys_at(place)])
 
 
 def _keys_at(place: list[str]) -> list[str]:

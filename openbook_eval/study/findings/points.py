@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from openbook_eval.leaderboard import published
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.study.cells import Cell
 from openbook_eval.study.findings.results import Result, read_results
 from openbook_eval.study.hashing import canonical
 from openbook_eval.study.steps import Graph
 from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.types import SIX_EXAMS
 
 PAPER = "paper"
 

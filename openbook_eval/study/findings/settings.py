@@ -11,11 +11,11 @@ from openbook_eval.leaderboard import likeness
 from openbook_eval.leaderboard.marks import Marks
 from openbook_eval.leaderboard.runs import CONDITIONS
 from openbook_eval.leaderboard.statistics.values import Design, Interval, Numbers
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.contrasts import Part
 from openbook_eval.study.findings.points import title, unanswered
 from openbook_eval.study.findings.results import Result
+from openbook_eval.types import SIX_EXAMS
 
 # The conditions that questions of open and of closed book are put to, the first that a study has.
 OPEN, CLOSED = ("openbook", "reading_open"), ("closedbook", "reading_closed")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openbook_eval.draws import draw
 from openbook_eval.leaderboard.statistics.values import LEVEL, Interval, Numbers
+from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.choosing import Choice, choose
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.scatter import Scatter, scatter
@@ -38,7 +38,7 @@ class Ensemble:
         """The accuracy (draws, places) on the questions that were asked, each by the law that its draw chose."""
         return np.clip(1 - self.draws.predict(places), 0.0, 1.0)
 
-    def shares(self, places: Sequence[Place]) -> Numbers:
+    def apportion_sample(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (draws, places) on all questions that could be asked."""
         return np.clip(self.shares_of_asked(places) + self.shifts[:, None], 0.0, 1.0)
 
@@ -51,7 +51,7 @@ class Ensemble:
 def ensemble(settings: Settings, count: int, seed: int, *names: str) -> Ensemble:
     """The choice and `count` draws, seeded by `names`."""
     choice, found = _chosen(settings)
-    generator = np.random.default_rng(draw(seed, *names, settings.condition))
+    generator = np.random.default_rng(seeded_draw(seed, *names, settings.condition))
     drawn = found.drawn(count, generator)
     variances = drawn.mix[:, None] + drawn.training[:, None] / settings.seeds
     noise = generator.standard_normal(variances.shape) * np.sqrt(variances)

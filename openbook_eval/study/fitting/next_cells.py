@@ -11,8 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from openbook_eval.draws import draw
 from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.ensemble import TAILS, Ensemble, interval
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.optimum import Trade
@@ -30,7 +30,7 @@ def next_cells(trade: Trade, goal: Numbers, target: Place | None, seed: int) -> 
     trained = dict(zip(settings.places, map(int, settings.seeds), strict=True))
     found = interval(goal)
     width = found.high - found.low
-    outlook = Outlook.of(trade, goal, draw(seed, "truths", *settings.models))
+    outlook = Outlook.of(trade, goal, seeded_draw(seed, "truths", *settings.models))
     cells = sorted(
         (Candidate(place, trained.get(place, 0), outlook.width(place, 1)) for place in candidates(settings)),
         key=lambda cell: (cell.width, cell.place),

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from openbook_eval.draws import draw
 from openbook_eval.leaderboard.statistics.values import Codes, Interval, Numbers
+from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.ensemble import Ensemble, interval
 from openbook_eval.study.fitting.values import Optimum, Place
 
@@ -55,7 +55,7 @@ class Trade:
 def optima(trade: Trade, seed: int) -> Numbers:
     """The best medical share of each draw; of those that prefer none, one at random."""
     best = np.array(RATIOS, dtype=float)[_highest(trade.unbounded(_places(trade), drawn=True))]
-    generator = np.random.default_rng(draw(seed, "undecided", *trade.reading.settings.models))
+    generator = np.random.default_rng(seeded_draw(seed, "undecided", *trade.reading.settings.models))
     return np.where(trade.decided, best, generator.uniform(size=len(best)))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from openbook_eval.draws import draw
 from openbook_eval.leaderboard.statistics.values import Interval, Numbers
+from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.values import Trend, Varies
 
@@ -54,7 +54,7 @@ def _within_models(settings: Settings, values: Numbers) -> Numbers:
 
 def _permuted(settings: Settings, x: Numbers, y: Numbers, seed: int) -> tuple[float, float]:
     """The p of the slope, two-sided, settings of one model exchanged at random; and that of the steepest order."""
-    generator = np.random.default_rng(draw(seed, "trend", *settings.models, settings.condition))
+    generator = np.random.default_rng(seeded_draw(seed, "trend", *settings.models, settings.condition))
     shuffled = np.tile(y, (_PERMUTATIONS, 1))
     for own in _members(settings):
         shuffled[:, own] = generator.permuted(shuffled[:, own], axis=1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from openbook_eval.exams import ExamFile
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 from tests.conftest import question
 
 SOUND = question(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data_prep.decontamination import Guard, Match
 from data_prep.decontamination.evidence import WHOLE
 from openbook_eval.exams import load_exam
-from openbook_eval.question import Question
+from openbook_eval.types import Question
 from tests.conftest import question
 from tests.data_prep.decontamination.exams import EXPLAINED, SHORT, SOUND, exam, rows
 

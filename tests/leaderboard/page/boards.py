@@ -9,8 +9,8 @@ from openbook_eval.leaderboard.runs import ExamSource, Run
 from openbook_eval.leaderboard.standings import Board, Row
 from openbook_eval.leaderboard.statistics.ranks import Rank
 from openbook_eval.leaderboard.statistics.values import Averages, Estimate, Interval
-from openbook_eval.question import SIX_EXAMS
 from openbook_eval.training.record import Device, MixTrainedOn, TrainedOn
+from openbook_eval.types import SIX_EXAMS
 from openbook_eval.window.truncation import Truncation
 
 MARKS = ("correct_strict", "format_followed", "answered", "partial_credit", "abstained")

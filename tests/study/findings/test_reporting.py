@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.question import Question
 from openbook_eval.report.study import lay_out, study_report
 from openbook_eval.study import findings
 from openbook_eval.study.findings import reporting
 from openbook_eval.study.findings.reporting import Report
 from openbook_eval.study.steps import Graph
+from openbook_eval.types import Question
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 
 HOSTILE = "<script>alert(1)</script> | [x](http://y) \x1b[31m`"

@@ -5,7 +5,7 @@ from math import floor, isfinite
 from typing import TYPE_CHECKING, Any
 
 from openbook_eval.leaderboard.page.plots.figure import MOST, Figure, by_model, data, ends, in_place, labels, shown_of
-from openbook_eval.question import CHINESE_NAMES
+from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.page.plots.figure import Drawable

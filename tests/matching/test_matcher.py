@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.choice import match_choice
 from openbook_eval.exams import load_exam
+from openbook_eval.matching import match_choice
 
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
 OWN = [orjson.loads(line) for line in (Path(__file__).parent / "responses.jsonl").read_bytes().splitlines()]

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Mapping
 
-from openbook_eval.choice import abstention, forms, judgements, quoted, reading, statements
-from openbook_eval.choice.grammar import grammar
-from openbook_eval.choice.response import Response, Rule
-from openbook_eval.choice.value import Choice, State
-from openbook_eval.question import QType
+from openbook_eval.matching import abstention, forms, judgements, quoted, reading, statements
+from openbook_eval.matching.grammar import grammar
+from openbook_eval.matching.response import Response, Rule
+from openbook_eval.types import Choice, QType, State
 
 # In the order in which they are asked: the first that reads letters, or is sure that there are none, decides.
 RULES: tuple[tuple[str, State, Rule], ...] = (

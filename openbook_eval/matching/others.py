@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from openbook_eval.choice.matcher import match_choice
-from openbook_eval.question import QType
+from openbook_eval.matching.matcher import match_choice
+from openbook_eval.types import QType
 
 Options = Mapping[str, str]
 

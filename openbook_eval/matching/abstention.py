@@ -2,12 +2,10 @@
 
 import re
 
-from openbook_eval.choice.grammar import ANNOUNCEMENT, CLOSING, OPENING_SIGNS
-from openbook_eval.choice.quoted import exact_option
-from openbook_eval.choice.response import Reading, Response
-
-# What the reading exam's prompt asks for where the material does not tell: no option of an exam reads so.
-ABSTENTION = "材料未提及"
+from openbook_eval.matching.grammar import ANNOUNCEMENT, CLOSING, OPENING_SIGNS
+from openbook_eval.matching.quoted import exact_option
+from openbook_eval.matching.response import Reading, Response
+from openbook_eval.types import ABSTENTION
 
 # What the question leaves out ("题目信息不完整") is not what the material leaves out.
 _SOURCE = r"(?<!题目)(?<!题干)(?<!问题)(?:材料|资料|原文|文中|文章|上文|信息|书中|段落|内容)"

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from openbook_eval.choice.value import Choice
-from openbook_eval.question import QType
+from openbook_eval.types import Choice, QType
 
 
 def rank_letters(logprobs: Mapping[str, float], qtype: QType) -> Choice:
@@ -35,8 +34,3 @@ def letter_shares(logprobs: Mapping[str, float]) -> dict[str, float]:
     weights = {letter: math.exp(logprob - most) for letter, logprob in logprobs.items()}
     total = math.fsum(weights.values())
     return {letter: weight / total for letter, weight in weights.items()}
-
-
-def letter_mass(logprobs: Mapping[str, float]) -> float:
-    """The probability that the next token is a letter at all; where it is small, the ranking says little."""
-    return math.fsum(map(math.exp, logprobs.values()))

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from openbook_eval.choice.others import MATCHERS, Matcher
+from openbook_eval.matching.others import MATCHERS, Matcher
 
 OPTIONS = {"A": "Insulin", "B": "Glucagon", "C": "Growth hormone", "D": "Adrenaline"}
 BY_NAME: dict[str, Matcher] = {matcher.name: matcher for matcher in MATCHERS}

@@ -2,8 +2,8 @@
 
 import re
 
-from openbook_eval.choice.grammar import NOT_CHOSEN
-from openbook_eval.choice.response import Reading, Response, read_option_list
+from openbook_eval.matching.grammar import NOT_CHOSEN
+from openbook_eval.matching.response import Reading, Response, read_option_list
 
 _REACH = 40
 _STATEMENTS = 6

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from openbook_eval.choice.grammar import Grammar
+from openbook_eval.matching.grammar import Grammar
 
 # Lists of options are looked for in so many characters.
 BEGINNING = 4000

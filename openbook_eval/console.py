@@ -1,4 +1,4 @@
-"""What our command lines share: how they begin, how a user's mistake ends them, and their --version."""
+"""What the command lines share: how they begin, how a user's mistake ends them, and what they print."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ from openbook_eval.errors import OpenbookError, visible
 
 
 def run_program(name: str, app: Callable[[], object]) -> None:
-    """Runs a command line; the user's mistakes end in one line and exit code 2."""
+    """Run a command line; a user error ends in one line and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show Chinese shows question marks instead of ending the program.
         if isinstance(stream, io.TextIOWrapper):
@@ -37,12 +37,12 @@ def version_option(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """The callback of an app: the options that stand before its commands."""
+    """Serve as the callback of an app: the options that stand before its commands."""
 
 
 @contextmanager
 def needing(what: str, extra: str) -> Iterator[None]:
-    """Around work with packages that the exam does without; raises OpenbookError, with `what`, where one is missing."""
+    """Guard work with packages of an extra: raise OpenbookError, with `what`, where one is missing."""
     try:
         yield
     except ImportError as error:

@@ -2,9 +2,9 @@
 
 import re
 
-from openbook_eval.choice.grammar import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_SIGNS
-from openbook_eval.choice.response import BEGINNING, Reading, Response, is_list, one_answer, read_option_list
-from openbook_eval.choice.statements import declared
+from openbook_eval.matching.grammar import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_SIGNS
+from openbook_eval.matching.response import BEGINNING, Reading, Response, is_list, one_answer, read_option_list
+from openbook_eval.matching.statements import declared
 
 _REACH = 40
 _REFUSAL = re.compile(

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz
 
-from openbook_eval.choice.grammar import ANNOUNCEMENT
-from openbook_eval.choice.response import Reading, Response
+from openbook_eval.matching.grammar import ANNOUNCEMENT
+from openbook_eval.matching.response import Reading, Response
 
 _NEGATED = re.compile(r"(?:不是|并非|而非|不选|排除|不属于|不包括|不应)[\s\"“「]*$")
 _SIGNS = re.compile(r"[\s,，.．。;；、:：()（）\"'“”‘’*]")

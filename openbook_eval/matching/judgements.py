@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from openbook_eval.choice.response import BEGINNING, Reading, Response
-from openbook_eval.choice.statements import declared
+from openbook_eval.matching.response import BEGINNING, Reading, Response
+from openbook_eval.matching.statements import declared
 
 _MAY_JUDGE = re.compile("[✓✔√✗✘×❌✅错]|确(?![答的])|对[，,；;。]|orrect")
 

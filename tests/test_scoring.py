@@ -1,0 +1,100 @@
+"""Scores: the exact set is right, partial credit stands apart, missing numbers are None."""
+
+import math
+
+import pytest
+
+from openbook_eval.matching import match_choice
+from openbook_eval.scoring import METRICS, Scope, letter_mass, partial_credit, score
+from openbook_eval.types import Choice, Score
+from tests.conftest import question
+
+WRITTEN = ("correct", "correct_strict", "format_followed", "answered", "partial_credit")
+
+
+def chose(letters: str) -> Choice:
+    return Choice(letters, "stated" if letters else "none", "letters_only" if letters else "undecided")
+
+
+def values(score: Score, *names: str) -> list[float | None]:
+    return [score[name] for name in names]
+
+
+@pytest.mark.parametrize(("letters", "correct"), [("A", 1.0), ("B", 0.0), ("AB", 0.0)])
+def test_single_choice_is_right_or_wrong(letters: str, correct: float) -> None:
+    assert values(score(chose(letters), question()), *WRITTEN) == [correct, correct, 1.0, 1.0, None]
+
+
+def test_no_commitment_is_counted_as_such() -> None:
+    assert values(score(chose(""), question()), *WRITTEN) == [0.0, 0.0, 0.0, 0.0, None]
+
+
+@pytest.mark.parametrize(("response", "expected"), [("答案：A。", [1.0, 0.0, 0.0]), ("B", [0.0, 0.0, 1.0])])
+def test_the_form_of_a_response_is_scored_apart_from_its_letters(response: str, expected: list[float]) -> None:
+    found = score(match_choice(response, question().options), question())
+    assert values(found, "correct", "correct_strict", "format_followed") == expected
+
+
+@pytest.mark.parametrize(("letters", "correct", "credit"), [("AC", 1.0, 1.0), ("A", 0.0, 0.5), ("AB", 0.0, 0.0)])
+def test_multiple_choice_also_has_partial_credit(letters: str, correct: float, credit: float) -> None:
+    found = score(chose(letters), question(qtype="multi", answer="AC"))
+    assert values(found, "correct", "partial_credit") == [correct, credit]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "credit"), [("", 0.0), ("A", 1 / 3), ("AB", 2 / 3), ("ABC", 1.0), ("ABCD", 0.0), ("D", 0.0)]
+)
+def test_a_wrong_letter_voids_partial_credit(chosen: str, credit: float) -> None:
+    assert partial_credit(set(chosen), set("ABC")) == credit
+
+
+def read(response: str, expected: str, scope: Scope = "reading", *, multi: bool = False) -> Score:
+    asked = question(qtype="multi", answer="AC") if multi else question()
+    return score(match_choice(response, asked.options, asked.qtype), asked, scope, expected)
+
+
+def test_where_the_book_tells_abstention_is_wrong_and_counted() -> None:
+    found = read("材料未提及", "A")
+    assert values(found, "correct", "abstained", "answered", "format_followed") == [0.0, 1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("response", "correct", "strict"),
+    [("材料未提及", 1.0, 1.0), ("材料中没有提到。", 1.0, 0.0), ("A", 0.0, 0.0), ("不知道", 0.0, 0.0)],
+)
+def test_where_it_does_not_tell_abstention_is_right(response: str, correct: float, strict: float) -> None:
+    assert values(read(response, ""), "correct", "correct_strict", "partial_credit") == [correct, strict, None]
+
+
+@pytest.mark.parametrize(
+    ("response", "follows"),
+    [("B", [1.0, 0.0, 0.0]), ("A", [0.0, 1.0, 0.0]), ("C", [0.0, 0.0, 1.0]), ("材料未提及", [0.0, 0.0, 1.0])],
+)
+def test_a_counterfactual_book_shows_what_the_answer_follows(response: str, follows: list[float]) -> None:
+    found = read(response, "B", "counterfactual")
+    assert values(found, "follows_context", "follows_memory", "follows_neither") == follows
+    assert found["correct"] == follows[0]
+
+
+def test_partial_credit_is_against_the_books_letters() -> None:
+    assert read("A", "AB", "counterfactual", multi=True)["partial_credit"] == 0.5
+    assert read("AC", "AB", "counterfactual", multi=True)["partial_credit"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        ("paper", {*WRITTEN}),
+        ("ranked", {"correct", "partial_credit", "letter_mass"}),
+        ("reading", {*WRITTEN, "abstained"}),
+        ("counterfactual", {*METRICS} - {"letter_mass"}),
+    ],
+)
+def test_each_scope_has_its_metrics(scope: Scope, names: set[str]) -> None:
+    assert set(score(chose("A"), question(), scope).metrics) == names
+
+
+def test_the_mass_of_letters_is_the_sum_of_their_probabilities() -> None:
+    logprobs = {"A": math.log(0.5), "B": math.log(0.25)}
+    assert letter_mass(logprobs) == pytest.approx(0.75)
+    assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(0.75)
