@@ -8,7 +8,7 @@ import polars as pl
 
 from openbook_eval.errors import OpenbookError, first_line
 
-# In thousandths of a token, so that sums are the same on every machine: what a byte and a character of any kind weigh ...
+# In thousandths of a token, so that sums are the same on every machine: what a byte and any character weigh ...
 _BYTE, _CHARACTER = 209, -90
 # ... and what a character of these classes weighs on top, because it is a token more often than part of one.
 _CLASSES = {"[、，。：]": 1170, "[.,]": 1897, "[0-9]": 1152, " ": 233, "\n": 2070}
@@ -39,7 +39,7 @@ def estimate(question: str = "question", answer: str = "answer") -> pl.Expr:
 
 
 def _thousandths(text: pl.Expr) -> pl.Expr:
-    """Han and most signs of Chinese take three bytes, all of ASCII one: their share follows from bytes and characters."""
+    """Han and most signs of Chinese take three bytes, ASCII one: their share follows from bytes and characters."""
     size = _BYTE * text.str.len_bytes().cast(pl.Int64) + _CHARACTER * text.str.len_chars().cast(pl.Int64)
     for characters, weight in _CLASSES.items():
         size += weight * text.str.count_matches(characters).cast(pl.Int64)
