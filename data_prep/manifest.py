@@ -1,39 +1,59 @@
-"""What a mix says of itself, in manifest.json.
+"""What a mix says of itself: manifest.json, rows.parquet with the origin of every line, and whether both still hold.
 
-It tells nothing of when, where or by whom a mix was built: two builds of one spec are alike byte for byte.
+A manifest says nothing of when, where or by whom a mix was built: two builds of one spec are the same byte for byte.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_prep.mixing import Chosen
-from data_prep.origins import Part, keys_digest, parts
-from data_prep.spec import Spec
+from data_prep.mix import Chosen, nesting, scaled, wanted
+from data_prep.spec import Mix, Spec
 from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError
+from openbook_eval.files import sha256_file, sha256_json
 
-TRAIN, MANIFEST = "train.jsonl", "manifest.json"
+TRAIN, MANIFEST, ROWS = "train.jsonl", "manifest.json", "rows.parquet"
+# Columns of rows.parquet, in the order of the lines of train.jsonl. `file` and `row` are as in data_prep.read; `repeat`
+# is 0 where a row stands for the first time.
+ROWS_SCHEMA: Mapping[str, pl.DataType] = {
+    "key": pl.UInt64(),
+    "domain": pl.String(),
+    "source": pl.String(),
+    "tokens": pl.UInt32(),
+    "file": pl.String(),
+    "row": pl.UInt32(),
+    "repeat": pl.UInt32(),
+}
+_BLOCK = 1 << 20
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class File(_Model):
+class FileContent(_Model):
     """A file by its content."""
 
     bytes: int
     sha256: str
 
+    @classmethod
+    def of(cls, path: Path) -> "FileContent":
+        """Measure and hash a file. Raises OpenbookError where it cannot be read."""
+        content = sha256_file(path)
+        return cls(bytes=path.stat().st_size, sha256=content)
 
-class Input(File):
+
+class InputFile(FileContent):
     """A file that was read: its source, and its name relative to the data folder or to the hub."""
 
     source: str
@@ -68,7 +88,22 @@ class Contamination(_Model):
     report: str
 
 
-class Build(_Model):
+class RowCount(_Model):
+    """Rows and their tokens."""
+
+    rows: int
+    tokens: int
+
+
+class DomainCount(RowCount):
+    """A domain in a mix. `wanted` is its share in what the mix counts, `repeats` are rows taken more than once."""
+
+    wanted: int
+    repeats: int
+    sources: dict[str, RowCount]
+
+
+class BuildFacts(_Model):
     """What all mixes of a build share."""
 
     versions: dict[str, str]
@@ -78,7 +113,7 @@ class Build(_Model):
     seed: int
     tokens: Literal["counted", "estimated"]
     tokenizer: str | None
-    inputs: list[Input]
+    inputs: list[InputFile]
     sources: dict[str, Flow]
     contamination: Contamination | None
 
@@ -86,17 +121,17 @@ class Build(_Model):
     def of(
         cls,
         spec: Spec,
-        inputs: Iterable[Input],
+        inputs: Iterable[InputFile],
         sources: Mapping[str, Flow],
         contamination: Contamination | None = None,
         scale: float = 1.0,
-    ) -> "Build":
-        """The shared part, ordered so that the order of sources and files makes no difference."""
-        canonical = canonical_spec(spec)
+    ) -> "BuildFacts":
+        """Put the facts in an order in which that of sources and files makes no difference."""
+        canonical = _canonical_spec(spec)
         return cls(
             versions={"openbook-eval": __version__, "polars": pl.__version__, "rensa": version("rensa")},
             spec=canonical,
-            spec_sha256=digest(canonical),
+            spec_sha256=sha256_json(canonical),
             scale=float(scale),
             seed=spec.seed,
             tokens="estimated" if spec.tokenizer is None else "counted",
@@ -118,37 +153,58 @@ class Manifest(_Model):
     size: int
     over: Literal["rows", "tokens"]
     rows: int
-    domains: dict[str, Part]
+    domains: dict[str, DomainCount]
     keys_sha256: str
-    outputs: dict[str, File]
+    outputs: dict[str, FileContent]
     nested_in: dict[str, list[str]]
-    build: Build
+    build: BuildFacts
     checksum: str = ""
 
     @classmethod
-    def of(
-        cls, build: Build, chosen: Chosen, outputs: Mapping[str, File], nested_in: Mapping[str, list[str]]
-    ) -> "Manifest":
-        """The manifest of a mix; `outputs` are its files by name, `nested_in` is what mixing.nesting says of it."""
+    def of(cls, build: BuildFacts, chosen: Chosen, folder: Path, nested_in: Mapping[str, list[str]]) -> "Manifest":
+        """Describe a mix whose other files lie in `folder`; `nested_in` is what mix.nesting says of it."""
         manifest = cls(
             mix=chosen.name,
             size=chosen.mix.size,
             over=chosen.mix.over,
             rows=chosen.rows.height,
-            domains=parts(chosen.rows, chosen.wanted),
-            keys_sha256=keys_digest(chosen.rows["key"].to_numpy()),
-            outputs=dict(sorted(outputs.items())),
+            domains=_count_domains(chosen.rows, chosen.wanted),
+            keys_sha256=_keys_sha256(chosen.rows),
+            outputs={name: FileContent.of(folder / name) for name in sorted((TRAIN, ROWS))},
             nested_in=dict(sorted(nested_in.items())),
             build=build,
         )
         return manifest.model_copy(update={"checksum": manifest.own_checksum()})
 
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of all domains, with no chat template around them."""
+        return sum(domain.tokens for domain in self.domains.values())
+
     def own_checksum(self) -> str:
-        """What `checksum` must be."""
-        return digest(self.model_dump(mode="json", exclude={"checksum"}))
+        """Return what `checksum` must be."""
+        return sha256_json(self.model_dump(mode="json", exclude={"checksum"}))
+
+    def write(self, folder: Path) -> None:
+        """Write manifest.json."""
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2)
+        (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
 
 
-def canonical_spec(spec: Spec) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a mix; raises OpenbookError where there is none, or something else."""
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise OpenbookError(f"{path}: cannot be read ({error.strerror}); build the mix again") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        raise OpenbookError(f"{path}: not a manifest of data-prep ({place}: {fault['msg']}); build it again") from error
+
+
+def _canonical_spec(spec: Spec) -> dict[str, Any]:
     """A spec as read, with its defaults, in an order that does not hang on the order in which it was written."""
     content = spec.model_dump(mode="json")
     content["sources"].sort(key=lambda source: source["name"])
@@ -159,36 +215,140 @@ def canonical_spec(spec: Spec) -> dict[str, Any]:
     return ordered
 
 
-def digest(content: object) -> str:
-    """The sha256 of a JSON value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _count_domains(rows: pl.DataFrame, wanted: Mapping[Any, int]) -> dict[str, DomainCount]:
+    """Rows and tokens by domain and source, of a frame with the columns of ROWS_SCHEMA, in alphabetical order."""
+    counted = rows.group_by("domain", "source").agg(
+        pl.len().alias("rows"), pl.col("tokens").cast(pl.Int64).sum(), (pl.col("repeat") > 0).sum().alias("repeats")
+    )
+    found: dict[str, DomainCount] = {}
+    for domain in sorted({*wanted, *counted["domain"]}):
+        groups = counted.filter(pl.col("domain") == domain).sort("source").to_dicts()
+        found[domain] = DomainCount(
+            wanted=wanted.get(domain, 0),
+            sources={group["source"]: RowCount(rows=group["rows"], tokens=group["tokens"]) for group in groups},
+            **{name: sum(group[name] for group in groups) for name in ("rows", "tokens", "repeats")},
+        )
+    return found
 
 
-def file_of(path: Path) -> File:
-    """Size and hash of a file. Raises OpenbookError where it cannot be read."""
+def _keys_sha256(rows: pl.DataFrame) -> str:
+    """The sha256 over the keys, sorted, eight bytes each, the lowest byte first."""
+    return hashlib.sha256(np.sort(rows["key"].to_numpy()).astype("<u8").tobytes()).hexdigest()
+
+
+def write_rows(folder: Path, rows: pl.DataFrame) -> None:
+    """Write rows.parquet from a frame with at least the columns of ROWS_SCHEMA in the order of train.jsonl."""
+    # The bytes of a parquet file follow the chunks of the frame; in one chunk they are the same every time.
+    whole = rows.select(pl.col(name).cast(kind) for name, kind in ROWS_SCHEMA.items()).rechunk()
+    # Into an open file: polars would take signs such as * and [ in a path for a pattern.
+    with (folder / ROWS).open("wb") as file:
+        whole.write_parquet(file)
+
+
+def read_rows(folder: Path) -> pl.DataFrame:
+    """Read the frame that write_rows wrote; raises OpenbookError where it cannot be read as one."""
+    path = folder / ROWS
     try:
-        with path.open("rb") as file:
-            return File(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=file.tell())
+        rows = pl.read_parquet(path.read_bytes())
     except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
+        raise OpenbookError(f"{path}: cannot be read ({error.strerror}); build the mix again") from error
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise OpenbookError(f"{path}: not a parquet file ({reason}); build the mix again") from error
+    if dict(rows.schema) != dict(ROWS_SCHEMA):
+        raise OpenbookError(f"{path}: wants the columns {', '.join(ROWS_SCHEMA)}; build the mix again")
+    return rows
 
 
-def write(folder: Path, manifest: Manifest) -> None:
-    """Writes manifest.json, whole or not at all."""
-    beside = folder / f"{MANIFEST}.part"
-    text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2)
-    beside.write_text(f"{text}\n", encoding="utf-8", newline="\n")
-    beside.replace(folder / MANIFEST)
+def mixes_in(folder: Path) -> list[Path]:
+    """Return the folder itself where it is a mix, else the mixes in it; raises OpenbookError where there is none."""
+    if not folder.is_dir():
+        raise OpenbookError(f"{folder}: no such folder; give a mix, or the folder that data-prep build wrote to")
+    found = [
+        each for each in (folder, *sorted(folder.iterdir())) if any((each / name).is_file() for name in (MANIFEST, TRAIN))
+    ]
+    if not found:
+        raise OpenbookError(f"{folder}: holds no mix; a mix is a folder with {TRAIN} and {MANIFEST}")
+    return found[:1] if found[0] == folder else found
 
 
-def read(folder: Path) -> Manifest:
-    """The manifest of a mix; raises OpenbookError where there is none, or something else."""
-    path = folder / MANIFEST
+def verify(folder: Path) -> list[str]:
+    """Return the faults of a mix, or of all mixes in a folder, a line each; raises OpenbookError where there is none."""
+    found: list[str] = []
+    sound: dict[str, tuple[Manifest, pl.DataFrame]] = {}
+    for mix in mixes_in(folder):
+        try:
+            manifest = read_manifest(mix)
+            # The first only: others follow from it, and what such a manifest says of the files is worth nothing.
+            faults = list(islice(_manifest_faults(manifest), 1)) or list(_file_faults(mix, manifest))
+            if not faults:
+                sound[manifest.mix] = manifest, read_rows(mix)
+            found += [f"{mix.name}: {fault}" for fault in faults]
+        except OpenbookError as error:
+            found.append(str(error))
+    return found + list(_nesting_faults(sound))
+
+
+def _manifest_faults(manifest: Manifest) -> Iterator[str]:
+    """Where a manifest is at odds with itself."""
+    if manifest.checksum != manifest.own_checksum():
+        yield f"{MANIFEST} was changed after the build; its files were not checked against it"
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        raise OpenbookError(f"{path}: not a manifest of data-prep ({place}: {fault['msg']})") from error
+        spec = Spec.model_validate(manifest.build.spec)
+        mix = scaled({manifest.mix: spec.mixes[manifest.mix]}, manifest.build.scale)[manifest.mix]
+    except (ValueError, KeyError, OpenbookError):
+        yield f"{MANIFEST}: the spec in it is none, or has no mix {manifest.mix!r}"
+        return
+    if manifest.build.spec_sha256 != sha256_json(manifest.build.spec) or _canonical_spec(spec) != manifest.build.spec:
+        yield f"{MANIFEST}: the spec is not that of spec_sha256"
+    yield from chain(_share_faults(manifest, mix), _flow_faults(manifest))
+
+
+def _share_faults(manifest: Manifest, mix: Mix) -> Iterator[str]:
+    if (manifest.size, manifest.over) != (mix.size, mix.over):
+        yield f"{MANIFEST}: says {manifest.size} {manifest.over}, and its spec {mix.size} {mix.over}"
+    shares = {str(domain): share for domain, share in wanted(mix).items()}
+    if {name: count.wanted for name, count in manifest.domains.items()} != shares:
+        yield f"{MANIFEST}: the shares that it wants are not those of the ratio in its spec"
+    for name, count in manifest.domains.items():
+        if count.rows != count.wanted if mix.over == "rows" else count.tokens > count.wanted:
+            yield f"{MANIFEST}: {name} has {getattr(count, mix.over)} {mix.over}, and the ratio wants {count.wanted}"
+    if manifest.rows != sum(count.rows for count in manifest.domains.values()):
+        yield f"{MANIFEST}: the rows of its domains do not add up to {manifest.rows}"
+
+
+def _flow_faults(manifest: Manifest) -> Iterator[str]:
+    for name, flow in manifest.build.sources.items():
+        gone = sum(flow.dropped.values()) + flow.exact + flow.near + flow.contaminated
+        if flow.read != gone + flow.kept:
+            yield f"{MANIFEST}: of {flow.read} rows of source {name!r}, {gone} were left out and {flow.kept} kept"
+
+
+def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    content, lines = FileContent.of(folder / TRAIN), _count_lines(folder / TRAIN)
+    if lines != manifest.rows:
+        yield f"{TRAIN}: {lines} lines, and {manifest.rows} were written"
+    elif content != manifest.outputs.get(TRAIN):
+        yield f"{TRAIN} was changed after the build: as many lines, but not the same"
+    if FileContent.of(folder / ROWS) != manifest.outputs.get(ROWS):
+        yield f"{ROWS} was changed after the build"
+        return
+    rows = read_rows(folder)
+    if _count_domains(rows, {name: count.wanted for name, count in manifest.domains.items()}) != manifest.domains:
+        yield f"{ROWS}: rows by domain and source are not those of {MANIFEST}"
+    if _keys_sha256(rows) != manifest.keys_sha256:
+        yield f"{ROWS}: the keys are not those of {MANIFEST}"
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+
+
+def _nesting_faults(sound: Mapping[str, tuple[Manifest, pl.DataFrame]]) -> Iterator[str]:
+    """Where a mix is not nested in another that lies there, and says that it is."""
+    found = nesting({name: rows for name, (_, rows) in sound.items()})
+    for name, (manifest, _) in sound.items():
+        for other, domains in manifest.nested_in.items():
+            if other in sound and (untrue := set(domains).difference(found[name].get(other, ()))):
+                yield f"{name}: {MANIFEST} says that {other} holds its rows of {sorted(untrue)}; it does not"

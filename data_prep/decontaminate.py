@@ -1,0 +1,398 @@
+"""Rows that hold an exam item: an index of five-grams finds the few rows that could, and rules decide.
+
+The rules weigh the three-grams that row and item share; their thresholds were chosen on labelled rows. A disease, a
+drug or a common phrase in both is no evidence. A stem is, word for word where it has `WHOLE` characters, or nearly; a
+shorter one where the row asks nothing else, or has options of the question as well. So "高血压的诊断标准是" inside a
+patient's longer question stays, and as the row's whole question goes.
+"""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data_prep.dedup import END, code_points
+from data_prep.tokens import plain
+from openbook_eval.exams import ExamFile
+from openbook_eval.types import Entry, Question
+
+Kind = Literal["stem", "options", "entry"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# What every exam says, whatever it asks; one phrase a line, project-written.
+PHRASES = tuple((Path(__file__).parent / "phrases.txt").read_text(encoding="utf-8").split())
+
+# Characters of a stem that stands in the row word for word; a shorter one may be anybody's question.
+WHOLE = 14
+# The same where the row asks nothing else.
+_WHOLE_QUESTION = 8
+# Of its characters, those that are no stock phrase and not in many questions.
+_OWN = 8
+# Share of the n-grams of a stem that was rewritten, and characters that they must cover. The fewer characters the
+# larger the share: the names of two diseases have up to twenty, the signs of an illness in textbooks about thirty.
+_REWRITTEN_STEM = ((0.9, WHOLE), (0.65, 16), (0.5, 30))
+# The same of a passage.
+_REWRITTEN_PASSAGE = ((0.6, 16),)
+# Share of the stem beside the list of its options, and beside three of them with letters in front.
+_BESIDE_LIST, _BESIDE_LETTERED = 0.4, 0.5
+# Characters of a list of options that is told without its stem, and of options here and there beside a short stem.
+_LONG_LIST, _SCATTERED = 32, 8
+# What lies close together: twice the length of the item, and some more.
+_SLACK = 20
+# Characters between two options of a list, or around a stem: a letter or a number, and a word such as 选项 or 请问.
+_BETWEEN = 4
+
+# Characters of the n-grams that the rules weigh, and of those in the index.
+_N, _INDEXED = 3, 5
+# An n-gram is common where more texts than this have it, and more than one in so many.
+_MANY, _ONE_IN = 8, 500
+# An n-gram of the index that more texts than this have, about two a question, tells nothing of which it is.
+_TELLING = 16
+# Share of the indexed n-grams of a stem, a list of options and a passage that make a row worth a closer look.
+_LOOK = (0.2, 0.5, 0.4)
+_LEAST = 3
+
+# A longer passage is checked piece by piece: a row that copies one of them copies the book.
+_PIECE, _SHOWN = 100, 120
+# Characters of an option, on average, from which it has n-grams enough by itself.
+_LONG_OPTION = 6
+# A number in front of the stem is the exam paper's, not the question's; that of 1.5 mg is.
+_NUMBER = re.compile(r"\s*[(（]?\d{1,3}\s*(?:[)）、]|[.．-](?!\d))\s*")
+_SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]?")
+
+# Odd numbers of 32 bits; with the sums of the hash any will do that mix well (golden ratio, and two of xxHash's).
+_ONE, _TWO, _FOUR = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
+# Bits of the table that tells apart, at one look, nearly all n-grams that are none of the exam's: 4 MB.
+_BITS = 25
+# Characters that are hashed at a time: what is worked on fits the processor's cache.
+_BLOCK = 1 << 16
+
+Codes = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question of an exam, or a piece of its book without options; texts in plain form, `shown` as in the exam."""
+
+    exam: str
+    question_id: str
+    text: str
+    options: tuple[str, ...]
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row that holds an exam item: its place in the frame, the item, and what of it the row holds.
+
+    `share` is the share of the item's n-grams that stand in the row; `excerpt` is the beginning of the item's text.
+    """
+
+    place: int
+    question_id: str
+    exam: str
+    kind: Kind
+    share: float
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExamIndex:
+    """The exams in the form in which rows are checked against them.
+
+    `grams` has the columns hash, text and wanted: text t is the stem of question t, then come the questions' options,
+    then the passages; `wanted` is how many n-grams of the text a row must hold to be looked at. `table` has a bit for
+    the upper bits of each hash. `common` are the three-grams that tell nothing.
+    """
+
+    questions: tuple[Item, ...]
+    passages: tuple[Item, ...]
+    grams: pl.DataFrame
+    table: NDArray[np.uint8]
+    common: frozenset[str]
+
+    @classmethod
+    def of(cls, exams: Sequence[ExamFile]) -> "ExamIndex":
+        """Index these exams; the order of exams and of their questions makes no difference."""
+        questions, passages = items(exams)
+        grams = _grams(questions, passages)
+        table = np.zeros(1 << (_BITS - 3), dtype=np.uint8)
+        place = grams["hash"].to_numpy() >> np.uint32(32 - _BITS)
+        np.bitwise_or.at(table, place >> np.uint32(3), np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8)))
+        stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
+        common = stock.union(*(_common([item.text for item in group]) for group in (questions, passages)))
+        return cls(questions, passages, grams, table, common)
+
+    def check(self, rows: pl.DataFrame) -> list[Match]:
+        """Return for each row that holds an exam item the one that it holds most of, in the order of the rows.
+
+        `rows` have the columns plain_question and plain_answer.
+        """
+        texts = rows.select(pl.concat_str("plain_question", "plain_answer")).to_series()
+        questions = rows["plain_question"].str.len_chars()
+        found = (self._best(_Row(texts[row], questions[row]), numbers, row) for row, numbers in self._likely(texts))
+        return [match for match in found if match]
+
+    def _likely(self, texts: pl.Series) -> Iterator[tuple[int, list[int]]]:
+        """Rows that share enough n-grams with some texts of the index, and these texts."""
+        codes, ends = code_points(texts)
+        places, hashes = self._lookup(codes)
+        shared = pl.DataFrame({"row": np.searchsorted(ends, places), "hash": hashes}).join(self.grams, on="hash").unique()
+        counted = shared.group_by("row", "text").agg(pl.len(), pl.col("wanted").first())
+        likely = counted.filter(pl.col("len") >= pl.col("wanted")).sort("row", "text")
+        yield from likely.group_by("row", maintain_order=True).agg("text").iter_rows()
+
+    def _lookup(self, codes: Codes) -> tuple[NDArray[np.int64], Codes]:
+        """Places and hashes of nearly only those n-grams that are in the index."""
+        places, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
+        for start in range(0, len(codes) - _INDEXED + 1, _BLOCK):
+            block = _hashed(codes[start : start + _BLOCK + _INDEXED - 1])
+            bit = block >> np.uint32(32 - _BITS)
+            # No place is out of the table, and with "clip" that is not looked for.
+            bits = np.take(self.table, bit >> np.uint32(3), mode="clip") >> (bit & np.uint32(7)).astype(np.uint8)
+            found = np.flatnonzero(bits & np.uint8(1))
+            places.append(found + start)
+            hashes.append(block[found])
+        return np.concatenate(places), np.concatenate(hashes)
+
+    def _best(self, row: "_Row", numbers: Sequence[int], place: int) -> Match | None:
+        """The item that the row holds most of; of equals that whose kind tells more, then the earlier one."""
+        count = len(self.questions)
+        asked = [self.questions[number] for number in sorted({number % count for number in numbers if number < 2 * count})]
+        told = [self.passages[number - 2 * count] for number in numbers if number >= 2 * count]
+        best: tuple[Kind, float, Item] | None = None
+        for item in chain(asked, told):
+            held = self._held(item, row)
+            if held and (best is None or _rank(*held) < _rank(*best[:2])):
+                best = *held, item
+            if held == ("stem", 1.0):
+                break
+        if best is None:
+            return None
+        kind, share, item = best
+        return Match(place, item.question_id, item.exam, kind, share, item.shown)
+
+    def _held(self, item: Item, row: "_Row") -> tuple[Kind, float] | None:
+        """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
+        own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
+        share, covered = _close_together(item.text, own, row.text)
+        if not item.options:
+            return ("entry", share) if _reaches(share, covered, _REWRITTEN_PASSAGE) else None
+        whole = bool(item.text) and item.text in row.text
+        if whole and _covered(own) >= _OWN:
+            if len(item.text) >= (_WHOLE_QUESTION if _asks_only(item.text, row) else WHOLE):
+                return "stem", 1.0
+        if _reaches(share, covered, _REWRITTEN_STEM):
+            return "stem", share
+        return ("options", _share_of_all(item, row.text)) if _options_tell(item, whole, share, row.text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row's question and answer as one plain text, and where its answer begins."""
+
+    text: str
+    answer: int
+
+
+def _rank(kind: Kind, share: float) -> tuple[float, int]:
+    return -share, KINDS.index(kind)
+
+
+# What of an exam is looked for.
+
+
+def items(exams: Sequence[ExamFile]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Return questions and passages, each different one once, by the first exam and question that has it."""
+    pairs = sorted(
+        ((exam.name, question) for exam in exams for question in exam.questions),
+        key=lambda pair: (pair[0], pair[1].id, pair[1].stem, *pair[1].options.values()),
+    )
+    texts = _plain(text for _, asked in pairs for text in (_NUMBER.sub("", asked.stem, 1), *asked.options.values()))
+    questions: dict[tuple[str, ...], Item] = {}
+    for exam, asked in pairs:
+        stem, *options = (next(texts) for _ in range(1 + len(asked.options)))
+        shown = " ".join([asked.stem, *(f"{letter}. {text}" for letter, text in asked.options.items())])
+        questions.setdefault((stem, *options), Item(exam, asked.id, stem, tuple(options), _shortened(shown)))
+    pieces = [(exam, asked.id, piece) for exam, asked in pairs for text in _book(asked) for piece in cut(text, _PIECE)]
+    passages: dict[str, Item] = {}
+    for (exam, number, piece), text in zip(pieces, _plain(piece for *_, piece in pieces), strict=True):
+        passages.setdefault(text, Item(exam, number, text, (), _shortened(piece)))
+    return tuple(questions.values()), tuple(passages.values())
+
+
+def _plain(texts: Iterable[str]) -> Iterator[str]:
+    frame = pl.DataFrame({"text": list(texts)}, schema={"text": pl.String})
+    return iter(frame.select(plain(pl.col("text"))).to_series().to_list())
+
+
+def _book(question: Question) -> Iterator[str]:
+    yield _NUMBER.sub("", Entry.given_or_statement(question).text, 1)
+    if question.explanation:
+        yield question.explanation
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def cut(text: str, size: int) -> list[str]:
+    """Cut a text into whole sentences of `size` characters or somewhat more; a shorter rest goes to the last."""
+    pieces = [""]
+    for sentence in _SENTENCE.findall(text):
+        if len(pieces[-1]) >= size:
+            pieces.append("")
+        pieces[-1] += sentence
+    if len(pieces) > 1 and len(pieces[-1]) < size:
+        rest = pieces.pop()
+        pieces[-1] += rest
+    return pieces
+
+
+def option_texts(options: Sequence[str]) -> list[str]:
+    """Return the texts by which options are looked for; short ones only together, with letters and without."""
+    if sum(map(len, options)) >= _LONG_OPTION * len(options):
+        return list(options)
+    lettered = (f"{chr(ord('a') + number)}{option}" for number, option in enumerate(options))
+    return [*options, "".join(options), "".join(lettered)]
+
+
+# N-grams.
+
+
+def _three_grams(text: str) -> Iterator[str]:
+    return (text[place : place + _N] for place in range(len(text) - _N + 1))
+
+
+def _common(texts: Sequence[str]) -> set[str]:
+    """The three-grams that many of the texts have."""
+    counts = Counter(chain.from_iterable(set(_three_grams(text)) for text in texts))
+    return {gram for gram, count in counts.items() if count > max(_MANY, len(texts) // _ONE_IN)}
+
+
+def _grams(questions: Sequence[Item], passages: Sequence[Item]) -> pl.DataFrame:
+    """The n-grams of all texts that tell which text it is; columns as ExamIndex.grams, each pair once."""
+    count = len(questions)
+    texts = [(number, each.text) for number, each in enumerate(questions)]
+    texts += [(count + number, text) for number, each in enumerate(questions) for text in option_texts(each.options)]
+    texts += [(2 * count + number, passage.text) for number, passage in enumerate(passages)]
+    found = _windows(texts)
+    stock = _windows([(0, phrase) for phrase in PHRASES])
+    telling = found.join(stock, on="hash", how="anti").filter(pl.len().over("hash") <= _TELLING)
+    looks = pl.when(pl.col("text") < count).then(_LOOK[0]).when(pl.col("text") < 2 * count).then(_LOOK[1])
+    wanted = pl.max_horizontal((looks.otherwise(_LOOK[2]) * pl.len()).ceil(), pl.min_horizontal(pl.len(), _LEAST))
+    return telling.with_columns(wanted=wanted.over("text").cast(pl.UInt32))
+
+
+def _windows(texts: Sequence[tuple[int, str]]) -> pl.DataFrame:
+    """Hash and number of the text of every n-gram that lies within one text, each pair once."""
+    codes, ends = code_points(pl.Series([text for _, text in texts], dtype=pl.String))
+    if len(codes) < _INDEXED:
+        return pl.DataFrame(schema={"hash": pl.UInt32, "text": pl.Int64})
+    of = np.searchsorted(ends, np.arange(len(codes)))
+    whole = (of[: 1 - _INDEXED] == of[_INDEXED - 1 :]) & (codes[_INDEXED - 1 :] != ord(END))
+    numbers = np.array([number for number, _ in texts], dtype=np.int64)[of[: 1 - _INDEXED][whole]]
+    return pl.DataFrame({"hash": _hashed(codes)[whole], "text": numbers}).unique(maintain_order=True)
+
+
+def _hashed(codes: Codes) -> Codes:
+    """A hash of every five-gram, from that of two and of four characters.
+
+    It only chooses what is compared character by character afterwards: one of a few thousand is taken for another.
+    """
+    two = codes[:-1] * _ONE + codes[1:]
+    four = two[:-2] * _TWO + two[2:]
+    five = four[:-1] * _FOUR + codes[4:]
+    # The upper bits, which the table is built on, must depend on all characters.
+    mixed: Codes = (five ^ (five >> np.uint32(15))) * _ONE
+    return mixed
+
+
+# Evidence.
+
+
+def _reaches(share: float, covered: int, thresholds: Iterable[tuple[float, int]]) -> bool:
+    return any(share >= least and covered >= characters for least, characters in thresholds)
+
+
+def _close_together(text: str, own: Sequence[int], row: str) -> tuple[float, int]:
+    """Share of the text's own n-grams that stand close together in the row, and how many characters they cover."""
+    at = sorted((here, place) for place in own for here in _occurrences(text[place : place + _N], row))
+    reach = 2 * len(text) + _SLACK
+    within: Counter[int] = Counter()
+    best: list[int] = []
+    first = 0
+    for here, place in at:
+        within[place] += 1
+        while here - at[first][0] > reach:
+            gone = at[first][1]
+            within[gone] -= 1
+            if not within[gone]:
+                del within[gone]
+            first += 1
+        if len(within) > len(best):
+            best = sorted(within)
+    return (len(best) / len(own) if own else 0.0), _covered(best)
+
+
+def _occurrences(gram: str, row: str) -> Iterator[int]:
+    at = row.find(gram)
+    while at >= 0:
+        yield at
+        at = row.find(gram, at + 1)
+
+
+def _covered(places: Sequence[int]) -> int:
+    """Characters that n-grams at these places cover; places in order."""
+    return sum(min(_N, following - place) for place, following in pairwise([*places, sys.maxsize]))
+
+
+def _asks_only(stem: str, row: _Row) -> bool:
+    """Whether the row's question is the stem and no more, but for options."""
+    before, found, after = row.text[: row.answer].partition(stem)
+    return bool(found) and len(before) <= _BETWEEN and (len(after) <= _BETWEEN or after.startswith("a"))
+
+
+def _options_tell(item: Item, whole: bool, share: float, row: str) -> bool:
+    """Whether the options that the row holds make up for a stem that is short, or was rewritten, or is not there."""
+    options = item.options
+    if _in_list(options, row) and (whole or share >= _BESIDE_LIST or sum(map(len, options)) >= _LONG_LIST):
+        return True
+    lettered = sum(bool(option) and any(letter + option in row for letter in "abcdefgh") for option in options)
+    if lettered >= 3 and (whole or share >= _BESIDE_LETTERED):
+        return True
+    held = [option for option in options if len(option) > 1 and option in row]
+    scattered = len(held) >= min(3, len(options)) and sum(map(len, held)) >= _SCATTERED
+    return whole and len(item.text) > _N and scattered
+
+
+def _in_list(options: Sequence[str], row: str) -> bool:
+    """Whether the options stand in the row one after the other, with nothing but letters or numbers between."""
+    if len(options) < 3 or not all(options):
+        return False
+    starts = (found.start() for found in re.finditer(f"(?={re.escape(options[0])})", row))
+    return any(_follow(options, row, start) for start in starts)
+
+
+def _follow(options: Sequence[str], row: str, start: int) -> bool:
+    at = start
+    for option in options:
+        place = row.find(option, at, at + len(option) + _BETWEEN)
+        if place < 0:
+            return False
+        at = place + len(option)
+    return True
+
+
+def _share_of_all(item: Item, row: str) -> float:
+    every = {gram for text in (item.text, *item.options) for gram in _three_grams(text)}
+    return sum(gram in row for gram in every) / len(every) if every else 1.0

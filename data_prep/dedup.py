@@ -1,0 +1,255 @@
+"""Rows that say the same: exactly, by a key of their plain texts, or nearly, by MinHash and an exact comparison.
+
+MinHash and its bands are those of Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data_prep.mix import GOLDEN, Keys, seeded_hash, split_mix
+from data_prep.tokens import plain
+
+Places = NDArray[np.int64]
+
+# A noncharacter of Unicode, which no plain text holds: it stands after each text where many are one.
+END = "\uffff"
+# Characters of a shingle: two or three Chinese words; single words are common to texts that say different things.
+SHINGLE = 5
+_PERMUTATIONS, _SEED = 128, 20240726
+# The chance that two texts exactly as alike as the threshold come into one bucket.
+_RECALL = 0.99
+# With how many that come next in a bucket a text is compared: a bucket of n texts costs 9 n comparisons, not n squared,
+# when texts of one template fill it.
+_NEXT = 8
+# Rows that are made into shingles at a time, and pairs that are compared at a time.
+_ROWS, _PAIRS = 2_000, 2_000
+
+
+def code_points(texts: pl.Series) -> tuple[NDArray[np.uint32], Places]:
+    """Return plain texts as code points one after the other, END after each, and the places of these."""
+    whole = texts.str.join(END).item() + END if len(texts) else ""
+    codes = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
+    return codes, np.flatnonzero(codes == ord(END))
+
+
+def keys(rows: pl.DataFrame) -> pl.Series:
+    """Return a key (UInt64) of each row: a hash of its columns plain_question and plain_answer.
+
+    Where both are empty, in a row of punctuation alone, it is one of its raw question and answer. BLAKE2b cut to 64
+    bits is the same on every platform and with every version; of a million rows two different ones share a key with a
+    chance of 3 in 100 million.
+    """
+    texts = rows.select(pl.concat_str("plain_question", pl.lit(END), "plain_answer")).to_series()
+    hashes = [hashlib.blake2b(text.encode("utf-16-le"), digest_size=8).digest() for text in texts.to_list()]
+    for place in (texts == END).arg_true().to_list():
+        raw = "\x1f".join(("raw", *rows.select("question", "answer").row(place)))
+        hashes[place] = hashlib.blake2b(raw.encode(), digest_size=8).digest()
+    return pl.Series("key", np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64))
+
+
+def mark_duplicates(rows: pl.DataFrame, seed: int, threshold: float | None) -> pl.DataFrame:
+    """Return the rows with `reason` (duplicate, near_duplicate or null) and `of`, the place of the row that stays.
+
+    `rows` have the columns of read.SCHEMA and `key`. Of equal rows the one of the lowest rank stays, whatever the order
+    of sources and files; of rows that are alike, as near_duplicates says. Without `threshold` only equal rows go.
+    """
+    standing = _first_of_each(rows["key"].to_numpy(), _ranks(rows, seed))
+    exact = standing != np.arange(rows.height)
+    if threshold is not None:
+        places = np.flatnonzero(~exact)
+        standing[places] = places[near_duplicates(rows[places], threshold)]
+    gone = standing != np.arange(rows.height)
+    reason = pl.when(pl.Series(exact)).then(pl.lit("duplicate")).when(pl.Series(gone)).then(pl.lit("near_duplicate"))
+    return rows.with_columns(reason.alias("reason"), of=pl.when(pl.Series(gone)).then(pl.Series(standing)))
+
+
+def _ranks(rows: pl.DataFrame, seed: int) -> Keys:
+    """A seeded hash of where each row was read."""
+    ranks = np.empty(rows.height, dtype=np.uint64)
+    numbered = rows.select("source", "file", "row").with_row_index("place")
+    for (source, file), group in numbered.group_by("source", "file"):
+        ranks[group["place"].to_numpy()] = seeded_hash(group["row"], seed, f"rank of a row\x1f{source}\x1f{file}")
+    return ranks
+
+
+def _first_of_each(keys: Keys, ranks: Keys) -> Places:
+    """For each row the place of the row of the same key with the lowest rank."""
+    order = np.lexsort((ranks, keys))
+    opens = np.diff(keys[order], prepend=~keys[order][:1]) != 0
+    standing = np.empty(len(keys), dtype=np.int64)
+    standing[order] = order[opens][np.cumsum(opens) - 1]
+    return standing
+
+
+def near_duplicates(rows: pl.DataFrame, threshold: float) -> Places:
+    """Return for each row the place of the one that stands for it, itself where it stays.
+
+    Two rows are alike where the Jaccard similarity of their character shingles is at least `threshold`, and that of
+    their answers too: the same question with another answer is another row. Rows are taken in the order of their keys,
+    each of which must be there once; a row stays unless it is like one that stays already, and the first such stands
+    for it. So the order of rows does not matter, no two rows that stay are known to be alike, and each that goes is like
+    the one that stands for it. Of pairs exactly at the threshold one in a hundred is missed, of those more alike fewer.
+    """
+    standing = np.arange(rows.height, dtype=np.int64)
+    if rows.height < 2:
+        return standing
+    places = np.argsort(rows["key"].to_numpy(), kind="stable")
+    ordered = rows.select("question", "answer")[places]
+    bands, sizes = _bands_of(ordered, threshold)
+    pairs = candidates(bands, sizes, threshold)
+    for start in range(0, len(pairs), _PAIRS):
+        first, second = pairs[start : start + _PAIRS].T
+        open_ = (standing[first] == first) & (standing[second] == second)
+        first, second = first[open_], second[open_]
+        for text in (_WHOLE, _ANSWER):
+            alike = _similarity(ordered, text, first, second) >= threshold
+            first, second = first[alike], second[alike]
+        # Pairs are in order of the row that comes first, so that it is settled whether that row stays.
+        for one, other in zip(first.tolist(), second.tolist(), strict=True):
+            if standing[one] == one and standing[other] == other:
+                standing[other] = one
+    found = np.empty_like(standing)
+    found[places] = places[standing]
+    return found
+
+
+_ANSWER = plain(pl.col("answer"))
+_WHOLE = plain(pl.col("question")) + _ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Shingles:
+    """Sorted sets of 32-bit hashes one after the other; set n lies between `offsets` n and n + 1."""
+
+    hashes: NDArray[np.uint32]
+    offsets: Places
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> "Shingles":
+        """Cut plain texts into shingles. A text shorter than a shingle is one shingle, an empty one none."""
+        codes, ends = code_points(texts)
+        lengths = np.diff(ends, prepend=-1) - 1
+        counts = np.where(lengths < SHINGLE, np.minimum(lengths, 1), lengths - SHINGLE + 1)
+        owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), counts)
+        # Where windows begin: at each text's first characters, as many as it has windows.
+        begins = np.arange(len(owners)) + np.repeat(ends - lengths - np.cumsum(counts) + counts, counts)
+        marked = _each_once((owners << np.uint64(32)) | (split_mix(_windows(codes, ends, lengths)[begins]) >> np.uint64(32)))
+        sizes = np.bincount((marked >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
+        return cls(marked.astype(np.uint32), np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]))
+
+    def sizes(self) -> Places:
+        """Return how many shingles each text has."""
+        return np.diff(self.offsets)
+
+    def jaccard(self, first: Places, second: Places) -> NDArray[np.float64]:
+        """Return for each pair of places what the two sets share of what either has; 1 for two empty sets."""
+        merged = np.concatenate([self._numbered(first), self._numbered(second)])
+        merged.sort()
+        twice = merged[1:][merged[1:] == merged[:-1]]
+        shared = np.bincount((twice >> np.uint64(32)).astype(np.int64), minlength=len(first))
+        either = self.sizes()[first] + self.sizes()[second] - shared
+        alike: NDArray[np.float64] = np.divide(shared, either, out=np.ones(len(first)), where=either > 0)
+        return alike
+
+    def _numbered(self, places: Places) -> Keys:
+        """The sets at these places one after the other, the number of each set above its hashes."""
+        sizes = self.sizes()[places]
+        shifts = np.repeat(self.offsets[places] - np.cumsum(sizes) + sizes, sizes)
+        numbers = np.repeat(np.arange(len(places), dtype=np.uint64), sizes)
+        numbered: Keys = (numbers << np.uint64(32)) | self.hashes[np.arange(len(shifts)) + shifts]
+        return numbered
+
+
+def _windows(codes: NDArray[np.uint32], ends: Places, lengths: Places) -> Keys:
+    """A number for the window that begins at each character; of a text shorter than a window, for the whole text."""
+    longer = np.concatenate([codes.astype(np.uint64), np.zeros(SHINGLE, dtype=np.uint64)])
+    windows = np.zeros(len(codes), dtype=np.uint64)
+    for step in range(SHINGLE):
+        windows = windows * GOLDEN + longer[step : step + len(windows)]
+    short = np.flatnonzero((lengths > 0) & (lengths < SHINGLE))
+    first, whole = ends[short] - lengths[short], np.zeros(len(short), dtype=np.uint64)
+    for step in range(SHINGLE):
+        whole = whole * GOLDEN + np.where(first + step < ends[short], longer[first + step], np.uint64(0))
+    windows[first] = whole
+    return windows
+
+
+def _bands_of(rows: pl.DataFrame, threshold: float) -> tuple[Keys, Places]:
+    """The bands of each row's signature, one number a band, and how many shingles it has."""
+    blocks = [Shingles.of(some.select(_WHOLE).to_series()) for some in rows.iter_slices(_ROWS)]
+    length = band_length(threshold)
+    return np.concatenate([_bands(block, length) for block in blocks]), np.concatenate([b.sizes() for b in blocks])
+
+
+def band_length(threshold: float) -> int:
+    """Return the longest band with which a pair at the threshold is found with the wanted chance: 1 - (1 - t^r)^b."""
+    for length in range(_PERMUTATIONS, 1, -1):
+        if 1 - (1 - threshold**length) ** (_PERMUTATIONS // length) >= _RECALL:
+            return length
+    return 1
+
+
+def _bands(found: Shingles, length: int) -> Keys:
+    from rensa import RMinHash
+
+    # The signature is the same with every instruction set of a processor.
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+        found.hashes * GOLDEN, found.offsets.astype(np.uint64), _PERMUTATIONS, _SEED
+    )
+    numbers = chain.from_iterable(matrix.to_rows())
+    signed = np.fromiter(numbers, dtype=np.uint32, count=_PERMUTATIONS * matrix.len()).reshape(-1, _PERMUTATIONS)
+    bands = np.zeros((len(signed), _PERMUTATIONS // length), dtype=np.uint64)
+    for row in range(length):
+        bands = split_mix(bands * GOLDEN + signed[:, row::length][:, : bands.shape[1]])
+    return bands
+
+
+def candidates(bands: Keys, sizes: Places, threshold: float) -> Places:
+    """Return pairs of places, the lower first, that share a bucket and may be as alike as the threshold; in order.
+
+    Of the texts in a bucket the first is paired with all others, and each with those that come next.
+    """
+    found = np.zeros(0, dtype=np.uint64)
+    for band in bands.T:
+        # A stable sort: within a bucket texts stand in the order of their places.
+        order = np.argsort(band, kind="stable")
+        pairs = [_packed(*both, sizes, threshold) for both in _in_buckets(band[order], order)]
+        found = _each_once(np.concatenate([found, *pairs]))
+    return np.column_stack([found >> np.uint64(32), found & np.uint64(0xFFFFFFFF)]).astype(np.int64)
+
+
+def _in_buckets(bucket: Keys, order: Places) -> Iterator[tuple[Places, Places]]:
+    opens = np.diff(bucket, prepend=~bucket[:1]) != 0
+    first = order[opens][np.cumsum(opens) - 1]
+    yield first[~opens], order[~opens]
+    for step in range(1, _NEXT + 1):
+        same = bucket[step:] == bucket[:-step]
+        yield order[:-step][same], order[step:][same]
+
+
+def _packed(first: Places, second: Places, sizes: Places, threshold: float) -> Keys:
+    low, high = np.minimum(sizes[first], sizes[second]), np.maximum(sizes[first], sizes[second])
+    # Sets of too different sizes cannot be so alike, and a text without shingles is like none.
+    may = low / np.maximum(high, 1) >= threshold
+    pairs: Keys = (first[may].astype(np.uint64) << np.uint64(32)) | second[may].astype(np.uint64)
+    return pairs
+
+
+def _similarity(rows: pl.DataFrame, text: pl.Expr, first: Places, second: Places) -> NDArray[np.float64]:
+    needed, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
+    found = Shingles.of(rows[needed].select(text).to_series())
+    return found.jaccard(numbers[: len(first)], numbers[len(first) :])
+
+
+def _each_once(values: Keys) -> Keys:
+    """The values in order, each once. numpy's own unique takes a hash table for numbers, which is many times slower."""
+    values.sort()
+    once: Keys = values[np.diff(values, prepend=~values[:1]) != 0]
+    return once
+

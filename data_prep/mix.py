@@ -1,0 +1,166 @@
+"""Which rows a mix is made of: exact shares, seeded orders, smaller mixes within larger ones.
+
+Within a domain rows stand in the order of a seeded hash of their keys, and a mix takes the first of that order. So a
+smaller share is contained in a larger one, and a new source leaves the order of the other rows as it is.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data_prep.spec import DOMAINS, Domain, Mix
+from openbook_eval.errors import OpenbookError
+from openbook_eval.sampling import apportion, seeded_draw
+
+Keys = NDArray[np.uint64]
+
+# What SplitMix64 adds at every step, the golden ratio in 64 bits; odd, so that multiplying by it loses nothing.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows of a mix in the order of its file, with the columns that they came with and `repeat` (UInt32).
+
+    `repeat` is 0 where a row is taken for the first time. `wanted` is the share of each domain, in rows or tokens.
+    """
+
+    name: str
+    mix: Mix
+    wanted: Mapping[Domain, int]
+    rows: pl.DataFrame
+
+
+def choose_all(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int) -> dict[str, Chosen]:
+    """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, tokens and any others.
+
+    Raises OpenbookError that says of every domain of every mix by how much it is too small. Where a mix allows it, its
+    rows are repeated instead: all rows equally often, and the first of the order once more.
+    """
+    pools = _pools(rows, seed)
+    shares = {name: wanted(mix) for name, mix in mixes.items()}
+    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, shares[name], pools)]
+    fix = "take less, add sources, or say allow_repeat: true in the mix"
+    if len(found) == 1:
+        raise OpenbookError(f"{found[0]}; {fix}")
+    if found:
+        raise OpenbookError("\n  ".join([f"{len(found)} shares are larger than their domain; {fix}:", *found]))
+    return {name: _chosen(rows, pools, name, mix, shares[name], seed) for name, mix in mixes.items()}
+
+
+def wanted(mix: Mix) -> dict[Domain, int]:
+    """Return how many rows (or tokens, where the mix counts these) each domain gives, by largest remainder.
+
+    First between general and medical, then inside medical: between two a larger size never means a smaller share.
+    """
+    weights = mix.weights()
+    medical = {domain: weight for domain, weight in weights.items() if domain != "general"}
+    first = {"general": weights.get("general", Fraction(0)), "medical": sum(medical.values(), Fraction(0))}
+    parts = apportion(mix.size, first)
+    inside = apportion(parts["medical"], medical) if medical else {}
+    return {domain: parts["general"] if domain == "general" else inside[domain] for domain in weights}
+
+
+def scaled(mixes: Mapping[str, Mix], scale: float) -> dict[str, Mix]:
+    """Return the mixes with sizes times `scale`, rounded half up. Raises OpenbookError where nothing is left of one."""
+    if not (math.isfinite(scale) and scale > 0):
+        raise OpenbookError(f"--scale {scale}: wants a number above 0")
+    # As written: 0.07 is 7 / 100, not the binary fraction next to it.
+    sizes = {name: math.floor(mix.size * Fraction(str(scale)) + Fraction(1, 2)) for name, mix in mixes.items()}
+    if none := [f"{name} ({mixes[name].size:,})" for name, size in sizes.items() if not size]:
+        raise OpenbookError(f"--scale {scale}: nothing is left of {', '.join(none)}; take a larger scale")
+    return {name: mix.model_copy(update={"size": sizes[name]}) for name, mix in mixes.items()}
+
+
+def nesting(mixes: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[str]]]:
+    """Look up what the mixes hold of each other, given frames with columns domain and key.
+
+    Returns for each mix the other mixes that hold all its rows of some domain, as often as it does, and those domains.
+    """
+    counts = {name: mixes[name].group_by("domain", "key").len() for name in sorted(mixes)}
+    return {
+        name: {other: held for other, there in counts.items() if other != name and (held := _held(rows, there))}
+        for name, rows in counts.items()
+    }
+
+
+def _held(rows: pl.DataFrame, there: pl.DataFrame) -> list[str]:
+    both = rows.join(there, on=("domain", "key"), how="left", suffix="_there")
+    held = both.group_by("domain").agg((pl.col("len") <= pl.col("len_there").fill_null(0)).all().alias("held"))
+    return sorted(held.filter("held")["domain"])
+
+
+def seeded_hash(numbers: pl.Series, seed: int, purpose: str) -> Keys:
+    """Return a hash of each number that hangs on seed and purpose: one to one, so that different ones never tie."""
+    return split_mix((numbers.to_numpy().astype(np.uint64) ^ np.uint64(seeded_draw(seed, purpose))) + GOLDEN)
+
+
+def split_mix(values: Keys) -> Keys:
+    """Return the finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of it hangs on every bit."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _pools(rows: pl.DataFrame, seed: int) -> dict[Domain, pl.DataFrame]:
+    """For each domain the places of its rows in the order in which they are taken, and their tokens summed up so far."""
+    order = pl.Series("order", seeded_hash(rows["key"], seed, "rows of a mix"))
+    ordered = rows.select("domain", "key", pl.col("tokens").cast(pl.UInt64)).with_row_index("place")
+    ordered = ordered.with_columns(order).sort("order")
+    return {
+        domain: ordered.filter(pl.col("domain") == domain).select("place", "key", upto=pl.col("tokens").cum_sum())
+        for domain in DOMAINS
+    }
+
+
+def _whole(pool: pl.DataFrame, mix: Mix) -> int:
+    """What one round over a domain comes to, in what the mix counts."""
+    if mix.over == "rows" or pool.is_empty():
+        return pool.height
+    return int(pool["upto"][-1])
+
+
+def _shortages(
+    name: str, mix: Mix, shares: Mapping[Domain, int], pools: Mapping[Domain, pl.DataFrame]
+) -> Iterator[str]:
+    for domain, share in shares.items():
+        there = _whole(pools[domain], mix)
+        # What is not there cannot be repeated.
+        if share > there and not (mix.allow_repeat and there):
+            few = f"{share - there:,} too few"
+            yield f"mix {name}: {domain} has {there:,} {mix.over} and {share:,} are wanted, {few}"
+
+
+def _chosen(
+    rows: pl.DataFrame,
+    pools: Mapping[Domain, pl.DataFrame],
+    name: str,
+    mix: Mix,
+    shares: Mapping[Domain, int],
+    seed: int,
+) -> Chosen:
+    taken = pl.concat([_take(pools[domain], mix, share) for domain, share in shares.items()])
+    if taken.is_empty():
+        raise OpenbookError(f"mix {name}: no row is as short as its share of {mix.size:,} tokens; take a larger size")
+    repeats = taken["repeat"].to_numpy().astype(np.uint64)
+    order = split_mix(seeded_hash(taken["key"], seed, "order of a file") + repeats + GOLDEN)
+    taken = taken.with_columns(pl.Series("order", order)).sort("order")
+    return Chosen(name, mix, shares, rows[taken["place"]].with_columns(taken["repeat"]))
+
+
+def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
+    """The rows that fill a share, and how often each was taken before.
+
+    A share of tokens is filled until the next row would pass it; what is missing is less than that row.
+    """
+    rounds, rest = divmod(share, _whole(pool, mix)) if share else (0, 0)
+    more = rest if mix.over == "rows" else int((pool["upto"] <= rest).sum())
+    taken = [pool] * rounds + [pool.head(more)]
+    return pl.concat(
+        part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken)
+    )
