@@ -20,23 +20,24 @@ from data_prep.layouts import Layout, Row, kind
 
 def read_lines(file: Path, layout: Layout) -> Iterator[Batch]:
     """Read the lines of a file as a table of the texts that the layout wants, where these are no more than texts."""
-    for first, block in _line_blocks(file):
-        table = _table(block, layout)
+    for first, count, block in _line_blocks(file):
+        table = _table(block, count, layout)
         if table is None:
             yield _parse_lines(block.split(b"\n"), first)
         else:
             yield Batch(range(first, first + table.height), table=table)
 
 
-def _line_blocks(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines in UTF-8, many at a time and without the last line break, and the number of the first of them.
+def _line_blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Lines in UTF-8, many at a time and without the last line break: number of the first, how many, and the lines.
 
     A line that is no text in the encoding of the others stays as it is.
     """
     with formats.unpacked(file) as stream:
         more = stream.read(formats.BYTES)
         if more.startswith(UTF16):
-            yield 1, formats.as_utf8(more + stream.read())
+            block = formats.as_utf8(more + stream.read())
+            yield 1, block.count(b"\n") + 1, block
             return
         more = more.removeprefix(codecs.BOM_UTF8)
         sample = more[: more.rfind(b"\n") + 1] or more
@@ -45,11 +46,12 @@ def _line_blocks(file: Path) -> Iterator[tuple[int, bytes]]:
         while more:
             block, line_end, rest = (rest + more).rpartition(b"\n")
             if line_end:
-                yield first, block if in_utf8 else b"\n".join(map(_from_gb18030, block.split(b"\n")))
-                first += block.count(b"\n") + 1
+                count = block.count(b"\n") + 1
+                yield first, count, block if in_utf8 else b"\n".join(map(_from_gb18030, block.split(b"\n")))
+                first += count
             more = stream.read(formats.BYTES)
         if rest:
-            yield first, rest if in_utf8 else _from_gb18030(rest)
+            yield first, 1, rest if in_utf8 else _from_gb18030(rest)
 
 
 def _from_gb18030(line: bytes) -> bytes:
@@ -59,10 +61,10 @@ def _from_gb18030(line: bytes) -> bytes:
         return line
 
 
-def _table(block: bytes, layout: Layout) -> pl.DataFrame | None:
+def _table(block: bytes, count: int, layout: Layout) -> pl.DataFrame | None:
     """The wanted columns of a block, all texts, or none where its rows must be looked at one by one."""
     # Of half a surrogate pair polars makes a NUL.
-    if not layout.keys or b"\\ud" in block or b"\\uD" in block:
+    if not layout.keys or (b"\\u" in block and (b"\\ud" in block or b"\\uD" in block)):
         return None
     # As strings polars would take numbers and lists; a category is a text or an error. They have a pool of their own,
     # which goes with them.
@@ -76,7 +78,7 @@ def _table(block: bytes, layout: Layout) -> pl.DataFrame | None:
     if layout.turns:
         whole.append(pl.col(layout.turns).fill_null("").is_in(["", "[]"]).all())
     # Blank lines are no rows, but are counted.
-    if table.height != block.count(b"\n") + 1 or not all(table.select(pl.concat_list(whole)).item()):
+    if table.height != count or not all(table.select(pl.concat_list(whole)).item()):
         return None
     return table.select(pl.col(layout.keys).cast(pl.String()))
 

@@ -10,6 +10,7 @@ import orjson
 import polars as pl
 
 from data_prep.spec import Fields, Format, Source
+from data_prep.tokens import where
 from openbook_eval.errors import some
 
 Row: TypeAlias = Mapping[str, Any]
@@ -132,8 +133,10 @@ class Layout:
         """Return the expressions that take white space off texts, and off Alpaca's what says that there is no input."""
         question = pl.col("question").str.strip_chars()
         if self.is_alpaca:
-            question = pl.when(question.str.contains("\n", literal=True)).then(question.str.replace(_NO_INPUT, ""))
-            question = pl.coalesce(question, pl.col("question").str.strip_chars())
+            # Two lines are few; the pattern alone would read every text.
+            two_lines = question.str.contains("\n", literal=True)
+            shorter = where(two_lines, question).str.replace(_NO_INPUT, "")
+            question = pl.when(two_lines).then(shorter).otherwise(question)
         return [question.alias("question"), pl.col("answer").str.strip_chars()]
 
     def _turns(self, row: Row) -> list[Turn]:

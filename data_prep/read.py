@@ -12,6 +12,7 @@ from data_prep import formats, json_files
 from data_prep.formats import Batch, Fault
 from data_prep.layouts import Layout, RowError
 from data_prep.spec import Format, Source
+from data_prep.tokens import where
 from openbook_eval.errors import OpenbookError, first_line
 
 # `question` is what the user says and `answer` what the assistant says, several turns joined by line breaks; `turns` is
@@ -333,5 +334,6 @@ def train_line() -> pl.Expr:
 
 
 def _escaped(text: pl.Expr) -> pl.Expr:
-    escaped = pl.when(text.str.contains(r'["\\\x00-\x1f]')).then(text)
-    return pl.coalesce(escaped.str.replace_many(list(_ESCAPES), list(_ESCAPES.values())), text)
+    to_escape = text.str.contains(r'["\\\x00-\x1f]')
+    escaped = where(to_escape, text).str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
+    return pl.when(to_escape).then(escaped).otherwise(text)
