@@ -1,22 +1,22 @@
-"""What a user declares: sources, cleaning, deduplication, decontamination and mixes, in one YAML file."""
+"""The spec that a user writes: sources, cleaning, deduplication, decontamination and mixes, in one YAML file."""
 
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from data_prep.plain_yaml import parse
 from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.files import load_yaml
 
 Domain = Literal["general", "tcm", "western"]
 DOMAINS: tuple[Domain, ...] = ("general", "tcm", "western")
 Format = Literal["json", "jsonl", "csv", "tsv", "xlsx", "parquet", "text"]
 # How a row's fields are laid out. alpaca: instruction, input, output. qa: question, answer. chat: a list of turns.
 Layout = Literal["alpaca", "qa", "chat"]
-# Why cleaning drops a row; the first that applies is told.
+# Why cleaning drops a row; the first that applies is reported.
 REASONS: tuple[str, ...] = (
     "empty", "too_short", "too_long", "not_chinese", "markup", "repeated", "broken_characters", "personal",
 )  # fmt: skip
@@ -133,7 +133,7 @@ class Mix(_Model):
         return ratio
 
     def weights(self) -> dict[Domain, Fraction]:
-        """The part of the whole, of 1, that each domain gets, exactly as the numbers are written."""
+        """Return the part of the whole, of 1, that each domain gets, exactly as the numbers are written."""
         parts: dict[Domain, Fraction] = {}
         inside = {domain: Fraction(str(part)) for domain, part in self.medical.items()}
         medical = sum(inside.values())
@@ -145,10 +145,6 @@ class Mix(_Model):
                 parts[name] = weight
         total = sum(parts.values())
         return {domain: parts[domain] / total for domain in DOMAINS if domain in parts}
-
-    def shares(self) -> dict[Domain, float]:
-        """The part of the whole, of 1, that each domain gets."""
-        return {domain: float(part) for domain, part in self.weights().items()}
 
 
 class Spec(_Model):
@@ -162,7 +158,7 @@ class Spec(_Model):
     tokenizer: str | None = None
     seed: int = 0
 
-    # Of single fields, not of the whole: those of the whole are not looked for where any field is at fault.
+    # Of single fields, not of the whole: those of the whole are not looked for where any field is wrong.
     @field_validator("sources")
     @classmethod
     def _named_once(cls, sources: list[Source]) -> list[Source]:
@@ -182,38 +178,29 @@ class Spec(_Model):
 
 
 def read_spec(path: Path) -> Spec:
-    """The declaration in a YAML file. Raises OpenbookError with every fault of it at once."""
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OpenbookError(f"{path}: cannot be read ({error})") from error
-    except ValueError as error:
-        raise OpenbookError(f"{path}: not YAML ({error})") from error
-    if not isinstance(content, dict):
-        raise OpenbookError(f"{path}: wants a mapping of sources and mixes, as in the specs that come with data_prep")
+    """Read the spec in a YAML file; raise OpenbookError with every error of it at once."""
+    content = load_yaml(path)
     try:
         return Spec.model_validate(content)
     except ValidationError as error:
-        found = list(_faults(error))
-        if len(found) == 1:
-            raise OpenbookError(f"{path}: {found[0]}") from error
-        raise OpenbookError("\n  ".join([f"{path}: {len(found)} faults:", *found])) from error
+        found = list(_messages(error))
+        head = [f"{path}: {len(found)} errors:"] if len(found) > 1 else []
+        raise OpenbookError("\n  ".join([*head, *found]) if head else f"{path}: {found[0]}") from error
 
 
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"]) or "the file"
-        if fault["type"] == "extra_forbidden":
-            yield f"{place}: unknown key; {did_you_mean(str(fault['loc'][-1]), _keys_at(fault['loc'][:-1]))}"
+def _messages(error: ValidationError) -> Iterator[str]:
+    for found in error.errors():
+        place = ".".join(str(part) for part in found["loc"]) or "the file"
+        if found["type"] == "extra_forbidden":
+            yield f"{place}: unknown key; {did_you_mean(str(found['loc'][-1]), _keys_at(found['loc'][:-1]))}"
         else:
-            yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+            yield f"{place}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known where a fault was found."""
-    model: Mapping[str, type[_Model]] = {
+    """The keys that are known where an error was found."""
+    models: Mapping[int | str, type[_Model]] = {
         "sources": Source, "fields": Fields, "mixes": Mix, "clean": Cleaning,
         "deduplicate": Deduplication, "decontaminate": Decontamination,
     }  # fmt: skip
-    named: Any = next((model[part] for part in reversed(place) if isinstance(part, str) and part in model), Spec)
-    return list(named.model_fields)
+    return list(next((models[part] for part in reversed(place) if part in models), Spec).model_fields)
