@@ -1,4 +1,4 @@
-"""The command line `data-prep`: every command is a few lines over the room that does the work."""
+"""The command line `data-prep`: every command is a few lines over the file that does the work."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from data_prep.spec import Spec, read_spec
 from openbook_eval.console import run_program, version_option
-from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.errors import OpenbookError, did_you_mean, visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +41,7 @@ app.callback()(version_option)
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     run_program("data-prep", app)
 
 
@@ -53,54 +53,40 @@ def build(
     data: _Data = None,
     mix: _Mixes = None,
     exam: _Exams = None,
-    processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep what was read, for the next build.")] = False,
 ) -> None:
     """Build the mixes of a spec: DIR/<mix>/train.jsonl with its manifest, and what was left out."""
-    from data_prep.building import Order, report
-    from data_prep.building import build as build_mixes
+    from data_prep import build as building
 
-    order = Order(
-        spec=_spec(spec),
-        data=_data_folder(data),
-        out=out,
-        scale=scale,
-        only=tuple(mix or ()),
-        exams=tuple(exam or ()),
-        processes=min(processes, os.cpu_count() or 1),
-        keep=keep,
-    )
-    _print(*report(build_mixes(order, _notify), out))
+    order = building.Order(_spec(spec), _data_folder(data), out, scale, tuple(mix or ()), tuple(exam or ()))
+    _print(*building.report(building.build(order, _notify), out))
 
 
 @app.command()
 def plan(spec: _Spec, scale: _Scale = 1.0, data: _Data = None, mix: _Mixes = None) -> None:
     """Print what would be built, what the sources hold, and what is missing; nothing is read in full."""
-    from data_prep.planning import plan as plan_mixes
-    from data_prep.planning import plan_report
+    from data_prep.show import show_plan
 
-    _print(*plan_report(plan_mixes(_spec(spec), _data_folder(data), scale, tuple(mix or ()))))
+    _print(*show_plan(_spec(spec), _data_folder(data), scale, tuple(mix or ())))
 
 
 @app.command()
 def verify(folder: _Folder) -> None:
     """Check a mix, or all mixes of a folder, against their manifests; exit code 1 where something is not as built."""
-    from data_prep.verifying import mixes_in
-    from data_prep.verifying import verify as faults_of
+    from data_prep import manifest
 
-    faults = faults_of(folder)
-    for fault in faults:
-        print(fault)
-    if faults:
+    differences = manifest.verify(folder)
+    for difference in differences:
+        print(visible(difference))
+    if differences:
         raise typer.Exit(1)
-    mixes = mixes_in(folder)
+    mixes = manifest.mixes_in(folder)
     print(f"{folder}: {len(mixes)} {'mix is' if len(mixes) == 1 else 'mixes are'} as built")
 
 
 @app.command()
 def show(folder: _Folder) -> None:
     """Print counts, ratio, lengths and ten samples of each source of a mix, or of all mixes of a folder."""
-    from data_prep.showing import show as parts_of
+    from data_prep.show import show as parts_of
 
     _print(*parts_of(folder))
 
@@ -120,7 +106,7 @@ def invent(
     seed: Annotated[int, typer.Option(help="Chooses other rows of the same facts.")] = 0,
 ) -> None:
     """Write the data of the spec `tiny`: questions and answers made from textbook facts, to try a recipe with."""
-    from data_prep.invented import invent as write_rows
+    from data_prep.invent import invent as write_rows
 
     for file in write_rows(out, rows, seed):
         print(f"{file}: {rows} rows")

@@ -68,13 +68,21 @@ class Gathered:
 # --- Bytes
 
 
+def _magic(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(4)
+
+
+def is_packed(file: Path) -> bool:
+    """Return whether a file is gzip or zstd, by what it begins with: names lie."""
+    return _magic(file).startswith((_GZIP, _ZSTD))
+
+
 @contextmanager
 def unpacked(file: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked; raise OpenbookError where it cannot be read or is cut off while packed."""
     try:
-        with file.open("rb") as opened:
-            start = opened.read(4)
-        # By what it begins with: names lie.
+        start = _magic(file)
         opener = gzip.open if start.startswith(_GZIP) else zstd.open if start.startswith(_ZSTD) else Path.open
         with cast(Callable[..., IO[bytes]], opener)(file, "rb") as stream:
             yield stream
