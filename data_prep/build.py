@@ -283,15 +283,17 @@ def _sort_out(
     """Rows that are kept so far, with tokens and key, and those that are unclean or hold an exam item."""
     frame = frame.with_columns(judge(frame, settings).alias("reason"))
     unclean = frame.filter(pl.col("reason").is_not_null())
-    rows = frame.filter(pl.col("reason").is_null()).with_columns(
+    clean = frame.lazy().filter(pl.col("reason").is_null())
+    # Lazily, so that what the columns share is found once.
+    rows = clean.with_columns(
         estimate(), plain_question=plain(pl.col("question")), plain_answer=plain(pl.col("answer"))
-    )
+    ).collect()
     found = {match.place: _exam_item(match) for match in (index.check(rows) if index else ())}
     rows = rows.with_columns(keys(rows)).drop("reason", "plain_question", "plain_answer")
     items = pl.Series("exam_item", list(found.values()), dtype=_DROPPED_SCHEMA["exam_item"])
     contaminated = rows[list(found)].with_columns(items, reason=pl.lit("contaminated"))
-    clean = rows.filter(~pl.int_range(pl.len()).is_in(list(found))) if found else rows
-    return clean, pl.concat([_as_dropped(unclean), _as_dropped(contaminated)])
+    kept = rows.filter(~pl.int_range(pl.len()).is_in(list(found))) if found else rows
+    return kept, pl.concat([_as_dropped(unclean), _as_dropped(contaminated)])
 
 
 def _exam_item(match: Match) -> dict[str, object]:

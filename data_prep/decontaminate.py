@@ -183,13 +183,13 @@ class ExamIndex:
     def _held(self, item: Item, row: "_Row") -> tuple[Kind, float] | None:
         """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
         own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
-        share, covered = _close_together(item.text, own, row.text)
-        if not item.options:
-            return ("entry", share) if _reaches(share, covered, _REWRITTEN_PASSAGE) else None
-        whole = bool(item.text) and item.text in row.text
+        whole = bool(item.options and item.text) and item.text in row.text
         if whole and _covered(own) >= _OWN:
             if len(item.text) >= (_WHOLE_QUESTION if _asks_only(item.text, row) else WHOLE):
                 return "stem", 1.0
+        share, covered = _close_together(item.text, own, row.text)
+        if not item.options:
+            return ("entry", share) if _reaches(share, covered, _REWRITTEN_PASSAGE) else None
         if _reaches(share, covered, _REWRITTEN_STEM):
             return "stem", share
         return ("options", _share_of_all(item, row.text)) if _options_tell(item, whole, share, row.text) else None

@@ -33,7 +33,7 @@ _ROWS, _PAIRS = 2_000, 2_000
 
 def code_points(texts: pl.Series) -> tuple[NDArray[np.uint32], Places]:
     """Return plain texts as code points one after the other, END after each, and the places of these."""
-    whole = texts.str.join(END).item() + END if len(texts) else ""
+    whole = (texts + END).str.join("").item() or ""
     codes = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
     return codes, np.flatnonzero(codes == ord(END))
 
