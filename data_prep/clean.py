@@ -28,7 +28,7 @@ def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
         if reason not in settings.keep
     )
     # Lazily, so that what filters share is found once.
-    return texts.lazy().select(reason=pl.coalesce(*reasons, pl.lit(None, pl.String))).collect()["reason"]
+    return texts.lazy().with_columns(reason=pl.coalesce(*reasons, pl.lit(None, pl.String))).collect()["reason"]
 
 
 def _either(test: Callable[[pl.Expr], pl.Expr], suspect: pl.Expr | None = None) -> pl.Expr:
