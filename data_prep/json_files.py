@@ -40,6 +40,9 @@ def _line_blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
             yield 1, block.count(b"\n") + 1, block
             return
         more = more.removeprefix(codecs.BOM_UTF8)
+        while b"\n" not in more and (further := stream.read(formats.BYTES)):
+            more += further
+        # In whole lines: half a character is no text in any encoding.
         sample = more[: more.rfind(b"\n") + 1] or more
         in_utf8 = formats.as_utf8(sample) is sample
         first, rest = 1, b""

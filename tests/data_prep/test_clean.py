@@ -288,7 +288,7 @@ def test_a_reason_that_is_kept_makes_room_for_the_next(kept: str) -> None:
 @pytest.mark.parametrize("keep", [[], list(REASONS)])
 def test_no_rows_have_no_reasons(keep: list[str]) -> None:
     reasons = judge(rows(), Cleaning(keep=keep))
-    assert (len(reasons), reasons.dtype) == (0, pl.String)
+    assert (len(reasons), reasons.dtype) == (0, pl.String())
     assert judge(rows(*FAULTY.values()), Cleaning(keep=list(REASONS))).null_count() == len(FAULTY)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import data_prep
 from data_prep import formats
-from data_prep.formats import as_utf8, read_separated
+from data_prep.formats import Batch, as_utf8, read_separated
 from data_prep.json_files import read_array, read_lines
 from data_prep.layouts import Layout
 from data_prep.read import SCHEMA, Chunk, Part, parts, read, train_line

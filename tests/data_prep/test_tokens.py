@@ -1,4 +1,4 @@
-"""Tokens are estimated from characters, or counted by a tokenizer that is loaded when it is wanted."""
+"""Tokens are estimated from characters, or counted by a tokenizer; texts are compared in one normal form."""
 
 import subprocess
 import sys
@@ -7,17 +7,19 @@ from pathlib import Path
 import orjson
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.tokens import at_most, counter, estimate
+from data_prep.tokens import at_most, counter, estimate, plain
 from openbook_eval.errors import OpenbookError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+# Letters that compose, or look at the next: marks, jamo, half-width katakana with its sound mark, sigmas.
+HARD = st.sampled_from(["e\u0301", "\u1112\u1161\u11ab", "ﾊﾟ", "ΟΔΟΣ", "Σ", "ﬁ", "㍿", "İ", "\u0344"])
 
 
 def estimated(question: str, answer: str = "") -> int:
-    return int(estimate(pl.DataFrame({"question": [question], "answer": [answer]})).item())
+    return int(pl.DataFrame({"question": [question], "answer": [answer]}).select(estimate()).item())
 
 
 @pytest.fixture
@@ -37,74 +39,29 @@ def own_tokenizer(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", 0),
-        ("头" * 1000, 537),
-        ("a" * 1000, 119),
-        ("，" * 100, 171),
-        ("," * 100, 202),
-        ("7" * 100, 128),
-        (" " * 100, 36),
-        ("\n" * 100, 219),
-        ("头", 1),
+        ("", 0), ("头" * 1000, 537), ("a" * 1000, 119), ("，" * 100, 171), ("," * 100, 202), ("7" * 100, 128),
+        (" " * 100, 36), ("\n" * 100, 219), ("头", 1),
     ],
-)
+)  # fmt: skip
 def test_each_class_of_characters_has_its_weight(text: str, expected: int) -> None:
     assert estimated(text) == expected
 
 
 def test_question_and_answer_are_added_before_rounding_up() -> None:
-    assert estimated("头", "头") == 2
-    assert estimated("a", "a") == 1
+    assert (estimated("头", "头"), estimated("a", "a")) == (2, 1)
 
 
 def test_an_estimate_is_a_column_of_uint32() -> None:
-    frame = pl.DataFrame({"question": ["头痛？", ""], "answer": ["休息。", ""]})
-    assert estimate(frame).dtype == pl.UInt32
-    assert estimate(frame.clear()).len() == 0
+    frame = pl.DataFrame({"question": ["头痛？", "", None], "answer": ["休息。", "", "a"]}).select(estimate())
+    assert frame.schema == {"tokens": pl.UInt32}
+    assert frame["tokens"].to_list() == [5, 0, 1]
 
 
 @given(TEXTS, TEXTS)
-def test_no_estimate_is_above_its_bound(question: str, answer: str) -> None:
-    frame = pl.DataFrame({"question": [question], "answer": [answer]})
-    assert estimate(frame).item() <= frame.select(at_most()).item()
-
-
-@given(TEXTS, TEXTS)
-def test_more_text_never_means_fewer_tokens(text: str, more: str) -> None:
+def test_no_estimate_is_above_its_bound_and_more_text_never_means_fewer_tokens(text: str, more: str) -> None:
+    frame = pl.DataFrame({"question": [text], "answer": [more]})
+    assert frame.select(estimate()).item() <= frame.select(at_most()).item()
     assert estimated(text + more) >= estimated(text)
-
-
-def test_a_tokenizer_counts_each_text_and_adds_nothing(own_tokenizer: Path) -> None:
-    count = counter(str(own_tokenizer))
-    assert count(["头痛", "头痛 休息 头痛", "", "发热 头痛"]) == [1, 3, 0, 2]
-    assert count([]) == []
-
-
-def test_many_texts_are_counted_in_their_order(own_tokenizer: Path) -> None:
-    texts = [" ".join(["头痛"] * (number % 7)) for number in range(2500)]
-    assert counter(str(own_tokenizer))(texts) == [number % 7 for number in range(2500)]
-
-
-def test_a_folder_without_a_tokenizer_is_told_in_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    with pytest.raises(OpenbookError, match=r"no tokenizer can be loaded \(.*\); name its folder") as caught:
-        counter(str(tmp_path))
-    assert str(caught.value).startswith(f"{tmp_path}: ")
-    assert "\n" not in str(caught.value)
-
-
-def test_without_transformers_it_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(
-        OpenbookError, match=r"counting tokens needs transformers .*; install it, or leave `tokenizer` out"
-    ):
-        counter("anything")
-
-
-def test_an_estimate_loads_no_tokenizer_library() -> None:
-    script = "import sys, data_prep.cleaning, data_prep.tokens; print({'transformers', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
 
 
 def test_the_estimate_is_near_to_what_qwen_counts_on_real_rows(real_exams: Path) -> None:
@@ -115,6 +72,61 @@ def test_the_estimate_is_near_to_what_qwen_counts_on_real_rows(real_exams: Path)
     count = counter(str(data / "tokenizer" / "qwen2"))
     counted = [sum(pair) for pair in zip(count([q for q, _ in texts]), count([a for _, a in texts]), strict=True)]
     frame = pl.DataFrame(texts, schema=["question", "answer"], orient="row").with_columns(counted=pl.Series(counted))
-    error = (estimate(frame).cast(pl.Float64) / frame["counted"] - 1).abs()
+    error = (frame.select(estimate()).to_series() / frame["counted"] - 1).abs()
     assert (error < 0.12).sum() > 500
     assert (error < 0.30).sum() > 950
+
+
+def test_a_tokenizer_counts_each_text_in_order_and_adds_nothing(own_tokenizer: Path) -> None:
+    count = counter(str(own_tokenizer))
+    assert count(["头痛", "头痛 休息 头痛", "", "发热 头痛"]) == [1, 3, 0, 2]
+    assert count([]) == []
+    assert count([" ".join(["头痛"] * (number % 7)) for number in range(2500)]) == [
+        number % 7 for number in range(2500)
+    ]
+
+
+def test_a_folder_without_a_tokenizer_is_an_error_of_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(OpenbookError, match=r"no tokenizer can be loaded \(.*\); name its folder") as caught:
+        counter(str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_without_transformers_the_error_says_what_to_do() -> None:
+    script = (
+        "import sys; sys.modules['transformers'] = None\n"
+        "from data_prep.tokens import counter, estimate\n"
+        "try: counter('x')\nexcept Exception as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("counting tokens needs transformers (")
+    assert done.stdout.endswith("; install it, or leave `tokenizer` out for an estimate\n")
+
+
+def plainly(*texts: str) -> list[str]:
+    found: list[str] = (
+        pl.DataFrame({"text": texts}, {"text": pl.String}).select(plain(pl.col("text")))["text"].to_list()
+    )
+    return found
+
+
+def in_full(*texts: str) -> list[str]:
+    text = pl.col("text").str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[\s\p{Z}\p{P}\p{S}\p{C}]+", "")
+    return pl.DataFrame({"text": texts}, {"text": pl.String}).select(text)["text"].to_list()
+
+
+def test_in_the_normal_form_letters_of_all_widths_are_one_and_signs_are_gone() -> None:
+    assert plainly("Ａ型（１）、　Ⅱ 度…㎎", "", "Abc，中文。") == ["a型1ii度mg", "", "abc中文"]
+
+
+def test_the_short_way_to_the_normal_form_is_the_same_for_every_character() -> None:
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    assert plainly(*every) == in_full(*every)
+
+
+@given(st.lists(st.lists(TEXTS | HARD, max_size=3).map("".join), max_size=8))
+@example(["é", "e\u0301", "\u1100\u1161", "ΟΔΟΣ", "İ"])
+def test_the_short_way_to_the_normal_form_is_the_same_for_every_text(texts: list[str]) -> None:
+    assert plainly(*texts) == in_full(*texts)

@@ -1,0 +1,132 @@
+"""The data that the project makes itself: right, the same everywhere, and fit for the mixes of the spec `tiny`."""
+
+import hashlib
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+import data_prep
+from data_prep.invent import _rows, invent
+from data_prep.spec import DOMAINS
+from openbook_eval.errors import OpenbookError
+from openbook_eval.files import load_yaml
+
+TABLES: dict[str, list[dict[str, Any]]] = load_yaml(Path(data_prep.__file__).parent / "invented.yml")
+# When one of these changes, so does the hash of every mix of the spec `tiny`.
+DIGESTS = {
+    "general": "f5f4dd8632ca58ddcb83bb0bf71f8277059291a94f341e070932e667a450073e",
+    "tcm": "63cea1b00136022ad7154bfbf5f13af500a36270baecfbc9370d733c243b0f15",
+    "western": "8cfd8f7b613cd7e9df01b16b4b2e14b3a0680610eab4e858645e6f9aead1437b",
+}
+PER_UNIT = {
+    ("千米", "米"): 1000, ("米", "厘米"): 100, ("厘米", "毫米"): 10, ("吨", "千克"): 1000, ("千克", "克"): 1000,
+    ("升", "毫升"): 1000, ("平方米", "平方厘米"): 10_000, ("公顷", "平方米"): 10_000, ("小时", "分钟"): 60,
+    ("分钟", "秒"): 60, ("星期", "天"): 7,
+}  # fmt: skip
+
+
+def facts(domain: str, columns: str) -> list[list[str]]:
+    """The facts of the table with these columns."""
+    (table,) = (table for table in TABLES[domain] if table["columns"] == columns)
+    return [line.split() for line in table["facts"].splitlines()]
+
+
+def lines(folder: Path, domain: str) -> list[bytes]:
+    return (folder / "tiny" / f"{domain}.jsonl").read_bytes().splitlines()
+
+
+def test_the_files_are_the_same_on_every_machine(tmp_path: Path) -> None:
+    files = invent(tmp_path, 400, 0)
+    assert files == [tmp_path / "tiny" / f"{domain}.jsonl" for domain in DOMAINS]
+    assert {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == DIGESTS
+
+
+def test_fewer_rows_are_the_beginning_of_more_and_another_seed_draws_others(tmp_path: Path) -> None:
+    for name, rows, seed in (("more", 400, 0), ("fewer", 50, 0), ("others", 50, 1)):
+        invent(tmp_path / name, rows, seed)
+    for domain in DOMAINS:
+        assert lines(tmp_path / "fewer", domain) == lines(tmp_path / "more", domain)[:50]
+        assert lines(tmp_path / "fewer", domain) != lines(tmp_path / "others", domain)
+
+
+def test_a_second_call_replaces_the_files_and_leaves_nothing_else(tmp_path: Path) -> None:
+    invent(tmp_path, 5, 0)
+    invent(tmp_path, 3, 1)
+    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == [f"{name}.jsonl" for name in sorted(DOMAINS)]
+    assert len(lines(tmp_path, "tcm")) == 3
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_no_two_rows_are_the_same_and_every_text_is_filled(domain: str) -> None:
+    rows = [row for table in TABLES[domain] for row in _rows(table)]
+    assert len(rows) >= 700
+    assert len({tuple(row.values()) for row in rows}) == len(rows)
+    for row in rows:
+        assert list(row) == ["instruction", "input", "output"]
+        assert row["instruction"]
+        assert row["output"]
+        assert not set("{}\n") & set("".join(row.values()))
+
+
+def test_each_fact_is_asked_in_each_phrasing() -> None:
+    asking = {"questions": ["{a}?", "what\n{a}"], "answers": ["{b}", "it is {b}"]}
+    found = [tuple(row.values()) for row in _rows({"columns": "a b", "facts": "1 2\n", "askings": [asking]})]
+    assert found == [("1?", "", "2"), ("1?", "", "it is 2"), ("what", "1", "2"), ("what", "1", "it is 2")]
+    with pytest.raises(ValueError, match="zip"):
+        list(_rows({"columns": "a b", "facts": "1 2 3", "askings": [asking]}))
+
+
+def test_nothing_stands_twice_in_a_table() -> None:
+    for table in (table for tables in TABLES.values() for table in tables):
+        assert max(Counter(tuple(line.split()[:2]) for line in table["facts"].splitlines()).values()) == 1
+
+
+def test_sums_products_and_units_are_right() -> None:
+    sums = [[*map(int, fact)] for fact in facts("general", "one other sum product")]
+    assert len(sums) == 36
+    assert all((total, product) == (one + other, one * other) for one, other, total, product in sums)
+    amounts = facts("general", "amount unit parts part")
+    assert {(unit, part) for _, unit, _, part in amounts} == set(PER_UNIT)
+    assert all(int(parts) == int(amount) * PER_UNIT[unit, part] for amount, unit, parts, part in amounts)
+
+
+def test_the_solar_terms_go_round_the_year() -> None:
+    terms = facts("general", "term season month next")
+    assert [term[3] for term in terms] == [term[0] for term in (*terms[1:], terms[0])]
+    assert [term[1] for term in terms] == [f"{season}季" for season in "春夏秋冬" for _ in range(6)]
+    assert [term[2] for term in terms] == [f"{month % 12 + 1}月" for month in range(1, 13) for _ in range(2)]
+
+
+def test_elements_and_nerves_are_in_their_order() -> None:
+    numbers = [int(number) for *_, number in facts("general", "element symbol number")]
+    assert all(one < other for one, other in pairwise(numbers))
+    assert "".join(number for _, number, _ in facts("western", "nerve number task")) == "ⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫ"
+
+
+def test_herbs_have_the_natures_tastes_and_channels_that_there_are() -> None:
+    for _, nature, taste, channels, _ in facts("tcm", "herb nature taste channels use"):
+        assert nature in {"寒", "微寒", "大寒", "平", "微温", "温", "热", "大热"}
+        assert {each.removeprefix("微") for each in taste.split("、")} <= set("辛甘酸苦咸淡")
+        known = {"肺", "大肠", "脾", "胃", "心", "小肠", "膀胱", "肾", "心包", "三焦", "胆", "肝"}
+        assert set(channels.split("、")) <= known
+
+
+def test_more_rows_than_there_are_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match=r"^--rows 2000: general has no more than 1462 rows$"):
+        invent(tmp_path, 2000, 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(OpenbookError, match=r"general\.jsonl: cannot be written \(Not a directory\)$"):
+        invent(tmp_path / "data", 3, 0)
+
+
+def test_rows_are_objects_as_alpaca_has_them(tmp_path: Path) -> None:
+    invent(tmp_path, 1, 0)
+    assert list(orjson.loads(lines(tmp_path, "general")[0])) == ["instruction", "input", "output"]
