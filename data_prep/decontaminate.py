@@ -145,10 +145,11 @@ class ExamIndex:
         """Rows that share enough n-grams with some texts of the index, and these texts."""
         codes, ends = code_points(texts)
         places, hashes = self._lookup(codes)
-        shared = pl.DataFrame({"row": np.searchsorted(ends, places), "hash": hashes}).join(self.grams, on="hash").unique()
+        found = pl.LazyFrame({"row": np.searchsorted(ends, places), "hash": hashes})
+        shared = found.join(self.grams.lazy(), on="hash").unique()
         counted = shared.group_by("row", "text").agg(pl.len(), pl.col("wanted").first())
         likely = counted.filter(pl.col("len") >= pl.col("wanted")).sort("row", "text")
-        yield from likely.group_by("row", maintain_order=True).agg("text").iter_rows()
+        yield from likely.group_by("row", maintain_order=True).agg("text").collect().iter_rows()
 
     def _lookup(self, codes: Codes) -> tuple[NDArray[np.int64], Codes]:
         """Places and hashes of nearly only those n-grams that are in the index."""
@@ -158,7 +159,7 @@ class ExamIndex:
             bit = block >> np.uint32(32 - _BITS)
             # No place is out of the table, and with "clip" that is not looked for.
             bits = np.take(self.table, bit >> np.uint32(3), mode="clip") >> (bit & np.uint32(7)).astype(np.uint8)
-            found = np.flatnonzero(bits & np.uint8(1))
+            found = np.flatnonzero((bits & np.uint8(1)).view(np.bool_))
             places.append(found + start)
             hashes.append(block[found])
         return np.concatenate(places), np.concatenate(hashes)

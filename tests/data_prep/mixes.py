@@ -7,11 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from data_prep import manifest
-from data_prep.manifest import TRAIN, Build, Contamination, Flow, Input, Manifest
-from data_prep.mixing import choose_all, nesting, scaled
-from data_prep.origins import ROWS, write_rows
-from data_prep.rows import line
+from data_prep.manifest import TRAIN, BuildFacts, Contamination, Flow, InputFile, Manifest, write_rows
+from data_prep.mix import choose_all, nesting, scaled
+from data_prep.read import train_line
 from data_prep.spec import Spec
 
 SOURCES = {"alpaca": "general", "belle": "general", "zhongyi": "tcm", "huatuo": "western"}
@@ -46,8 +44,11 @@ def spec(mixes: Mapping[str, Any], **changes: Any) -> Spec:
     return Spec.model_validate({"sources": sources, "mixes": mixes, **changes})
 
 
-def text(source: str, row: int) -> bytes:
-    return line(f"{source}的第{row}问", f"第{row}答", None)
+def lines(rows: pl.DataFrame) -> bytes:
+    texts = rows.select(
+        question=pl.format("{}的第{}问", "source", "row"), answer=pl.format("第{}答", "row"), turns=pl.lit(None, pl.String)
+    )
+    return "".join(texts.select(train_line()).to_series()).encode()
 
 
 def build(folder: Path, declared: Spec, rows: pl.DataFrame, scale: float = 1.0) -> dict[str, Manifest]:
@@ -68,19 +69,17 @@ def build(folder: Path, declared: Spec, rows: pl.DataFrame, scale: float = 1.0) 
         )
         for name, domain in SOURCES.items()
     }
-    inputs = [Input(source=name, file=f"{name}.jsonl", bytes=10, sha256="0" * 64) for name in SOURCES]
+    inputs = [InputFile(source=name, file=f"{name}.jsonl", bytes=10, sha256="0" * 64) for name in SOURCES]
     read = {"name": "mini", "version": "1", "sha256": "1" * 64}
     lacking = {"name": "cmb", "not_checked": "could not be fetched"}
-    exams = Contamination(exams=[read, lacking], rows=20, report="contaminated.jsonl")
-    facts = Build.of(declared, inputs, flows, exams, scale)
+    exams = Contamination(exams=[read, lacking], rows=20, report="contamination.jsonl")
+    facts = BuildFacts.of(declared, inputs, flows, exams, scale)
     found: dict[str, Manifest] = {}
     for name, each in chosen.items():
         mix = folder / name
         mix.mkdir(parents=True)
-        lines = (text(row["source"], row["row"]) for row in each.rows.iter_rows(named=True))
-        (mix / TRAIN).write_bytes(b"".join(lines))
+        (mix / TRAIN).write_bytes(lines(each.rows))
         write_rows(mix, each.rows)
-        outputs = {name: manifest.file_of(mix / name) for name in (TRAIN, ROWS)}
-        found[name] = Manifest.of(facts, each, outputs, nested[name])
-        manifest.write(mix, found[name])
+        found[name] = Manifest.of(facts, each, mix, nested[name])
+        found[name].write(mix)
     return found

@@ -1,0 +1,336 @@
+"""A whole build: what stands in the folders, the same bytes every time, and nothing half done."""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep import build as module
+from data_prep.build import Built, Order, build, load_exams
+from data_prep.manifest import verify
+from data_prep.spec import Spec, read_spec
+from openbook_eval.errors import ExamError, OpenbookError
+from openbook_eval.exams import load_exam
+from tests.data_prep.raw import contents, copied_row, row, spec, write_data, write_jsonl, write_spec
+
+MIXES = {
+    "mix11": {"size": 40, "ratio": "1:1"},
+    "mix91": {"size": 40, "ratio": "9:1"},
+    "med": {"size": 60, "ratio": {"medical": 1}},
+}
+NAMES = ("alpaca", "huatuo", "zhongyi")
+COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
+
+
+def run(tmp_path: Path, name: str = "out", **changes: Any) -> Built:
+    data = tmp_path / "data"
+    if not data.exists():
+        write_data(data)
+    settings: dict[str, Any] = {"spec": spec(MIXES), "data": data, "out": tmp_path / name, **changes}
+    return build(Order(**settings))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def dropped(out: Path) -> list[dict[str, Any]]:
+    return [line for name in NAMES for line in read_lines(out / "dropped" / f"{name}.jsonl")]
+
+
+def test_every_mix_has_its_exact_size_and_its_manifest_holds(tmp_path: Path) -> None:
+    built = run(tmp_path)
+    assert verify(tmp_path / "out") == []
+    sizes = {name: len(read_lines(tmp_path / "out" / name / "train.jsonl")) for name in MIXES}
+    assert sizes == {"mix11": 40, "mix91": 40, "med": 60}
+    shares = {domain: part.rows for domain, part in built.mixes["mix91"].domains.items()}
+    assert shares == {"general": 36, "tcm": 2, "western": 2}
+
+
+def test_a_line_is_a_row_of_its_source(tmp_path: Path) -> None:
+    run(tmp_path)
+    lines = read_lines(tmp_path / "out" / "med" / "train.jsonl")
+    wanted = [*(row(number, voice) for number in range(100) for voice in ("中医", "门诊")), copied_row()]
+    pairs = {(each["instruction"], each["output"]) for each in wanted}
+    assert {(line["messages"][0]["content"], line["messages"][1]["content"]) for line in lines} <= pairs
+    assert all([message["role"] for message in line["messages"]] == ["user", "assistant"] for line in lines)
+
+
+def test_what_became_of_every_row_is_counted(tmp_path: Path) -> None:
+    built = run(tmp_path)
+    read, exact = (sum(getattr(flow, name) for flow in built.sources.values()) for name in ("read", "exact"))
+    # Of four equal rows in three sources one stays.
+    assert (read, exact) == (309, 3)
+    assert [flow.contaminated for flow in built.sources.values()] == [1, 1, 1]
+    assert [dict(flow.dropped) for flow in built.sources.values()] == [{"empty": 1}] * 3
+    assert sum(flow.kept for flow in built.sources.values()) == 300
+
+
+def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:
+    built = run(tmp_path)
+    found = {each.file: (each.source, each.bytes, each.sha256) for each in built.mixes["med"].build.inputs}
+    content = (tmp_path / "data" / "alpaca.jsonl").read_bytes()
+    assert found["alpaca.jsonl"] == ("alpaca", len(content), sha256(content).hexdigest())
+    assert set(found) == {f"{name}.jsonl" for name in NAMES}
+
+
+def test_dropped_rows_are_kept_with_the_reason(tmp_path: Path) -> None:
+    run(tmp_path)
+    lines = dropped(tmp_path / "out")
+    assert sorted(line["reason"] for line in lines) == ["contaminated"] * 3 + ["duplicate"] * 3 + ["empty"] * 3
+    (copy, *_) = [line for line in lines if line["reason"] == "duplicate"]
+    assert set(copy) == {"file", "row", "reason", "of", "messages"}
+    assert set(copy["of"]) == {"source", "file", "row"}
+    assert copy["messages"][0]["content"] == row(0, "读者")["instruction"]
+    (item, *_) = [line for line in lines if line["reason"] == "contaminated"]
+    assert (item["exam_item"]["exam"], item["exam_item"]["id"]) == ("mini", load_exam("mini").questions[0].id)
+
+
+def test_the_report_names_each_row_with_the_exam_item_it_holds(tmp_path: Path) -> None:
+    built = run(tmp_path)
+    found = read_lines(tmp_path / "out" / "contamination.jsonl")
+    assert [(line["source"], line["file"], line["row"], line["exam"]) for line in found] == [
+        (name, f"{name}.jsonl", 103, "mini") for name in NAMES
+    ]
+    contamination = built.mixes["med"].build.contamination
+    assert contamination is not None
+    assert (contamination.rows, contamination.report) == (3, "contamination.jsonl")
+
+
+def test_threads_chunks_and_the_order_of_sources_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, "one")
+    monkeypatch.setattr(module, "_THREADS", 1)
+    monkeypatch.setattr(module, "_ROWS", 7)
+    other = spec(MIXES, sources=spec(MIXES).model_dump()["sources"][::-1])
+    run(tmp_path, "two", spec=other)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(contents(tmp_path / "one")) == 13
+
+
+SHIPPED = Path(module.__file__).parent / "specs"
+# sha256 of train.jsonl, as the first version of data-prep wrote it.
+SAMPLE = "ae28cf2bba8110629db54f97730717d1b64e09872ff3059135585f4712a33d2a"
+
+
+def test_the_mix_of_all_sample_files_is_the_same_bytes_as_ever(tmp_path: Path, real_exams: Path) -> None:
+    declared = read_spec(SHIPPED / "samples.yml")
+    built = build(Order(declared, real_exams.parent, tmp_path))
+    assert built.mixes["sample"].outputs["train.jsonl"].sha256 == SAMPLE
+
+
+def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    long = {**row(1), "output": "".join(row(number)["output"] for number in range(8))}
+    for name, end in (("alpaca", ""), ("huatuo", "祝好")):
+        rows = [row(number, name) for number in range(50)]
+        write_jsonl(tmp_path / "data" / f"{name}.jsonl", [*rows, {**long, "output": long["output"] + end}])
+    built = run(tmp_path, spec=spec(MIXES, deduplicate={"near": 0.9}))
+    assert built.sources["alpaca"].near + built.sources["huatuo"].near == 1
+    gone = [line for line in dropped(tmp_path / "out") if line["reason"] == "near_duplicate" and "祝好" in str(line)]
+    assert len(gone) + built.sources["alpaca"].near == 1
+
+
+def test_a_source_too_small_is_an_error_and_what_was_left_out_can_be_looked_up(tmp_path: Path) -> None:
+    big = spec({"mix": {"size": 1000, "ratio": {"tcm": 1}}})
+    with pytest.raises(OpenbookError, match=r"mix mix: tcm has 10[01] rows and 1,000 are wanted, (900|899) too few"):
+        run(tmp_path, spec=big)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["contamination.jsonl", "dropped"]
+    assert len(dropped(tmp_path / "out")) == 9
+
+
+def test_rows_are_repeated_where_that_is_allowed(tmp_path: Path) -> None:
+    built = run(tmp_path, spec=spec({"mix": {"size": 250, "ratio": {"tcm": 1}, "allow_repeat": True}}))
+    lines = (tmp_path / "out" / "mix" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = built.sources["zhongyi"].kept
+    assert (len(lines), len(set(lines))) == (250, kept)
+    assert built.mixes["mix"].domains["tcm"].repeats == 250 - kept
+
+
+def test_a_source_of_unclean_rows_alone_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    write_jsonl(tmp_path / "data" / "huatuo.jsonl", [{**row(1), "output": ""}] * 3)
+    built = run(tmp_path, spec=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
+    assert (built.sources["huatuo"].read, built.sources["huatuo"].kept) == (3, 0)
+
+
+def test_broken_rows_and_breaks_of_a_file_are_kept_with_their_place(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    rows = [json.dumps(row(number, "中医"), ensure_ascii=False) for number in range(30)]
+    broken = f'[{",".join(rows[:20])}, {{"instruction": ,{",".join(rows[20:])},]'
+    (tmp_path / "data" / "zhongyi.jsonl").write_text(broken, encoding="utf-8")
+    declared = spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}).model_dump()
+    salvaged = [{**source, "broken": "salvage"} for source in declared["sources"]]
+    built = run(tmp_path, spec=spec(declared["mixes"], sources=salvaged))
+    flow = built.sources["zhongyi"]
+    assert (flow.broken, flow.kept) == (1, 30)
+    lines = read_lines(tmp_path / "out" / "dropped" / "zhongyi.jsonl")
+    (found,) = [line for line in lines if line["reason"] == "broken"]
+    assert set(found) == {"file", "row", "reason", "fault", "text"}
+    assert [line["reason"] for line in lines].count("break") == len(built.breaks["zhongyi"]) > 0
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> str:
+    """A tokenizer that knows single characters only: a text has as many tokens as characters."""
+    pytest.importorskip("transformers")
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106
+    made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(tmp_path / "tokenizer")
+    return str(tmp_path / "tokenizer")
+
+
+def test_tokens_are_counted_where_a_tokenizer_is_named(tmp_path: Path, tokenizer: str) -> None:
+    built = run(tmp_path, spec=spec(MIXES, tokenizer=tokenizer))
+    messages = [line["messages"] for line in read_lines(tmp_path / "out" / "med" / "train.jsonl")]
+    assert built.mixes["med"].tokens == sum(len(message["content"]) for each in messages for message in each)
+    assert built.mixes["med"].build.tokens == "counted"
+    assert verify(tmp_path / "out") == []
+
+
+def test_a_mix_over_tokens_is_chosen_by_the_tokens_that_are_counted(tmp_path: Path, tokenizer: str) -> None:
+    mixes = {"mix": {"size": 2000, "ratio": {"tcm": 1, "western": 1}, "over": "tokens"}}
+    built = run(tmp_path, spec=spec(mixes, tokenizer=tokenizer))
+    longest = max(len("".join(row(number, "读者").values())) for number in range(100))
+    for part in built.mixes["mix"].domains.values():
+        assert 1000 - longest < part.tokens <= 1000
+    assert verify(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["dropped", "contamination.jsonl"])
+def test_a_mix_is_not_called_as_other_files_of_a_build(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OpenbookError, match=f"mix {name}: the build has something else of that name"):
+        run(tmp_path, spec=spec({name: {"size": 10, "ratio": {"tcm": 1}}}))
+
+
+def test_names_that_look_like_patterns_are_names(tmp_path: Path) -> None:
+    folder = tmp_path / "a [1]* {x}\u202e"
+    folder.mkdir()
+    run(folder, "out ?*[2]")
+    assert verify(folder / "out ?*[2]") == []
+
+
+# Exams that cannot be had are named, never passed over in silence.
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's own client, without a way to it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nowhere")
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_an_exam_of_the_spec_that_cannot_be_fetched_is_named_as_not_checked(tmp_path: Path) -> None:
+    said: list[str] = []
+    write_data(tmp_path / "data")
+    declared: Spec = spec(MIXES, decontaminate={"exams": ["mini", "cmb"]})
+    built = build(Order(declared, tmp_path / "data", tmp_path / "out"), said.append)
+    assert said[0].startswith("exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam: cannot be fetched (")
+    contamination = built.mixes["med"].build.contamination
+    assert contamination is not None
+    assert contamination.exams == [
+        {"name": "cmb", "not_checked": "could not be fetched"},
+        load_exam("mini").provenance,
+    ]
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_an_exam_that_the_user_asks_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ExamError, match="cannot be fetched"):
+        run(tmp_path, exams=["cmb"])
+    with pytest.raises(ExamError, match=r"no such file, folder or known exam"):
+        load_exams(["mini", "exams/none.jsonl"], required=False)
+    assert load_exams(["mini", "mini"], required=True) == load_exams(["mini"], required=True)
+
+
+# Nothing half done.
+
+
+def test_a_file_that_changes_while_it_is_read_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = module.read
+
+    def reading(part: Any) -> Any:
+        part.file.write_bytes(part.file.read_bytes() + b"\n")
+        return read(part)
+
+    monkeypatch.setattr(module, "read", reading)
+    with pytest.raises(OpenbookError, match=r"jsonl: was changed while it was read; run again"):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_second_build_into_the_same_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    handle = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(OpenbookError, match="out: another build is writing there"):
+        run(tmp_path)
+    os.close(handle)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OpenbookError, match=r"file: cannot be made or opened as a folder \(File exists\)"):
+        run(tmp_path, "file")
+
+
+def command(tmp_path: Path, *more: str) -> list[str]:
+    declared = write_spec(tmp_path / "spec.yml", MIXES)
+    return [*COMMAND, "build", str(declared), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), *more]
+
+
+def test_a_build_that_was_killed_leaves_no_mix_and_the_next_one_starts_anew(tmp_path: Path) -> None:
+    run(tmp_path, "whole")
+    process = subprocess.Popen(command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / ".work").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "out").glob("*/train.jsonl"))
+    (tmp_path / "out" / ".work" / "train.jsonl").write_bytes(b"half")
+    subprocess.run(command(tmp_path), check=True, stdout=subprocess.DEVNULL)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_mix_that_cannot_be_replaced_whole_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path)
+    before = contents(tmp_path / "out" / "med")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_rows", full)
+    with pytest.raises(OpenbookError, match=r"out: cannot be written \(No space left on device\); fix that and run again"):
+        run(tmp_path)
+    assert contents(tmp_path / "out" / "med") == before
+    assert not (tmp_path / "out" / ".work").exists()
+
+
+@pytest.mark.parametrize("limit", [1_000, 4_000, 12_000])
+def test_a_full_disk_ends_in_one_line_and_leaves_no_half_file(tmp_path: Path, limit: int) -> None:
+    write_data(tmp_path / "data")
+    result = subprocess.run(
+        command(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert "out: cannot be written (File too large" in result.stderr
+    assert not list((tmp_path / "out").rglob("train.jsonl*"))
+    subprocess.run(command(tmp_path), check=True, stdout=subprocess.DEVNULL)
+    assert verify(tmp_path / "out") == []

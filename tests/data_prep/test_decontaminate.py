@@ -1,0 +1,355 @@
+"""Rows that hold an exam item: rules on labelled rows, what the index finds, and that nothing else decides it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import orjson
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep import decontaminate
+from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items, option_texts
+from data_prep.dedup import code_points
+from data_prep.tokens import plain
+from openbook_eval.exams import ExamFile, load_exam
+from openbook_eval.exams.loading import read_path
+from openbook_eval.types import Question
+from tests.conftest import question
+
+SOUND = question(
+    id="sound",
+    stem="叩诊时肺部出现过清音，提示的病理改变是( )。",
+    options={"A": "肺组织含气量增加", "B": "胸腔内积聚液体", "C": "肺叶大片实变", "D": "胸膜增厚粘连"},
+    answer="A",
+)
+SHORT = question(
+    id="short",
+    stem="二陈汤的组成有",
+    options={"A": "半夏", "B": "黄芩", "C": "橘红", "D": "茯苓"},
+    answer="ACD",
+    qtype="multi",
+)
+EXPLAINED = question(
+    id="explained",
+    stem="输血后数分钟出现腰背剧痛和酱油色尿，应立即",
+    options={"A": "停止输血", "B": "减慢滴速"},
+    answer="A",
+    explanation=(
+        "输入血型不合的红细胞后，受血者血浆中的凝集素使其成团并破裂，游离的血红蛋白经肾小管滤出而呈酱油样。"
+        "护士发现后须先关闭输液器，更换管道维持静脉通路，同时留取血袋与标本送检，碱化尿液以防结晶堵塞。"
+    ),
+)
+
+
+def exam(*questions: Question, name: str = "tests") -> ExamFile:
+    return ExamFile(name=name, version="1", sha256="", questions=questions)
+
+
+def rows(*pairs: Sequence[str]) -> pl.DataFrame:
+    schema = {"question": pl.String, "answer": pl.String}
+    frame = pl.DataFrame([tuple(pair) for pair in pairs], schema=schema, orient="row")
+    return frame.select(plain_question=plain(pl.col("question")), plain_answer=plain(pl.col("answer")))
+
+
+INDEX = ExamIndex.of([exam(SOUND, SHORT, EXPLAINED)])
+MINI = load_exam("mini")
+MINI_INDEX = ExamIndex.of([MINI])
+LONG = [each for each in MINI.questions if len(each.stem) >= WHOLE + 8]
+
+
+def found(question: str, answer: str = "", index: ExamIndex = INDEX) -> Match | None:
+    matches = index.check(rows((question, answer)))
+    return matches[0] if matches else None
+
+
+# Rows that were labelled by hand; thresholds were chosen on them and on published data.
+
+LABELLED = [orjson.loads(line) for line in (Path(__file__).parent / "labelled.jsonl").read_bytes().splitlines()]
+# A list of signs in another order: the fragments are too short to be looked for.
+MISSED = {
+    "患者，女，35岁，经前乳房胀痛，两胁作痛，情志抑郁，神疲食少，头晕目眩，脉弦而虚，月经不调。宜选用什么方剂治疗？"
+}
+# A question beside one of the exam, with the same options.
+WRONG = {"甲状腺癌中预后最差的病理类型是 A.乳头状癌 B.滤泡状癌 C.髓样癌 D.未分化癌"}
+
+
+def test_labelled_rows_are_told_apart() -> None:
+    assert Counter(row["item"] is not None for row in LABELLED) == {True: 75, False: 110}
+    matches = {match.place: match for match in MINI_INDEX.check(rows(*[(r["question"], r["answer"]) for r in LABELLED]))}
+    holding = {place for place, row in enumerate(LABELLED) if row["item"]}
+    assert {LABELLED[place]["question"] for place in holding - set(matches)} == MISSED
+    assert {LABELLED[place]["question"] for place in set(matches) - holding} == WRONG
+    assert {place: matches[place].question_id for place in holding & set(matches)} == {
+        place: LABELLED[place]["item"] for place in holding & set(matches)
+    }
+
+
+def test_the_share_of_each_labelled_match_is_pinned() -> None:
+    matches = MINI_INDEX.check(rows(*[(row["question"], row["answer"]) for row in LABELLED]))
+    assert Counter(match.kind for match in matches) == {"stem": 59, "options": 9, "entry": 7}
+    assert sum(match.share for match in matches) == pytest.approx(68.72762044691835)
+
+
+# The rules.
+
+
+def test_a_match_names_the_item_and_shows_its_text() -> None:
+    match = found("叩诊时肺部出现过清音，提示的病理改变是什么？", "肺气肿")
+    assert match == Match(
+        place=0,
+        question_id="sound",
+        exam="tests",
+        kind="stem",
+        share=1.0,
+        excerpt="叩诊时肺部出现过清音，提示的病理改变是( )。"
+        " A. 肺组织含气量增加 B. 胸腔内积聚液体 C. 肺叶大片实变 D. 胸膜增厚粘连",
+    )
+
+
+def test_a_row_of_other_text_is_no_match() -> None:
+    assert found("叩诊有什么用？", "叩诊可以听出胸腔里有没有积聚液体。") is None
+    assert INDEX.check(rows(("", ""), ("。", "！"))) == []
+    assert INDEX.check(rows()) == []
+
+
+def test_an_item_in_the_answer_or_split_over_question_and_answer_is_found() -> None:
+    for pair in (
+        ("出一道题", "叩诊时肺部出现过清音，提示的病理改变是？"),
+        ("叩诊时肺部出现过清音，", "提示的病理改变是肺组织含气量增加。"),
+    ):
+        match = found(*pair)
+        assert match is not None
+        assert (match.question_id, match.share) == ("sound", 1)
+
+
+def test_a_piece_of_the_explanation_is_the_book_entry() -> None:
+    match = found("输错血会怎样？", EXPLAINED.explanation or "")
+    assert match is not None
+    assert (match.kind, match.question_id, match.share) == ("entry", "explained", 1.0)
+    assert match.excerpt.startswith("输入血型不合的红细胞后")
+
+
+def test_a_short_stem_inside_a_natural_question_is_no_match() -> None:
+    assert found("我痰多，请问二陈汤的组成有哪些，能长期喝吗？", "有半夏、橘红、茯苓等。") is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "A.半夏 B.黄芩 C.橘红 D.茯苓",
+        "(1)半夏 (2)黄芩 (3)橘红 (4)茯苓",
+        "A、茯苓；B、橘红；C、半夏；D、黄芩",
+        "半夏，黄芩，橘红，茯苓",
+    ],
+)
+def test_a_short_stem_is_found_together_with_its_options(options: str) -> None:
+    match = found(f"考题：二陈汤的组成有（  ）。{options}", "ACD")
+    assert match is not None
+    assert (match.kind, match.question_id) == ("options", "short")
+
+
+def test_a_short_stem_is_found_with_options_here_and_there() -> None:
+    long = {"A": "燥湿化痰的半夏", "B": "清热燥湿的黄芩", "C": "理气的橘红", "D": "渗湿的茯苓"}
+    index = ExamIndex.of([exam(question(id="told", stem="二陈汤的组成有", options=long))])
+    asked = "老师上课讲过，二陈汤的组成有好几味，是哪些呢？"
+    assert found(asked, "先是燥湿化痰的半夏，再是理气的橘红，还要加渗湿的茯苓。", index) is not None
+    assert found(asked, "先是燥湿化痰的半夏，再是理气的橘红，还要加甘草。", index) is None
+
+
+def test_a_short_stem_that_is_the_whole_question_needs_no_options() -> None:
+    index = ExamIndex.of([exam(question(id="axis", stem="心电轴的正常范围是", options={"A": "甲", "B": "乙"}))])
+    assert found("请问心电轴的正常范围是多少？", "见教材", index) is not None
+    assert found("12.心电轴的正常范围是 A.丙 B.丁 C.戊", "A", index) is not None
+    assert found("我的报告说电轴左偏，心电轴的正常范围是多少呢，要紧吗？", "不要紧", index) is None
+
+
+def test_pieces_of_an_item_far_apart_are_no_item() -> None:
+    pieces = ("叩诊时肺部", "部出现过清音", "提示的病理改变")
+    assert found("".join(pieces)) is not None
+    assert found(("换个话题聊聊天气吧" * 20).join(pieces)) is None
+
+
+def test_of_two_items_the_one_is_named_that_the_row_holds_more_of() -> None:
+    # By their order explained comes before sound.
+    rewritten = (SOUND.stem.replace("病理改变", "病理变化"), EXPLAINED.stem.replace("腰背", "腰部"))
+    for text, item in ((rewritten[0] + EXPLAINED.stem, "explained"), (rewritten[1] + SOUND.stem, "sound")):
+        match = found(text)
+        assert match is not None
+        assert match.question_id == item
+
+
+def test_stock_phrases_and_what_many_questions_have_are_no_item() -> None:
+    stock = "下列关于的说法中不正确的是哪一项，最可能的诊断是"
+    assert found(stock, "不知道", ExamIndex.of([exam(question(id="phrase", stem=stock))])) is None
+    text = "人体胃黏膜分泌盐酸的细胞名称及位置"
+    same = [question(id=f"q{n}", stem=text, options={"A": f"甲{n}", "B": f"乙{n}"}) for n in range(9)]
+    assert found(text, index=ExamIndex.of([exam(*same[:8])])) is not None
+    assert found(text, index=ExamIndex.of([exam(*same)])) is None
+
+
+def test_of_many_texts_more_than_one_in_five_hundred_must_have_what_is_common() -> None:
+    others = [f"{chr(0x4E00 + number)}{chr(0x5E00 + number)}" for number in range(5_000)]
+    assert "鹤膝风" not in decontaminate._common([*others, *["鹤膝风"] * 10])
+    assert "鹤膝风" in decontaminate._common([*others, *["鹤膝风"] * 11])
+    assert decontaminate._common(["鹤膝风甲鹤膝风"] * 8) == set()
+
+
+# Nothing else decides.
+
+
+def test_places_are_those_of_the_frame_in_order() -> None:
+    frame = rows(*[("你好", "再见")] * 9_000, (SOUND.stem, ""), ("你好", "再见"), (EXPLAINED.stem, ""))
+    assert [match.place for match in INDEX.check(frame)] == [9_000, 9_002]
+
+
+def test_a_row_is_judged_alike_in_any_company() -> None:
+    company = [("问", "答"), (SOUND.stem, "无"), ("Ⅱ度烧伤", "㎎"), ("", ""), (EXPLAINED.stem, "无")]
+    for order in permutations(company):
+        assert {order[match.place] for match in INDEX.check(rows(*order))} == {company[1], company[4]}
+
+
+def test_an_exam_without_questions_finds_nothing() -> None:
+    assert ExamIndex.of([]).check(rows((SOUND.stem, ""))) == []
+    assert ExamIndex.of([exam()]).check(rows((SOUND.stem, ""))) == []
+
+
+def test_the_order_of_exams_makes_no_difference() -> None:
+    one, two = exam(SOUND, SHORT, name="one"), exam(EXPLAINED, SOUND, name="two")
+    frame = rows((SOUND.stem, ""), (EXPLAINED.stem, ""))
+    assert ExamIndex.of([one, two]).check(frame) == ExamIndex.of([two, one]).check(frame)
+    assert [match.exam for match in ExamIndex.of([two, one]).check(frame)] == ["one", "two"]
+
+
+@given(st.permutations(MINI.questions[:60]), st.lists(st.sampled_from(MINI.questions[:80]), max_size=5))
+def test_the_order_of_questions_makes_no_difference(order: list[Question], held: list[Question]) -> None:
+    frame = rows(*[(each.stem, each.explanation or "") for each in held])
+    shuffled, straight = ExamIndex.of([exam(*order)]), ExamIndex.of([exam(*MINI.questions[:60])])
+    assert shuffled.check(frame) == straight.check(frame)
+
+
+# Any text, of which much is Chinese, as strange as it comes.
+AROUND = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("患者的是，。（）\n ０ＡⅡ")), max_size=60)
+
+
+@given(st.sampled_from(LONG), AROUND, AROUND, st.booleans())
+def test_a_long_stem_word_for_word_is_found_whatever_stands_around_it(
+    item: Question, before: str, after: str, in_answer: bool
+) -> None:
+    text = f"{before}\n{item.stem}\n{after}"
+    match = found("出一道题", text, MINI_INDEX) if in_answer else found(text, "答", MINI_INDEX)
+    assert match is not None
+    assert match.share >= 0.6
+
+
+@given(st.sampled_from(LONG), st.randoms(use_true_random=False))
+def test_what_the_plain_form_takes_away_makes_no_difference(item: Question, random: Random) -> None:
+    forms = (lambda sign: f" {sign}", lambda sign: f"{sign}，", lambda sign: f"{sign}\u200b", wide)
+    changed = "".join(random.choice(forms)(sign) for sign in item.stem)
+    assert MINI_INDEX.check(rows((changed, "答"))) == MINI_INDEX.check(rows((item.stem, "答")))
+
+
+def wide(sign: str) -> str:
+    return chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign.upper()
+
+
+# What of an exam is looked for, and how.
+
+
+@pytest.mark.parametrize(
+    ("stem", "text"),
+    [
+        ("12．舌诊的要点", "舌诊的要点"),
+        ("（3）舌诊的要点", "舌诊的要点"),
+        ("1-舌诊的要点", "舌诊的要点"),
+        ("1.5mg的剂量", "15mg的剂量"),
+        ("30岁女性", "30岁女性"),
+    ],
+)
+def test_the_number_of_a_question_is_not_its_text(stem: str, text: str) -> None:
+    asked, _ = items([exam(question(stem=stem))])
+    assert asked[0].text == text
+
+
+def test_passages_are_entry_and_explanation_or_the_statement() -> None:
+    _, passages = items([exam(question(knowledge="知识若干。", explanation="解释若干。"))])
+    assert [passage.shown for passage in passages] == ["知识若干。", "解释若干。"]
+    _, passages = items([exam(question(stem="脉率是( )。", options={"A": "快", "B": "慢"}, answer="B"))])
+    assert [passage.text for passage in passages] == ["脉率是慢"]
+
+
+def test_an_item_of_two_exams_is_kept_once_under_the_first_name() -> None:
+    asked, passages = items([exam(EXPLAINED, name="two"), exam(EXPLAINED, SHORT, name="one")])
+    assert [(each.exam, each.question_id) for each in asked] == [("one", "explained"), ("one", "short")]
+    assert {passage.exam for passage in passages} == {"one"}
+
+
+def test_long_options_are_looked_for_one_by_one_and_short_ones_together() -> None:
+    assert option_texts(("一氧化碳中毒", "有机磷农药中毒")) == ["一氧化碳中毒", "有机磷农药中毒"]
+    assert option_texts(("心", "肝")) == ["心", "肝", "心肝", "a心b肝"]
+
+
+def test_pieces_end_at_sentences() -> None:
+    assert cut("一二三。四五六。七八。", 6) == ["一二三。四五六。七八。"]
+    assert cut("一二三。四五六。七八九十。", 4) == ["一二三。", "四五六。", "七八九十。"]
+
+
+@given(st.text("甲乙。！\n"), st.integers(1, 9))
+def test_pieces_make_up_the_text_and_none_is_short(text: str, size: int) -> None:
+    pieces = cut(text, size)
+    assert "".join(pieces) == text
+    assert len(pieces) == 1 or min(map(len, pieces)) >= size
+
+
+@given(st.lists(st.text("甲乙丙丁戊己", max_size=14), min_size=1, max_size=5), st.integers(0, 3), st.integers(1, 9))
+def test_the_index_looks_up_every_n_gram_that_it_holds(texts: list[str], before: int, block: int) -> None:
+    asked = [question(id=str(n), stem=f"{text}甲乙丙丁戊") for n, text in enumerate(texts)]
+    index = ExamIndex.of([exam(*asked)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decontaminate, "_BLOCK", block)
+        codes, _ = code_points(pl.Series(["子" * before + asked[0].stem]))
+        places, hashes = index._lookup(codes)
+    held = set(index.grams["hash"])
+    every = decontaminate._hashed(codes)
+    assert {int(place) for place, gram in zip(places, hashes, strict=True) if gram in held} == {
+        place for place, gram in enumerate(every.tolist()) if gram in held
+    }
+    assert np.array_equal(every[places], hashes)
+
+
+# Published exams and data, where this machine has them.
+
+
+@pytest.fixture(scope="module")
+def published(real_exams: Path) -> ExamIndex:
+    return ExamIndex.of([read_path(real_exams / "apollo_test_zh.json"), read_path(real_exams / "cmexam_val.xlsx")])
+
+
+def read(file: Path, keys: tuple[str, str]) -> pl.DataFrame:
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not on this machine")
+    data = file.read_bytes()
+    found = orjson.loads(data) if data.lstrip().startswith(b"[") else [orjson.loads(line) for line in data.splitlines()]
+    return rows(*[[str(row[key]) for key in keys] for row in found])
+
+
+@pytest.mark.parametrize("name", ["general/alpaca_zh_demo.json", "western/huatuo_llama_data.json"])
+def test_published_questions_and_answers_hold_no_exam_item(published: ExamIndex, real_exams: Path, name: str) -> None:
+    assert published.check(read(real_exams.parent / name, ("instruction", "output"))) == []
+
+
+def test_training_data_made_of_exams_holds_items(published: ExamIndex, real_exams: Path) -> None:
+    matches = published.check(read(real_exams.parent / "tcm" / "TCM-ED-B.jsonl", ("question", "options")))
+    assert 150 <= len(matches) <= 250
+    assert {match.kind for match in matches} == {"stem", "options", "entry"}
+
+
+def test_every_question_of_an_exam_is_found_with_its_options(published: ExamIndex, real_exams: Path) -> None:
+    questions = read_path(real_exams / "apollo_test_zh.json").questions
+    pairs = [(q.stem, "\n".join(f"{letter}. {text}" for letter, text in q.options.items())) for q in questions]
+    assert len(published.check(rows(*pairs))) == len(questions) == 8_759
