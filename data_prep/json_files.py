@@ -17,6 +17,9 @@ from data_prep.layouts import Layout, Row, kind
 
 # --- JSON lines: the number of a row is that of its line
 
+# Bytes that the encoding is told from.
+_SAMPLE = 1 << 20
+
 
 def read_lines(file: Path, layout: Layout) -> Iterator[Batch]:
     """Read the lines of a file as a table of the texts that the layout wants, where these are no more than texts."""
@@ -43,7 +46,7 @@ def _line_blocks(file: Path) -> Iterator[tuple[int, int, bytes]]:
         while b"\n" not in more and (further := stream.read(formats.BYTES)):
             more += further
         # In whole lines: half a character is no text in any encoding.
-        sample = more[: more.rfind(b"\n") + 1] or more
+        sample = more[: more.rfind(b"\n", 0, _SAMPLE) + 1] or more
         in_utf8 = formats.as_utf8(sample) is sample
         first, rest = 1, b""
         while more:
@@ -66,8 +69,7 @@ def _from_gb18030(line: bytes) -> bytes:
 
 def _table(block: bytes, count: int, layout: Layout) -> pl.DataFrame | None:
     """The wanted columns of a block, all texts, or none where its rows must be looked at one by one."""
-    # Of half a surrogate pair polars makes a NUL.
-    if not layout.keys or (b"\\u" in block and (b"\\ud" in block or b"\\uD" in block)):
+    if not layout.keys:
         return None
     # As strings polars would take numbers and lists; a category is a text or an error. They have a pool of their own,
     # which goes with them.
@@ -76,14 +78,15 @@ def _table(block: bytes, count: int, layout: Layout) -> pl.DataFrame | None:
         table = pl.read_ndjson(block, schema=schema | ({layout.turns: pl.String()} if layout.turns else {}))
     except pl.exceptions.PolarsError:
         return None
-    # A null may be a key that is missing.
-    whole = [pl.any_horizontal(pl.col(keys).is_not_null()).all() for keys in layout.needed]
-    if layout.turns:
-        whole.append(pl.col(layout.turns).fill_null("").is_in(["", "[]"]).all())
-    # Blank lines are no rows, but are counted.
-    if table.height != count or not all(table.select(pl.concat_list(whole)).item()):
+    texts = table.select(pl.col(layout.keys).cast(pl.String()))
+    # Blank lines are no rows, but are counted. A null may be a key that is missing, and a NUL half a surrogate pair.
+    unsure = [pl.all_horizontal(pl.col(keys).is_null()).any() for keys in layout.needed]
+    unsure += [pl.col(key).str.contains("\0", literal=True).any() for key in layout.keys]
+    if table.height != count or any(texts.select(pl.concat_list(unsure)).item()):
         return None
-    return table.select(pl.col(layout.keys).cast(pl.String()))
+    if layout.turns and not table[layout.turns].fill_null("").is_in(["", "[]"]).all():
+        return None
+    return texts
 
 
 def _parse_lines(lines: Sequence[bytes], first: int) -> Batch:
