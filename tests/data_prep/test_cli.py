@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from data_prep.manifest import read_manifest
 from data_prep.spec import read_spec
 from openbook_eval import __version__
-from tests.data_prep.building.raw import contents, write_data, write_spec
+from tests.data_prep.raw import contents, write_data, write_spec
 
 COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
 SHIPPED = Path(__file__).parents[2] / "data_prep" / "specs"
+# The mix `tiny`: any change of it is a change for all that were trained on it.
+TINY = "7417dcb956d7383ee2c4ec07d2bfe9878e4c743735c7504b20f91fc9fa9c68e7"
 MIXES = {"mix11": {"size": 40, "ratio": "1:1"}, "med": {"size": 60, "ratio": {"medical": 1}}}
 
 
@@ -49,7 +52,7 @@ def test_version() -> None:
 
 
 def test_build_verify_and_show_go_together(spec: Path, tmp_path: Path) -> None:
-    built = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--processes", "1")
+    built = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data")
     assert built.returncode == 0, built.stderr
     assert "checked against mini: 3 rows left out" in built.stdout
     rows = [line.split() for line in built.stdout.splitlines()]
@@ -70,7 +73,7 @@ def test_no_line_is_wider_than_a_terminal(spec: Path, tmp_path: Path) -> None:
 
 
 def test_one_mix_is_built_on_demand(spec: Path, tmp_path: Path) -> None:
-    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--mix", "med", "--processes", "1")
+    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--mix", "med")
     assert (tmp_path / "out" / "med" / "train.jsonl").exists()
     assert not (tmp_path / "out" / "mix11").exists()
 
@@ -80,7 +83,7 @@ def test_the_data_folder_is_named_by_the_variable_or_lies_here_or_beside(spec: P
     inside = tmp_path / "checkout"
     (tmp_path / "shared").mkdir()
     inside.mkdir()
-    command = ("build", spec, "--processes", "1", "--mix", "med", "--out")
+    command = ("build", spec, "--mix", "med", "--out")
     by_variable = call(*command, tmp_path / "1", cwd=tmp_path / "empty", OPENBOOK_DATA=str(tmp_path / "data"))
     here = call(*command, tmp_path / "2", cwd=tmp_path)
     (tmp_path / "data").rename(tmp_path / "shared" / "data")
@@ -89,8 +92,8 @@ def test_the_data_folder_is_named_by_the_variable_or_lies_here_or_beside(spec: P
     assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
 
 
-def test_verify_tells_a_changed_mix_by_exit_code_1(spec: Path, tmp_path: Path) -> None:
-    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--processes", "1")
+def test_verify_reports_a_changed_mix_by_exit_code_1(spec: Path, tmp_path: Path) -> None:
+    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data")
     with (tmp_path / "out" / "med" / "train.jsonl").open("a") as file:
         file.write("{}\n")
     result = call("verify", tmp_path / "out")
@@ -104,7 +107,7 @@ def test_the_exam_of_the_spec_can_be_replaced_and_must_be_there_then(spec: Path,
     assert_one_line_error(call(*command, "none.jsonl"), "no such file")
 
 
-def test_an_exam_that_cannot_be_fetched_is_told_at_the_beginning_and_at_the_end(tmp_path: Path) -> None:
+def test_an_exam_that_cannot_be_fetched_is_reported_at_the_beginning_and_at_the_end(tmp_path: Path) -> None:
     write_data(tmp_path / "data")
     spec = write_spec(tmp_path / "spec.yml", MIXES, decontaminate={"exams": ["mini", "cmb"]})
     result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", HF_HOME=str(tmp_path))
@@ -137,7 +140,7 @@ def test_wrong_input_ends_in_one_line(spec: Path, tmp_path: Path, arguments: lis
     assert_one_line_error(call(*arguments, cwd=tmp_path), text)
 
 
-def test_a_spec_with_two_faults_tells_both(tmp_path: Path) -> None:
+def test_a_spec_with_two_errors_reports_both(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "spec.yml", {"mix": {"size": 0, "ratio": "9:1:"}})
     result = call("plan", spec, cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (2, 3), result.stderr
@@ -155,7 +158,7 @@ def test_specs_names_those_that_come_with_us_and_each_is_sound() -> None:
 
 def test_the_papers_mixes_have_its_ratios_and_sizes() -> None:
     mixes = read_spec(SHIPPED / "paper.yml").mixes
-    shares = {name: {domain: float(part) for domain, part in mix.shares().items()} for name, mix in mixes.items()}
+    shares = {name: {domain: float(part) for domain, part in mix.weights().items()} for name, mix in mixes.items()}
     ratios = {"mix91": 0.9, "mix41": 0.8, "mix11": 0.5, "mix14": 0.2, "mix19": 0.1}
     for name, general in ratios.items():
         medical = (1 - general) / 2
@@ -165,6 +168,25 @@ def test_the_papers_mixes_have_its_ratios_and_sizes() -> None:
     assert all(shares[name] == {"tcm": 0.5, "western": 0.5} for name in sizes)
     assert (shares["general"], mixes["general"].size) == ({"general": 1.0}, 100_000)
     assert len(mixes) == 14
+
+
+def test_the_mixes_of_tiny_are_built_of_nearly_all_that_is_invented(tmp_path: Path) -> None:
+    invented = call("invent", "--out", tmp_path / "data")
+    assert invented.returncode == 0, invented.stderr
+    assert invented.stdout.splitlines()[0] == f"{tmp_path / 'data' / 'tiny' / 'general.jsonl'}: 400 rows"
+    built = call("build", "tiny", "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert built.returncode == 0, built.stderr
+    manifest = read_manifest(tmp_path / "out" / "tiny")
+    assert {name: (flow.read, flow.kept) for name, flow in manifest.build.sources.items()} == {
+        "tiny_general": (400, 400),
+        "tiny_tcm": (400, 399),  # one says the herbs of 白虎汤, as a question of the bundled exam asks
+        "tiny_western": (400, 400),
+    }
+    assert {name: part.rows for name, part in manifest.domains.items()} == {"general": 200, "tcm": 100, "western": 100}
+    assert manifest.outputs["train.jsonl"].sha256 == TINY
+    other = read_manifest(tmp_path / "out" / "tiny41")
+    assert {name: part.rows for name, part in other.domains.items()} == {"general": 320, "tcm": 40, "western": 40}
+    assert call("verify", tmp_path / "out").returncode == 0
 
 
 def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path, tmp_path: Path) -> None:
