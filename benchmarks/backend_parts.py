@@ -24,9 +24,8 @@ ANSWER_TOKENS = 8
 
 def prompts_of(exam: str, characters: int, books: int | None, questions: int) -> list[str]:
     """Prompts of the reading exam's libraries: of each of the first `books` as many, or of all books that there are."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
+    from openbook_eval.types import SIX_EXAMS
 
     found: dict[str, list[str]] = {}
     for part in SIX_EXAMS:

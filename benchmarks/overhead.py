@@ -59,9 +59,8 @@ def write_exam(folder: Path) -> None:
 
 def read_exam(folder: str) -> dict[str, float]:
     """Seconds from path to prompts, as lm-eval's process spends them; imports apart."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
+    from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
     docs = [doc for part in SIX_EXAMS for doc in hooks.exam_docs(part, exam=folder)["test"]]
@@ -79,10 +78,9 @@ def read_exam(folder: str) -> dict[str, float]:
 
 def lay_books(folder: str) -> dict[str, float]:
     """Seconds from path to the prompts of all eight conditions, all kept as lm-eval keeps them; imports apart."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
     from openbook_eval.conditions import LAYOUTS
+    from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
     prompts = []

@@ -17,8 +17,7 @@ from openbook_eval.conditions import Condition, Item, ask
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
-from openbook_eval.matching import match_choice
-from openbook_eval.matching.ranked import rank_letters
+from openbook_eval.matching import match_choice, rank_letters
 from openbook_eval.prompt import render
 from openbook_eval.scoring import Scope, score
 from openbook_eval.sitting import Settings, Sitting, prepare

@@ -1,4 +1,4 @@
-"""How others read choices, re-implemented from their published rules, to compare with; none of it marks our exam."""
+"""The matchers of others, re-implemented from their published rules, to compare with; none of them scores our exam."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ class Matcher:
     as_sets: bool = True
 
     def is_right(self, letters: str, answer: str) -> bool:
-        """Whether what was read is the published answer."""
+        """Return whether what was read is the published answer."""
         return set(letters) == set(answer) if self.as_sets else letters == answer
 
 
@@ -49,16 +49,16 @@ def _authors(response: str, _: Options, __: QType) -> str:
 
 
 @cache
-def _is_punctuation(sign: str) -> bool:
-    return unicodedata.category(sign).startswith("P")
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P")
 
 
 def _bare(text: str) -> str:
-    return "".join(sign for sign in text.lower() if not _is_punctuation(sign))
+    return "".join(character for character in text.lower() if not _is_punctuation(character))
 
 
 def _lm_eval(response: str, options: Options, _: QType) -> str:
-    """The first letter in brackets, else the first option text (case and signs aside), else a letter after a colon."""
+    """The first letter in brackets, else the first option text (only its words count), else a letter after a colon."""
     if found := re.search(r"\(([A-Z])\)", response):
         return found.group(1)
     texts = {_bare(text.strip()): letter for letter, text in options.items()}

@@ -1,7 +1,7 @@
-"""How answers are written: patterns for the letters of one question, which all rules share.
+"""Patterns of how answers are written, for the letters of one question; all rules share them.
 
-Chinese and ASCII signs stand side by side, so that a text need not be rewritten before it is read. Repetitions are
-possessive ("*+", "++"): no text, however long and hostile, makes a pattern try the same signs twice. What must not
+Chinese and ASCII characters stand side by side, so that a text need not be rewritten before it is read. Repetitions are
+possessive ("*+", "++"): no text, however long and hostile, makes a pattern try the same characters twice. What must not
 stand before a letter is looked at after the letter: so a search leaps from letter to letter.
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 COLON, COMMA, STOP = ":：", ",，", ".．。"
 _QUOTES = r"\"'“”‘’`*_"
 # What may stand between a word that announces an answer and the letters: "答案是：**【B】**", '"answer": ["A"]'.
-OPENING_SIGNS = " \t\n\r\u3000:：?？\"'“”‘’`*_(（[【《「『<\\"
+OPENING_CHARACTERS = " \t\n\r\u3000:：?？\"'“”‘’`*_(（[【《「『<\\"
 _OPENING = rf"[\s{COLON}?？{_QUOTES}(（\[{{【《「『<\\]*+"
 _CLOSING = rf"[\s{STOP}{COMMA}{COLON}!！;；、{_QUOTES})）\]}}】》」』>$]*+"
 # "B超", "A型", "维生素A": letters that belong to a word.
@@ -21,8 +21,8 @@ _NO_WORD_BEFORE = r"(?<![A-Za-z0-9][\s\S])(?<!维生素[\s\S])(?<!辅酶[\s\S])(
 # Between the letters of one answer in a sentence; a line break ends them there.
 _BETWEEN = rf"(?:[ \u3000、{COMMA};；/&|+和与及{_QUOTES}]|以及|and\b)++"
 
-# Words that make what follows the answer: 答案是, 故选, 的说法是, 而是. One pattern each, beginning with its own sign:
-# a search for one sign leaps through a text several times faster than a search for one of many.
+# Words that make what follows the answer: 答案是, 故选, 的说法是, 而是. One pattern each, beginning with its own
+# character: a search for one character leaps through a text several times faster than a search for one of many.
 _CHINESE = (
     r"答案[\])）】]?(?:选项)?(?:应该|应当|应|就|只能)?(?:是|为|选|有|选择)*+",
     r"选(?<![不非勿未首可能误]选)(?<!不应选)(?<!不该选)(?<!不会选)(?<!不要选)(?<!无法选)(?:择|项(?=[是为:：]))?",
@@ -49,7 +49,7 @@ NOT_CHOSEN = re.compile(r"[ \t]*+(?:或|or\b|(?:[两三四五]个选项)?[中里
 
 
 @dataclass(frozen=True, slots=True)
-class Grammar:
+class Patterns:
     """Patterns for the letters of one question; groups hold the letters."""
 
     letters: re.Pattern[str]
@@ -59,7 +59,7 @@ class Grammar:
     option_line: re.Pattern[str]
     option_here: re.Pattern[str]
     option_start: re.Pattern[str]
-    option_verdict: re.Pattern[str]
+    option_judgement: re.Pattern[str]
     judged: re.Pattern[str]
     declared: tuple[re.Pattern[str], ...]
     declared_in_english: tuple[re.Pattern[str], ...]
@@ -69,8 +69,8 @@ class Grammar:
 
 
 @cache
-def grammar(options: str) -> Grammar:
-    """The patterns for a question whose options are called by the letters of `options`."""
+def patterns_for(options: str) -> Patterns:
+    """Return the patterns for a question whose options are called by the letters of `options`."""
     one = f"[{options}]"
     run = rf"{one}++{_NO_WORD_AFTER}"
     letters = rf"({one}{_NO_WORD_BEFORE}{one}*+{_NO_WORD_AFTER}(?:{_BETWEEN}{run})*+)"
@@ -81,7 +81,7 @@ def grammar(options: str) -> Grammar:
     wrong_or_right = (
         r"(不?)(正确|对|符合|合理|成立|错误|错|[Cc]orrect|[Ii]ncorrect|[Rr]ight|[Ww]rong|✓|✔|√|✗|✘|×|❌|✅)"
     )
-    return Grammar(
+    return Patterns(
         letters=re.compile(letters),
         strict=re.compile(rf"{one}(?:[ 、,，]*+{one})*+"),
         dressed=re.compile(
@@ -96,7 +96,7 @@ def grammar(options: str) -> Grammar:
         option_line=re.compile(rf"\s*+[(（]?({one})[)）]?[.．{COLON}、][^\n{options}]*+\s*+"),
         option_here=re.compile(rf"[ \t\-{_QUOTES}(（\[【「]*+({one}){after}"),
         option_start=re.compile(rf"({one})(?<![^\s;；。、,，\-{_QUOTES}(（\[【「][\s\S]){after}"),
-        option_verdict=re.compile(
+        option_judgement=re.compile(
             rf"({one}){_NO_WORD_BEFORE}(?:选项|项)?(?:[ ]*[{COLON}.．、)）—\-–(（]*[ ]*"
             rf"|[{COLON}.．、)）][^\n;；。]{{0,80}}?(?:[—\-–{COLON}{COMMA}]+|\s)\s*){wrong_or_right}"
         ),
