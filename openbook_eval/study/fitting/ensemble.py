@@ -38,7 +38,7 @@ class Ensemble:
         """The accuracy (draws, places) on the questions that were asked, each by the law that its draw chose."""
         return np.clip(1 - self.draws.predict(places), 0.0, 1.0)
 
-    def apportion_sample(self, places: Sequence[Place]) -> Numbers:
+    def shares(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (draws, places) on all questions that could be asked."""
         return np.clip(self.shares_of_asked(places) + self.shifts[:, None], 0.0, 1.0)
 
