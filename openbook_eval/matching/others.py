@@ -34,7 +34,7 @@ def _ours(response: str, options: Options, qtype: QType) -> str:
 
 
 def _cmb(response: str, _: Options, qtype: QType) -> str:
-    """Letters A to G after the first 答案 or 正确选项 with 是, 为 or a colon, up to a full stop; else all in the text.
+    """Return letters A to G after the first 答案 or 正确选项 with 是, 为 or a colon, up to a full stop; else all.
 
     Of a single-choice answer only the first letter is kept.
     """
@@ -44,7 +44,7 @@ def _cmb(response: str, _: Options, qtype: QType) -> str:
 
 
 def _authors(response: str, _: Options, __: QType) -> str:
-    """Every letter A to E of the answer."""
+    """Return every letter A to E of the answer."""
     return "".join(re.findall("[A-E]", response))
 
 
@@ -58,7 +58,9 @@ def _bare(text: str) -> str:
 
 
 def _lm_eval(response: str, options: Options, _: QType) -> str:
-    """The first letter in brackets, else the first option text (only its words count), else a letter after a colon."""
+    """Return the first letter in brackets, else the first option text (only its words count), else a letter after a
+    colon.
+    """
     if found := re.search(r"\(([A-Z])\)", response):
         return found.group(1)
     texts = {_bare(text.strip()): letter for letter, text in options.items()}
@@ -92,7 +94,7 @@ def _first_option_patterns(letters: str) -> tuple[re.Pattern[str], ...]:
 
 
 def _opencompass(response: str, options: Options, _: QType) -> str:
-    """The first option letter, in alphabetical order, inside the first phrase of a long list that matches."""
+    """Return the first option letter, in alphabetical order, inside the first phrase of a long list that matches."""
     letters = "".join(sorted(options)) or "ABCDE"
     for pattern in _first_option_patterns(letters):
         if found := pattern.search(response):

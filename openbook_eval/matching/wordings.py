@@ -52,7 +52,7 @@ def _one_form(text: str) -> str:
 
 
 def _core(text: str) -> str:
-    """The text without an announcing word before it and without punctuation."""
+    """Return the text without an announcing word before it and without punctuation."""
     text = text.strip()
     found = ANNOUNCEMENT.match(text)
     return _PUNCTUATION.sub("", text[found.end() if found else 0 :])
@@ -101,7 +101,7 @@ def _quoted(text: str, options: Mapping[str, str]) -> str:
 
 
 def _similar(text: str, options: Mapping[str, str]) -> str:
-    """The one option that the text is, or holds, but for one character in each eight or fewer."""
+    """Return the one option that the text is, or holds, but for one character in each eight or fewer."""
     core = _core(text)
     longest = max(map(len, options.values()), default=0)
     if not 3 <= len(core) <= longest + 10:

@@ -7,7 +7,7 @@ import pytest
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import load_exam
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import read_path
 from tests.conftest import write
 
 ROW: dict[str, Any] = {

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from data_prep.decontamination import Guard
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import read_path
 from tests.data_prep.decontamination.exams import rows
 
 
