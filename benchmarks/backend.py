@@ -32,7 +32,7 @@ from benchmarks.overhead import write_exam
 from benchmarks.random_model import lay_model
 from openbook_eval.backend.prefixes import least, order, shared
 from openbook_eval.backend.tokenising import encode
-from openbook_eval.examinee import examinee_dir
+from openbook_eval.tiny_model import tiny_model_dir
 
 LARGE = ((11_200, 16_000), (600, 256_000))
 MEGABYTES = 4_000
@@ -56,7 +56,7 @@ def lay(model: str, tokenizer: Path | None, folder: Path) -> None:
     import torch
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    words = AutoTokenizer.from_pretrained(tokenizer or examinee_dir())
+    words = AutoTokenizer.from_pretrained(tokenizer or tiny_model_dir())
     shape = {**_SHAPE, "vocab_size": max(_SHAPE["vocab_size"], len(words))}
     torch.manual_seed(20240726)
     Qwen2ForCausalLM(Qwen2Config(**shape, eos_token_id=words.eos_token_id)).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""vLLM's own server with the embedded examinee, and a proxy in front on which everything fails at first."""
+"""vLLM's own server with the tiny model, and a proxy in front on which everything fails at first."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """The address of a server that takes no other key than ours."""
-    folder = subprocess.run([BIN / "openbook-eval", "examinee"], capture_output=True, text=True, check=True).stdout
+    folder = subprocess.run([BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True).stdout
     port = str(free_port())
     line = [str(BIN / "vllm"), "serve", folder.strip(), "--served-model-name", "examinee", "--dtype", "float32"]
     settings = ["--max-model-len", "1024", "--enforce-eager", "--api-key", KEY, "--host", "127.0.0.1", "--port", port]

@@ -183,11 +183,11 @@ def test_two_replicas_share_the_questions_and_give_the_same_answers(
     ("model", "message"),
     [
         ("no/such-model", "pretrained=no/such-model: vLLM cannot load it"),
-        ("EXAMINEE,num_gpu_blocks_override=10", "lower max_model_len, raise gpu_memory_utilization"),
+        ("TINY_MODEL,num_gpu_blocks_override=10", "lower max_model_len, raise gpu_memory_utilization"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_told_in_one_line(examinee: str, model: str, message: str) -> None:  # noqa: F811
-    settings = f"pretrained={model.replace('EXAMINEE', examinee)},max_model_len=2048,enforce_eager=True,dtype=float32"
+    settings = f"pretrained={model.replace('TINY_MODEL', examinee)},max_model_len=2048,enforce_eager=True,dtype=float32"
     line = [str(BIN / "openbook-eval"), "run", "--model", "vllm-openbook", "--tasks", "cmed_openbook_nursing"]
     asked = [*line, "--model_args", settings]
     run = subprocess.run(asked, env={**os.environ, **ENGINE}, capture_output=True, text=True, check=False)

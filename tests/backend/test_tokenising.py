@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from openbook_eval.backend.tokenising import encode
 from openbook_eval.conditions import Condition, ask
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.prompt import render
+from openbook_eval.tiny_model import tiny_model_dir
 from tests.conditions.exams import make_exam, material
 
 pytest.importorskip("transformers")
@@ -109,7 +109,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
     from transformers import AutoTokenizer
 
     if request.param == "examinee":
-        return AutoTokenizer.from_pretrained(examinee_dir())
+        return AutoTokenizer.from_pretrained(tiny_model_dir())
     if request.param == "qwen2":
         exams: Path = request.getfixturevalue("real_exams")
         return AutoTokenizer.from_pretrained(exams.parent / "tokenizer" / "qwen2")

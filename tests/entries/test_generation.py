@@ -536,7 +536,7 @@ def free_port() -> int:
 
 @pytest.mark.engine
 def test_vllm_writes_entries_and_the_cache_gives_them_back_when_it_is_gone(tmp_path: Path) -> None:
-    folder = subprocess.run([BIN / "openbook-eval", "examinee"], capture_output=True, text=True, check=True).stdout
+    folder = subprocess.run([BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True).stdout
     # The examinee writes no entries; it copies what it is told to, here the same whatever is asked.
     template, sentence = tmp_path / "template.jinja", "患者的体温可由化验。"
     template.write_text(

@@ -54,7 +54,7 @@ RENAMED: dict[str, str] = {}
 def lay_out(name: str, folder: Path) -> Path:
     """Write the files of the stored runs `name` into `folder`, as lm-eval wrote them; return `folder`."""
     text = lzma.decompress((RUNS / f"{name}.jsonl.xz").read_bytes()).decode()
-    for old, new in {**RENAMED, "<bundled model>": openbook_eval("examinee").strip()}.items():
+    for old, new in {**RENAMED, "<bundled model>": openbook_eval("tiny-model").strip()}.items():
         text = text.replace(old, new)
     files: dict[str, list[object]] = {}
     for row in map(json.loads, text.splitlines()):

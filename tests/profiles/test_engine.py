@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import profile
+from openbook_eval.tiny_model import tiny_model_dir
 
 
 def bloom(folder: Path) -> Path:
@@ -19,7 +19,7 @@ def bloom(folder: Path) -> Path:
     import torch
     from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(examinee_dir())
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir())
     torch.manual_seed(0)
     config = BloomConfig(
         vocab_size=len(tokenizer), hidden_size=128, n_layer=2, n_head=4, eos_token_id=tokenizer.eos_token_id
@@ -31,7 +31,7 @@ def bloom(folder: Path) -> Path:
 
 
 def qwen2(folder: Path) -> Path:
-    return Path(shutil.copytree(examinee_dir(), folder))
+    return Path(shutil.copytree(tiny_model_dir(), folder))
 
 
 @pytest.mark.engine

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.profiles import profiles
+from openbook_eval.tiny_model import tiny_model_dir
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -61,7 +61,7 @@ ENDS = {"qwen1.5-chat": "<|im_end|>\n", "wingpt2": "<|endoftext|>"}
 def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    loaded = AutoTokenizer.from_pretrained(examinee_dir())
+    loaded = AutoTokenizer.from_pretrained(tiny_model_dir())
     loaded.eos_token = END
     return loaded
 

@@ -14,7 +14,7 @@ from openbook_eval.study.steps import Graph, Resources, Step
 from openbook_eval.types import SIX_EXAMS, Question
 from tests.leaderboard.lm_eval_output import invented, write_run
 
-BASE = "models/examinee"
+BASE = "models/tiny"
 QUESTIONS = invented(60)
 KEY = "0123456789ab"
 

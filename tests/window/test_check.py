@@ -8,8 +8,8 @@ from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.linking import tasks_dir
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.window import check, lengths, tokens
 
 # transformers and torch warn of their own affairs.
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def examinee() -> str:
-    return str(examinee_dir())
+    return str(tiny_model_dir())
 
 
 def config(examinee: str, arguments: dict[str, Any], **settings: Any) -> Any:

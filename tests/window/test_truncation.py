@@ -14,11 +14,11 @@ import orjson
 import pytest
 
 from openbook_eval import outcome
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.linking import tasks_dir
 from openbook_eval.prompt import render
 from openbook_eval.scores import read_runs
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 from openbook_eval.window import tokens
 from openbook_eval.window.fitting import Fit
@@ -38,7 +38,7 @@ PROMPTS = {
 
 @pytest.fixture(scope="module")
 def examinee() -> str:
-    return str(examinee_dir())
+    return str(tiny_model_dir())
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def mix_need(mix: Mix, raw: float) -> Need:
 
 
 def base_need(size: float) -> Need:
-    """Of putting the embedded examinee of so many bytes into place."""
+    """Of putting the tiny model of so many bytes into place."""
     return Need(gpus=0, hours=0.0, memory=1e9, kept=size)
 
 

@@ -9,7 +9,7 @@ from openbook_eval.study.file.models import is_folder
 from openbook_eval.study.file.study_file import Study
 from openbook_eval.study.planning.costs import size_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.cells import TINY_MODEL
 
 
 def notices(study: Study, graph: Graph, todo: Sequence[Step]) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _on_hub(graph: Graph, todo: Sequence[Step]) -> list[str]:
         for cell in graph.cells
         if cell.name in wanted - asked
     )
-    return [name for name in dict.fromkeys(names) if name != EXAMINEE and not is_folder(name)]
+    return [name for name in dict.fromkeys(names) if name != TINY_MODEL and not is_folder(name)]
 
 
 def _of_hub(models: Sequence[str]) -> Iterator[str]:

@@ -49,7 +49,7 @@ def printed(found: Plan, width: int = 160) -> str:
 def test_a_row_stands_for_all_seeds_of_a_setting(tmp_path: Path) -> None:
     found = planned(write(tmp_path))
     assert [(row.first.name, len(row.cells)) for row in found.rows] == [
-        ("models-examinee", 1), ("own_mix91-seed1", 2), ("own_mix11-seed1", 2),
+        ("models-tiny", 1), ("own_mix91-seed1", 2), ("own_mix11-seed1", 2),
     ]  # fmt: skip
     assert dict(found.rows[1].stages) == {
         "mix": Stage(1, 0, 0),
