@@ -47,8 +47,13 @@ def tasks() -> dict[str, dict[str, Any]]:
     return {meaning: {exam: loaded[f"{group}_{exam}"] for exam in EXAMS} for meaning, group in GROUPS.items()}
 
 
-# Stored runs have the words of the day they were written; each is replaced, in this order, by what it is called now.
-RENAMED: dict[str, str] = {}
+# Stored runs have the words of the day they were written. Each of these texts is replaced, in this order, by what is
+# written now: names of tasks ("cmed_reading_missing"), of metrics, of conditions ('"condition":"missing"', no blanks).
+RENAMED = {
+    "followed_book": "follows_context",
+    "followed_memory": "follows_memory",
+    "followed_neither": "follows_neither",
+}
 
 
 def lay_out(name: str, folder: Path) -> Path:
@@ -111,13 +116,6 @@ def _claim(outcome: Any) -> list[object]:
     return [outcome.claim.key, *([side.verdict, side.found and side.found.value] for side in sides)]
 
 
-def paper_points() -> list[list[object]]:
-    """Return the points of the paper's tables 3 to 5: table, model, ratio, rows, condition, share."""
-    from openbook_eval.study.findings.points import paper_points as points
-
-    return [[p.table, p.model, f"{p.general}:{p.medical}", p.rows, p.condition, p.share] for p in points()]
-
-
 def paper_fits() -> list[dict[str, Any]]:
     """Return what is fitted to the paper's tables: errors of the laws, the one chosen, and the slope of a line."""
     from openbook_eval.study.findings.points import paper_points as points
@@ -138,3 +136,14 @@ def _fit(group: Any) -> dict[str, Any]:
         "chosen": reading.chosen.name,
         "slopes": [[trend.by.name, trend.slope] for trend in reading.trends],
     }
+
+
+def annotated(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what `openbook-eval scores` adds to each results file in `folder`, by its date, without versions."""
+    openbook_eval("scores", folder)
+    files = sorted(folder.rglob("results_*.json"))
+    parts = {file.stem.removeprefix("results_")[:10]: json.loads(file.read_bytes())["openbook"] for file in files}
+    for part in parts.values():
+        part.pop("versions", None)
+        part["truncation"]["tasks"].sort(key=lambda task: task["task"])
+    return parts

@@ -16,9 +16,5 @@ def test_points_and_claims_of_the_tiny_study(tmp_path: Path) -> None:
     same("study_claims.json", found["claims"])
 
 
-def test_points_of_the_papers_tables() -> None:
-    same("paper_points.json", adapter.paper_points())
-
-
 def test_fits_of_the_papers_tables() -> None:
     same("paper_fits.json", adapter.paper_fits())
