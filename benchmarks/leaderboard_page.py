@@ -22,7 +22,7 @@ from openbook_eval.leaderboard import reading, standings
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.taken import Taken
 from tests.browser.chromium import chromium
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 TABLE_SECONDS, FILTER_MILLISECONDS = 2.0, 300.0
 MODELS = ("first/model", "second/model")

@@ -9,7 +9,7 @@ from openbook_eval.leaderboard import reading, standings
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.types import Question
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 BASE, TUNED, HOSTILE = "Qwen/Qwen1.5-7B-Chat", "out/qwen7b_mix41", "<script>window.ran=1</script>\u202eevil\u202c"
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from openbook_eval import leaderboard_cli
 from openbook_eval.errors import OpenbookError
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 HOSTILE = "[red]x[/red]\x1b[31m\u202e/evil"
 

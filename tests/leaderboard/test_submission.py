@@ -15,7 +15,7 @@ from openbook_eval.leaderboard.requirements import faults
 from openbook_eval.leaderboard.taken import Taken
 from openbook_eval.window.truncation import Truncation
 from tests.leaderboard.hand_made import first, make_taken
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 
 def faults_of(changes: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.settings import Setting
 from openbook_eval.study.steps import Graph, Resources, Step
 from openbook_eval.types import SIX_EXAMS, Question
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 BASE = "models/tiny"
 QUESTIONS = invented(60)

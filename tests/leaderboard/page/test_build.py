@@ -10,7 +10,7 @@ import pytest
 from openbook_eval.leaderboard import reading, standings, store
 from openbook_eval.leaderboard.page import build
 from openbook_eval.types import Question
-from tests.leaderboard.lm_eval_output import write_run
+from tests.results.lm_eval_output import write_run
 
 HOSTILE = "</script><script>alert(1)</script>\x00\u202e\u2028"
 

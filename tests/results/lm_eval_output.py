@@ -22,6 +22,9 @@ EXAM = {"name": "invented", "version": "1.0", "sha256": "e" * 64}
 ENTRIES = "d" * 64
 TEMPLATE = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
 
+# Until the task files have them, what conditions will be called.
+_OLD_NAMES = {"reading_unanswerable": "reading_missing", "reading_counterfactual": "reading_contrary"}
+
 Doc = dict[str, Any]
 Right = float | Callable[[Question], bool]
 # What a model answers: text, or None for a question that got no answer.
@@ -56,28 +59,30 @@ def write_run(
 ) -> Path:
     """Writes a run of `model` into `<folder>/<model>/`; returns its results file.
 
-    `condition` is named as in `runs.CONDITIONS`; a run may have several. `right` is the share of right answers, or says
-    of each question whether it is right; `respond` gives the responses themselves, of a question and the letters that
-    are right. `limit` asks the first questions of each exam. `openbook` are parts of our own in the results, `changes`
-    replace what lm-eval has written there.
+    `condition` is named as in `results.runs.CONDITIONS`; a run may have several. `right` is the share of right answers,
+    or says of each question whether it is right; `respond` gives the responses themselves, of a question and the
+    letters that are right. `limit` asks the first questions of each exam. `openbook` are parts of our own in the
+    results, `changes` replace what lm-eval has written there.
     """
     questions = invented(questions) if isinstance(questions, int) else questions
     conditions = [condition] if isinstance(condition, str) else condition
     home = folder / model.replace("/", "__")
     home.mkdir(parents=True, exist_ok=True)
     tasks: dict[str, list[Doc]] = {}
-    sizes = {}
+    sizes, asked = {}, {}
     for name in conditions:
         answer = respond or _responses(right, random.Random(f"{model} {name} {seed}"))  # noqa: S311 - no secret
         for exam, docs in _documents(questions, name).items():
             task = f"cmed_{name}_{exam}"
-            sizes[task] = len(docs)
+            sizes[task], asked[task] = len(docs), (name, exam)
             tasks[task] = [_sample(place, doc, name, answer, chat=chat) for place, doc in enumerate(docs[:limit])]
     if samples:
         for task, own in tasks.items():
             lines = (json.dumps(sample, ensure_ascii=False) + "\n" for sample in own)
             (home / f"samples_{task}_{date}.jsonl").write_text("".join(lines), encoding="utf-8")
-    results = _results(tasks, sizes, model=model, limit=limit, chat=chat, version=version, model_args=model_args or {})
+    results = _results(
+        tasks, sizes, asked, model=model, limit=limit, chat=chat, version=version, model_args=model_args or {}
+    )
     path = home / f"results_{date}.json"
     if path.exists():
         raise FileExistsError(f"{path}: give each run a date of its own, or several conditions to one")
@@ -118,7 +123,7 @@ def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, 
             exam: [hooks._doc(question, Entry.given_or_statement(question), _sitting()) for question in own]
             for exam, own in by_exam.items()
         }
-    layout, length = LAYOUTS[condition.removeprefix("reading_")]
+    layout, length = LAYOUTS[_OLD_NAMES.get(condition, condition).removeprefix("reading_")]
     # Entries of nobody's questions: books of a small exam would not fill.
     spare = make_exam(max(400, (length or 0) // 20), "other", seed=7)
     laid = material(*questions, spare=spare)
@@ -178,6 +183,7 @@ def _prompt(doc: Doc, condition: str) -> str:
 def _results(
     tasks: Mapping[str, Sequence[Mapping[str, Any]]],
     sizes: Mapping[str, int],
+    asked: Mapping[str, tuple[str, ExamName]],
     *,
     model: str,
     limit: int | None,
@@ -187,9 +193,10 @@ def _results(
 ) -> dict[str, Any]:
     used = {"providers": [{"provider": "statement", "entries": 1}], "sha256": ENTRIES, "fill": None, "book_seed": 0}
     metadata = {"version": version, "exam_file": EXAM, "entries_used": used}
+    of_task = {task: {"condition": name, "exam_label": exam} for task, (name, exam) in asked.items()}
     return {
         "results": {task: dict(_shares(task, samples)) for task, samples in tasks.items()},
-        "configs": {task: {"task": task, "num_fewshot": 0, "metadata": metadata} for task in tasks},
+        "configs": {task: {"task": task, "num_fewshot": 0, "metadata": metadata | of_task[task]} for task in tasks},
         "versions": dict.fromkeys(tasks, version),
         "n-shot": dict.fromkeys(tasks, 0),
         "n-samples": {task: {"original": sizes[task], "effective": len(samples)} for task, samples in tasks.items()},
