@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Design, Numbers
+from openbook_eval.leaderboard.stats import Design, Numbers
 from openbook_eval.study.cells import Cell, Mix
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.settings import Setting

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import LEVEL, Interval, Numbers
+from openbook_eval.leaderboard.stats import LEVEL, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.choosing import Choice, choose
 from openbook_eval.study.fitting.gathering import Settings
