@@ -4,7 +4,7 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.profiles import profile
+from openbook_eval.models.profiles import profile
 from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 
 FAMILY = "qwen1.5-chat"

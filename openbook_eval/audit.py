@@ -7,9 +7,9 @@ from itertools import combinations
 from math import comb
 from typing import Any
 
-from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
 from openbook_eval.baselines import Baseline, baselines
 from openbook_eval.evidence import options_held, plain
+from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
 from openbook_eval.twins import twins
 from openbook_eval.types import Entry, Question
 

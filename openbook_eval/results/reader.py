@@ -18,11 +18,11 @@ from pydantic import Field, ValidationError
 
 from openbook_eval.errors import OpenbookError, some
 from openbook_eval.files import sha256
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.runs import CONDITIONS, Count, ExamSource, Part, Run, Runs, SamplesFile, TrainingRecord
 from openbook_eval.results.samples import ITEMS, Samples, read_samples
 from openbook_eval.types import EXAM_NAMES, ExamName
-from openbook_eval.window.truncation import Truncation
 
 # Is told how many runs are read, and of how many.
 Progress = Callable[[int, int], None]

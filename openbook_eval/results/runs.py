@@ -9,9 +9,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from openbook_eval.files import sha256
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.results.samples import ItemText, has_texts, item_texts
 from openbook_eval.types import ExamName
-from openbook_eval.window.truncation import Truncation
 
 # Conditions by their names in task files, in the order in which boards are shown.
 CONDITIONS = (

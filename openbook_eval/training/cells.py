@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from openbook_eval.profiles import Profile, Size, profile
+from openbook_eval.models.profiles import Profile, Size, profile
 
 Method = Literal["lora", "full"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from openbook_eval.profiles import Size
+from openbook_eval.models.profiles import Size
 from openbook_eval.training.cells import Cell, Method
 
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams import formats
-from openbook_eval.exams import read_path
+from openbook_eval.exams import formats, read_path
 from openbook_eval.types import Question
 
 ROW: dict[str, Any] = {

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from openbook_eval import hooks
-from openbook_eval.api.unanswered import Unanswered
 from openbook_eval.conditions import ask
 from openbook_eval.conditions.items import LAYOUTS
 from openbook_eval.sitting import Sitting
-from openbook_eval.types import ABSTENTION, SIX_EXAMS, Entry, ExamName, Question
+from openbook_eval.types import ABSTENTION, SIX_EXAMS, Entry, ExamName, Question, Unanswered
 from tests.conditions.exams import make_exam, material
 
 DATE = "2026-01-02T03-04-05.678901"

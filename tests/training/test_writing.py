@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.profiles import profile
+from openbook_eval.models.profiles import profile
 from openbook_eval.training.cells import Cell, cells
 from openbook_eval.training.writing import recipe, write
 from tests.training.conftest import RECIPES

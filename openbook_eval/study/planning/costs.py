@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from openbook_eval.profiles import Size, profiles
+from openbook_eval.models.profiles import Size, profiles
 from openbook_eval.study.cells import Mix
 from openbook_eval.study.file.exams import QUESTIONS, Exam
 from openbook_eval.study.file.recipes import Recipe

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError
-from openbook_eval.profiles import running
+from openbook_eval.models.endpoints import endpoints
+from openbook_eval.models.profiles import named
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
 from openbook_eval.study.file import models
 from openbook_eval.study.file.exams import conditions
@@ -93,7 +93,7 @@ class _Making:
             return
         subject, needs, cards, size = "hub", [], self._cards(None), costs.size_of(cell.model)
         if examinee.profile:
-            subject, size = "profile", running.named(examinee.profile)[1]
+            subject, size = "profile", named(examinee.profile)[1]
         elif cell.model == TINY_MODEL:
             subject, needs, cards = "base", [self._base(cell)], self._cards(0)
         self._exam(cell, needs, subject, cell.model, costs.exam_need(size, exam, asked, cards))
@@ -216,7 +216,7 @@ class _Making:
 def _entry(subject: str, name: str) -> str | None:
     """What names how a model of a profile or behind an endpoint is asked; None of any other."""
     if subject == "profile":
-        return digest(running.named(name)[0].model_dump(mode="json"))
+        return digest(named(name)[0].model_dump(mode="json"))
     if subject == "endpoint":
         return digest(dict(endpoints()[name]))
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from openbook_eval.errors import some
-from openbook_eval.profiles import running
+from openbook_eval.models.profiles import named
 from openbook_eval.study.file import specs
 from openbook_eval.study.file.models import is_folder
 from openbook_eval.study.file.study_file import Study
@@ -44,7 +44,7 @@ def _on_hub(graph: Graph, todo: Sequence[Step]) -> list[str]:
     asked = {step.cells[0] for step in todo if step.kind == "exam" and step.what["subject"] == "endpoint"}
     profiles = {step.cells[0] for step in todo if step.kind == "exam" and step.what["subject"] == "profile"}
     names = (
-        running.named(cell.model)[1].hub if cell.name in profiles else cell.model
+        named(cell.model)[1].hub if cell.name in profiles else cell.model
         for cell in graph.cells
         if cell.name in wanted - asked
     )

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError
-from openbook_eval.profiles import running
+from openbook_eval.models.endpoints import endpoints
+from openbook_eval.models.profiles import named
 from openbook_eval.study import hashing
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.file.yaml_files import read_yaml
@@ -424,9 +424,9 @@ def test_how_a_model_is_asked_counts(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "openbook_eval.study.planning.graphs.endpoints", lambda: {name: {**endpoints()[name], "model": "another"}}
         )
     else:
-        profile, size = running.named(name)
+        profile, size = named(name)
         other = profile.model_copy(update={"template": "another"})
-        monkeypatch.setattr(running, "named", lambda _: (other, size))
+        monkeypatch.setattr("openbook_eval.study.planning.graphs.named", lambda _: (other, size))
     assert keys(graph(path)) != before
 
 
