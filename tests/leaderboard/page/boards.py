@@ -8,9 +8,9 @@ from openbook_eval.leaderboard.board import Board, Row
 from openbook_eval.leaderboard.likeness import group
 from openbook_eval.leaderboard.runs import ExamSource, Run
 from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.training.record import Device, MixTrainedOn, TrainedOn
 from openbook_eval.types import SIX_EXAMS
-from openbook_eval.models.context_window import Truncation
 
 MARKS = ("correct_strict", "format_followed", "answered", "partial_credit", "abstained")
 
