@@ -24,7 +24,7 @@ FLAGS  += --torch-backend cpu
 endif
 endif
 
-# One process and one thread: the embedded examinee is too small to gain from more.
+# One process and one thread: the tiny model is too small to gain from more.
 EXAM_ENV := OPENBOOK_EXAM=mini HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 OMP_NUM_THREADS=1 \
             VLLM_LOGGING_LEVEL=WARNING
 TRAIN_ENV := AXOLOTL_DO_NOT_TRACK=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
@@ -39,24 +39,24 @@ define new_environment
 endef
 INSTALL = bin/uv pip install $(FLAGS) --compile-bytecode
 
-.PHONY: exam train study examinee test check setup train-env browser clean
+.PHONY: exam train study tiny-model test check setup train-env browser clean
 
-## exam: sit the bundled exam with the embedded examinee on vLLM, print the table
+## exam: run the bundled exam with the tiny model on vLLM, print the table
 exam: $(READY)
 	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto \
-	  --model_args pretrained=$$($(BIN)/openbook-eval examinee),max_model_len=2048,enforce_eager=True \
+	  --model_args pretrained=$$($(BIN)/openbook-eval tiny-model),max_model_len=2048,enforce_eager=True \
 	  --output_path $(RUNS) --log_samples
 	$(BIN)/openbook-eval scores $(RUNS)
 
-## train: a tiny mix, a LoRA of the embedded examinee by Axolotl on the CPU, and the exam with what came of it
+## train: a tiny mix, a LoRA of the tiny model by Axolotl on the CPU, and the exam with what came of it
 train: $(READY) $(TRAINS)
 	mkdir -p runs/train && cp -R recipes runs/train/
 	cd runs/train && $(CURDIR)/$(BIN)/data-prep invent --out data
 	cd runs/train && $(CURDIR)/$(BIN)/data-prep build tiny --data data --out mixes --mix tiny
-	cd runs/train && $(CURDIR)/$(BIN)/openbook-eval examinee --out models/examinee
+	cd runs/train && $(CURDIR)/$(BIN)/openbook-eval tiny-model --out models/tiny
 	cd runs/train && $(TRAIN_ENV) $(CURDIR)/$(TRAIN)/bin/accelerate launch -m axolotl.cli.train recipes/tiny_lora.yml
 	test -d runs/train/checkpoints/tiny_lora/merged || \
-	  $(BIN)/openbook-eval recipes merge runs/train/checkpoints/tiny_lora --base runs/train/models/examinee
+	  $(BIN)/openbook-eval recipes merge runs/train/checkpoints/tiny_lora --base runs/train/models/tiny
 	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto --apply_chat_template \
 	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
 	  --output_path runs/train/exam --log_samples
@@ -68,9 +68,9 @@ study: $(READY) $(TRAINS)
 	OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
 	  $(BIN)/openbook-eval study run studies/tiny.yml --training-env $(TRAIN)
 
-## examinee: train the embedded examinee from scratch; minutes on a card, an hour or two on a CPU
-examinee: $(READY)
-	$(BIN)/python -m openbook_eval.examinee.learning --out runs/examinee \
+## tiny-model: train the tiny model from scratch; minutes on a card, an hour or two on a CPU
+tiny-model: $(READY)
+	$(BIN)/python -m tools.train_tiny_model --out runs/tiny-model \
 	  $(if $(filter gpu,$(ENGINE)),--times 4)
 
 ## test: lint, types, import contracts, all tests; those of training and of the page as well

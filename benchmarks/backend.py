@@ -30,9 +30,9 @@ import numpy as np
 from benchmarks.backend_parts import ANSWER, ANSWER_TOKENS, OURS, OUTSIDE, PARTS, RANK, THEIRS, prompts_of
 from benchmarks.overhead import write_exam
 from benchmarks.random_model import lay_model
-from openbook_eval.backend.prefixes import least, order, shared
-from openbook_eval.backend.tokenising import encode
-from openbook_eval.examinee import examinee_dir
+from openbook_eval.models.scheduling import least, order, shared
+from openbook_eval.models.tokenization import encode
+from openbook_eval.tiny_model import tiny_model_dir
 
 LARGE = ((11_200, 16_000), (600, 256_000))
 MEGABYTES = 4_000
@@ -56,7 +56,7 @@ def lay(model: str, tokenizer: Path | None, folder: Path) -> None:
     import torch
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    words = AutoTokenizer.from_pretrained(tokenizer or examinee_dir())
+    words = AutoTokenizer.from_pretrained(tokenizer or tiny_model_dir())
     shape = {**_SHAPE, "vocab_size": max(_SHAPE["vocab_size"], len(words))}
     torch.manual_seed(20240726)
     Qwen2ForCausalLM(Qwen2Config(**shape, eos_token_id=words.eos_token_id)).save_pretrained(folder)
@@ -66,7 +66,7 @@ def lay(model: str, tokenizer: Path | None, folder: Path) -> None:
 def in_own_process(**spec: Any) -> dict[str, Any]:
     """Runs one part in a fresh process; ends the program, with what was printed, where that fails."""
     usual = {"OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-    fixed = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OPENBOOK_ANSWERS": "none"}
+    fixed = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OPENBOOK_CACHE": "none"}
     with tempfile.TemporaryDirectory() as folder:
         asked, out = Path(folder) / "spec.json", Path(folder) / "figures.json"
         asked.write_text(json.dumps(spec), encoding="utf-8")
@@ -144,10 +144,10 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
     write_exam(Path(exam))
     texts = prompts_of(exam, arguments.characters, arguments.books, arguments.questions)
     file.write_text(json.dumps(texts), encoding="utf-8")
-    prompts = encode(texts, AutoTokenizer.from_pretrained(model), add_special_tokens=True)
-    places = order(prompts)
-    least_tokens, tails = least(prompts, places), len(prompts) * ANSWER_TOKENS
-    book = int(np.median(shared([prompts[place] for place in places])))
+    prompts = encode(texts, AutoTokenizer.from_pretrained(model), first=None, special=True)
+    ordered = [prompts[place] for place in order(prompts)]
+    least_tokens, tails = least(ordered), len(prompts) * ANSWER_TOKENS
+    book = int(np.median(shared(ordered)))
     length = max(map(len, prompts)) + ANSWER_TOKENS
     spec = {"model": model, "prompts": str(file), "length": length, "block": arguments.block}
     print(

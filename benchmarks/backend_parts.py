@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.overhead import peak_megabytes
-from openbook_eval.backend.prefixes import least, order
+from openbook_eval.models.scheduling import least, order
 
 THEIRS, OURS = "vllm", "vllm-openbook"
 ANSWER, RANK, OUTSIDE = PARTS = ("answer", "rank", "outside")
@@ -24,9 +24,8 @@ ANSWER_TOKENS = 8
 
 def prompts_of(exam: str, characters: int, books: int | None, questions: int) -> list[str]:
     """Prompts of the reading exam's libraries: of each of the first `books` as many, or of all books that there are."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
+    from openbook_eval.types import SIX_EXAMS
 
     found: dict[str, list[str]] = {}
     for part in SIX_EXAMS:
@@ -43,7 +42,7 @@ def load(name: str, model: str, length: int, cache_tokens: int, block: int | Non
     from lm_eval.models.vllm_causallms import VLLM
     from vllm.platforms import current_platform
 
-    from openbook_eval.backend.model import VllmOpenbook
+    from openbook_eval.models.vllm import VllmOpenbook
 
     class Counted(VLLM):  # type: ignore[misc]
         """Counts the prompts' tokens that lm-eval's own model computes."""
@@ -75,7 +74,7 @@ def ask(spec: dict[str, Any]) -> dict[str, Any]:
     """Has one model answer or rank the prompts; what it took, and the answers."""
     from lm_eval.api.instance import Instance
 
-    from openbook_eval.backend.cost import spent
+    from openbook_eval.models.scheduling import spent
 
     texts = json.loads(Path(spec["prompts"]).read_text(encoding="utf-8"))
     model = load(spec["name"], spec["model"], spec["length"], spec["cache"], spec["block"])
@@ -103,17 +102,16 @@ def prepare(spec: dict[str, Any]) -> dict[str, Any]:
     """Does what is done outside the engine, from the prompts' texts to their order: seconds, tokens, peak memory."""
     from transformers import AutoTokenizer
 
-    from openbook_eval.backend.asking import Asked
-    from openbook_eval.backend.encoding import text_ids
+    from openbook_eval.models.ranking import Prompt
+    from openbook_eval.models.tokenization import encode
 
     texts = prompts_of(spec["exam"], spec["characters"], None, spec["questions"])
     tokenizer = AutoTokenizer.from_pretrained(spec["model"])
     before, started = peak_megabytes(), time.perf_counter()
-    prompts = text_ids(texts, tokenizer, tokenizer.bos_token_id, True)
+    prompts = encode(texts, tokenizer, first=tokenizer.bos_token, special=True)
     tokenised = time.perf_counter()
-    asked = [Asked(ids, {"max_tokens": ANSWER_TOKENS}) for ids in prompts]
-    places = order([one.tokens for one in asked])
-    least_tokens = least(prompts, places)
+    asked = [Prompt(ids, {"max_tokens": ANSWER_TOKENS}) for ids in prompts]
+    least_tokens = least([prompts[place] for place in order([one.tokens for one in asked])])
     ended = time.perf_counter()
     return {
         "questions": len(texts),

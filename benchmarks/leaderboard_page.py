@@ -18,11 +18,11 @@ import numpy as np
 import polars as pl
 from playwright.sync_api import Browser, Page
 
-from openbook_eval.leaderboard import reading, standings
+from openbook_eval.leaderboard import board, reading
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.taken import Taken
 from tests.browser.chromium import chromium
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 TABLE_SECONDS, FILTER_MILLISECONDS = 2.0, 300.0
 MODELS = ("first/model", "second/model")
@@ -117,7 +117,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         taken = many(Path(folder) / "runs", arguments.runs, arguments.questions)
-        boards = standings.boards(taken, draws=500)
+        boards = board.boards(taken)
         start = time.perf_counter()
         index = build(taken, boards, Path(folder) / "report")
         files = [path for path in index.parent.rglob("*") if path.is_file()]

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--condition", default="openbook")
     asked = parser.parse_args(arguments)
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.leaderboard.lm_eval_output import invented, write_run
+    from tests.results.lm_eval_output import invented, write_run
 
     questions = invented(asked.questions)
     part = asked.runs * asked.questions / (RUNS * QUESTIONS)

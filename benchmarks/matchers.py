@@ -21,7 +21,7 @@ import orjson
 
 from openbook_eval.matching.others import MATCHERS, Matcher
 
-OWN = Path(__file__).parents[1] / "tests" / "choice" / "responses.jsonl"
+OWN = Path(__file__).parents[1] / "tests" / "matching" / "responses.jsonl"
 REPEATS = 5
 Row = tuple[str, dict[str, str], Any, str]
 

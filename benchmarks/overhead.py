@@ -59,9 +59,8 @@ def write_exam(folder: Path) -> None:
 
 def read_exam(folder: str) -> dict[str, float]:
     """Seconds from path to prompts, as lm-eval's process spends them; imports apart."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
+    from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
     docs = [doc for part in SIX_EXAMS for doc in hooks.exam_docs(part, exam=folder)["test"]]
@@ -79,10 +78,9 @@ def read_exam(folder: str) -> dict[str, float]:
 
 def lay_books(folder: str) -> dict[str, float]:
     """Seconds from path to the prompts of all eight conditions, all kept as lm-eval keeps them; imports apart."""
-    from openbook_eval.types import SIX_EXAMS
-
     from openbook_eval import hooks
     from openbook_eval.conditions import LAYOUTS
+    from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
     prompts = []
@@ -108,7 +106,7 @@ def sit() -> dict[str, float]:
     from lm_eval.models.vllm_causallms import VLLM
 
     from openbook_eval import harness
-    from openbook_eval.examinee import examinee_dir
+    from openbook_eval.tiny_model import tiny_model_dir
 
     spent = {"building the engine": 0.0, "generating": 0.0}
 
@@ -124,7 +122,7 @@ def sit() -> dict[str, float]:
 
     VLLM.__init__ = timed("building the engine", VLLM.__init__)
     VLLM._model_generate = timed("generating", VLLM._model_generate)
-    model_args = f"pretrained={examinee_dir()},max_model_len=2048,enforce_eager=True"
+    model_args = f"pretrained={tiny_model_dir()},max_model_len=2048,enforce_eager=True"
     harness.run(["--model", "vllm", "--tasks", "cmed_openbook", "--batch_size", "auto", "--model_args", model_args])
     return spent
 

@@ -4,8 +4,8 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.examinee import copy_examinee, examinee_dir
-from openbook_eval.profiles import profile
+from openbook_eval.models.profiles import profile
+from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 
 FAMILY = "qwen1.5-chat"
 _SHAPES = "qwen1.5-"
@@ -54,11 +54,11 @@ def lay_model(name: str, tokenizer: Path | None, folder: Path) -> None:
     The words of a shape are those of `tokenizer`, a folder, else the examinee's. Ends the program at an unknown name.
     """
     if name == "examinee":
-        copy_examinee(folder)
+        copy_tiny_model(folder)
     elif figures := shape(name):
         # In a process of its own, which leaves nothing behind on the card.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            pool.apply(_make, (figures, str(tokenizer or examinee_dir()), str(folder)))
+            pool.apply(_make, (figures, str(tokenizer or tiny_model_dir()), str(folder)))
     elif Path(name).is_dir():
         folder.parent.mkdir(parents=True)
         folder.symlink_to(Path(name).resolve())

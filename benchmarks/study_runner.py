@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/study_runner.py [--steps 40] [--jobs 2] [--rounds 3]
 
-Runs graphs of real steps that are over at once (each puts the embedded examinee into place): two to a job, and
+Runs graphs of real steps that are over at once (each puts the tiny model into place): two to a job, and
 `--steps`. What the longer takes more is what a step costs, the rest is the beginning and the end of a run. Prints both,
 the time that one step's own process takes to start, with bare Python as the floor, and what all that makes of a study
 of 30 trainings of 25 s and 31 exams of 35 s, with its share of the limit of 5 %. Planning (`study_plan.py`) and the

@@ -7,9 +7,9 @@ from itertools import combinations
 from math import comb
 from typing import Any
 
-from openbook_eval.background import BACKGROUNDS, missing_background
 from openbook_eval.baselines import Baseline, baselines
 from openbook_eval.evidence import options_held, plain
+from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
 from openbook_eval.twins import twins
 from openbook_eval.types import Entry, Question
 
@@ -48,7 +48,7 @@ class Finding:
 
     @property
     def share(self) -> float:
-        """Questions that have the fault, of 1; 0 where none could."""
+        """Return questions that have the fault, of 1; 0 where none could."""
         return len(self.ids) / self.of if self.of else 0.0
 
 
@@ -61,12 +61,12 @@ class LetterBalance:
 
     @property
     def questions(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return sum(self.right.values())
 
     @property
     def majority_share(self) -> float:
-        """Share of the commonest letter, of 1."""
+        """Return share of the commonest letter, of 1."""
         return max(self.right.values()) / self.questions
 
 
@@ -83,11 +83,11 @@ class Audit:
 
     @property
     def questions(self) -> int:
-        """How many were audited."""
+        """Return how many were audited."""
         return sum(self.by_exam.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The audit as JSON takes it. The keys, which stay:
+        """Return the audit as JSON takes it. The keys, which stay:
 
         `questions`, `by_exam`, `notices`; `findings`: `name`, `meaning`, `count`, `of`, `share`, `ids`, `by`, `within`,
         `across`; `letter_balance`: `options`, `questions`, `right`, `majority_share`; `set_sizes`; `baselines`: `name`,
@@ -113,7 +113,7 @@ def audit(
     unmarkable: Sequence[Question] = (),
     notices: Sequence[str] = (),
 ) -> Audit:
-    """Every finding of `MEANINGS`, empty ones too, over the questions and their entries by question id.
+    """Return every finding of `MEANINGS`, empty ones too, over the questions and their entries by question id.
 
     `unmarkable` and `notices` are what the ExamFile knows. A question that `entries` lacks counts as one without entry.
     """
@@ -128,7 +128,7 @@ def audit(
 
 
 def part(question: Question) -> str:
-    """The exam that a question counts under; of those without a label the class, as `other CMExam`.
+    """Return the exam that a question counts under; of those without a label the class, as `other CMExam`.
 
     Files that keep no label tell their sources apart by class.
     """
@@ -176,7 +176,7 @@ def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) ->
 
 
 def contradict(one: Question, other: Question) -> bool:
-    """Whether two questions of one stem cannot both be marked right by one opinion.
+    """Return whether two questions of one stem cannot both be marked right by one opinion.
 
     Each calls right what the other offers and calls wrong; of two of multiple choice, where every option is judged
     by itself, one such text is enough. Other options alone are no contradiction: the best of these may be second there.

@@ -26,7 +26,7 @@ class Baseline:
 
 
 def baselines(questions: Sequence[Question], entries: Mapping[str, Entry]) -> tuple[Baseline, ...]:
-    """The rows `random`, `majority letter` and `lexical reader`; none where there are no questions.
+    """Return the rows `random`, `majority letter` and `lexical reader`; none where there are no questions.
 
     `entries` are by question id; a question that has none is a blank page to the lexical reader.
     """
@@ -41,13 +41,15 @@ def baselines(questions: Sequence[Question], entries: Mapping[str, Entry]) -> tu
 
 
 def random_chance(question: Question) -> float:
-    """The chance of a guess: 1/n of n options, in multiple choice 1/(2^n - 1), every set but the empty one alike."""
+    """Return the chance of a guess: 1/n of n options, in multiple choice 1/(2^n - 1), every set but the empty one
+    alike.
+    """
     options = len(question.options)
     return 1 / options if question.qtype == "single" else 1 / (2**options - 1)
 
 
 def overlap(option: str, text: str) -> int:
-    """Characters of the longest piece of `option` that stands in `text`; both plain already.
+    """Return characters of the longest piece of `option` that stands in `text`; both plain already.
 
     The text is searched at most twice for each character of the option, however long it is.
     """
@@ -59,7 +61,8 @@ def overlap(option: str, text: str) -> int:
 
 
 def lexical_chance(question: Question, text: str) -> float:
-    """The chance of the reader that picks the option with the longest overlap with `text`, which is plain already.
+    """Return the chance of the reader that picks the option with the longest overlap with `text`, which is plain
+    already.
 
     Options that tie are drawn from: the chance is 1/k where the right one is among k. In multiple choice it picks all
     options that stand whole in the text; where none or all do, those that overlap most: right or wrong, 1 or 0.

@@ -106,14 +106,14 @@ def rescore(
 leaderboard_cli.register(app)
 
 
-@app.command()
-def examinee(
+@app.command("tiny-model")
+def tiny_model(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Copy the model to this folder.")] = None,
 ) -> None:
-    """Print the folder of the embedded examinee, a tiny model that can read, for trying things out."""
-    from openbook_eval.examinee import copy_examinee, examinee_dir
+    """Print the folder of the bundled tiny model, which can read, for trying things out."""
+    from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 
-    print(copy_examinee(out) if out else examinee_dir())
+    print(copy_tiny_model(out) if out else tiny_model_dir())
 
 
 @app.command()

@@ -21,7 +21,7 @@ class ExamError(OpenbookError):
 
     @classmethod
     def from_faults(cls, file: str, faults: Sequence[str]) -> "ExamError":
-        """One error for all faults of `file`; the message of a run names the first twenty, the report all."""
+        """Return one error for all faults of `file`; the message of a run names the first twenty, the report all."""
         if len(faults) == 1:
             return cls(f"{file}: {faults[0]}")
         head = f"{file}: {len(faults)} faults, nothing was read:"
@@ -33,12 +33,12 @@ class ExamError(OpenbookError):
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few names, for a notice."""
+    """Return the first few names, for a notice."""
     return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
-    """What a fault that pydantic found means to the author of the file; `keys` are those that are known."""
+    """Return what a fault that pydantic found means to the author of the file; `keys` are those that are known."""
     key = ".".join(map(str, fault["loc"])) or "the line"
     if fault["type"] == "extra_forbidden":
         return f"unknown key '{key}'; {did_you_mean(key, keys)}"
@@ -50,14 +50,15 @@ def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a word that is none of the known ones: the nearest, or all."""
+    """Return a hint for a word that is none of the known ones: the nearest, or all."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 
 
 def visible(text: str) -> str:
-    r"""Text from outside on one line of a terminal: what would move the cursor or turn the writing around is spelt out.
+    r"""Return text from outside on one line of a terminal: what would move the cursor or turn the writing around is
+    spelt out.
 
     An escape sign is told as \x1b; the wide blank of Chinese text stays.
     """
@@ -65,5 +66,5 @@ def visible(text: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says, without the explanations below it."""
+    """Return what a library's error says, without the explanations below it."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 
 def plain(text: str) -> str:
-    """The text without blanks and with every sign in one form (NFKC, lower case), so that texts can be compared."""
+    """Return the text without blanks and with every sign in one form (NFKC, lower case), so that texts can be compared.
+    """
     return "".join(unicodedata.normalize("NFKC", text).lower().split())
 
 
 def options_held(text: str, options: Mapping[str, str]) -> str:
-    """Letters, sorted, of the options whose text stands in `text`.
+    """Return letters, sorted, of the options whose text stands in `text`.
 
     An option that is part of a longer one (`肝` of `肝硬化`) is held only where it stands apart from it, and one that
     begins or ends in a digit (`16`) not inside another number (`160`, `1.16`).
@@ -28,7 +29,7 @@ def options_held(text: str, options: Mapping[str, str]) -> str:
 
 
 def apart(wanted: str) -> str:
-    """A pattern for `wanted` (not empty) where it is no part of a longer number."""
+    """Return a pattern for `wanted` (not empty) where it is no part of a longer number."""
     before = r"(?<!\d)(?<!\d\.)" if wanted[0].isdecimal() else ""
     after = r"(?!\.?\d)" if wanted[-1].isdecimal() else ""
     return f"{before}{re.escape(wanted)}{after}"

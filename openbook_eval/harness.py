@@ -9,16 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openbook_eval import linking, outcome, provenance
-from openbook_eval.api import front, tally
-from openbook_eval.backend import cost
+from openbook_eval import linking, models, outcome, provenance
 from openbook_eval.errors import OpenbookError, first_line
-from openbook_eval.profiles import running
-from openbook_eval.window import check
-from openbook_eval.window.fitting import Fit
-from openbook_eval.window.truncation import Truncation
-
-_OURS = "vllm-openbook"
+from openbook_eval.models import context_window, profiles, replies, scheduling
+from openbook_eval.models.context_window import Fit, Truncation
+from openbook_eval.models.endpoints import checked
 
 
 def run(arguments: list[str]) -> None:
@@ -32,14 +27,11 @@ def run(arguments: list[str]) -> None:
     namespace, config = _parsed(harness)
     _check_model(config)
     if flags.profile:
-        config.model_args = running.model_arguments(flags.profile, config.model_args)
-    namespace.model_args = config.model_args = front.checked(config, dry_run=flags.dry_run)
+        config.model_args = profiles.model_arguments(flags.profile, config.model_args)
+    namespace.model_args = config.model_args = checked(config, dry_run=flags.dry_run)
     tasks = _check_tasks(config)
-    fits = check.check(config, tasks)
+    fits = context_window.check(tasks, config)
     before = _results(config)
-    if config.output_path and config.model == _OURS:
-        # Beside the results: a run that goes on elsewhere finds its answers, and another folder asks anew.
-        os.environ.setdefault("OPENBOOK_ANSWERS", str(_folder(Path(config.output_path)) / "answers"))
     if config.output_path and any(task.task_name.startswith("cmed_reading_") for task in tasks):
         # Gains and losses are paired by item: they are found in the samples.
         namespace.log_samples = True
@@ -59,10 +51,10 @@ def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     except argparse.ArgumentError as error:
         raise OpenbookError(f"{error}; name a profile such as --profile qwen1.5-chat-7b") from error
     if flags.profile:
-        running.named(flags.profile)
+        profiles.named(flags.profile)
         if any(other.partition("=")[0] in ("--model", "-M") for other in others):
             raise OpenbookError(f"--profile {flags.profile}: is for our own model; leave out --model")
-        others += ["--model", _OURS, "--apply_chat_template"]
+        others += ["--model", models.VLLM, "--apply_chat_template"]
     return flags, others
 
 
@@ -85,7 +77,7 @@ def _execute(harness: Any, namespace: argparse.Namespace) -> None:
 
 def _complete(files: Iterable[Path], fits: Sequence[Fit]) -> None:
     """Adds what is known of the run to its results, and says what it cost. Raises OpenbookError where answers lack."""
-    spent, asked = cost.spent(), tally.taken()
+    spent, asked = scheduling.spent(), replies.taken()
     parts = {
         "api": asked and asked.to_json(),
         "cost": spent and spent.to_json(),
@@ -100,12 +92,7 @@ def _complete(files: Iterable[Path], fits: Sequence[Fit]) -> None:
         outcome.complete(file)
     if spent:
         print(spent.line())
-    front.refuse_gaps(asked)
-
-
-def _folder(output: Path) -> Path:
-    """The folder of --output_path, which may name a file."""
-    return output.parent if output.suffix == ".json" else output
+    replies.refuse_gaps(asked)
 
 
 def _results(config: Any) -> set[Path]:
@@ -139,15 +126,11 @@ def _config(namespace: argparse.Namespace) -> Any:
 
 
 def _check_model(config: Any) -> None:
-    import lm_eval.models  # noqa: F401 - fills the registry
     from lm_eval.api.registry import model_registry
 
-    if _OURS not in model_registry:
-        # By name: the module is imported, and with it vLLM, only where it is asked for.
-        model_registry.register(_OURS, target="openbook_eval.backend.model:VllmOpenbook")
-    front.register()
+    models.register()
     if config.model not in model_registry:
-        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model {_OURS}")
+        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model {models.VLLM}")
     name = str(config.model_args.get("pretrained", ""))
     # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
     if name.startswith((".", "/", "~")) and not Path(name).is_dir():

@@ -12,17 +12,15 @@ import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
-from openbook_eval.api.unanswered import Unanswered
 from openbook_eval.conditions import Condition, Item, ask
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
-from openbook_eval.matching import match_choice
-from openbook_eval.matching.ranked import rank_letters
+from openbook_eval.matching import match_choice, rank_letters
 from openbook_eval.prompt import render
 from openbook_eval.scoring import Scope, score
 from openbook_eval.sitting import Settings, Sitting, prepare
-from openbook_eval.types import ABSTENTION, Book, Choice, Entry, ExamName, Question
+from openbook_eval.types import ABSTENTION, Book, Choice, Entry, ExamName, Question, Unanswered
 
 Doc = Mapping[str, Any]
 

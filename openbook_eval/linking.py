@@ -10,7 +10,7 @@ FOLDER = "openbook_eval"
 
 
 def tasks_dir() -> Path:
-    """The folder of our task files: inside the package as installed, beside it in a checkout."""
+    """Return the folder of our task files: inside the package as installed, beside it in a checkout."""
     return data_dir("tasks")
 
 
@@ -24,7 +24,7 @@ def data_dir(name: str) -> Path:
 
 
 def link() -> tuple[Path, int]:
-    """Links every task file into the installed lm_eval; returns the folder there and the number of links.
+    """Link every task file into the installed lm_eval; returns the folder there and the number of links.
 
     Links are to files, since lm-eval does not follow links to folders before Python 3.13. What was linked before is
     replaced. Raises OpenbookError where lm_eval is missing, cannot be written to, or the folder holds others' files.
@@ -44,7 +44,7 @@ def link() -> tuple[Path, int]:
 
 
 def unlink() -> tuple[Path, int]:
-    """Undoes `link`; returns the folder and the number of links removed. Raises OpenbookError as `link` does."""
+    """Undo `link`; returns the folder and the number of links removed. Raises OpenbookError as `link` does."""
     folder = _target()
     places = [place for place in folder.rglob("*") if place.is_symlink() or not place.is_dir()]
     if foreign := [place for place in places if not place.is_symlink()]:
@@ -62,7 +62,7 @@ def unlink() -> tuple[Path, int]:
 
 
 def is_linked() -> bool:
-    """Whether the installed lm_eval already finds these very task files by itself."""
+    """Return whether the installed lm_eval already finds these very task files by itself."""
     linked = {place.resolve() for place in _target().rglob("*.yaml")}
     return linked == {file.resolve() for file in tasks_dir().rglob("*.yaml")}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openbook_eval import measures, provenance
-from openbook_eval.window import truncation
+from openbook_eval.models import context_window
 
 Part = Callable[[Mapping[str, Any], Mapping[str, Path]], object]
 
@@ -19,7 +19,7 @@ KEY = "openbook"
 # What is found about a run: a name and the function that finds it in the results and the samples file of each task,
 # or finds nothing to say. A part that says `"checked": false` is tried again every time.
 PARTS: tuple[tuple[str, Part], ...] = (
-    ("truncation", truncation.find),
+    ("truncation", context_window.find),
     ("reading", measures.find),
     ("trained_on", provenance.trained_on),
 )
@@ -81,7 +81,7 @@ def _complete(file: Path) -> bool:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-        return results if truncation.our_tasks(results) and isinstance(results.get(KEY, {}), dict) else None
+        return results if context_window.our_tasks(results) and isinstance(results.get(KEY, {}), dict) else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 

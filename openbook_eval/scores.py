@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.api.tally import reasons
 from openbook_eval.errors import OpenbookError
+from openbook_eval.models.context_window import Truncation
+from openbook_eval.models.replies import reasons
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
-from openbook_eval.window.truncation import Truncation
 
 _FILTER = "choice"
 MARKS = ("correct", "correct_strict", "format_followed", "answered", "partial_credit")

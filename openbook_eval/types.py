@@ -192,3 +192,19 @@ class Score:
     def __getitem__(self, name: str) -> float | None:
         """Return one metric. Raises KeyError for one that responses of this kind do not have."""
         return self.metrics[name]
+
+
+class Unanswered(str):
+    """The response to a question that got none: empty text that knows why, counted and never scored.
+
+    lm-eval hands responses on as they are, so this reaches the scoring.
+    """
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, reason: str) -> "Unanswered":
+        """Make the response; `reason` is a word or two."""
+        text = super().__new__(cls, "")
+        text.reason = reason
+        return text

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import settings
 
-from openbook_eval.exams import loading
+from openbook_eval import exams
 from openbook_eval.types import CHINESE_NAMES, SIX_EXAMS, Question
 
 # A busy machine is no failure of the code.
@@ -26,7 +26,7 @@ QUESTIONS, ANSWERS, BOOK, VALIDATION = (
 @pytest.fixture(autouse=True)
 def _fresh_exams() -> None:
     """Exams are kept for the life of a process; tests write others under the same name."""
-    loading._load.cache_clear()
+    exams._load.cache_clear()
 
 
 @pytest.fixture(autouse=True)

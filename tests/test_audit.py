@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.audit import MEANINGS, Audit, Finding, audit, contradict
-from openbook_eval.background import BACKGROUNDS
-from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import ExamFile, load_exam, read_path
+from openbook_eval.exams.cmb import BACKGROUNDS
 from openbook_eval.types import Entry, Question
 from tests.conftest import ANSWERS, QUESTIONS, question, write
 

@@ -32,7 +32,7 @@ def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -
 
 def test_help_names_every_command() -> None:
     text = call("--help").stdout
-    for command in ("run", "scores", "match", "rescore", "examinee", "link", "unlink", "tasks-dir", "exam"):
+    for command in ("run", "scores", "match", "rescore", "tiny-model", "link", "unlink", "tasks-dir", "exam"):
         assert f"\n  {command} " in text
 
 

@@ -41,7 +41,7 @@ def read(output: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]
 @pytest.fixture(scope="session")
 def examinee() -> str:
     return subprocess.run(
-        [BIN / "openbook-eval", "examinee"], capture_output=True, text=True, check=True
+        [BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True
     ).stdout.strip()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from openbook_eval import harness
 from openbook_eval.errors import OpenbookError
-from openbook_eval.examinee import examinee_dir
+from openbook_eval.tiny_model import tiny_model_dir
 
 
 def test_a_run_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     command = [str(Path(sys.executable).parent / "openbook-eval"), "run", "--model", "vllm", "--tasks", "cmed_openbook"]
     arguments = [
         "--model_args",
-        f"pretrained={examinee_dir()},max_model_len=830",
+        f"pretrained={tiny_model_dir()},max_model_len=830",
         "--output_path",
         str(tmp_path / "out"),
     ]

@@ -73,7 +73,7 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
         assert {f"openbook_eval/{file.relative_to(ROOT).as_posix()}" for file in files} <= names
     assert {"openbook_eval/exams/mini/mini.jsonl", "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
     assert {
-        f"openbook_eval/examinee/model/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
+        f"openbook_eval/tiny_model_files/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
     } <= names
     runner = "openbook_eval/study/running"
     assert {f"{runner}/Snakefile", f"{runner}/clusters/slurm/config.yaml"} <= names
@@ -104,9 +104,9 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
     assert "paper" in specs.stdout
     assert "library_16k" in call("exam", "books", "mini").stdout
     assert "lexical" in call("exam", "audit", "mini").stdout
-    examinee = Path(call("examinee").stdout.strip())
-    assert examinee.is_relative_to(tmp_path / "venv")
-    assert (examinee / "model.safetensors").is_file()
+    tiny_model = Path(call("tiny-model").stdout.strip())
+    assert tiny_model.is_relative_to(tmp_path / "venv")
+    assert (tiny_model / "model.safetensors").is_file()
     # Nobody answers at port 9 (discard).
     offline = call("exam", "show", "cmb", HF_ENDPOINT="http://127.0.0.1:9")
     assert (offline.returncode, offline.stderr.count("\n")) == (2, 1), offline.stderr

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from openbook_eval.conditions import LAYOUTS
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.scores import read_runs
+from openbook_eval.tiny_model import tiny_model_dir
 from tests.test_engine import read, sit
 
 # transformers and torch warn of their own affairs.
@@ -49,8 +49,8 @@ def skimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tmp_path_factory.mktemp("skimming")
-    model = AutoModelForCausalLM.from_pretrained(examinee_dir())
-    tokenizer = AutoTokenizer.from_pretrained(examinee_dir())
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir())
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir())
     tokenizer.add_tokens(list(_CLAUSES))
     model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(folder)

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from openbook_eval import outcome
 from openbook_eval.measures import find
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.report import reading_report
 from openbook_eval.scores import Reading, read_runs
-from openbook_eval.window.truncation import Truncation
 
 DATE = "2026-01-02T03-04-05.678901"
 # Marks of four questions of nursing under each condition.

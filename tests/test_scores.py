@@ -11,11 +11,10 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.models.context_window import Fit, Truncation
 from openbook_eval.report import scores_table
 from openbook_eval.scores import ExamScore, RunScores, read_runs
 from openbook_eval.types import SIX_EXAMS
-from openbook_eval.window.fitting import Fit
-from openbook_eval.window.truncation import Truncation
 
 CORRECT = dict(zip(SIX_EXAMS, (0.1, 0.2, 0.3, 0.4, 0.5, 0.9), strict=True))
 SIZES = dict(zip(SIX_EXAMS, (10, 10, 10, 10, 10, 50), strict=True))

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.background import missing_background
 from openbook_eval.errors import ExamError, some, validation_message
 from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build, parse_rows
 from openbook_eval.types import CHINESE_NAMES, ExamName, QType, Question, sorted_letters
@@ -45,13 +44,32 @@ class _Row(BaseModel):
     explanation: str | None = None
 
 
-def fits(row: Mapping[str, Any]) -> bool:
-    """Whether the row has CMB's shape."""
-    return "option" in row
+def read_any(source: ExamSource) -> ExamFile:
+    """Read a folder, a zip or one file of CMB's. Raises ExamError with all faults of a file."""
+    if source.path.is_dir() or source.path.suffix.lower() == ".zip":
+        return read(unpacked(source))
+    return read_one(source, (source.path.name,))
+
+
+def read_one(source: ExamSource, patterns: tuple[str, ...]) -> ExamFile:
+    """Read the one file of a source that matches a pattern. Raises ExamError."""
+    source = unpacked(source, patterns)
+    name = source.find(*patterns)
+    if not name:
+        raise ExamError(f"{source.path}: has no file {patterns[0]}; it has {', '.join(source.names()[:10])}")
+    label = source.label(name)
+    return from_rows(source, label, parse_rows(source.read(name), label))
+
+
+def unpacked(source: ExamSource, patterns: tuple[str, ...] = EXAM_FILES) -> ExamSource:
+    """Return the zip that a folder holds instead of the files, as FreedomIntelligence/CMB does; else the source."""
+    if source.path.is_dir() and not source.find(*patterns) and (packed := source.find("CMB*.zip", "*.zip")):
+        return ExamSource(source.path / packed)
+    return source
 
 
 def read(source: ExamSource, answers_from: ExamSource | None = None) -> ExamFile:
-    """Reads the test set, or where there is none the validation set; raises ExamError with all faults of a file.
+    """Read the test set, or where there is none the validation set; raises ExamError with all faults of a file.
 
     The answers of the test set lie in the same source, or in `answers_from`.
     """
@@ -67,7 +85,8 @@ def read(source: ExamSource, answers_from: ExamSource | None = None) -> ExamFile
 
 
 def from_rows(source: ExamSource, label: str, rows: Rows, answers: Mapping[str, str] | None = None) -> ExamFile:
-    """The exam of a file's rows, which carry their answers or are joined with `answers` by id; raises ExamError."""
+    """Return the exam of a file's rows, which carry their answers or are joined with `answers` by id; raises ExamError.
+    """
     return build(source, label, _questions(rows, answers), _notices(rows))
 
 
@@ -95,7 +114,9 @@ def _read_answers(source: ExamSource, questions: str) -> dict[str, str]:
 
 
 def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
-    """The texts under `key` of a file's rows, by id; raises ExamError with all rows that lack either or come twice."""
+    """Return the texts under `key` of a file's rows, by id; raises ExamError with all rows that lack either or come
+    twice.
+    """
     label = source.label(name)
     texts: dict[str, str] = {}
     found = []
@@ -155,7 +176,7 @@ def _notices(rows: Rows) -> list[str]:
 
 
 def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:
-    """Gives each question the authors' entry; where there is none the statement rule makes it, and a notice says so."""
+    """Give each question the authors' entry; where there is none the statement rule makes it, and a notice says so."""
     entries = _by_id(source, name, "book_content")
     questions = [replace(question, knowledge=entries.get(question.id)) for question in exam.questions]
     bare = [question.id for question in questions if not question.knowledge]
@@ -171,3 +192,46 @@ def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:
     if spare:
         notices.append(f"{len(spare)} entries of {name} belong to no question (ids {some(spare)})")
     return replace(exam, questions=tuple(questions), sha256=source.sha256, notices=tuple(notices))
+
+
+# Stems that point at something the exam no longer holds: a case, a figure, a table.
+
+# （1～3题共用题干）, 共用备选答案, (4-6题: what is left of a heading over several questions.
+_RANGE = r"\d{1,4}\s{0,3}[-~～—–至]\s{0,3}\d{1,4}\s{0,3}"
+_MARK = re.compile(
+    rf"[(（]?\s{{0,3}}(?:{_RANGE}题?)?\s{{0,3}}共用(?:题干|备选(?:答案)?|选项)\s{{0,3}}[)）]?"
+    rf"|[(（]\s{{0,3}}{_RANGE}题(?:[^)）]{{0,12}}[)）])?"
+)
+# An age, or a sentence before the last one: the case itself.
+_CASE = re.compile(r"\d\s{0,3}岁|[。；;]\s{0,3}[^。；;\s]")
+_NO_PERSON = "[^岁男女婴儿孩妇产孕人者例某，。；]"
+_UNITS = r"mm[lH]*Hg|[mμu]?mol/L|[mμkn]?g/d?L|I?U(?:/L)?|次/分|/HP|×10\S*/L|cm|kPa|℃|%"
+_POINTERS: Mapping[str, re.Pattern[str]] = {
+    # 该患者 with nothing before it that could have told of one.
+    "patient": re.compile(
+        rf"^{_NO_PERSON}{{0,8}}[，。；]?{_NO_PERSON}{{0,6}}"
+        "(?:该|此|本|上述|前述)(?:患者|病人|患儿|产妇|孕妇|病例|病儿|婴儿|新生儿)"
+    ),
+    # Not 心电图示 nor 脑电图中度异常, which tell what a picture shows.
+    "figure": re.compile(
+        r"暂无图|附图|[如见][右下左上附]?图(?![像书])|(?<!以)[上下]图(?![像书])"
+        r"|(?<![电象声脑肌动])图中(?!度)|[（(]图\s{0,3}\d{0,3}[）)]"
+    ),
+    # A table that was kept has lines or bars.
+    "table": re.compile(r"暂无表|[如见][下附上]表(?![现面皮明])(?![^|\n\t]{0,200}[|\n\t])"),
+    # The front of the stem is gone: it begins amid a measured value or after one.
+    "beginning": re.compile(rf"^\s*(?:[，。、；×✕]|\d+(?:[./～]\d+)?\s*(?:{_UNITS})\s*[，。、；（])"),
+}
+BACKGROUNDS = ("shared stem", "shared options", *_POINTERS)
+
+
+def missing_background(stem: str) -> Iterator[str]:
+    """Return what the stem points at and does not hold, by the names of `BACKGROUNDS`; nothing where it stands alone.
+
+    Case questions were cut apart when exams were made. A mark such as （1～3题共用题干） is no loss where the case
+    follows it, nor is 上述哪项, which means the options.
+    """
+    rest = _MARK.sub("", stem)
+    if rest != stem and not _CASE.search(rest):
+        yield "shared options" if "备选" in stem or "共用选项" in stem else "shared stem"
+    yield from (name for name, pattern in _POINTERS.items() if pattern.search(rest))

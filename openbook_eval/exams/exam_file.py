@@ -33,11 +33,11 @@ class ExamFile:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What results and samples say of the exam they were taken on."""
+        """Return what results and samples say of the exam they were taken on."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
     def named(self, name: str, version: str) -> "ExamFile":
-        """The same exam under the name and version of its publisher."""
+        """Return the same exam under the name and version of its publisher."""
         return replace(self, name=name, version=version)
 
 
@@ -45,7 +45,7 @@ class ExamSource:
     """The files of an exam, by name: one file, a folder or a zip; remembers what was read, for the hash."""
 
     def __init__(self, path: Path) -> None:
-        """Opens `path`; raises ExamError where there is nothing or the zip is broken."""
+        """Open `path`; raises ExamError where there is nothing or the zip is broken."""
         if not path.exists():
             raise ExamError(f"{path}: no such file or folder; give the path of an exam, or OPENBOOK_EXAM=mini")
         self.path = path
@@ -53,7 +53,7 @@ class ExamSource:
         self._read: dict[str, str] = {}
 
     def names(self) -> list[str]:
-        """Names of all files, in order; those of a folder or zip relative to it."""
+        """Return names of all files, in order; those of a folder or zip relative to it."""
         if self._zip:
             return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
         if self.path.is_dir():
@@ -62,7 +62,9 @@ class ExamSource:
         return [self.path.name]
 
     def find(self, *patterns: str) -> str | None:
-        """The one file whose base name matches the first pattern that any does; raises ExamError for two of them."""
+        """Return the one file whose base name matches the first pattern that any does; raises ExamError for two of
+        them.
+        """
         # __MACOSX and other hidden copies are not the file.
         paths = [path for name in self.names() if not _is_hidden(path := PurePosixPath(name))]
         for pattern in patterns:
@@ -74,7 +76,7 @@ class ExamSource:
         return None
 
     def read(self, name: str) -> bytes:
-        """The bytes of the file called `name` by `names`; raises ExamError where it cannot be read."""
+        """Return the bytes of the file called `name` by `names`; raises ExamError where it cannot be read."""
         try:
             if self._zip:
                 data = self._zip.read(name)
@@ -86,12 +88,13 @@ class ExamSource:
         return data
 
     def label(self, name: str) -> str:
-        """How an error names the file."""
+        """Return how an error names the file."""
         return str(self.path) if self.path.name == name and not self.path.is_dir() else f"{self.path}/{name}"
 
     @property
     def sha256(self) -> str:
-        """Of one file its own hash; of several the hash over their sorted hashes, whatever folder they lie in."""
+        """Return of one file its own hash; of several the hash over their sorted hashes, whatever folder they lie in.
+        """
         hashes = sorted(self._read.values())
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
@@ -108,7 +111,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
-    """Rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
+    """Return rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
     text = decode(data, label)
     try:
         rows = orjson.loads(text)
@@ -131,7 +134,7 @@ def build(
     *,
     may_lack_answers: bool = False,
 ) -> ExamFile:
-    """Checks all questions of a file and makes the exam of them.
+    """Check all questions of a file and makes the exam of them.
 
     `rows` are pairs of a place ("row 12") and either a question or what kept it from being one. Raises ExamError with
     every fault of the file at once; a missing answer is one unless `may_lack_answers`.
@@ -162,14 +165,14 @@ def build(
 
 
 def _unlabelled(questions: Sequence[Question]) -> Iterator[str]:
-    """A word on questions that the six exams leave out, where there are others that they do not."""
+    """Return a word on questions that the six exams leave out, where there are others that they do not."""
     count = sum(question.exam == "other" for question in questions)
     if 0 < count < len(questions):
         yield f"{count} questions carry none of the six exam labels; cmed_openbook_other asks them"
 
 
 def _alike(questions: Sequence[Question]) -> Iterator[str]:
-    """A word on questions with two options of one text: published so, and not to be told apart."""
+    """Return a word on questions with two options of one text: published so, and not to be told apart."""
     alike = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
     if alike:
         yield f"{len(alike)} questions have two options with the same text (ids {some(alike)})"

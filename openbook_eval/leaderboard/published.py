@@ -1,17 +1,21 @@
-"""The five tables of the paper, to stand beside one's own runs.
+"""Read the five tables of the paper, to stand beside one's own runs.
 
 Q. Yang, R. Wang, J. Chen, R. Su, T. Tan: Fine-Tuning Medical Language Models for Enhanced Long-Contextual Understanding
 and Domain Expertise, Workshop on Long-Context Foundation Models, Vienna 2024. Its figures lie in published.csv.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from openbook_eval.leaderboard.statistics.values import Interval
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
+
+if TYPE_CHECKING:
+    from openbook_eval.leaderboard.stats import Interval
 
 # CMB-Exam's test, 28 classes of 400 questions (Wang et al. 2023, arXiv:2308.08833). Whether all were asked is not
 # published.
@@ -20,14 +24,13 @@ APPROXIMATION = (
     f"intervals of the paper are approximate: Wilson's for a share of {ITEMS:,} questions, while the paper gives the "
     "mean of six exams and does not say how many questions it asked"
 )
-
-_TITLES: Mapping[int, str] = {
-    1: "General models",
-    2: "Medical models",
-    3: "Medical models, fine-tuned on general data",
-    4: "Qwen1.5, fine-tuned on general and medical data by ratio",
-    5: "Qwen1.5-7B, fine-tuned on medical data alone by number of pairs",
-}
+_TITLES = (
+    "General models",
+    "Medical models",
+    "Medical models, fine-tuned on general data",
+    "Qwen1.5, fine-tuned on general and medical data by ratio",
+    "Qwen1.5-7B, fine-tuned on medical data alone by number of pairs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class PublishedRow:
     medical_ratio: int | None
     medical_pairs: int | None
     share: float
-    interval: Interval
+    interval: "Interval"
     before: float | None
     note: str
 
@@ -62,29 +65,38 @@ class PublishedTable:
 
 @cache
 def tables() -> tuple[PublishedTable, ...]:
-    """The paper's tables 1 to 5, rows in the paper's order."""
+    """Return the paper's tables 1 to 5, rows in the paper's order."""
     frame = pl.read_csv((files("openbook_eval.leaderboard") / "published.csv").read_bytes())
     return tuple(
         PublishedTable(number, title, tuple(map(_row, frame.filter(table=number).iter_rows(named=True))))
-        for number, title in _TITLES.items()
+        for number, title in enumerate(_TITLES, 1)
     )
 
 
-def _row(cells: Mapping[str, object]) -> PublishedRow:
+def _row(cells: Mapping[str, Any]) -> PublishedRow:
     # Loads scipy, which the command line starts without.
-    from openbook_eval.leaderboard.statistics import proportions
+    from openbook_eval.leaderboard.stats import share_interval
 
-    told = {name: value for name, value in cells.items() if name not in ("table", "percent", "percent_before", "note")}
-    share, before = _share(cells["percent"]), cells["percent_before"]
-    return PublishedRow(
-        **told,  # type: ignore[arg-type]
-        share=share,
-        interval=proportions.interval(share, ITEMS),
-        before=None if before is None else _share(before),
-        note=str(cells["note"] or ""),
-    )
-
-
-def _share(percent: object) -> float:
+    known = {name: value for name, value in cells.items() if name not in ("table", "percent", "percent_before", "note")}
     # Rounded, so that 68.2 % is 0.682 and nothing beside it.
-    return round(float(str(percent)) / 100, 6)
+    share, before = (
+        None if cells[name] is None else round(cells[name] / 100, 6) for name in ("percent", "percent_before")
+    )
+    interval = share_interval(share or 0.0, ITEMS)
+    return PublishedRow(**known, share=share or 0.0, interval=interval, before=before, note=cells["note"] or "")
+
+
+def sheets() -> Iterator[Sheet]:
+    """Return the tables to be read, without columns that have nothing but dashes."""
+    heads = ("model", "general : medical", "pairs", "before", "percent", INTERVAL)
+    for table in tables():
+        columns = list(zip(heads, *map(_cells, table.rows), strict=True))
+        head, *rows = zip(*(column for column in columns if set(column[1:]) != {NONE}), strict=True)
+        yield Sheet(f"The paper's table {table.number}: {table.title}", head, rows)
+
+
+def _cells(row: PublishedRow) -> tuple[str, ...]:
+    ratio = NONE if row.general_ratio is None else f"{row.general_ratio}:{row.medical_ratio}"
+    pairs = NONE if row.medical_pairs is None else f"{row.medical_pairs:,}"
+    before, share = (NONE if share is None else f"{100 * share:.2f}" for share in (row.before, row.share))
+    return row.model, ratio, pairs, before, share, percents(row.interval)

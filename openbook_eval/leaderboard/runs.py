@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.training.record import TrainedOn
 from openbook_eval.types import ExamName
-from openbook_eval.window.truncation import Truncation
 
 # Conditions by their names in task files, in the order in which boards are shown.
 CONDITIONS = (

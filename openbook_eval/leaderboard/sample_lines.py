@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.matching.ranked import rank_letters
+from openbook_eval.matching import rank_letters
 from openbook_eval.types import QType
 
 # Our tasks have one filter; lm-eval writes a line for each.

@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.paths import without_folders
+from openbook_eval.leaderboard.export import without_folders
 from openbook_eval.leaderboard.runs import ITEMS, Run
 from openbook_eval.leaderboard.taken import Taken
 

@@ -1,62 +1,41 @@
-"""Asks the rules in order; the first that speaks decides."""
+"""Ask the rules in order; the first that speaks decides. And choose by the probabilities of letters where ranked."""
 
+import math
 import re
 from collections.abc import Mapping
 
-from openbook_eval.matching import abstention, forms, judgements, quoted, reading, statements
-from openbook_eval.matching.grammar import grammar
-from openbook_eval.matching.response import Response, Rule
-from openbook_eval.types import Choice, QType, State
+from openbook_eval.matching import response as preparing
+from openbook_eval.matching.patterns import patterns_for
+from openbook_eval.matching.response import Response
+from openbook_eval.matching.rules import RULES
+from openbook_eval.types import Choice, QType
 
-# In the order in which they are asked: the first that reads letters, or is sure that there are none, decides.
-RULES: tuple[tuple[str, State, Rule], ...] = (
-    ("letters_only", "stated", forms.letters_only),
-    ("one_option_line", "stated", forms.one_option_line),
-    ("exact_option", "implied", quoted.exact_option),
-    ("dressed_letters", "stated", forms.dressed_letters),
-    ("abstention_only", "none", abstention.abstention_only),
-    ("answer_then_question", "stated", forms.answer_then_question),
-    ("judged_list", "stated", judgements.judged_list),
-    ("option_lines", "stated", forms.option_lines),
-    ("declared", "stated", statements.declared),
-    ("leading_letters", "stated", forms.leading_letters),
-    ("announced_sentence", "stated", statements.announced_sentence),
-    ("judged", "stated", judgements.judged),
-    ("abstention", "none", abstention.abstention),
-    ("refused", "none", forms.refused),
-    ("other_alphabet", "stated", forms.other_alphabet),
-    ("echoed_options", "none", forms.echoed_options),
-    ("closing_statement", "stated", statements.closing_statement),
-    ("quoted_options", "implied", quoted.quoted_options),
-    ("lone_letters", "implied", statements.lone_letters),
-)
-# Where the options are not known, letters up to here are possible.
 _SAYS_SOMETHING = re.compile(r"\w|[Ⓐ-Ⓩ①-⑳]")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+# Where the options are not known, letters up to here are possible.
 _UNKNOWN_OPTIONS = dict.fromkeys("ABCDE", "")
 
 
 def match_choice(response: str, options: Mapping[str, str], qtype: QType = "single") -> Choice:
-    """Reads which letters of `options` (letters and texts) a response commits to.
+    """Read which letters of `options` (letters and texts) a response commits to.
 
     Options are called by single capital letters, others are not looked for; without any, A to E are taken to be
-    there. Never raises, whatever the text; of one longer than 40,000
-    characters the first and last 20,000 are read.
+    there. Never raises, whatever the text; of one longer than 40,000 characters the first and last 20,000 are read.
     """
     known = options or _UNKNOWN_OPTIONS
     letters = "".join(known)
     if len(letters) != len(known) or not (letters.isascii() and letters.isalpha() and letters.isupper()):
         return match_choice(response, {name: text for name, text in options.items() if name in _LETTERS}, qtype)
-    patterns = grammar(letters)
+    patterns = patterns_for(letters)
     # The two commonest responses, the letter that was asked for and one option line, need no preparation.
     if response in known:
         return Choice(response, "stated", "letters_only")
     if line := patterns.option_line.fullmatch(response):
         return Choice(line.group(1), "stated", "one_option_line")
-    text = reading.without_thought(response)
+    text = preparing.without_thought(response)
     if text is None:
         return Choice("", "none", "cut_off")
-    head, rest = reading.own_answer(reading.plain(reading.ends(text)))
+    head, rest = preparing.own_answer(preparing.plain(preparing.ends(text)))
     choice = _match(Response(head, known, qtype == "multi", False, patterns))
     if rest and not choice.letters and not choice.abstained:
         return _match(Response(rest, known, qtype == "multi", True, patterns))
@@ -75,3 +54,33 @@ def _match(response: Response) -> Choice:
         if letters := "".join(sorted(set(found.letters) & response.options.keys())):
             return Choice(letters, state, name)
     return Choice("", "none", "undecided")
+
+
+def rank_letters(logprobs: Mapping[str, float], qtype: QType) -> Choice:
+    """Return the choice of a model that gives each option's letter this log-probability as its next token.
+
+    Single choice: the likeliest letter, of equals the first. Multiple choice: every letter with more than an equal
+    share of the probability that all letters have together, 1/n of n. Of all sets of letters that is the one with the
+    highest sum of log p - log 1/n, so that ranking sets finds the same. It asks less than writing does: a model that
+    is certain of "ACD" may put all on the "A" that it would write first; then only A is chosen. So multiple choice by
+    rank is a lower bound, to be compared with itself only.
+    """
+    shares = letter_shares(logprobs)
+    best = max(shares, key=lambda letter: shares[letter])
+    if qtype == "single":
+        return Choice(best, "implied", "ranked")
+    chosen = [letter for letter, share in shares.items() if share > 1 / len(shares)]
+    return Choice("".join(sorted(chosen or [best])), "implied", "ranked")
+
+
+def letter_shares(logprobs: Mapping[str, float]) -> dict[str, float]:
+    """Return each letter's part of the probability that all letters have together; the sum is 1.
+
+    Equal parts where all have none.
+    """
+    most = max(logprobs.values())
+    if most == -math.inf:
+        return dict.fromkeys(logprobs, 1 / len(logprobs))
+    weights = {letter: math.exp(logprob - most) for letter, logprob in logprobs.items()}
+    total = math.fsum(weights.values())
+    return {letter: weight / total for letter, weight in weights.items()}

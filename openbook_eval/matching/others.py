@@ -1,4 +1,4 @@
-"""How others read choices, re-implemented from their published rules, to compare with; none of it marks our exam."""
+"""The matchers of others, re-implemented from their published rules, to compare with; none of them scores our exam."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ class Matcher:
     as_sets: bool = True
 
     def is_right(self, letters: str, answer: str) -> bool:
-        """Whether what was read is the published answer."""
+        """Return whether what was read is the published answer."""
         return set(letters) == set(answer) if self.as_sets else letters == answer
 
 
@@ -34,7 +34,7 @@ def _ours(response: str, options: Options, qtype: QType) -> str:
 
 
 def _cmb(response: str, _: Options, qtype: QType) -> str:
-    """Letters A to G after the first 答案 or 正确选项 with 是, 为 or a colon, up to a full stop; else all in the text.
+    """Return letters A to G after the first 答案 or 正确选项 with 是, 为 or a colon, up to a full stop; else all.
 
     Of a single-choice answer only the first letter is kept.
     """
@@ -44,21 +44,23 @@ def _cmb(response: str, _: Options, qtype: QType) -> str:
 
 
 def _authors(response: str, _: Options, __: QType) -> str:
-    """Every letter A to E of the answer."""
+    """Return every letter A to E of the answer."""
     return "".join(re.findall("[A-E]", response))
 
 
 @cache
-def _is_punctuation(sign: str) -> bool:
-    return unicodedata.category(sign).startswith("P")
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P")
 
 
 def _bare(text: str) -> str:
-    return "".join(sign for sign in text.lower() if not _is_punctuation(sign))
+    return "".join(character for character in text.lower() if not _is_punctuation(character))
 
 
 def _lm_eval(response: str, options: Options, _: QType) -> str:
-    """The first letter in brackets, else the first option text (case and signs aside), else a letter after a colon."""
+    """Return the first letter in brackets, else the first option text (only its words count), else a letter after a
+    colon.
+    """
     if found := re.search(r"\(([A-Z])\)", response):
         return found.group(1)
     texts = {_bare(text.strip()): letter for letter, text in options.items()}
@@ -92,7 +94,7 @@ def _first_option_patterns(letters: str) -> tuple[re.Pattern[str], ...]:
 
 
 def _opencompass(response: str, options: Options, _: QType) -> str:
-    """The first option letter, in alphabetical order, inside the first phrase of a long list that matches."""
+    """Return the first option letter, in alphabetical order, inside the first phrase of a long list that matches."""
     letters = "".join(sorted(options)) or "ABCDE"
     for pattern in _first_option_patterns(letters):
         if found := pattern.search(response):

@@ -1,13 +1,83 @@
-"""What rules are asked about and what they answer."""
+"""Make a response readable: plain letters, no reasoning trace, nothing after the answer to this one question."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from openbook_eval.matching.grammar import Grammar
+from openbook_eval.matching.patterns import Patterns
 
 # Lists of options are looked for in so many characters.
 BEGINNING = 4000
+# Marks of the turn's end and of parts of an answer that models were trained to write; not part of what they say.
+_TOKENS = re.compile(r"<(?:eo[a-z]|/?s|\|[a-z_]{2,20}\|)>")
+_END = 20_000
+_THOUGHT = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>")
+
+# Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
+_OTHER_FORMS = re.compile("[Ａ-Ｈａ-ｈⒶ-Ⓗⓐ-ⓗ選項應該為對錯誤確無]")
+_FORMS = str.maketrans(
+    "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈⒶⒷⒸⒹⒺⒻⒼⒽⓐⓑⓒⓓⓔⓕⓖⓗ選項應該為對錯誤確無說題與據綜這擇論結",
+    "ABCDEFGHabcdefghABCDEFGHabcdefgh选项应该为对错误确无说题与据综这择论结",
+)
+
+# Where a model goes on to another question, or gives the instruction back: the frames of common exam prompts and ours.
+# The place is looked at after the first character, not before it: so the search leaps from one to the next.
+_AT_START = r"(?<![^\s。].)"
+_NEXT_QUESTION = re.compile(
+    rf"【{_AT_START}(?:材料|要求|题目|问题)】|[问题Q]{_AT_START}(?:题|目|uestion)?\s*+[:：]"
+    rf"|请{_AT_START}你?(?:回答|运用|根据|从|按|直接|选择|选出|阅读)|以{_AT_START}下是中国",
+    re.DOTALL,
+)
+_COURTESY = 20
+# Before it stands nothing, or at most the number of an item.
+_NOTHING = re.compile(r"[\s。:：]*+(?:\d{1,3}[.、])?\s*+")
+# "for example [answer]A": an answer in an instruction is a form, not an answer.
+_EXAMPLE = re.compile(
+    r"(?:例如|比如|形如|示例|例|e\.g\.)[\s:：,，\"“]*+(?:[\[(（【]?(?:正确)?答案[\])）】]?\s*+[:：]?)?\s*+[A-H]++"
+)
+_FORM = re.compile(r"[A-H]++[^A-H]{0,14}示例")
+_EXAMPLE_BLOCK = re.compile(r"下面是[一几]个例子")
+
+
+def plain(text: str) -> str:
+    """Return letters as ASCII, traditional cue characters as simplified ones, no control tokens; all else as it is."""
+    if _OTHER_FORMS.search(text):
+        text = text.translate(_FORMS)
+    return _TOKENS.sub("\n", text) if "<" in text else text
+
+
+def without_thought(text: str) -> str | None:
+    """Return the text after the last reasoning trace; None where a trace was begun and not ended."""
+    marks = list(_THOUGHT.finditer(text)) if "<" in text else []
+    if not marks:
+        return text
+    return text[marks[-1].end() :] if marks[-1].group(1) else None
+
+
+def ends(text: str) -> str:
+    """Return the first and the last part of a text beyond any answer's length, where an answer would stand."""
+    return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
+
+
+def own_answer(text: str) -> tuple[str, str]:
+    """Return the part of the text that answers this question, and what follows where the text gives a question back.
+
+    A response may run on into further questions: what stands before them is the answer. One that begins with a question
+    or an instruction gives it back, at times after a word of courtesy: an answer stands after the last such place.
+    """
+    if "例" in text or "e.g." in text:
+        text = _EXAMPLE.sub("", text)
+        text = _FORM.sub("", text) if "示例" in text else text
+        if block := _EXAMPLE_BLOCK.search(text):
+            text = text[: block.start()]
+    first = _NEXT_QUESTION.search(text)
+    if not first:
+        return text, ""
+    head = text[: first.start()]
+    if len(head) >= _COURTESY or "答案" in head:
+        return head, ""
+    *_, last = _NEXT_QUESTION.finditer(text, first.start())
+    return "" if _NOTHING.fullmatch(head) else head, text[last.start() :]
 
 
 class Response(NamedTuple):
@@ -17,7 +87,7 @@ class Response(NamedTuple):
     options: Mapping[str, str]
     multi: bool
     echoed: bool
-    grammar: Grammar
+    patterns: Patterns
 
 
 class Reading(NamedTuple):
@@ -31,12 +101,12 @@ Rule = Callable[[Response], Reading | None]
 
 
 def read_option_list(response: Response, start: int) -> tuple[str, int]:
-    """Letters of the option lines that begin at `start`, as long as they ascend, and the place after the last start."""
-    first = response.grammar.option_here.match(response.text, start)
+    """Return the letters of the option lines from `start` on, while they ascend, and where the last text begins."""
+    first = response.patterns.option_here.match(response.text, start)
     if not first:
         return "", start
     letters, end = first.group(1), first.end()
-    for found in response.grammar.option_start.finditer(response.text, end, start + BEGINNING):
+    for found in response.patterns.option_start.finditer(response.text, end, start + BEGINNING):
         if found.group(1) <= letters[-1]:
             break
         letters += found.group(1)
@@ -45,7 +115,7 @@ def read_option_list(response: Response, start: int) -> tuple[str, int]:
 
 
 def one_answer(text: str) -> str | None:
-    """The letters of several runs if no letter comes back or all runs are the same, with at most one slip; or None."""
+    """Return the letters of several runs if none returns or all runs are the same, with at most one slip; or None."""
     runs = re.findall("[A-Z]+", text)
     letters = "".join(runs)
     if len(set(runs)) == 1 or len(set(letters)) >= len(letters) - (len(runs) > 2):
@@ -54,5 +124,5 @@ def one_answer(text: str) -> str | None:
 
 
 def is_list(starts: str) -> bool:
-    """Whether options in a row begin there; the first often stands right behind a question mark, where none begins."""
+    """Return whether options in a row begin there; the first may stand behind a question mark, where none begins."""
     return "AB" in starts or "BC" in starts

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from openbook_eval.errors import visible
-from openbook_eval.window.truncation import Truncation
+from openbook_eval.models.context_window import Truncation
 
 
 def percent(share: float | None) -> str:

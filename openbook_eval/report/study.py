@@ -11,7 +11,7 @@ from rich.text import Text
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.exporting import Sheet
+    from openbook_eval.leaderboard.export import Sheet
     from openbook_eval.study.findings.reporting import Report
     from openbook_eval.study.steps import Graph
 

@@ -11,7 +11,7 @@ from openbook_eval.errors import visible
 from openbook_eval.report.cells import line, percent
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.statistics.values import Interval
+    from openbook_eval.leaderboard.stats import Interval
     from openbook_eval.study.fitting.values import Candidate, Condition, Fit, Group, Next, Optimum, Place, Trend
 
 _SURE, _LEAST = 0.05, 0.001

@@ -1,9 +1,9 @@
-"""The table of the recipes: one cell a recipe, 34 of the paper's and those that train the embedded examinee here."""
+"""The table of the recipes: one cell a recipe, 34 of the paper's and those that train the tiny model here."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from openbook_eval.profiles import Profile, Size, profile
+from openbook_eval.models.profiles import Profile, Size, profile
 
 Method = Literal["lora", "full"]
 
@@ -41,7 +41,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one recipe trains on what. `model` is a model of a profile by its size, none for the embedded examinee.
+    """What one recipe trains on what. `model` is a model of a profile by its size, none for the tiny model.
 
     `is_base` says that the base model is trained, not the one that was tuned to chat from it; `table` is the paper's.
     """
@@ -71,19 +71,19 @@ class Cell:
     def base_model(self) -> str:
         """The model that is trained: its name on the hub, or its folder."""
         if self.size is None:
-            return EXAMINEE
+            return TINY_MODEL
         return self.size.base if self.is_base else self.size.hub
 
     @property
     def title(self) -> str:
         """What people call the model."""
         if self.profile is None or self.model is None:
-            return "the embedded examinee"
+            return "the tiny model"
         return self.base_model.rpartition("/")[2] if self.is_base else f"{self.profile.title} {self.model[1].upper()}"
 
 
 # Where the command of the recipe's header puts it.
-EXAMINEE = "models/examinee"
+TINY_MODEL = "models/tiny"
 _TINY = Mix("tiny", "tiny", 400, 0.5, "400 rows that the project makes itself, general and medical, 1:1")
 
 

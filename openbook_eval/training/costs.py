@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from openbook_eval.profiles import Size
+from openbook_eval.models.profiles import Size
 from openbook_eval.training.cells import Mix
 from openbook_eval.training.settings import Settings
 from openbook_eval.training.utilisation import flops_per_token

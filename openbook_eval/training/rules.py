@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.cells import TINY_MODEL
 from openbook_eval.training.schema import on_cpu
 
 Findings = Iterator[tuple[str, str]]
@@ -118,7 +118,7 @@ def _base_model(config: _Config) -> Findings:
     if is_folder and not is_model:
         yield "base_model", f"{name} has no config.json, so it is no model; name a folder that save_pretrained wrote"
     elif not is_folder and name.startswith(_LOCAL):
-        make = " (the examinee: openbook-eval examinee --out models/examinee)" if name == EXAMINEE else ""
+        make = " (the tiny model: openbook-eval tiny-model --out models/tiny)" if name == TINY_MODEL else ""
         yield "base_model", f"there is no folder {name}; put the model there{make}, or name OWNER/MODEL on the hub"
     elif not is_folder and not _HUB_NAME.fullmatch(name):
         yield "base_model", f"{name!r} is neither a folder nor OWNER/MODEL on the hub; mend the name"

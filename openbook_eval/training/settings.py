@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from openbook_eval.profiles import Size
+from openbook_eval.models.profiles import Size
 from openbook_eval.training.cells import Cell, Method
 
 
@@ -35,7 +35,7 @@ _LORA = Settings("lora", 5e-5, 2, 2048, 4, 2, ("q_proj", "v_proj"))
 # All weights want smaller steps than an adapter's.
 _FULL = replace(_LORA, method="full", learning_rate=1e-5, micro_batch_size=1, gradient_accumulation_steps=8)
 _EVERY_PROJECTION = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-# The embedded examinee is so small that it needs large steps, many of them, and all of itself. Of the learning rates
+# The tiny model is so small that it needs large steps, many of them, and all of itself. Of the learning rates
 # 0.001 to 0.05 this one taught it most while its weights were random; now that it can read, the adapter costs it 14
 # points of the open book.
 _TINY = Settings("lora", 0.003, 3, 256, 4, 2, _EVERY_PROJECTION, lora_r=16, lora_alpha=32, on_gpu=False)

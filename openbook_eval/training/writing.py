@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.training.cells import EXAMINEE, PLUGIN, Cell
+from openbook_eval.training.cells import PLUGIN, TINY_MODEL, Cell
 from openbook_eval.training.costs import CARD, costs
 from openbook_eval.training.settings import Settings, settings
 
@@ -60,7 +60,7 @@ def _head(cell: Cell, how: Settings, path: str) -> Iterator[str]:
     yield f"          data-prep build {cell.mix.spec}{data} --out mixes --mix {cell.mix.name}"
     if cell.size is None:
         yield "        and the model:"
-        yield f"          openbook-eval examinee --out {EXAMINEE}"
+        yield f"          openbook-eval tiny-model --out {TINY_MODEL}"
     yield "Run     from the folder that holds mixes/; what was cut off goes on when the same is run again:"
     if _fits_one(cell, how):
         yield f"          {_TRAIN} {path}"

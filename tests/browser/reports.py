@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from openbook_eval.leaderboard import reading, standings
+from openbook_eval.leaderboard import board, reading
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.types import Question
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
 BASE, TUNED, HOSTILE = "Qwen/Qwen1.5-7B-Chat", "out/qwen7b_mix41", "<script>window.ran=1</script>\u202eevil\u202c"
 
@@ -79,5 +79,5 @@ def build_report(folder: Path) -> Report:
     """Writes runs under `folder`, and the report of them to `folder/report`."""
     write_runs(folder / "runs")
     taken = reading.read([folder / "runs"])
-    index = build(taken, standings.boards(taken, draws=200), folder / "report")
+    index = build(taken, board.boards(taken), folder / "report")
     return Report(index, taken.runs, taken.items)

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams import load_exam
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import load_exam, read_path
 from tests.conftest import write
 
 ROW: dict[str, Any] = {

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from openbook_eval.errors import ExamError
+from openbook_eval.exams import read_path
 from openbook_eval.exams.exam_file import ExamFile
-from openbook_eval.exams.loading import read_path
 from openbook_eval.types import Entry
 from tests.conftest import ANSWERS, BOOK, QUESTIONS, VALIDATION, cmb_answer, cmb_entry, cmb_row, write
 

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from openbook_eval.errors import ExamError
+from openbook_eval.exams import read_path
 from openbook_eval.exams.exam_file import ExamFile
-from openbook_eval.exams.loading import read_path
 
 HEADER = "Question,Options,Answer,Explanation\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import read_path
 from tests.conftest import ANSWERS, QUESTIONS, VALIDATION, cmb_answer, cmb_row, write
 from tests.hub_server import HubServer
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams import load_exam, require
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import load_exam, read_path, require
 from tests.conftest import cmb_row, question, write
 from tests.exams.test_own import ROW, write_lines
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams import own
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import formats, read_path
 from openbook_eval.types import Question
 
 ROW: dict[str, Any] = {
@@ -116,4 +115,4 @@ def test_any_sound_question_is_read_as_it_was_written(
 def test_the_documented_keys_are_the_keys_of_the_format(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-    assert documented == own._KEYS
+    assert documented == formats._OWN_KEYS

@@ -1,11 +1,14 @@
 """All that the golden tests know of names of commands, task files and modules: a rename changes this file only."""
 
+import json
+import lzma
 from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
 
 REPOSITORY = Path(__file__).parents[2]
+RUNS = Path(__file__).parent / "runs"
 EXAMS = ("physician", "nursing", "pharmacist", "technician", "professional", "postgraduate")
 # Groups of task files by what they mean. Books of 64,000 characters and more are not filled by the bundled exam.
 GROUPS = {
@@ -42,3 +45,105 @@ def tasks() -> dict[str, dict[str, Any]]:
     manager = TaskManager(include_path=str(REPOSITORY / "tasks"), include_defaults=False, metadata=metadata)
     loaded = manager.load(list(GROUPS.values()))["tasks"]
     return {meaning: {exam: loaded[f"{group}_{exam}"] for exam in EXAMS} for meaning, group in GROUPS.items()}
+
+
+# Stored runs have the words of the day they were written. Each of these texts is replaced, in this order, by what is
+# written now: names of tasks ("cmed_reading_missing"), of metrics, of conditions ('"condition":"missing"', no blanks).
+RENAMED = {
+    "followed_book": "follows_context",
+    "followed_memory": "follows_memory",
+    "followed_neither": "follows_neither",
+}
+
+
+def lay_out(name: str, folder: Path) -> Path:
+    """Write the files of the stored runs `name` into `folder`, as lm-eval wrote them; return `folder`."""
+    text = lzma.decompress((RUNS / f"{name}.jsonl.xz").read_bytes()).decode()
+    for old, new in {**RENAMED, "<bundled model>": openbook_eval("tiny-model").strip()}.items():
+        text = text.replace(old, new)
+    files: dict[str, list[object]] = {}
+    for row in map(json.loads, text.splitlines()):
+        files.setdefault(row["file"], []).append(row["line"])
+    for path, lines in ((folder / file, lines) for file, lines in files.items()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def data_prep(*arguments: object) -> str:
+    """Return what `data-prep ...` prints."""
+    from data_prep.cli import app
+
+    return _printed(app, arguments)
+
+
+def build_tiny(folder: Path) -> Path:
+    """Build the mixes of the spec `tiny` from the rows that the project makes itself; return their folder."""
+    data_prep("invent", "--out", folder / "data")
+    data_prep("build", "tiny", "--data", folder / "data", "--out", folder / "mixes")
+    return folder / "mixes"
+
+
+def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
+    """Return what the study studies/tiny.yml finds in the stored runs `name`: points, and what each claim comes to."""
+    from openbook_eval.study.file.study_file import read_study
+    from openbook_eval.study.findings.claims import judge
+    from openbook_eval.study.findings.points import points_of
+    from openbook_eval.study.findings.results import read_results
+    from openbook_eval.study.findings.settings import settings_of
+    from openbook_eval.study.planning.graphs import graph_of
+
+    graph, stored = graph_of(read_study(REPOSITORY / "studies" / "tiny.yml")), lay_out(name, work / "stored")
+    exams = {cell: work / step.id for step in graph.steps if step.kind == "exam" for cell in step.cells}
+    for cell in graph.cells:
+        exams[cell.name].mkdir(parents=True)
+        (exams[cell.name] / "receipt.json").write_text("{}", encoding="utf-8")
+        (stored / (f"{cell.mix.name}-seed{cell.seed}" if cell.mix else "base")).rename(exams[cell.name] / "results")
+    found = read_results(graph, work)
+    points, without_average = points_of(found.results, graph.study)
+    settings, unlike = settings_of(found.results)
+    assert [*found.undone, *found.refused, *without_average, *unlike] == []
+    return {"points": [_point(point) for point in points], "claims": [_claim(each) for each in judge(settings)]}
+
+
+def _point(point: Any) -> list[object]:
+    ratio = f"{point.general}:{point.medical}" if point.trained else None
+    return [point.table, ratio, point.rows, point.seed, point.condition, point.share, point.items]
+
+
+def _claim(outcome: Any) -> list[object]:
+    sides = (outcome.study, outcome.paper)
+    return [outcome.claim.key, *([side.verdict, side.found and side.found.value] for side in sides)]
+
+
+def paper_fits() -> list[dict[str, Any]]:
+    """Return what is fitted to the paper's tables: errors of the laws, the one chosen, and the slope of a line."""
+    from openbook_eval.study.findings.points import paper_points as points
+    from openbook_eval.study.fitting import fit
+
+    return [_fit(group) for group in fit(points(), draws=100).groups]
+
+
+def _fit(group: Any) -> dict[str, Any]:
+    reading = group.reading
+    # Of the laws those that every house has.
+    kept = {tried.name: tried.error for tried in reading.tried if tried.name in ("constant", "linear")}
+    return {
+        "table": group.table,
+        "models": group.models,
+        "settings": reading.settings,
+        "errors": kept,
+        "chosen": reading.chosen.name,
+        "slopes": [[trend.by.name, trend.slope] for trend in reading.trends],
+    }
+
+
+def annotated(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what `openbook-eval scores` adds to each results file in `folder`, by its date, without versions."""
+    openbook_eval("scores", folder)
+    files = sorted(folder.rglob("results_*.json"))
+    parts = {file.stem.removeprefix("results_")[:10]: json.loads(file.read_bytes())["openbook"] for file in files}
+    for part in parts.values():
+        part.pop("versions", None)
+        part["truncation"]["tasks"].sort(key=lambda task: task["task"])
+    return parts

@@ -5,7 +5,7 @@ import json
 from tests.golden import adapter
 from tests.golden.golden import same
 
-RESPONSES = adapter.REPOSITORY / "tests" / "choice" / "responses.jsonl"
+RESPONSES = adapter.REPOSITORY / "tests" / "matching" / "responses.jsonl"
 
 
 def test_the_projects_own_responses_are_read_as_before() -> None:

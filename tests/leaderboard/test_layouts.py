@@ -9,7 +9,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import reading
 from openbook_eval.leaderboard.layouts import find
-from tests.leaderboard.lm_eval_output import DATE, write_run
+from tests.results.lm_eval_output import DATE, write_run
 
 
 def as_older(results: Path, folder: Path, *, name: str = "results.json") -> Path:

@@ -7,7 +7,7 @@ import pytest
 from openbook_eval.leaderboard import reading
 from openbook_eval.leaderboard.likeness import group, unlike
 from openbook_eval.leaderboard.runs import ExamSource, Run
-from tests.leaderboard.lm_eval_output import DATE, invented, write_run
+from tests.results.lm_eval_output import DATE, invented, write_run
 
 
 @pytest.fixture(scope="module")

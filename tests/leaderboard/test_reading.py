@@ -16,7 +16,7 @@ from openbook_eval.leaderboard import reading
 from openbook_eval.leaderboard.runs import CONDITIONS, ITEMS
 from openbook_eval.training.record import Device, MixTrainedOn, TrainedOn, write_record
 from openbook_eval.types import SIX_EXAMS
-from tests.leaderboard.lm_eval_output import DATE, invented, write_run
+from tests.results.lm_eval_output import DATE, invented, write_run
 
 RECORD = TrainedOn(
     recipe="recipe.yml", recipe_sha256="1" * 64, base_model="some/base", adapter=None,

@@ -10,7 +10,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import reading, store, texts
 from openbook_eval.leaderboard.taken import Taken
-from tests.leaderboard.lm_eval_output import write_run
+from tests.results.lm_eval_output import write_run
 
 
 @pytest.fixture

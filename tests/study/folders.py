@@ -26,7 +26,7 @@ STUDY: dict[str, Any] = {
     "seeds": [1, 2],
     "exam": "mini",
     "data": {"spec": "spec.yml", "folder": "raw"},
-    "models": [{"model": "models/examinee"}],
+    "models": [{"model": "models/tiny"}],
     "groups": [{"table": 4, "recipes": ["own.yml"], "mixes": ["mix91", "mix11"]}],
 }
 RAW = ("general.jsonl", "tcm/a.jsonl", "tcm/b.jsonl", "western.jsonl")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Design, Numbers
+from openbook_eval.leaderboard.stats import Design, Numbers
 from openbook_eval.study.cells import Cell, Mix
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.settings import Setting
 from openbook_eval.study.steps import Graph, Resources, Step
 from openbook_eval.types import SIX_EXAMS, Question
-from tests.leaderboard.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import invented, write_run
 
-BASE = "models/examinee"
+BASE = "models/tiny"
 QUESTIONS = invented(60)
 KEY = "0123456789ab"
 

@@ -17,11 +17,11 @@ MIX91, MIX11 = Mix("mix91", 9, 1, 40), Mix("mix11", 1, 1, 40)
 
 def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_models_stand_before(tmp_path: Path) -> None:
     assert cells_of(read_study(write(tmp_path))) == (
-        Cell("models-examinee", None, "models/examinee", None, None, None),
-        Cell("own_mix91-seed1", 4, "models/examinee", "own", MIX91, 1),
-        Cell("own_mix91-seed2", 4, "models/examinee", "own", MIX91, 2),
-        Cell("own_mix11-seed1", 4, "models/examinee", "own", MIX11, 1),
-        Cell("own_mix11-seed2", 4, "models/examinee", "own", MIX11, 2),
+        Cell("models-tiny", None, "models/tiny", None, None, None),
+        Cell("own_mix91-seed1", 4, "models/tiny", "own", MIX91, 1),
+        Cell("own_mix91-seed2", 4, "models/tiny", "own", MIX91, 2),
+        Cell("own_mix11-seed1", 4, "models/tiny", "own", MIX11, 1),
+        Cell("own_mix11-seed2", 4, "models/tiny", "own", MIX11, 2),
     )
 
 

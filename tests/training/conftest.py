@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from openbook_eval.examinee import examinee_dir
+from openbook_eval.tiny_model import tiny_model_dir
 
 _ROOT = Path(__file__).parents[2]
 
@@ -88,8 +88,8 @@ def train(start: Start) -> Train:
 
 @pytest.fixture(scope="session")
 def examinee() -> Path:
-    """The embedded examinee's folder."""
-    return examinee_dir()
+    """The tiny model's folder."""
+    return tiny_model_dir()
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +107,7 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
-    """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/examinee in it."""
+    """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/tiny in it."""
     folder = tmp_path_factory.mktemp("train_folder")
     shutil.copytree(RECIPES, folder / "recipes")
     shutil.copytree(tiny_mix, folder / "mixes" / "tiny")

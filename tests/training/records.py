@@ -10,7 +10,7 @@ def record(**changes: Any) -> TrainedOn:
     fields: dict[str, Any] = {
         "recipe": "tiny_lora.yml",
         "recipe_sha256": "a" * 64,
-        "base_model": "models/examinee",
+        "base_model": "models/tiny",
         "adapter": "lora",
         "mix": MixTrainedOn(folder="mixes/tiny", sha256="b" * 64, manifest_sha256="c" * 64, rows=192, tokens=3907),
         "versions": {"openbook_eval": "0.1.0", "python": "3.11.7"},

@@ -19,7 +19,7 @@ from benchmarks.training import (
     print_figures,
     recipe,
 )
-from openbook_eval.profiles import profile
+from openbook_eval.models.profiles import profile
 from openbook_eval.training.mixes import training_mix
 from openbook_eval.training.utilisation import utilisation
 

@@ -46,7 +46,7 @@ def test_table_5_trains_the_base_model_of_7b_on_eight_sizes_of_medical_data() ->
 
 
 def test_the_examinee_is_trained_by_an_adapter_and_whole() -> None:
-    examinee = ("models/examinee", "tiny")
+    examinee = ("models/tiny", "tiny")
     assert of_table(None) == {"tiny_lora": examinee, "tiny_full": examinee}
     assert [name for name, cell in CELLS.items() if cell.method == "full"] == ["tiny_full"]
 
@@ -66,7 +66,7 @@ def test_a_mix_has_the_rows_and_the_medical_share_of_its_spec(cell: Cell) -> Non
         ("qwen1b8_mix19", "Qwen1.5-1.8B"),
         ("pulse_general", "PULSE 7B"),
         ("ivygpt_general", "IvyGPT 13B"),
-        ("tiny_lora", "the embedded examinee"),
+        ("tiny_lora", "the tiny model"),
     ],
 )
 def test_a_model_is_called_what_people_call_it(name: str, title: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.profiles import Size, profile, profiles
+from openbook_eval.models.profiles import Size, profile, profiles
 from openbook_eval.training.cells import Cell, Mix, cells
 from openbook_eval.training.costs import Costs, costs, lora_parameters, multiplied, tokens_a_row
 from openbook_eval.training.settings import settings

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.examinee import examinee_dir
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import render
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.training.merging import merge
 from openbook_eval.types import Book
 from tests.test_engine import read, sit
@@ -22,7 +22,7 @@ TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 
 @pytest.fixture(scope="module")
 def base() -> Path:
-    return examinee_dir()
+    return tiny_model_dir()
 
 
 @pytest.fixture(scope="module")
@@ -209,11 +209,11 @@ def without_base(run: Path) -> None:
 
 
 def base_gone(run: Path) -> None:
-    change(run / "adapter_config.json", base_model_name_or_path="./models/examinee")
+    change(run / "adapter_config.json", base_model_name_or_path="./models/tiny")
 
 
 def base_of_no_hub(run: Path) -> None:
-    change(run / "adapter_config.json", base_model_name_or_path="models/examinee")
+    change(run / "adapter_config.json", base_model_name_or_path="models/tiny")
 
 
 def less_than_declared(run: Path) -> None:
@@ -248,8 +248,8 @@ def out_there(run: Path) -> None:
         (not_json, "adapter_config.json: cannot be read (Expecting property name"),
         (of_another_kind, "adapter_config.json: not of a LoRA adapter"),
         (without_base, "adapter_config.json: names no base model; name it by --base"),
-        (base_gone, "its base model ./models/examinee is not there; name the folder where it is now by --base"),
-        (base_of_no_hub, "base model models/examinee: cannot be loaded ("),
+        (base_gone, "its base model ./models/tiny is not there; name the folder where it is now by --base"),
+        (base_of_no_hub, "base model models/tiny: cannot be loaded ("),
         (cut_off, "its adapter is broken, or of another base model (Error while deserializing"),
         (less_than_declared, "its adapter is of another base model (base_model.model.model.layers.0.self_attn.o_proj"),
         (more_than_declared, "its adapter is of another base model (base_model.model.model.layers.0.self_attn.k_proj"),

@@ -14,7 +14,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def there(train_python: Path, train_folder: Path) -> Program:
-    """The program of the training environment, in a folder that has the recipes, mixes/tiny and models/examinee."""
+    """The program of the training environment, in a folder that has the recipes, mixes/tiny and models/tiny."""
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [str(train_python.parent / "openbook-eval"), "recipes", *arguments]
@@ -89,4 +89,4 @@ def test_the_recipes_of_the_repository_lack_the_mixes_of_the_paper_and_nothing_e
 @pytest.mark.training
 def test_what_cannot_be_merged_ends_in_one_line(there: Program) -> None:
     assert_one_line_error(there("merge", "checkpoints/none"), "none: no such folder; name the output_dir of a recipe")
-    assert_one_line_error(there("merge", "models/examinee"), "it is a whole model already, and needs no merging")
+    assert_one_line_error(there("merge", "models/tiny"), "it is a whole model already, and needs no merging")

@@ -91,7 +91,7 @@ def vocabulary(model: Path) -> int:
 
 def test_the_record_tells_what_was_trained(name: str, output: Path, train_folder: Path, examinee: Path) -> None:
     found, mix = recorded(output), training_mix(train_folder / "mixes" / "tiny")
-    assert (found.recipe, found.base_model) == (f"{name}.yml", "models/examinee")
+    assert (found.recipe, found.base_model) == (f"{name}.yml", "models/tiny")
     assert found.recipe_sha256 == recipe_digest(yaml.safe_load((RECIPES / found.recipe).read_text()))
     assert found.adapter == ("lora" if name == LORA else None)
     assert (found.mix.folder, found.mix.sha256, found.mix.manifest_sha256) == (

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.profiles import profile
+from openbook_eval.models.profiles import profile
 from openbook_eval.training.cells import Cell, cells
 from openbook_eval.training.writing import recipe, write
 from tests.training.conftest import RECIPES
@@ -168,7 +168,7 @@ def test_a_head_names_every_thing_that_must_be_there_before(cell: Cell) -> None:
     lines, tiny = head(cell), cell.mix.name == "tiny"
     assert f"Needs   {'a CPU' if tiny else 'one GPU of 80 GB'}, and the mix:" in lines
     assert ("data-prep invent --out data" in lines) == tiny
-    assert ("openbook-eval examinee --out models/examinee" in lines) == tiny
+    assert ("openbook-eval tiny-model --out models/tiny" in lines) == tiny
     assert any(line.startswith("Expect  ") for line in lines)
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from openbook_eval.leaderboard import texts
+from openbook_eval.leaderboard.export import without_folders
 from openbook_eval.leaderboard.page import chunks, columns, pieces
 from openbook_eval.leaderboard.page.folder import replacing
 from openbook_eval.leaderboard.page.overview import overview
 from openbook_eval.leaderboard.page.plots import Figure, draw, figures
-from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import Run
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.standings import Board
+    from openbook_eval.leaderboard.board import Board
     from openbook_eval.leaderboard.taken import Taken
 
 Progress = Callable[[str], None]

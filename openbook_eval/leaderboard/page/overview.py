@@ -11,8 +11,8 @@ from openbook_eval.leaderboard.runs import Run
 from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.standings import Board, Row
-    from openbook_eval.leaderboard.statistics.values import Estimate, Interval
+    from openbook_eval.leaderboard.board import Board, Row
+    from openbook_eval.leaderboard.stats import Estimate, Interval
 
 _OF_A_RUN = (
     "id",
@@ -87,11 +87,11 @@ def _board(board: "Board", numbers: Mapping[str, int]) -> dict[str, Any]:
 def _row(row: "Row", number: int) -> dict[str, Any]:
     return {
         "run": number,
-        "rank": [row.rank.place, row.rank.low, row.rank.high] if row.rank else None,
+        "rank": [row.rank.place, row.rank.place, row.rank.last] if row.rank else None,
         "macro": _estimate(row.averages.macro),
         "micro": _estimate(row.averages.micro),
         "exams": [_estimate(estimate) for estimate in row.averages.exams],
-        "marks": dict(row.marks),
+        "marks": dict(row.metrics),
     }
 
 

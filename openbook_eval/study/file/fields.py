@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.profiles import running
+from openbook_eval.models.endpoints import endpoints
+from openbook_eval.models.profiles import named
 from openbook_eval.study.file import engines, exams, models, recipes, specs
 from openbook_eval.study.hashing import canonical
 
@@ -63,7 +63,7 @@ def _condition(name: str) -> str:
 
 def _profile(name: str) -> str:
     try:
-        running.named(name)
+        named(name)
     except OpenbookError as error:
         raise fault(str(error).removeprefix("--profile ")) from error
     return name

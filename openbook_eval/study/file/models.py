@@ -1,21 +1,21 @@
-"""Models as a study names them: the embedded examinee, a folder, or a name on the hub."""
+"""Models as a study names them: the tiny model, a folder, or a name on the hub."""
 
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.cells import TINY_MODEL
 
 # What every folder of a model in the hub's form has.
 _CONFIG = "config.json"
 
 
 def find(name: str, folder: Path) -> str:
-    """A folder in full, beside the study or here; the embedded examinee and a name on the hub as they are.
+    """A folder in full, beside the study or here; the tiny model and a name on the hub as they are.
 
     The hub is not asked. Raises OpenbookError for what can only be a folder of a model, and is none.
     """
-    if name.rstrip("/").removeprefix("./") == EXAMINEE:
-        return EXAMINEE
+    if name.rstrip("/").removeprefix("./") == TINY_MODEL:
+        return TINY_MODEL
     for place in (folder / name, Path(name)):
         if place.is_file():
             raise OpenbookError(f"{name}: is a file; name the folder of a model")
@@ -30,4 +30,4 @@ def find(name: str, folder: Path) -> str:
 
 def is_folder(name: str) -> bool:
     """Whether a name that `find` gave is a folder."""
-    return name != EXAMINEE and Path(name).is_absolute()
+    return name != TINY_MODEL and Path(name).is_absolute()

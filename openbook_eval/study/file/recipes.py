@@ -13,7 +13,7 @@ from openbook_eval.study.file import models
 from openbook_eval.study.file.named_files import named_files, replaced
 from openbook_eval.study.hashing import canonical
 from openbook_eval.training import recipe_file
-from openbook_eval.training.cells import EXAMINEE, Cell, cells
+from openbook_eval.training.cells import TINY_MODEL, Cell, cells
 from openbook_eval.training.mixes import mix_folder
 from openbook_eval.training.writing import recipe as recipe_text
 
@@ -43,8 +43,8 @@ class Recipe:
 
     @property
     def trains_examinee(self) -> bool:
-        """Whether it is the embedded examinee."""
-        return self.base == EXAMINEE
+        """Whether it is the tiny model."""
+        return self.base == TINY_MODEL
 
     @property
     def is_adapter(self) -> bool:

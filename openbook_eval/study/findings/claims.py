@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Literal
 
-from openbook_eval.leaderboard.statistics.paired import holm
-from openbook_eval.leaderboard.statistics.values import LEVEL
+from openbook_eval.leaderboard.stats import LEVEL, holm
 from openbook_eval.study.findings import comparisons, published_claims
 from openbook_eval.study.findings.evidence import MARGIN, Evidence
 from openbook_eval.study.findings.settings import Setting

@@ -7,8 +7,7 @@ from itertools import pairwise
 from math import isnan, nan
 from typing import Any
 
-from openbook_eval.leaderboard.statistics.paired import holm
-from openbook_eval.leaderboard.statistics.values import LEVEL
+from openbook_eval.leaderboard.stats import LEVEL, holm
 from openbook_eval.study.findings.differences import Compared, evidence_of, less, mean, notes, trends
 from openbook_eval.study.findings.evidence import Evidence, no_worse
 from openbook_eval.study.findings.points import title

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from openbook_eval.leaderboard.statistics import proportions
-from openbook_eval.leaderboard.statistics.clusters import Clusters, arrange
-from openbook_eval.leaderboard.statistics.values import LEVEL, Design, Interval, Numbers
+from openbook_eval.leaderboard.stats import LEVEL, Clusters, Design, Interval, Numbers, share_interval
 
 _LEAST = 1e-12
 
@@ -83,7 +81,7 @@ def contrast(parts: Sequence[Part], design: Design) -> Contrast:
     kept = Design(design.exams[marked], design.strata[marked], design.clusters[marked])
     if len(np.unique(kept.exams)) < len(np.unique(design.exams)):
         raise ValueError("an exam without an item that has a mark everywhere")
-    layout = _Layout(arrange(kept), kept)
+    layout = _Layout(Clusters(kept), kept)
     own = [layout.of(part.marks[:, marked]) for part in parts]
     weights = [part.weight for part in parts]
     by_items = layout.squares(sum(w * each.units.mean(axis=0) for w, each in zip(weights, own, strict=True)))
@@ -108,7 +106,7 @@ def share(marks: Numbers, design: Design, *, seeded: bool) -> tuple[float, Inter
     """
     found = contrast([Part(1.0, marks, seeded)], design)
     if found.by_items + found.by_seeds <= _LEAST:
-        return found.value, proportions.interval(min(max(found.value, 0.0), 1.0), found.units)
+        return found.value, share_interval(min(max(found.value, 0.0), 1.0), found.units)
     return found.value, Interval(max(found.interval.low, 0.0), min(found.interval.high, 1.0))
 
 
@@ -139,7 +137,7 @@ class _Layout:
         exams = len(self._items)
         by_exam = np.stack([marks[:, self._exam_of_item == exam].mean(axis=1) for exam in range(exams)], axis=1)
         apart = (marks - by_exam[:, self._exam_of_item]) / (exams * self._items[self._exam_of_item])
-        units = self._clusters.sums(apart).T
+        units = self._clusters.sums(apart)
         seeds = len(marks)
         if seeds < 2:
             return _Means(float(by_exam.mean()), units, 0.0, 0.0)

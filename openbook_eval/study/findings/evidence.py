@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openbook_eval.leaderboard.statistics.values import Interval
+from openbook_eval.leaderboard.stats import Interval
 
 # An average is no worse than another where it is lower by less, a share of 1.
 # The paper's 9:1 and 4:1 differ by 0.007 at most.

@@ -13,7 +13,7 @@ from openbook_eval.study.cells import Cell
 from openbook_eval.study.findings.results import Result, read_results
 from openbook_eval.study.hashing import canonical
 from openbook_eval.study.steps import Graph
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.cells import TINY_MODEL
 from openbook_eval.types import SIX_EXAMS
 
 PAPER = "paper"
@@ -140,7 +140,7 @@ def unanswered(items: pl.DataFrame) -> list[str]:
 
 def title(model: str) -> str:
     """What people call a base model: the last part of its name on the hub or of its folder."""
-    return "the embedded examinee" if model == EXAMINEE else model.rstrip("/").rpartition("/")[2] or model
+    return "the tiny model" if model == TINY_MODEL else model.rstrip("/").rpartition("/")[2] or model
 
 
 def _point(result: Result, source: str, recipe: str | None) -> Point:

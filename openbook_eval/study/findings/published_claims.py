@@ -14,8 +14,7 @@ from scipy import stats
 
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.published import PublishedRow
-from openbook_eval.leaderboard.statistics.paired import holm
-from openbook_eval.leaderboard.statistics.values import LEVEL, Interval, Numbers
+from openbook_eval.leaderboard.stats import LEVEL, Interval, Numbers, holm
 from openbook_eval.study.findings.evidence import Evidence, no_worse
 
 _ONE_TRAINING = "one training a setting: what chance does in training is not published"

@@ -12,12 +12,12 @@ import polars as pl
 import vl_convert  # noqa: F401
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard import exporting, standings
-from openbook_eval.leaderboard.exporting import Export, Sheet
+from openbook_eval.leaderboard.board import boards
+from openbook_eval.leaderboard.export import Export, Sheet, export, sound, without_folders
+from openbook_eval.leaderboard.export import markdown as markdown_tables
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.page.plots import Figure, draw
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
-from openbook_eval.leaderboard.paths import without_folders
 from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.taken import Taken
 from openbook_eval.study.findings import sheets
@@ -102,14 +102,14 @@ def _write(report: Report, results: Sequence[Result], points: Sequence[Point]) -
             new = Path(building) / "new"
             if results:
                 taken = _taken(results, report.settings, report.refused)
-                build(taken, standings.boards(taken), new)
+                build(taken, boards(taken), new)
             (new / "plots").mkdir(parents=True, exist_ok=True)
             for figure in report.figures:
                 for theme, picture in draw(figure).items():
                     path = new / "plots" / f"{figure.name}-{theme}.svg"
                     path.write_text(picture, encoding="utf-8", newline="\n")
             frame = pl.DataFrame([asdict(point) for point in (*points, *paper_points())], schema=_POINTS)
-            exporting.export(Export(frame, None, ()), [new / POINTS])
+            export(Export(frame), [new / POINTS])
             (new / REPORT).write_text(markdown(report), encoding="utf-8", newline="\n")
             if out.exists():
                 out.rename(Path(building) / "old")
@@ -155,7 +155,7 @@ def markdown(report: Report) -> str:
 
 
 def _sections(report: Report) -> Iterator[str]:
-    table = exporting.markdown
+    table = markdown_tables
     yield "# A study beside the paper\n"
     yield table([sheets.count_sheet(report.title, report.cells, report.unread, report.undone)])
     yield "## What the paper claims, and what this study finds\n"
@@ -182,7 +182,7 @@ def _sections(report: Report) -> Iterator[str]:
 def _picture(figure: Figure) -> str:
     """An SVG for each theme; names of models in its description are escaped."""
     dark, light = (f"plots/{figure.name}-{theme}.svg" for theme in ("dark", "light"))
-    alt = escape(exporting.sound(figure.alt))
+    alt = escape(sound(figure.alt))
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
     return f'<picture>{source}<img src="{light}" alt="{alt}"></picture>'
 

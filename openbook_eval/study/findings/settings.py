@@ -8,9 +8,9 @@ from math import fsum
 import polars as pl
 
 from openbook_eval.leaderboard import likeness
-from openbook_eval.leaderboard.marks import Marks
+from openbook_eval.leaderboard.board import ScoreTable
 from openbook_eval.leaderboard.runs import CONDITIONS
-from openbook_eval.leaderboard.statistics.values import Design, Interval, Numbers
+from openbook_eval.leaderboard.stats import Design, Interval, Numbers
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.contrasts import Part
 from openbook_eval.study.findings.points import title, unanswered
@@ -119,9 +119,9 @@ def _alike(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
 def _of_condition(results: Sequence[Result]) -> tuple[list[Setting], list[str]]:
     runs = {result.run.id: result for result in results}
     places = {run: place for place, run in enumerate(runs)}
-    marks = Marks.of([each.run for each in runs.values()], pl.concat([each.items for each in runs.values()]))
+    marks = ScoreTable.of([each.run for each in runs.values()], pl.concat([each.items for each in runs.values()]))
     marks = marks.only(SIX_EXAMS)
-    table, design = marks.table("correct"), marks.design()
+    table, design = marks.scores(), marks.design()
     found: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
         cell = result.cell

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from openbook_eval.leaderboard import notation
-from openbook_eval.leaderboard.exporting import Sheet
+from openbook_eval.leaderboard.export import NONE, Sheet, between, p_value, percent, percents, points
 from openbook_eval.study.findings.claims import Judgement, Outcome, Verdict
 from openbook_eval.study.findings.evidence import Evidence
 from openbook_eval.study.findings.results import Undone
@@ -56,12 +55,12 @@ def _setting(setting: Setting) -> list[str]:
         setting.model,
         setting.ratio,
         setting.condition,
-        f"{setting.rows:,}" if setting.rows else notation.NONE,
-        str(len(setting.seeds)) if setting.trained else notation.NONE,
-        notation.percent(setting.share),
-        notation.percents(setting.interval),
-        notation.percent(setting.answered),
-        notation.percent(setting.format_followed),
+        f"{setting.rows:,}" if setting.rows else NONE,
+        str(len(setting.seeds)) if setting.trained else NONE,
+        percent(setting.share),
+        percents(setting.interval),
+        percent(setting.answered),
+        percent(setting.format_followed),
     ]
 
 
@@ -76,12 +75,12 @@ def claim_sheet(outcomes: Sequence[Outcome]) -> Sheet:
 def _figures(judgement: Judgement) -> list[str]:
     found = judgement.found
     if found is None:
-        return [notation.NONE] * 4
+        return [NONE] * 4
     return [
-        notation.points(found.value),
-        notation.between(found.interval),
-        notation.p_value(judgement.adjusted),
-        str(found.seeds) if found.seeds else notation.NONE,
+        points(found.value),
+        between(found.interval),
+        p_value(judgement.adjusted),
+        str(found.seeds) if found.seeds else NONE,
     ]
 
 
@@ -90,7 +89,7 @@ def outcome_sheet(outcome: Outcome) -> Sheet:
     claim = outcome.claim
     sides = (("this study", outcome.study, outcome.study.verdict), ("the paper", outcome.paper, _paper(outcome)))
     rows = [
-        [side, verdict, judgement.found.test if judgement.found else notation.NONE, *_figures(judgement)]
+        [side, verdict, judgement.found.test if judgement.found else NONE, *_figures(judgement)]
         for side, judgement, verdict in sides
     ]
     notes = [f"{claim.where}. Compared: {claim.compared}"]
@@ -108,7 +107,7 @@ def _paper(outcome: Outcome) -> str:
 
 def _told(found: Evidence | None) -> Iterator[str]:
     if found and found.by_model:
-        yield ", ".join(f"{model} {notation.points(value)}" for model, value in found.by_model)
+        yield ", ".join(f"{model} {points(value)}" for model, value in found.by_model)
     if found and found.note:
         yield found.note
 
@@ -116,7 +115,7 @@ def _told(found: Evidence | None) -> Iterator[str]:
 def undone_sheet(undone: Sequence[Undone]) -> Sheet:
     """A row a cell that has no exam, failed ones first."""
     rows = [
-        [each.cell, "failed" if each.failed else "to be done", each.step, each.reason, each.log or notation.NONE]
+        [each.cell, "failed" if each.failed else "to be done", each.step, each.reason, each.log or NONE]
         for each in sorted(undone, key=lambda one: not one.failed)
     ]
     return Sheet("Cells without a result", ("cell", "state", "step", "reason", "log"), rows, texts=5)

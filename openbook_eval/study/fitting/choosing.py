@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Codes, Numbers
+from openbook_eval.leaderboard.stats import Codes, Numbers
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.laws import Law, laws
 from openbook_eval.study.fitting.least_squares import Fitted, fit_law

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import LEVEL, Interval, Numbers
+from openbook_eval.leaderboard.stats import LEVEL, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.choosing import Choice, choose
 from openbook_eval.study.fitting.gathering import Settings
@@ -38,7 +38,7 @@ class Ensemble:
         """The accuracy (draws, places) on the questions that were asked, each by the law that its draw chose."""
         return np.clip(1 - self.draws.predict(places), 0.0, 1.0)
 
-    def apportion_sample(self, places: Sequence[Place]) -> Numbers:
+    def shares(self, places: Sequence[Place]) -> Numbers:
         """The accuracy (draws, places) on all questions that could be asked."""
         return np.clip(self.shares_of_asked(places) + self.shifts[:, None], 0.0, 1.0)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.leaderboard.stats import Numbers
 from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting.choosing import Choice
 from openbook_eval.study.fitting.counting import MOST_ROWS

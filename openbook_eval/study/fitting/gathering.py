@@ -8,7 +8,7 @@ from math import fsum
 import numpy as np
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.statistics.values import Codes, Numbers
+from openbook_eval.leaderboard.stats import Codes, Numbers
 from openbook_eval.study.findings.points import Point
 from openbook_eval.study.fitting.counting import counted
 from openbook_eval.study.fitting.values import Place, Varies

@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.leaderboard.stats import Numbers
 from openbook_eval.study.fitting.values import Place, Varies
 
 # Columns beside the level of n places: from their shares, their rows as parts of the usual, and the exponents.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Codes, Numbers
+from openbook_eval.leaderboard.stats import Codes, Numbers
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.laws import Law
 from openbook_eval.study.fitting.values import Place

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.leaderboard.stats import Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.ensemble import TAILS, Ensemble, interval
 from openbook_eval.study.fitting.gathering import Settings

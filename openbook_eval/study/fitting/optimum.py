@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Codes, Interval, Numbers
+from openbook_eval.leaderboard.stats import Codes, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.ensemble import Ensemble, interval
 from openbook_eval.study.fitting.values import Optimum, Place

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Codes, Numbers
+from openbook_eval.leaderboard.stats import Codes, Numbers
 from openbook_eval.study.fitting.gathering import Settings
 
 Variance = TypeVar("Variance", float, Numbers)

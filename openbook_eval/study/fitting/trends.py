@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Interval, Numbers
+from openbook_eval.leaderboard.stats import Interval, Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.fitting.gathering import Settings
 from openbook_eval.study.fitting.values import Trend, Varies
@@ -21,7 +21,7 @@ def trends(settings: Settings, seed: int) -> Iterator[Trend]:
         return
     from scipy import stats
 
-    from openbook_eval.leaderboard.statistics.power import ALPHA, POWER
+    from openbook_eval.leaderboard.stats import ALPHA, POWER
 
     x = _within_models(settings, _abscissa(settings))
     y = _within_models(settings, 1 - settings.errors)

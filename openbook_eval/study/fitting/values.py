@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
-from openbook_eval.leaderboard.statistics.values import Interval
+from openbook_eval.leaderboard.stats import Interval
 
 
 class Varies(Enum):

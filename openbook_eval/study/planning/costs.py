@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from openbook_eval.profiles import Size, profiles
+from openbook_eval.models.profiles import Size, profiles
 from openbook_eval.study.cells import Mix
 from openbook_eval.study.file.exams import QUESTIONS, Exam
 from openbook_eval.study.file.recipes import Recipe
@@ -88,7 +88,7 @@ def mix_need(mix: Mix, raw: float) -> Need:
 
 
 def base_need(size: float) -> Need:
-    """Of putting the embedded examinee of so many bytes into place."""
+    """Of putting the tiny model of so many bytes into place."""
     return Need(gpus=0, hours=0.0, memory=1e9, kept=size)
 
 

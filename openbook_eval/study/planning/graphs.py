@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError
-from openbook_eval.examinee import examinee_dir
-from openbook_eval.profiles import running
+from openbook_eval.models.endpoints import endpoints
+from openbook_eval.models.profiles import named
 from openbook_eval.study.cells import Cell, Mix, cells_of, safe, sources
 from openbook_eval.study.file import models
 from openbook_eval.study.file.exams import conditions
@@ -21,10 +20,11 @@ from openbook_eval.study.planning import costs
 from openbook_eval.study.planning.costs import Need
 from openbook_eval.study.planning.keys import key
 from openbook_eval.study.steps import Graph, Kind, Step
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.tiny_model import tiny_model_dir
+from openbook_eval.training.cells import TINY_MODEL
 from openbook_eval.training.mixes import TRAIN
 
-# The files of the embedded examinee that make a model of it; its card says no more than they do.
+# The files of the tiny model that make a model of it; its card says no more than they do.
 _CARD = "README.md"
 
 
@@ -93,8 +93,8 @@ class _Making:
             return
         subject, needs, cards, size = "hub", [], self._cards(None), costs.size_of(cell.model)
         if examinee.profile:
-            subject, size = "profile", running.named(examinee.profile)[1]
-        elif cell.model == EXAMINEE:
+            subject, size = "profile", named(examinee.profile)[1]
+        elif cell.model == TINY_MODEL:
             subject, needs, cards = "base", [self._base(cell)], self._cards(0)
         self._exam(cell, needs, subject, cell.model, costs.exam_need(size, exam, asked, cards))
 
@@ -135,13 +135,13 @@ class _Making:
         return found
 
     def _base(self, cell: Cell) -> Step:
-        files = [path for path in examinee_dir().iterdir() if path.is_file() and path.name != _CARD]
+        files = [path for path in tiny_model_dir().iterdir() if path.is_file() and path.name != _CARD]
         what = {"examinee": folder_digest((path.name, self.hashes.of(path)) for path in files)}
         return self._add("base", cell, [], what, costs.base_need(self._examinee_bytes), "examinee")
 
     @cached_property
     def _examinee_bytes(self) -> float:
-        return float(sum(path.stat().st_size for path in examinee_dir().iterdir() if path.is_file()))
+        return float(sum(path.stat().st_size for path in tiny_model_dir().iterdir() if path.is_file()))
 
     def _recipe(self, cell: Cell, recipe: Recipe) -> dict[str, Any]:
         """The recipe with the cell's seed, and {base} and {mix} where the folders of the steps before it go."""
@@ -162,7 +162,7 @@ class _Making:
         return self.hashes.of_folder(path) if path.is_dir() else self.hashes.of(path)
 
     def _local(self, model: str) -> str | None:
-        """What names the content of a model's folder; None of a model on the hub, and of the embedded examinee."""
+        """What names the content of a model's folder; None of a model on the hub, and of the tiny model."""
         return self.hashes.of_folder(Path(model)) if models.is_folder(model) else None
 
     def _exam(self, cell: Cell, needs: list[Step], subject: str, name: str, need: Need) -> None:
@@ -216,7 +216,7 @@ class _Making:
 def _entry(subject: str, name: str) -> str | None:
     """What names how a model of a profile or behind an endpoint is asked; None of any other."""
     if subject == "profile":
-        return digest(running.named(name)[0].model_dump(mode="json"))
+        return digest(named(name)[0].model_dump(mode="json"))
     if subject == "endpoint":
         return digest(dict(endpoints()[name]))
     return None

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from openbook_eval.errors import some
-from openbook_eval.profiles import running
+from openbook_eval.models.profiles import named
 from openbook_eval.study.file import specs
 from openbook_eval.study.file.models import is_folder
 from openbook_eval.study.file.study_file import Study
 from openbook_eval.study.planning.costs import size_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import EXAMINEE
+from openbook_eval.training.cells import TINY_MODEL
 
 
 def notices(study: Study, graph: Graph, todo: Sequence[Step]) -> Iterator[str]:
@@ -44,11 +44,11 @@ def _on_hub(graph: Graph, todo: Sequence[Step]) -> list[str]:
     asked = {step.cells[0] for step in todo if step.kind == "exam" and step.what["subject"] == "endpoint"}
     profiles = {step.cells[0] for step in todo if step.kind == "exam" and step.what["subject"] == "profile"}
     names = (
-        running.named(cell.model)[1].hub if cell.name in profiles else cell.model
+        named(cell.model)[1].hub if cell.name in profiles else cell.model
         for cell in graph.cells
         if cell.name in wanted - asked
     )
-    return [name for name in dict.fromkeys(names) if name != EXAMINEE and not is_folder(name)]
+    return [name for name in dict.fromkeys(names) if name != TINY_MODEL and not is_folder(name)]
 
 
 def _of_hub(models: Sequence[str]) -> Iterator[str]:

@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from openbook_eval.leaderboard.board import Board, Row
 from openbook_eval.leaderboard.likeness import group
 from openbook_eval.leaderboard.runs import ExamSource, Run
-from openbook_eval.leaderboard.standings import Board, Row
-from openbook_eval.leaderboard.statistics.ranks import Rank
-from openbook_eval.leaderboard.statistics.values import Averages, Estimate, Interval
+from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.training.record import Device, MixTrainedOn, TrainedOn
 from openbook_eval.types import SIX_EXAMS
-from openbook_eval.window.truncation import Truncation
 
 MARKS = ("correct_strict", "format_followed", "answered", "partial_credit", "abstained")
 
@@ -78,7 +77,7 @@ def make_row(run: Run, value: float = 0.5, **marks: float | None) -> Row:
     """All exams have `value`, and so have their averages; a mark that is not named does not exist."""
     averages = Averages(tuple(estimate(value) for _ in SIX_EXAMS), estimate(value), estimate(value))
     all_marks: Mapping[str, float | None] = dict.fromkeys(MARKS) | marks
-    return Row(run=run, averages=averages, exams=SIX_EXAMS, marks=all_marks, rank=Rank(1, 1, 2), asked=run.asked)
+    return Row(run=run, averages=averages, exams=SIX_EXAMS, metrics=all_marks, rank=Rank(1, 2), asked=run.asked)
 
 
 def make_board(*rows: Row) -> Board:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.leaderboard import reading, standings, store
+from openbook_eval.leaderboard import reading, store
+from openbook_eval.leaderboard.board import boards
 from openbook_eval.leaderboard.page import build
 from openbook_eval.types import Question
-from tests.leaderboard.lm_eval_output import write_run
+from tests.results.lm_eval_output import write_run
 
 HOSTILE = "</script><script>alert(1)</script>\x00\u202e\u2028"
 
@@ -23,7 +24,7 @@ def responses(question: Question, expected: str) -> str | None:
 
 def built(sources: list[Path], out: Path) -> Path:
     taken = reading.read(sources)
-    index = build.build(taken, standings.boards(taken, draws=100), out)
+    index = build.build(taken, boards(taken), out)
     assert index == out / "index.html"
     return out
 
@@ -164,7 +165,7 @@ def test_a_run_whose_samples_changed_since_has_no_texts(tmp_path: Path) -> None:
     taken = reading.read([tmp_path / "runs"])
     for samples in (tmp_path / "runs").rglob("samples_*.jsonl"):
         samples.write_text(samples.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    boards = standings.boards(taken, draws=100)
+    boards = boards(taken)
     build.build(taken, boards, out)
     assert piece(out, "board")["runs"][0]["texts"] is False
     assert not list((out / "data").glob("answers-*"))
@@ -174,7 +175,7 @@ def test_it_is_told_what_is_written(tmp_path: Path) -> None:
     told: list[str] = []
     write_run(tmp_path / "runs", model="some/base", questions=12)
     taken = reading.read([tmp_path / "runs"])
-    build.build(taken, standings.boards(taken, draws=100), tmp_path / "report", progress=told.append)
+    build.build(taken, boards(taken), tmp_path / "report", progress=told.append)
     assert told == ["some/base, openbook", "plots"]
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openbook_eval.leaderboard.board import Board
 from openbook_eval.leaderboard.page.plots.drawing import THEMES, draw
 from openbook_eval.leaderboard.page.plots.figure import Figure, labels
 from openbook_eval.leaderboard.page.plots.profile import by_exam, strictly
-from openbook_eval.leaderboard.standings import Board
 from tests.leaderboard.page.boards import make_board, make_row, make_run
 
 Make = Callable[[Board, str], Figure | None]

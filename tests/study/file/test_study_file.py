@@ -33,7 +33,7 @@ def test_names_become_what_they_mean(tmp_path: Path) -> None:
     assert study.data is not None
     assert study.data.folder == tmp_path / "raw"
     (recipe,) = study.groups[0].recipes
-    assert (recipe.name, recipe.base, recipe.mix, recipe.is_adapter) == ("own", "models/examinee", "tiny", True)
+    assert (recipe.name, recipe.base, recipe.mix, recipe.is_adapter) == ("own", "models/tiny", "tiny", True)
 
 
 def test_every_row_of_the_paper_stands_in_its_study() -> None:

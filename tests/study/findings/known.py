@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from openbook_eval.leaderboard.statistics.values import Numbers
+from openbook_eval.leaderboard.stats import Numbers
 from openbook_eval.study.findings.claims import Outcome, judge
 from openbook_eval.study.findings.settings import Setting
 from tests.study.made import BASE, setting

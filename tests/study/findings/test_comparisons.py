@@ -79,7 +79,7 @@ def test_neighbours_of_the_smaller_half_are_compared_and_are_never_contradicted(
     found = outcome("small-sizes", alone([0.4, 0.7, 0.7, 0.1])).study
     assert found.verdict == "replicates"
     assert found.found is not None
-    assert [name for name, _ in found.found.by_model] == ["the embedded examinee, 100 to 200 rows"]
+    assert [name for name, _ in found.found.by_model] == ["the tiny model, 100 to 200 rows"]
     assert outcome("small-sizes", alone([0.6, 0.6, 0.1, 0.9])).study.verdict == "undecided"
 
 
@@ -88,7 +88,7 @@ def test_neighbours_of_one_seed_do_not_stand_before_those_that_seeds_tell_apart(
     found = outcome("small-sizes", [*of_one, *alone([0.3, 0.9, 0.9, 0.9, 0.9])]).study
     assert found.verdict == "replicates"
     assert found.found is not None
-    assert [name for name, _ in found.found.by_model] == ["the embedded examinee, 100 to 200 rows"]
+    assert [name for name, _ in found.found.by_model] == ["the tiny model, 100 to 200 rows"]
 
 
 def test_general_data_are_held_against_the_medical_model_before() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.leaderboard.statistics.values import Design, Numbers
+from openbook_eval.leaderboard.stats import Design, Numbers
 from openbook_eval.study.findings.contrasts import Contrast, Part, contrast, share
 from tests.study.made import design
 

@@ -18,7 +18,7 @@ def own(figure: Figure, panel: str = "open book") -> list[tuple[Cell, ...]]:
     return [row for row in figure.rows if row[0] == panel]
 
 
-def study(model: str = "models/examinee", conditions: Sequence[str] = ("openbook", "closedbook")) -> list[Setting]:
+def study(model: str = "models/tiny", conditions: Sequence[str] = ("openbook", "closedbook")) -> list[Setting]:
     marks = np.stack([HALF, HALF, np.ones(120)])
     return [
         *(setting(marks, ratio, condition=name, model=model) for name in conditions for ratio in RATIOS),
@@ -38,7 +38,7 @@ def test_a_study_without_trainings_of_tables_4_and_5_has_no_curve() -> None:
 def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
     ratio, _ = curves(study())
     panel, model, x, seeds, share, low, high = own(ratio)[0]
-    assert (panel, model, x, seeds) == ("open book", "the embedded examinee", "9:1", 3)
+    assert (panel, model, x, seeds) == ("open book", "the tiny model", "9:1", 3)
     assert share == (0.5 + 0.5 + 1) / 3
     assert low == 0.0
     assert high == 1.0
@@ -63,7 +63,7 @@ def test_all_are_drawn_in_both_themes_with_their_panels() -> None:
         pictures = draw(figure)
         assert set(pictures) == {"light", "dark"}
         for picture in pictures.values():
-            for text in ("open book", "closed book", "the paper, open book", "the embedded examinee"):
+            for text in ("open book", "closed book", "the paper, open book", "the tiny model"):
                 assert f">{text}</text>" in picture
 
 

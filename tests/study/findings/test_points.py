@@ -10,8 +10,8 @@ from openbook_eval.study.findings.points import Point, paper_points, recipes_of,
 from openbook_eval.study.findings.results import Undone, read_results
 from openbook_eval.study.findings.settings import settings_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import EXAMINEE
-from tests.leaderboard.lm_eval_output import invented, write_run
+from openbook_eval.training.cells import TINY_MODEL
+from tests.results.lm_eval_output import invented, write_run
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 
 
@@ -33,10 +33,10 @@ def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
     points, faults = study_points(graph_of([base, cell]), tmp_path)
     assert faults == ()
     own = [point for point in points if point.condition == "openbook"]
-    title = "the embedded examinee"
+    title = "the tiny model"
     assert [replace(point, exam="") for point in own] == [
-        Point("tiny", None, title, EXAMINEE, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee", ""),
-        Point("tiny", 4, title, EXAMINEE, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
+        Point("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee", ""),
+        Point("tiny", 4, title, TINY_MODEL, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
     ]
     assert len({point.exam for point in points}) == 4
     assert {point.condition for point in points} == {"openbook", "closedbook"}

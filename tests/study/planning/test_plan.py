@@ -49,7 +49,7 @@ def printed(found: Plan, width: int = 160) -> str:
 def test_a_row_stands_for_all_seeds_of_a_setting(tmp_path: Path) -> None:
     found = planned(write(tmp_path))
     assert [(row.first.name, len(row.cells)) for row in found.rows] == [
-        ("models-examinee", 1), ("own_mix91-seed1", 2), ("own_mix11-seed1", 2),
+        ("models-tiny", 1), ("own_mix91-seed1", 2), ("own_mix11-seed1", 2),
     ]  # fmt: skip
     assert dict(found.rows[1].stages) == {
         "mix": Stage(1, 0, 0),
@@ -255,7 +255,7 @@ def test_the_plan_says_what_is_there_in_a_line_a_setting(tmp_path: Path) -> None
     finish(path, step(graph(path), "train"), 36.0)
     lines = printed(planned(path)).splitlines()
     (row,) = [line.split() for line in lines if " mix91: " in line]
-    assert " ".join(row).startswith("4 examinee mix91: 9:1, 40 2 0/1 0/1 1/2 0/2 0/2 - ")
+    assert " ".join(row).startswith("4 tiny mix91: 9:1, 40 2 0/1 0/1 1/2 0/2 0/2 - ")
     assert "5 cells, 16 steps, of which 1 are done" in lines
 
 
@@ -263,7 +263,7 @@ def test_a_setting_stands_on_one_line_of_80_signs_its_model_by_the_last_part_of_
     path = write(tmp_path, models=[{"model": "an-owner-with-a-long-name/Qwen1.5-14B"}])
     lines = printed(planned(path), width=80).splitlines()
     assert [line.split()[1] for line in lines if line.endswith("B ") and line.split()[0] in "-4"] == [
-        "Qwen1.5-14B", "examinee", "examinee",
+        "Qwen1.5-14B", "tiny", "tiny",
     ]  # fmt: skip
     assert max(len(line) for line in lines if "mix91" in line) <= 80
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openbook_eval.api.settings import profiles as endpoints
 from openbook_eval.errors import OpenbookError
-from openbook_eval.profiles import running
+from openbook_eval.models.endpoints import endpoints
+from openbook_eval.models.profiles import named
 from openbook_eval.study import hashing
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.file.yaml_files import read_yaml
@@ -68,7 +68,7 @@ def test_an_exam_knows_its_tasks_its_model_and_its_exam(tmp_path: Path) -> None:
     what = step(graph(write(tmp_path, conditions=["openbook", "reading_open"])), "exam").what
     assert what["tasks"] == ["cmed_openbook", "cmed_reading_open"]
     assert what["task_versions"] == {"cmed_openbook": "1.0", "cmed_reading_open": "1.0"}
-    assert (what["exam"], what["subject"], what["name"]) == ("mini", "merged", "models/examinee")
+    assert (what["exam"], what["subject"], what["name"]) == ("mini", "merged", "models/tiny")
     assert (what["model"], what["chat_template"], what["batch_size"]) == ("vllm-openbook", True, "auto")
     assert len(what["exam_digest"]) == 64
 
@@ -90,9 +90,9 @@ def test_an_adapter_is_examined_with_its_base_where_nothing_is_merged(tmp_path: 
 
 
 def test_models_as_they_are_need_nothing_but_the_examinee_its_base(tmp_path: Path) -> None:
-    models = [{"model": "models/examinee"}, {"model": "a/b"}, {"profile": "pulse-7b"}, {"endpoint": "glm-4"}]
+    models = [{"model": "models/tiny"}, {"model": "a/b"}, {"profile": "pulse-7b"}, {"endpoint": "glm-4"}]
     found = graph(write(tmp_path, models=models, groups=[]))
-    exams = {name: step(found, "exam", name) for name in ("models-examinee", "a-b", "pulse-7b", "glm-4")}
+    exams = {name: step(found, "exam", name) for name in ("models-tiny", "a-b", "pulse-7b", "glm-4")}
     assert [(each.what["subject"], len(each.needs)) for each in exams.values()] == [
         ("base", 1), ("hub", 0), ("profile", 0), ("endpoint", 0),
     ]  # fmt: skip
@@ -170,7 +170,7 @@ def _in(name: str, old: str, new: str) -> Callable[[Path], None]:
 
 OF_91 = {f"{kind}/own_mix91-seed{seed}" for kind in ("train", "merge", "exam") for seed in (1, 2)}
 OF_11 = {name.replace("mix91", "mix11") for name in OF_91}
-EXAMS = {name for name in OF_91 | OF_11 if name.startswith("exam")} | {"exam/models-examinee"}
+EXAMS = {name for name in OF_91 | OF_11 if name.startswith("exam")} | {"exam/models-tiny"}
 
 
 @pytest.mark.parametrize(
@@ -424,9 +424,9 @@ def test_how_a_model_is_asked_counts(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "openbook_eval.study.planning.graphs.endpoints", lambda: {name: {**endpoints()[name], "model": "another"}}
         )
     else:
-        profile, size = running.named(name)
+        profile, size = named(name)
         other = profile.model_copy(update={"template": "another"})
-        monkeypatch.setattr(running, "named", lambda _: (other, size))
+        monkeypatch.setattr("openbook_eval.study.planning.graphs.named", lambda _: (other, size))
     assert keys(graph(path)) != before
 
 

@@ -10,7 +10,7 @@ from openbook_eval.leaderboard.page.plots.drawing import draw
 from openbook_eval.leaderboard.page.plots.figure import Figure
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.standings import Board
+    from openbook_eval.leaderboard.board import Board
 
 __all__ = ["Figure", "draw", "figures"]
 

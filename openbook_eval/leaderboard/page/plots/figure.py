@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import altair
 
-    from openbook_eval.leaderboard.statistics.values import Interval
+    from openbook_eval.leaderboard.stats import Interval
 
     # What altair's functions give, by whether a picture has panels.
     Drawable = altair.LayerChart | altair.FacetChart

@@ -8,8 +8,8 @@ from openbook_eval.leaderboard.page.plots.figure import MOST, Figure, by_model, 
 from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
+    from openbook_eval.leaderboard.board import Board, Row
     from openbook_eval.leaderboard.page.plots.figure import Drawable
-    from openbook_eval.leaderboard.standings import Board, Row
 
 
 def by_exam(board: "Board", name: str) -> Figure | None:
@@ -47,7 +47,7 @@ def strictly(board: "Board", name: str) -> Figure | None:
     rows = [
         (row.run.model, lenient, strict)
         for row in board.rows
-        if (strict := row.marks.get("correct_strict")) is not None and isfinite(strict + (lenient := _average(row)))
+        if (strict := row.metrics.get("correct_strict")) is not None and isfinite(strict + (lenient := _average(row)))
     ]
     if not rows:
         return None
@@ -72,7 +72,7 @@ def strictly(board: "Board", name: str) -> Figure | None:
 
 def _average(row: "Row") -> float:
     """As the marks beside it are averaged."""
-    from openbook_eval.leaderboard.standings import is_complete
+    from openbook_eval.leaderboard.board import is_complete
 
     return (row.averages.macro if is_complete(row.exams) else row.averages.micro).value
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from openbook_eval.leaderboard.runs import Run
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.standings import Board
+    from openbook_eval.leaderboard.board import Board
 
 
 @dataclass(frozen=True, slots=True)

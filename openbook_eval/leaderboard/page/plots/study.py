@@ -20,9 +20,9 @@ from openbook_eval.training.cells import Cell, cells
 if TYPE_CHECKING:
     import altair as alt
 
+    from openbook_eval.leaderboard.board import Board, Row
     from openbook_eval.leaderboard.page.plots.figure import Drawable
     from openbook_eval.leaderboard.runs import Run
-    from openbook_eval.leaderboard.standings import Board, Row
 
 _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from openbook_eval.leaderboard.page.plots.figure import MOST, Figure, by_model, data, ends, labels, shown_of
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 # The conditions with the own entry and without it, by the exam that has both.
 PAIRS = {"paper": ("openbook", "closedbook"), "reading": ("reading_open", "reading_closed")}
 # A picture shows no third digit.
-_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +77,19 @@ def _equal(one: Trade, other: Trade) -> bool:
 
 def _trade(sitting: Sitting, pair: tuple[str, str], items: Mapping[str, pl.DataFrame]) -> Trade | None:
     """None where no question was asked under both conditions, or none has marks under both."""
-    from openbook_eval.leaderboard.marks import Marks, averaged, pooled
-    from openbook_eval.leaderboard.standings import is_complete
-    from openbook_eval.leaderboard.statistics import paired, resampling
+    from openbook_eval.leaderboard.board import ScoreTable, ranked_design
+    from openbook_eval.leaderboard.stats import averages, paired_difference
 
     runs = [sitting.runs[condition] for condition in pair]
     opened, closed = (items[run.id] for run in runs)
     both = pl.concat([opened.join(closed, on="id", how="semi"), closed.join(opened, on="id", how="semi")])
     if both.is_empty():
         return None
-    marks = Marks.of(runs, both)
-    marks = marks.only(averaged(marks.exams))
-    design = marks.design() if is_complete(marks.exams) else pooled(marks.design())
-    draws = resampling.draw(design, draws=_DRAWS)
-    with_book, without = marks.table("correct")
-    gain = paired.difference(with_book, without, design, draws).averages.macro
-    (knowledge,) = resampling.averages(without[np.newaxis], design, draws)
+    table, _ = ScoreTable.of(runs, both).parts()
+    design = ranked_design(table, "auto")
+    scores = table.scores()
+    gain = paired_difference(scores, design).macro.estimate
+    (knowledge,) = averages(scores[1:], design)
     share = knowledge.macro
     if not isfinite(share.value + gain.value):
         return None

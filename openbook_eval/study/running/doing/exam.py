@@ -28,7 +28,7 @@ def do(place: Place) -> Iterable[Path]:
     on_cpu = {} if place.gpus else {name: os.environ.get(name, value) for name, value in _ON_CPU.items()}
     place.call(
         [ours("openbook-eval"), "run", *_model(place), *_flags(place), "--output_path", results, "--log_samples"],
-        {"OPENBOOK_EXAM": what["exam"], "OPENBOOK_ANSWERS": str(place.folder / _ANSWERS), **on_cpu},
+        {"OPENBOOK_EXAM": what["exam"], "OPENBOOK_CACHE": str(place.folder / _ANSWERS), **on_cpu},
         # A relative path of an exam or a model begins where the study was started.
         cwd=place.origin,
     )

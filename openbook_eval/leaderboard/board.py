@@ -1,0 +1,350 @@
+"""Rank comparable runs: their scores as tables, their averages with what chance may do to these, and their ranks."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import isnan, nan
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from openbook_eval.errors import OpenbookError, some
+from openbook_eval.leaderboard import likeness
+from openbook_eval.leaderboard.export import (
+    INTERVAL,
+    NONE,
+    Export,
+    Sheet,
+    ends,
+    percent,
+    percents,
+    sound,
+    without_folders,
+)
+from openbook_eval.leaderboard.likeness import Group
+from openbook_eval.leaderboard.runs import Run
+from openbook_eval.leaderboard.stats import (
+    Averages,
+    Design,
+    Estimate,
+    Numbers,
+    Rank,
+    averages,
+    p_of_pairs,
+    ranks,
+    sensitivity,
+)
+from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
+
+# Metrics that stand beside the averages of `correct`.
+BESIDE = ("correct_strict", "format_followed", "answered", "partial_credit", "abstained")
+
+# What chance draws as a whole: the items of a shared book, where there is one, else each item ("auto"); each item
+# whatever it shares; all items of a class.
+Cluster = Literal["auto", "item", "class"]
+
+# An item that has its own book is apart from any name of a group.
+_ALONE = pl.concat_str(pl.lit("\0"), "id")
+_CLUSTERS = {"auto": pl.col("group").fill_null(_ALONE), "item": pl.col("id"), "class": pl.col("exam_class")}
+
+
+_ESTIMATES = ("average", "all_items", *EXAM_NAMES)
+_TEXTS = (
+    "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
+    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps",
+)  # fmt: skip
+# A row of an exported table of boards. Shares are of 1; null where there is none.
+RUNS = pl.Schema(
+    dict.fromkeys(_TEXTS, pl.String())
+    | dict.fromkeys(("rank", "rank_last"), pl.Int64())
+    | {f"{name}{end}": pl.Float64() for name in _ESTIMATES for end in ("", "_low", "_high")}
+    | dict.fromkeys(BESIDE, pl.Float64())
+    | dict.fromkeys(("asked", "shots", "prompts_cut"), pl.Int64())
+    | dict.fromkeys(("limited", "truncation_checked"), pl.Boolean())
+)
+# Heads of the metrics that tell how much the demanded form costs, the first of `BESIDE`.
+FORM = ("strict", "format", "answered")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """The items of comparable runs, run by run, those of each in one order, by exam and id."""
+
+    runs: tuple[Run, ...]
+    exams: tuple[ExamName, ...]
+    items: pl.DataFrame
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], items: pl.DataFrame) -> "ScoreTable":
+        """Return the table of comparable runs. Raises OpenbookError where one has other items than the first."""
+        places = {run.id: place for place, run in enumerate(runs)}
+        place = pl.col("run").replace_strict(places, return_dtype=pl.Int64)
+        own = items.filter(pl.col("run").is_in(list(places))).sort(place, "exam", "id")
+        _refuse_others(runs, own)
+        exams = set(own["exam"].unique())
+        return cls(tuple(runs), tuple(exam for exam in EXAM_NAMES if exam in exams), own)
+
+    @property
+    def asked(self) -> pl.DataFrame:
+        """The items of the first run, which are those of all."""
+        return self.items.head(self.items.height // len(self.runs))
+
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """How many items of a run have no response, by its id; of runs that have such."""
+        return dict(self.items.filter(pl.col("correct").is_null()).group_by("run").len().iter_rows())
+
+    def only(self, exams: Collection[ExamName]) -> "ScoreTable":
+        """Return the table of some of the exams."""
+        kept = tuple(exam for exam in self.exams if exam in exams)
+        return replace(self, exams=kept, items=self.items.filter(pl.col("exam").is_in(kept)))
+
+    def parts(self) -> "tuple[ScoreTable, ScoreTable | None]":
+        """Return the exams that averages are over, and questions without a label where these stand beside others."""
+        six = [exam for exam in self.exams if exam in SIX_EXAMS]
+        others = [exam for exam in self.exams if exam not in six]
+        return (self.only(six), self.only(others)) if six and others else (self, None)
+
+    def scores(self, metric: str = "correct") -> Numbers:
+        """Return one metric of all runs, (runs, items); NaN where it does not exist."""
+        scores: Numbers = self.items[metric].cast(pl.Float64).to_numpy().reshape(len(self.runs), -1)
+        return scores
+
+    def design(self, cluster: Cluster = "auto") -> Design:
+        """Return how the items were chosen, with classes as strata; where these are the clusters, an exam is one."""
+        codes = {exam: code for code, exam in enumerate(self.exams)}
+        columns = self.asked.select(
+            exams=pl.col("exam").replace_strict(codes, return_dtype=pl.Int64),
+            strata=pl.lit(0) if cluster == "class" else pl.col("exam_class").rank("dense").cast(pl.Int64),
+            clusters=_CLUSTERS[cluster].rank("dense").cast(pl.Int64),
+        )
+        return Design(**{name: columns[name].to_numpy() for name in columns.columns})
+
+
+def _refuse_others(runs: Sequence[Run], items: pl.DataFrame) -> None:
+    hashes = items.select("run", item=pl.struct("exam", "id").hash())
+    asked = {run: own["item"] for (run,), own in hashes.partition_by("run", as_dict=True).items()}
+    for run in runs:
+        if run.id not in asked or not asked[run.id].equals(asked[runs[0].id]):
+            claim = f"{run.model} says that it was asked what {runs[0].model} was, but its items are others"
+            raise OpenbookError(sound(f"{run.results}: {claim}; leave one of them out"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run of a board. `averages` are of `correct`, its exams in the order of `exams`.
+
+    `averages.macro` is the plain mean of the six exams, NaN where the board lacks one; `averages.micro` is the share of
+    all items that averages are over: questions without a label are in none where there are others. `metrics` are
+    averaged as ranks are, None where a run has none. `rank` is None where items got no response: the averages are then
+    of fewer items than those of other runs.
+    """
+
+    run: Run
+    averages: Averages
+    exams: tuple[ExamName, ...]
+    metrics: Mapping[str, float | None]
+    rank: Rank | None
+    asked: int
+
+    @property
+    def overall(self) -> Estimate:
+        """The average that runs are ranked by."""
+        return self.averages.micro if isnan(self.averages.macro.value) else self.averages.macro
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Comparable runs, best first, those that have no rank last.
+
+    `detectable` is the smallest difference, a share of 1, by which neighbours on the board would be told apart, and
+    `items_for_a_point` how many items 0.01 would need. `notes` say what is to be known of the runs, a line each.
+    """
+
+    group: Group
+    exams: tuple[ExamName, ...]
+    rows: tuple[Row, ...]
+    detectable: float | None
+    notes: tuple[str, ...]
+    items_for_a_point: int | None = None
+
+
+def is_complete(exams: Sequence[ExamName]) -> bool:
+    """Return whether there is a plain mean of the six exams, the paper's "Avg.(All exams)"."""
+    return set(SIX_EXAMS) <= set(exams)
+
+
+def ranked_design(table: ScoreTable, cluster: Cluster) -> Design:
+    """Return the design whose plain mean of exams runs are ranked by: without all six exams, of all items as one."""
+    design = table.design(cluster)
+    if is_complete(table.exams):
+        return design
+    # Codes of strata and clusters count within an exam.
+    apart = (design.exams * (1 + codes.max()) + codes for codes in (design.strata, design.clusters))
+    return Design(np.zeros_like(design.exams), *apart)
+
+
+def boards(taken: Taken, *, cluster: Cluster = "auto") -> list[Board]:
+    """Return a board for each group of comparable runs.
+
+    Raises OpenbookError where a run's items are not those that it says.
+    """
+    groups = likeness.group(taken.runs)
+    return [_board(group, ScoreTable.of(group.runs, taken.items), cluster) for group in groups]
+
+
+def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
+    counted, beside = table.parts()
+    scores, design = counted.scores(), ranked_design(counted, cluster)
+    found = averages(scores, counted.design(cluster))
+    if not is_complete(table.exams):
+        found = [replace(each, macro=replace(each.macro, value=nan, interval=None)) for each in found]
+    if beside:
+        apart = averages(beside.scores(), beside.design(cluster))
+        found = [replace(each, exams=each.exams + own.exams) for each, own in zip(found, apart, strict=True)]
+    metrics = {metric: _means(counted.scores(metric), design) for metric in BESIDE}
+    rows = [
+        Row(run, own, table.exams, {metric: means[place] for metric, means in metrics.items()}, None, run.asked)
+        for place, (run, own) in enumerate(zip(group.runs, found, strict=True))
+    ]
+    whole = np.flatnonzero(~np.isnan(scores).any(axis=1))
+    means = np.array([rows[place].overall.value for place in whole])
+    for place, rank in zip(whole, ranks(means, p_of_pairs(scores[whole], design)), strict=True):
+        rows[place] = replace(rows[place], rank=rank)
+    order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
+    power = sensitivity(scores, design, pairwise(order))
+    return Board(
+        group=group,
+        exams=table.exams,
+        rows=tuple(rows[place] for place in order),
+        detectable=power.detectable,
+        notes=tuple(notes(table, table.unanswered)),
+        items_for_a_point=power.items_for_a_point,
+    )
+
+
+def _order(row: Row) -> tuple[bool, float, str]:
+    value = row.overall.value
+    return row.rank is None, 1.0 if isnan(value) else -value, row.run.model
+
+
+def _means(scores: Numbers, design: Design) -> list[float | None]:
+    """Return the plain mean over the exams in which any run has the metric, one a run."""
+    by_exam = [own for exam in np.unique(design.exams) if not np.isnan(own := scores[:, design.exams == exam]).all()]
+    if not by_exam:
+        return [None] * len(scores)
+    with np.errstate(invalid="ignore"):
+        means = np.mean([np.nansum(own, axis=1) / (~np.isnan(own)).sum(axis=1) for own in by_exam], axis=0)
+    return [None if isnan(mean) else float(mean) for mean in means]
+
+
+def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
+    """Return what must be said of runs, a line each, with names of models as they are.
+
+    `unanswered` counts the items without a response of those runs that have such, by their ids.
+    """
+    six = [exam for exam in table.exams if exam in SIX_EXAMS]
+    if 0 < len(six) < len(SIX_EXAMS):
+        yield f"only {', '.join(six)}: no average of six exams; runs are ranked by the share of all items"
+    if six and len(six) < len(table.exams):
+        yield "questions without a label (other) stand beside the six exams and are in no average"
+    if any(run.limited for run in table.runs):
+        yield "taken with --limit: not all questions were asked"
+    for run in table.runs:
+        yield from _notes_of_run(run, unanswered.get(run.id))
+    unchecked: dict[str, list[str]] = {}
+    for run in table.runs:
+        if not run.truncation.checked:
+            unchecked.setdefault(run.truncation.reason or "no reason is given", []).append(run.model)
+    for reason, models in unchecked.items():
+        yield f"not checked for truncation ({reason}): {some(models)}"
+
+
+def _notes_of_run(run: Run, unanswered: int | None) -> Iterator[str]:
+    if run.truncation.checked and run.truncation.cut:
+        cut = f"{run.truncation.cut:,} of {run.truncation.prompts:,} prompts did not reach the model whole"
+        yield f"TRUNCATED: {run.model}: {cut}"
+    if unanswered:
+        reason = f" ({run.gaps})" if run.gaps else ""
+        yield (
+            f"{run.model}: {unanswered:,} of {run.asked:,} items have no response{reason}; it has no rank, and its "
+            "averages are of the others"
+        )
+
+
+def board_sheet(board: Board) -> Sheet:
+    """Return a board to be read: ranks, models, exams, the averages with the interval of the ranked one, metrics."""
+    complete = is_complete(board.exams)
+    rows = [
+        [
+            _place(row.rank),
+            row.run.model + (" (TRUNCATED)" if row.run.truncation.cut else ""),
+            *(percent(estimate.value) for estimate in row.averages.exams),
+            percent(row.overall.value),
+            percents((row.averages.macro if complete else row.averages.micro).interval),
+            *([percent(row.averages.micro.value)] if complete else []),
+            *(percent(row.metrics[metric]) for metric in BESIDE[: len(FORM)]),
+        ]
+        for row in board.rows
+    ]
+    averages = ["average", INTERVAL, "all items"] if complete else ["all items", INTERVAL]
+    heads = ["rank", "model", *board.exams, *averages, *FORM]
+    return Sheet(f"{board.group.condition}, {board.group.title}", heads, rows, (*_power(board), *board.notes), texts=2)
+
+
+def _place(rank: Rank | None) -> str:
+    if rank is None:
+        return NONE
+    return str(rank.place) if rank.place == rank.last else f"{rank.place}-{rank.last}"
+
+
+def _power(board: Board) -> Iterator[str]:
+    if board.detectable is not None:
+        yield (
+            "the smallest difference that this board can detect between neighbours (power 80 %): "
+            f"{percent(board.detectable)} points"
+        )
+    if board.items_for_a_point is not None:
+        asked = max(row.asked for row in board.rows)
+        yield f"a difference of one point would need {board.items_for_a_point:,} items; asked were {asked:,}"
+
+
+def board_export(boards: Sequence[Board]) -> Export:
+    """Return a row a run; as JSON a board with its runs; to read, a table a board; without folders of this machine."""
+    rows = [[_row(board, row) for row in board.rows] for board in boards]
+    frame = pl.DataFrame([row for own in rows for row in own], schema=RUNS)
+    records = [
+        {
+            "board": board.group.key,
+            "condition": board.group.condition,
+            "exam": sound(board.group.title),
+            "exams": list(board.exams),
+            "detectable": board.detectable,
+            "items_for_a_point": board.items_for_a_point,
+            "notes": list(map(sound, board.notes)),
+            "runs": own,
+        }
+        for board, own in zip(boards, rows, strict=True)
+    ]
+    return Export(frame, "boards", without_folders(records), [board_sheet(board).without_folders() for board in boards])
+
+
+def _row(board: Board, row: Row) -> dict[str, Any]:
+    averages = {"average": row.averages.macro, "all_items": row.averages.micro}
+    values: dict[str, Any] = {"board": board.group.key, **of_run(row.run), **row.metrics}
+    if row.rank:
+        values |= {"rank": row.rank.place, "rank_last": row.rank.last}
+    for name, estimate in (averages | dict(zip(row.exams, row.averages.exams, strict=True))).items():
+        values |= zip((name, f"{name}_low", f"{name}_high"), ends(estimate), strict=True)
+    return {name: values.get(name) for name in RUNS}
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """Return what is exported of a run."""
+    own = {name: getattr(run, name) for name in set(RUNS) & set(Run.model_fields)}
+    own |= {f"exam_{name}": getattr(run.exam, name) for name in ("name", "version", "sha256")}
+    own |= {"run": run.id, "prompts_cut": run.truncation.cut, "truncation_checked": run.truncation.checked}
+    known = ((name, own[name]) for name in RUNS if name in own)
+    return dict(without_folders({name: sound(value) if isinstance(value, str) else value for name, value in known}))

@@ -1,0 +1,274 @@
+"""Compare two runs on the same items: what differs, whether chance may do that, and which items flipped."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+
+import polars as pl
+
+from openbook_eval.errors import OpenbookError, some
+from openbook_eval.leaderboard.board import (
+    Cluster,
+    ScoreTable,
+    is_complete,
+    notes,
+    of_run,
+    ranked_design,
+)
+from openbook_eval.leaderboard.export import (
+    INTERVAL,
+    Export,
+    Sheet,
+    between,
+    ends,
+    number,
+    p_value,
+    percent,
+    points,
+    sound,
+    without_folders,
+)
+from openbook_eval.leaderboard.likeness import unlike
+from openbook_eval.leaderboard.runs import Run
+from openbook_eval.leaderboard.stats import ALPHA, T_TEST, Difference, holm, paired_difference, sensitivity
+from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.types import ExamName
+
+_RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
+_FIGURES = ("a", "b", "difference", "low", "high", "p", "p_holm")
+# A row of an exported table of comparisons: an exam, the average of six, or all items.
+DIFFERENCES = pl.Schema(
+    dict.fromkeys(_RUNS, pl.String()) | dict.fromkeys(_FIGURES, pl.Float64()) | {"items": pl.Int64()}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """An item that one of two runs got right; `right` are the letters that are right, "" where abstaining is."""
+
+    id: str
+    exam: str
+    exam_class: str
+    right: str
+    a_letters: str
+    b_letters: str
+    a_correct: bool
+    b_correct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Items that both runs got right, one of them, or neither; `missing` ones have no score in one of them."""
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A less B, over the items of both.
+
+    `macro` is of the plain mean of six exams, None where one of them lacks; `micro` of all items, questions without a
+    label apart where there are others, and so are the counts of items. `test` is that of exams and micro; macro has the
+    t-test of clusters always. `detectable` is the smallest difference that would be found; `notes` say what is to be
+    known of the two runs.
+    """
+
+    a: Run
+    b: Run
+    exams: tuple[ExamName, ...]
+    of_exams: tuple[Difference, ...]
+    macro: Difference | None
+    micro: Difference
+    test: str
+    counts: Counts
+    detectable: float | None
+    flipped: tuple[Flip, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def overall(self) -> Difference:
+        """The difference that decides: of the plain mean of six exams, else of all items."""
+        return self.macro or self.micro
+
+    def differences(self) -> Iterator[tuple[str, Difference]]:
+        """Return all differences with what they are of: the exams, the average of six, and all items."""
+        yield from zip(self.exams, self.of_exams, strict=True)
+        if self.macro:
+            yield "average", self.macro
+        yield "all items", self.micro
+
+
+def compare(taken: Taken, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
+    """Return the paired comparison of two runs. Raises OpenbookError with the reasons where they are not comparable."""
+    if a.id == b.id:
+        raise OpenbookError(sound(f"{a.model}, {a.condition}: one run cannot be compared with itself; name another"))
+    if unlike(a, b):
+        raise _refusal(a, b)
+    table = ScoreTable.of([a, b], taken.items)
+    counted, beside = table.parts()
+    found = paired_difference(counted.scores(), counted.design(cluster))
+    of_exams = found.exams + (paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
+    adjusted = holm([each.p for each in of_exams])
+    return Comparison(
+        a=a,
+        b=b,
+        exams=table.exams,
+        of_exams=tuple(replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)),
+        macro=found.macro if is_complete(table.exams) else None,
+        micro=found.micro,
+        test=found.test,
+        counts=_counts(counted),
+        detectable=sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)]).detectable,
+        flipped=tuple(_flips(table)),
+        notes=tuple(notes(table, {})),
+    )
+
+
+def _counts(table: ScoreTable) -> Counts:
+    a, b = table.scores()
+    cells = (((a == x) & (b == y)).sum() for x, y in ((1, 1), (1, 0), (0, 1), (0, 0)))
+    both, only_a, only_b, neither = map(int, cells)
+    return Counts(both, only_a, only_b, neither, len(a) - both - only_a - only_b - neither)
+
+
+def _flips(table: ScoreTable) -> Iterator[Flip]:
+    """Return the items that one of the two got right, in the order of exams and ids."""
+    sides = [
+        table.items.filter(run=run.id).select(pl.col("letters", "correct").name.prefix(f"{side}_"))
+        for side, run in zip("ab", table.runs, strict=True)
+    ]
+    asked = table.asked.select("id", "exam", "exam_class", "right")
+    flipped = pl.concat([asked, *sides], how="horizontal").filter(pl.col("a_correct") != pl.col("b_correct"))
+    order = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(table.exams)})
+    return (Flip(**row) for row in flipped.sort(order, maintain_order=True).iter_rows(named=True))
+
+
+def together(one: Taken, other: Taken) -> Taken:
+    """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once."""
+    ids = {run.id for run in one.runs}
+    others = [run for run in other.runs if run.id not in ids]
+    added = other.items.filter(pl.col("run").is_in([run.id for run in others]))
+    refused = tuple(dict.fromkeys((*one.refused, *other.refused)))
+    return Taken((*one.runs, *others), pl.concat([one.items.filter(pl.col("run").is_in(ids)), added]), refused)
+
+
+def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
+    """Return a pair of comparable runs of two sides for each condition, and why other conditions are left out.
+
+    Raises OpenbookError where a condition has several models, where no pair is comparable or no condition in common.
+    """
+    pairs: list[tuple[Run, Run]] = []
+    refused: list[OpenbookError] = []
+    lacking = []
+    for condition in dict.fromkeys(run.condition for run in (*one, *other)):
+        sides = [[run for run in side if run.condition == condition] for side in (one, other)]
+        if not all(sides):
+            lacking.append(f"{condition}: only {'A' if sides[0] else 'B'} has it")
+        elif pair := _comparable(*sides):
+            pairs.append(pair)
+        else:
+            refused.append(_refusal(sides[0][0], sides[1][0]))
+    if not pairs:
+        had = (", ".join(dict.fromkeys(run.condition for run in side)) for side in (one, other))
+        none = OpenbookError("no condition in common: {} and {}; compare runs of one task".format(*had))
+        raise next(iter(refused), none)
+    return pairs, [*map(str, refused), *lacking]
+
+
+def _comparable(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run] | None:
+    for side in (one, other):
+        if len(models := sorted({run.model for run in side})) > 1:
+            several = f"{some(models)}: several models, {side[0].condition}"
+            raise OpenbookError(sound(f"{several}; name a file of one, or a model and --among"))
+    return next(((a, b) for a in one for b in other if not unlike(a, b)), None)
+
+
+def _refusal(a: Run, b: Run) -> OpenbookError:
+    reasons = "; ".join(unlike(a, b))
+    where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
+    return OpenbookError(sound(f"{where}: {reasons}; run them with the same settings"))
+
+
+def comparison_sheet(comparison: Comparison) -> Sheet:
+    """Return a comparison to be read: exams and averages of A and B, what differs, and whether chance may do that."""
+    rows = [
+        [
+            name,
+            *map(percent, (found.a, found.b)),
+            points(found.estimate.value),
+            between(found.estimate.interval),
+            *map(p_value, (found.p, found.adjusted)),
+        ]
+        for name, found in comparison.differences()
+    ]
+    heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
+    title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
+    return Sheet(title, heads, rows, (conclusion(comparison), *_grounds(comparison), *comparison.notes))
+
+
+def conclusion(comparison: Comparison) -> str:
+    """Return who does better, in words: surely where both p and the interval, found in different ways, say so."""
+    found, interval = comparison.overall, comparison.overall.estimate.interval
+    if not isfinite(found.p) or interval is None:
+        return "too little to tell: an exam of one item, or of one group, says nothing of chance"
+    if found.p >= ALPHA or interval.low <= 0 <= interval.high:
+        least = percent(comparison.detectable)
+        power = f"; it would find one of {least} points (power 80 %)" if comparison.detectable is not None else ""
+        return (
+            f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)}){power}"
+        )
+    better, way = ("A", 1) if found.estimate.value > 0 else ("B", -1)
+    low, high = sorted(way * 100 * end for end in (interval.low, interval.high))
+    return f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f}), surely"
+
+
+def _grounds(comparison: Comparison) -> Iterator[str]:
+    counts = comparison.counts
+    yield (
+        f"right in both {counts.both:,}, in A only {counts.only_a:,}, in B only {counts.only_b:,}, "
+        f"in neither {counts.neither:,} items"
+    )
+    if counts.missing:
+        yield f"{counts.missing:,} items have no score in one of them and are left out"
+    macro = "" if comparison.macro is None or comparison.test == T_TEST else f", of the average by the {T_TEST}"
+    yield f"p by the {comparison.test}{macro}"
+
+
+def comparison_export(comparisons: Sequence[Comparison]) -> Export:
+    """Return a row a difference; as JSON a comparison with the flipped items; to read, a table a comparison."""
+    rows = [list(_rows(each)) for each in comparisons]
+    frame = pl.DataFrame([row for own in rows for row in own], schema=DIFFERENCES)
+    records = [
+        {
+            "condition": each.a.condition,
+            "a": of_run(each.a),
+            "b": of_run(each.b),
+            "test": each.test,
+            "detectable": each.detectable,
+            "counts": asdict(each.counts),
+            "differences": own,
+            "flipped": [
+                {name: sound(value) if isinstance(value, str) else value for name, value in asdict(flip).items()}
+                for flip in each.flipped
+            ],
+        }
+        for each, own in zip(comparisons, rows, strict=True)
+    ]
+    return Export(
+        frame,
+        "comparisons",
+        without_folders(records),
+        [comparison_sheet(each).without_folders() for each in comparisons],
+    )
+
+
+def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+    a, b = of_run(comparison.a), of_run(comparison.b)
+    names = (a["condition"], a["model"], b["model"], a["run"], b["run"])
+    for name, found in comparison.differences():
+        figures = (number(found.a), number(found.b), *ends(found.estimate), number(found.p), number(found.adjusted))
+        yield dict(zip(DIFFERENCES, (*names, name, *figures, found.estimate.n), strict=True))

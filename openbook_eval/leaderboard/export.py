@@ -1,0 +1,246 @@
+"""Write tables: to the terminal, to CSV, parquet and JSON for programs, to Markdown and LaTeX for readers."""
+
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from openbook_eval.errors import OpenbookError, visible
+from openbook_eval.files import write_atomic
+from openbook_eval.types import EXAM_NAMES
+
+if TYPE_CHECKING:
+    from openbook_eval.leaderboard.stats import Estimate, Interval
+
+NONE = "-"
+INTERVAL = "95 % interval"
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection), in full width as well.
+_FORMULA = "^[=+\\-@\t\r＝＋－＠]"
+# What makes links, pictures, emphasis, cells; an address must not become a link by itself.
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~@$#!]|:(?=//)|(?<=www)\.)")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        # At the beginning of a row it would be an argument of the line break before it.
+        "[": "{[}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
+# A path of this machine, without its last two names: these tell models apart as OWNER/MODEL does on the hub.
+_FOLDERS = re.compile(r"""(?<![^\s'"=(])(?:/[^/\s'",:]+)*?/((?:[^/\s'",:]+/)?[^/\s'",:]+)(?=/?(?:$|[\s'",:)]))""")
+# So that six exams, all averages and names of models stand in a terminal of 100 columns.
+_SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True)) | {
+    "average": "avg",
+    "all items": "all",
+    "answered": "answ",
+    INTERVAL: "interval",
+}
+_WIDE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table to be read: its first `texts` columns are words, the others figures."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    texts: int = 1
+
+    def without_folders(self) -> "Sheet":
+        """Return the sheet without the folders of this machine."""
+        title, rows, notes = without_folders([self.title, list(map(list, self.rows)), list(self.notes)])
+        return replace(self, title=title, rows=rows, notes=notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The same in three forms: a typed frame, the records that JSON has under `name`, and sheets to be read."""
+
+    frame: pl.DataFrame
+    name: str = ""
+    records: Sequence[Mapping[str, Any]] = ()
+    sheets: Sequence[Sheet] = ()
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 1 in percent with one decimal, for none is surer; a dash where there is none."""
+    return NONE if share is None or not isfinite(share) else f"{100 * share:.1f}"
+
+
+def percents(interval: "Interval | None") -> str:
+    """Return the interval of a share in percent; a dash where there is none."""
+    return f"{percent(interval.low)}-{percent(interval.high)}" if interval else NONE
+
+
+def points(difference: float) -> str:
+    """Return a difference of shares in points, with its sign; a dash where there is none."""
+    return f"{100 * difference:+.1f}" if isfinite(difference) else NONE
+
+
+def between(interval: "Interval | None") -> str:
+    """Return the interval of a difference in points; a dash where there is none."""
+    return f"{points(interval.low)} to {points(interval.high)}" if interval else NONE
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value as it is written; a dash where there is none."""
+    if p is None or not isfinite(p):
+        return NONE
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def number(value: float | None) -> float | None:
+    """Return a number that JSON can hold."""
+    return value if value is not None and isfinite(value) else None
+
+
+def ends(estimate: "Estimate") -> tuple[float | None, float | None, float | None]:
+    """Return an estimate with the bounds of its interval, None where there is none."""
+    if estimate.interval is None or not isfinite(estimate.value):
+        return number(estimate.value), None, None
+    return estimate.value, estimate.interval.low, estimate.interval.high
+
+
+def sound(text: str) -> str:
+    """Return text from outside in one line that any file can hold, whatever it does to a terminal or to a table.
+
+    Control characters, halves of surrogate pairs and characters that turn the direction of writing are replaced.
+    """
+    return "".join("\ufffd" if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") else one for one in text)
+
+
+def without_folders(value: Any) -> Any:
+    """Return JSON without the folders of this machine: of an absolute path in a text the last two names are left."""
+    if isinstance(value, Mapping):
+        return {name: without_folders(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_folders(each) for each in value]
+    return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
+
+
+def export(what: Export, paths: Iterable[Path]) -> None:
+    """Write a file a path, its form by its suffix; each whole or not at all. Raises OpenbookError as `check` does."""
+    known = list(paths)
+    check(known)
+    for path in known:
+        write_atomic(path, FORMS[path.suffix.lower()](what))
+
+
+def check(paths: Iterable[Path]) -> None:
+    """Raise OpenbookError for a path that no file can be written to, or whose suffix is none of `FORMS`."""
+    for path in paths:
+        if path.is_dir() or next(folder for folder in path.absolute().parents if folder.exists()).is_file():
+            raise OpenbookError(f"{path}: cannot be written, a folder or a file is in its place; name another file")
+        if path.suffix.lower() not in FORMS:
+            raise OpenbookError(f"{path}: cannot export as {path.suffix or 'nothing'!r}; known are {', '.join(FORMS)}")
+
+
+def _csv(what: Export) -> bytes:
+    texts = pl.col(pl.String)
+    return what.frame.with_columns(texts.str.replace(f"({_FORMULA})", "'${1}")).write_csv().encode()
+
+
+def _parquet(what: Export) -> bytes:
+    file = io.BytesIO()
+    what.frame.write_parquet(file, compression="zstd")
+    return file.getvalue()
+
+
+def _json(what: Export) -> bytes:
+    return orjson.dumps({what.name: what.records}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def markdown(sheets: Iterable[Sheet]) -> str:
+    """Return tables as Markdown, all text in them escaped."""
+    return "\n".join(map(_markdown_table, sheets))
+
+
+def escaped_markdown(text: str) -> str:
+    """Return text from outside as Markdown that shows it and does nothing."""
+    return _MARKDOWN.sub(r"\\\1", sound(text)).translate(_HTML)
+
+
+def _markdown_table(sheet: Sheet) -> str:
+    rules = [":--" if place < sheet.texts else "--:" for place in range(len(sheet.heads))]
+    head, *rows = [list(map(escaped_markdown, row)) for row in (sheet.heads, *sheet.rows)]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, rules, *rows)]
+    notes = [f"- {escaped_markdown(note)}" for note in sheet.notes]
+    return "\n".join([f"### {escaped_markdown(sheet.title)}", "", *lines, "", *notes, *([""] if notes else [])])
+
+
+def _latex(what: Export) -> bytes:
+    head = "% Needs booktabs; Chinese names need XeLaTeX or LuaLaTeX with a Chinese font.\n"
+    return (head + "\n".join(map(_latex_table, what.sheets))).encode()
+
+
+def _latex_table(sheet: Sheet) -> str:
+    def escaped(text: str) -> str:
+        return sound(text).translate(_LATEX)
+
+    columns = "l" * sheet.texts + "r" * (len(sheet.heads) - sheet.texts)
+    head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in (sheet.heads, *sheet.rows))
+    start = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(sheet.title)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+    ]
+    body = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+    notes = [rf"\par\footnotesize {escaped(note)}" for note in sheet.notes]
+    return "\n".join([*start, *body, *notes, r"\end{table}", ""])
+
+
+FORMS: Mapping[str, Callable[[Export], bytes]] = {
+    ".csv": _csv,
+    ".md": lambda what: markdown(what.sheets).encode(),
+    ".tex": _latex,
+    ".parquet": _parquet,
+    ".json": _json,
+}
+
+
+def terminal(sheet: Sheet, width: int = _WIDE, below: int = 0) -> Iterator[Table | Text]:
+    """Return a sheet for a terminal; where it is narrow the last `below` columns stand in a table of their own."""
+    places = range(len(sheet.heads))
+    if sheet.title:
+        yield Text(f"\n{visible(sheet.title)}", "bold")
+    if below and width < _WIDE:
+        yield _terminal_table(sheet, places[:-below])
+        yield _terminal_table(sheet, [*places[: sheet.texts], *places[-below:]])
+    else:
+        yield _terminal_table(sheet, places)
+    for note in sheet.notes:
+        yield Text(visible(note), "bold red" if note.startswith("TRUNCATED") else "")
+
+
+def _terminal_table(sheet: Sheet, places: Sequence[int]) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
+    for place in places:
+        head = _SHORT.get(sheet.heads[place], sheet.heads[place])
+        # Figures stand whole, words give way.
+        if place >= sheet.texts or head == "rank":
+            table.add_column(head, justify="left" if place < sheet.texts else "right", no_wrap=True)
+        else:
+            table.add_column(head, overflow="fold", min_width=10 if head == "model" else None)
+    for row in sheet.rows:
+        table.add_row(*(Text(visible(row[place])) for place in places))
+    return table

@@ -1,0 +1,433 @@
+"""Say what is certain about scores and what is noise: intervals, paired tests, ranks, detectable differences.
+
+Questions that share a book are right or wrong together. Variances are therefore those of sums over clusters, linearised
+around the mean of their exam (the sandwich of K.-Y. Liang and S. L. Zeger, Biometrika 73 (1986), 13-22, for a mean),
+within the strata that the exam fixes. A share has Wilson's interval and a difference that of Bonett and Price, for as
+many independent items as the clustered ones are worth by that variance: shares near 1 of few items are skewed, and at 0
+and 1 no variance is left to go by. Simulations in tests/leaderboard/test_stats.py say how often intervals hold the
+truth, and where they miss it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as _mcnemar_test
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+Codes = NDArray[np.int_]
+Flags = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
+_Bounds = Callable[[Numbers, Numbers, Numbers], tuple[Numbers, Numbers]]  # of means, mean squares, numbers of items
+
+LEVEL, ALPHA, POWER = 0.95, 0.05, 0.8
+MCNEMAR, T_TEST = "exact McNemar test", "t-test of clusters"
+_Z, _Z_POWER = float(stats.norm.isf(ALPHA / 2)), float(stats.norm.isf(1 - POWER))
+_POINT = 0.01
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The bounds of a 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share of 1, or a difference of two, over `n` items with a score; NaN over none.
+
+    `interval` is None where too little is known of chance: fewer than two clusters of an exam have scores.
+    """
+
+    value: float
+    interval: Interval | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """The exams in the order of their codes, their plain mean (NaN without one), and the mean of all items."""
+
+    exams: tuple[Estimate, ...]
+    macro: Estimate
+    micro: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How n items were chosen: three arrays of n codes, any integers, those of strata and clusters within an exam.
+
+    The exams are fixed. Each stratum of an exam has its fixed number of clusters, which chance chose with all their
+    items; an independent item is its own cluster.
+    """
+
+    exams: Codes
+    strata: Codes
+    clusters: Codes
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the arrays are not of one length, or empty."""
+        shapes = {np.shape(codes) for codes in (self.exams, self.strata, self.clusters)}
+        if len(shapes) > 1 or len(shape := shapes.pop()) != 1 or not shape[0]:
+            raise ValueError("exams, strata and clusters must be arrays of one length, of one item at least")
+
+
+class Clusters:
+    """The clusters of a design: `of_item` is the cluster of each item, `exam` the exam of each cluster, both from 0."""
+
+    def __init__(self, design: Design) -> None:
+        """Sort the clusters by exam, stratum and code, whatever the order of the items."""
+        (exam, code), of_item = np.unique(np.stack([design.exams, design.clusters]), axis=1, return_inverse=True)
+        low, high = np.full(len(code), design.strata.max()), np.full(len(code), design.strata.min())
+        np.minimum.at(low, of_item, design.strata)
+        np.maximum.at(high, of_item, design.strata)
+        # Clusters that lie in several strata of an exam are put together.
+        mixed = low != high
+        stratum = np.where(mixed, 0, low)
+        order = np.lexsort((code, stratum, mixed, exam))
+        begins_exam = _changes(exam[order])
+        begins_stratum = begins_exam | _changes(mixed[order]) | _changes(stratum[order])
+        self.of_item: Codes = np.argsort(order)[of_item]
+        self.exam: Codes = np.cumsum(begins_exam) - 1
+        self._by_cluster = np.argsort(self.of_item, kind="stable")
+        self._items = np.flatnonzero(_changes(self.of_item[self._by_cluster]))
+        self._exams, self._strata = np.flatnonzero(begins_exam), np.flatnonzero(begins_stratum)
+        self._strata_of_exams = np.flatnonzero(begins_exam[begins_stratum])
+        self._whole = ~mixed[order][begins_stratum]
+
+    def sums(self, values: Numbers | Flags) -> Numbers:
+        """Return the sums over the items of each cluster, (runs, clusters), of values (runs, n)."""
+        found: Numbers = np.add.reduceat(values[:, self._by_cluster], self._items, axis=1, dtype=np.float64)
+        return found
+
+    def sums_of_exams(self, values: Numbers | Flags) -> Numbers:
+        """Return the sums over the clusters of each exam, (runs, exams), of values (runs, clusters)."""
+        found: Numbers = np.add.reduceat(values, self._exams, axis=1, dtype=np.float64)
+        return found
+
+    def variance(self, residuals: Numbers, present: Flags) -> tuple[Numbers, Numbers]:
+        """Return the variance of the sum of each exam's clusters and its degrees of freedom, both (runs, exams).
+
+        `residuals` (runs, clusters) are sums less what the exam's mean lets expect, 0 where not `present`. They vary
+        around the mean of their stratum; one alone in its stratum, or in several, around that of the exam, which is too
+        much rather than too little (T. Lumley, Complex Surveys, 2010, section 3.2).
+        """
+        number, total, squares = (
+            np.add.reduceat(each, self._strata, axis=1, dtype=np.float64) for each in (present, residuals, residuals**2)
+        )
+        own, less = self._whole & (number > 1), np.maximum(number - 1, 1)
+        within = number / less * (squares - total**2 / np.maximum(number, 1))
+        parts = (np.where(own, within, 0), np.where(own, less, 0), np.where(own, 0, number), np.where(own, 0, squares))
+        inside, free, rest, apart = (np.add.reduceat(part, self._strata_of_exams, axis=1) for part in parts)
+        outside = apart * rest / np.maximum(rest - 1, 1)
+        return np.maximum(inside + outside, 0.0), free + np.maximum(rest - 1, 0)
+
+
+def _changes(sorted_codes: Codes | Flags) -> Flags:
+    """Return where codes of which equal ones stand together begin to be others."""
+    return np.append(True, sorted_codes[1:] != sorted_codes[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """What is known of means of scores, each field (runs, exams) or (runs,).
+
+    `square` is the mean of squared scores, `items` their number. The `variance` of the mean has degrees of `freedom`,
+    infinite where it follows from the scores themselves, 0 where it is unknown; `least` is that of independent items.
+    """
+
+    mean: Numbers
+    square: Numbers
+    items: Numbers
+    variance: Numbers
+    least: Numbers
+    freedom: Numbers
+
+    @classmethod
+    def of(cls, scores: Numbers, clusters: Clusters) -> "_Moments":
+        """Return those of each exam, (runs, exams), of scores (runs, n)."""
+        present, filled = ~np.isnan(scores), np.nan_to_num(scores)
+        sizes, sums, squares = map(clusters.sums, (present, filled, filled**2))
+        items = clusters.sums_of_exams(sizes)
+        with np.errstate(invalid="ignore"):
+            mean, square = clusters.sums_of_exams(sums) / items, clusters.sums_of_exams(squares) / items
+            least = np.maximum(square - mean**2, 0.0) / items
+        residuals = (sums - sizes * mean[:, clusters.exam]) / np.maximum(items, 1)[:, clusters.exam]
+        variance, free = clusters.variance(np.where(sizes > 0, residuals, 0.0), sizes > 0)
+        independent = (clusters.sums_of_exams(sizes > 1) == 0) & (free > 0)
+        known = np.where(independent, least, variance), least, np.where(independent, np.inf, free)
+        return cls(mean, square, items, *known)
+
+    def weighed(self, weights: Numbers) -> "_Moments":
+        """Return those of the mean of exams by fixed weights, (runs, exams); where a weight is 0 no mean is needed.
+
+        Exams share no cluster: variances add up, with the freedom of F. E. Satterthwaite, Biometrics Bull. 2 (1946),
+        110-114. The number of items is that of L. Kish, Survey Sampling (1965), section 11.7.
+        """
+        parts = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+
+        def total(values: Numbers) -> Numbers:
+            added: Numbers = np.where(weights > 0, values, 0.0).sum(axis=1)
+            return np.where((weights > 0).any(axis=1), added, np.nan)
+
+        variance, free = total(parts**2 * self.variance), np.where(self.freedom > 0, self.freedom, np.nan)
+        lost = total((parts**2 * self.variance) ** 2 / free)
+        freedom = np.divide(variance**2, lost, out=total(free), where=lost > 0)
+        items = 1 / total(parts**2 / np.maximum(self.items, 1))
+        mean, square, least = total(parts * self.mean), total(parts * self.square), total(parts**2 * self.least)
+        return _Moments(mean, square, items, variance, least, np.nan_to_num(freedom, posinf=np.inf))
+
+    def estimates(self, n: Numbers, bounds: _Bounds) -> list[Estimate]:
+        """Return one estimate a run, over n items, with the bounds of as many independent items as the mean is worth.
+
+        By the ratio of variances, and by (z/t)^2 since the variance is itself an estimate: E. L. Korn and B. I.
+        Graubard, Survey Methodology 24 (1998), 193-201. Where scores do not vary, this alone is left.
+        """
+        known: Flags = (self.freedom > 0) & ~np.isnan(self.mean)
+        unsure = (stats.t.isf(ALPHA / 2, np.where(known, self.freedom, 1)) / _Z) ** 2
+        variance, spread = np.maximum(self.least, self.variance * unsure), self.square - self.mean**2
+        worth = np.divide(spread, variance, out=self.items / unsure, where=(variance > 0) & (spread > 0))
+        low, high = bounds(*(np.where(known, each, 1.0) for each in (self.mean, self.square, worth)))
+        intervals = (
+            Interval(*ends) if sure else None for sure, *ends in zip(known, low.tolist(), high.tolist(), strict=True)
+        )
+        return [Estimate(*found) for found in zip(self.mean.tolist(), intervals, map(int, n), strict=True)]
+
+
+def _averages(exams: _Moments, bounds: _Bounds) -> list[Averages]:
+    columns = (exams.mean, exams.square, exams.items, exams.variance, exams.least, exams.freedom)
+    single = [_Moments(*values) for values in zip(*(column.T for column in columns), strict=True)]
+    each, n = zip(*(exam.estimates(exam.items, bounds) for exam in single), strict=True), exams.items.sum(axis=1)
+    macro, micro = (exams.weighed(w).estimates(n, bounds) for w in (np.ones_like(exams.mean), exams.items))
+    return [Averages(*found) for found in zip(each, macro, micro, strict=True)]
+
+
+def averages(scores: Numbers, design: Design) -> list[Averages]:
+    """Return the averages of each run's scores, (runs, n), of 0 to 1; NaN is no score, and goes into no average.
+
+    The intervals are Wilson's (N. Dean and M. Pagano, J. Surv. Stat. Methodol. 3 (2015), 484-503), never shorter than
+    those of independent items. For scores between 0 and 1 (partial credit) they are longer than need be.
+    """
+    return _averages(_Moments.of(scores, Clusters(design)), _wilson)
+
+
+def share_interval(share: float, n: int) -> Interval:
+    """Return Wilson's interval of a share, maybe rounded, of `n` independent items; ValueError where it cannot be."""
+    if not 0 <= share <= 1 or n < 0:
+        raise ValueError(f"a share between 0 and 1 of no fewer than 0 items is needed, not {share} of {n}")
+    low, high = _wilson(np.array([share]), np.array([share]), np.array([float(n)])) if n else ([0.0], [1.0])
+    return Interval(float(low[0]), float(high[0]))
+
+
+def _wilson(shares: Numbers, _squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
+    """Return bounds of shares, never empty, which hold the share: E. B. Wilson, JASA 22 (1927), 209-212."""
+    low, high = proportion_confint(shares * items, items, alpha=ALPHA, method="wilson")
+    # At 0 and 1 the formula comes to the share itself, but for rounding.
+    return np.minimum(low, shares), np.maximum(high, shares)
+
+
+def _bonett_price(means: Numbers, squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
+    """Return bounds of mean differences: D. G. Bonett and R. M. Price, J. Educ. Behav. Stat. 37 (2012), 479-488.
+
+    They count one more item for each side, so that none is empty. Where about two items differ they are too long: they
+    hold the truth in 98 of 100 cases or more.
+    """
+    less = items / (items + 2)
+    middle = means * less
+    reach = _Z * np.sqrt((squares * less + 2 / (items + 2) - middle**2) / (items + 2))
+    return np.maximum(middle - reach, -1.0), np.minimum(middle + reach, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One run less another: `a` and `b` are shares of the items that both have a score of; `p` is NaN if unknown.
+
+    `adjusted` is p by Holm's method over the exams, None of an average.
+    """
+
+    a: float
+    b: float
+    estimate: Estimate
+    p: float
+    adjusted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """One run less another, by exam in the order of their codes, in the plain mean of exams, and over all items.
+
+    `test` is that of exams and `micro`. No count of items tests the plain mean, which weighs them unequally: `macro`
+    always has the t-test of clusters.
+    """
+
+    exams: tuple[Difference, ...]
+    macro: Difference
+    micro: Difference
+    test: str
+
+
+def paired_difference(scores: Numbers, design: Design) -> PairedDifference:
+    """Return the first run less the second, of scores (2, n) of 0 or 1 or NaN, in the order of the design's items.
+
+    Independent items have the exact McNemar test, clusters Student's t-test on one number each, their part of the
+    difference: with few of them it keeps its level (R. Ibragimov and U. K. Mueller, J. Bus. Econ. Stat. 28 (2010),
+    453-468), where a regression's cluster-robust covariance rejects too often.
+    """
+    (a, b), clusters = scores, Clusters(design)
+    apart = a - b
+    present = ~np.isnan(apart)
+    (found,) = _averages(_Moments.of(apart[None, :], clusters), _bonett_price)
+    sizes = clusters.sums(present[None, :])
+    parts = np.where(sizes > 0, clusters.sums(np.nan_to_num(apart)[None, :]), np.nan)
+    independent = bool((sizes <= 1).all())
+
+    def difference(estimate: Estimate, inside: Flags) -> Difference:
+        kept = inside[clusters.of_item] & present
+        shares = (float(a[kept].mean()), float(b[kept].mean())) if kept.any() else (math.nan, math.nan)
+        better, worse = (int((way * apart[kept] > 0).sum()) for way in (1, -1))
+        p = mcnemar(better, worse) if independent else float(_t_test(parts[:, inside])[0])
+        return Difference(*shares, estimate, p if estimate.interval else math.nan)
+
+    exams = tuple(difference(estimate, clusters.exam == exam) for exam, estimate in enumerate(found.exams))
+    p = float(_t_test(_macro_parts(apart[None, :], clusters))[0]) if found.macro.interval else math.nan
+    mean_a, mean_b = (math.fsum(shares) / len(exams) for shares in ([e.a for e in exams], [e.b for e in exams]))
+    return PairedDifference(
+        exams=exams,
+        macro=Difference(mean_a, mean_b, found.macro, p),
+        micro=difference(found.micro, clusters.exam >= 0),
+        test=MCNEMAR if independent else T_TEST,
+    )
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """Return the p-value of the exact McNemar test, from the items that only one of two runs got right."""
+    return float(_mcnemar_test([[0, better], [worse, 0]], exact=True).pvalue)
+
+
+def holm(p_values: Sequence[float] | Numbers) -> Numbers:
+    """Return p-values corrected for their number: S. Holm, Scand. J. Stat. 6 (1979), 65-70; a NaN is not counted."""
+    adjusted = np.array(p_values, dtype=np.float64)
+    known = ~np.isnan(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    return adjusted
+
+
+def p_of_pairs(scores: Numbers, design: Design) -> Numbers:
+    """Return the p-values of the plain mean of all pairs of runs, (runs, runs), from scores (runs, n).
+
+    NaN where an exam has a single cluster, which says nothing of chance: the exams themselves are no sample.
+    """
+    clusters = Clusters(design)
+    found = np.ones((len(scores), len(scores)))
+    for one in range(len(scores) - 1):
+        parts = _macro_parts(scores[one] - scores[one + 1 :], clusters)
+        few = (clusters.sums_of_exams(~np.isnan(parts)) < 2).any(axis=1)
+        found[one, one + 1 :] = found[one + 1 :, one] = np.where(few, np.nan, _t_test(parts))
+    return found
+
+
+def _macro_parts(apart: Numbers, clusters: Clusters) -> Numbers:
+    """Return what clusters add to the sum of the exams' means, (pairs, clusters), NaN without items or all exams."""
+    sizes = clusters.sums(~np.isnan(apart))
+    items = clusters.sums_of_exams(sizes)
+    parts = clusters.sums(np.nan_to_num(apart)) / np.maximum(items, 1)[:, clusters.exam]
+    return np.where((sizes == 0) | (items == 0).any(axis=1, keepdims=True), np.nan, parts)
+
+
+def _t_test(parts: Numbers) -> Numbers:
+    """Return the p-values that the parts, (pairs, clusters), have mean 0; NaN of fewer than two.
+
+    None is below 2 / 2^m, the least that flipping the signs of the m parts other than 0 can give: two of one size would
+    otherwise be certain.
+    """
+    number, moved = (~np.isnan(parts)).sum(axis=1), (np.nan_to_num(parts) != 0).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(parts, axis=1) / number
+        error = np.sqrt(np.nansum((parts - mean[:, None]) ** 2, axis=1) / (number - 1) / number)
+        p = 2 * stats.t.sf(np.abs(mean) / error, number - 1)
+    least = np.minimum(np.exp2(1.0 - moved), 1.0)
+    found: Numbers = np.where(number < 2, np.nan, np.where(moved == 0, 1.0, np.fmax(p, least)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A place on a board, one after the runs that are surely better; `last` is the worst that chance may give."""
+
+    place: int
+    last: int
+
+
+def ranks(means: Numbers, p_values: Numbers) -> list[Rank]:
+    """Return the ranks of runs with averages `means`, (runs,), by the p-values of their pairs, (runs, runs).
+
+    A run is surely better than another where its average is higher and their p, corrected by Holm's method over all
+    pairs, is below 0.05; a NaN is never sure. In 95 of 100 cases all true ranks lie between `place` and `last`: M.
+    Mogstad, J. Romano, A. Shaikh and D. Wilhelm, Rev. Econ. Stud. 91 (2024), 476-518.
+    """
+    upper = np.triu_indices(len(means), 1)
+    sure: Flags = np.zeros(p_values.shape, dtype=np.bool_)
+    sure[upper] = holm(p_values[upper]) < ALPHA
+    better = (sure | sure.T) & (means[:, None] < means[None, :])
+    above, below = better.sum(axis=1).tolist(), better.sum(axis=0).tolist()
+    return [Rank(1 + surely, len(means) - worse) for surely, worse in zip(above, below, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The smallest difference that is found with a power of 80 %, and the items that 0.01 needs; None if unknown."""
+
+    detectable: float | None = None
+    items_for_a_point: int | None = None
+
+
+def sensitivity(scores: Numbers, design: Design, pairs: Iterable[tuple[int, int]]) -> Sensitivity:
+    """Return the sensitivity to the median pair, of scores (runs, n), by its discordance and its design effect.
+
+    This is the variance of the difference of averages, which knows clusters and the weights of exams, over that of as
+    many independent items: L. Kish, Survey Sampling (1965), section 8.2.
+    """
+    one, other = np.array(list(pairs), dtype=np.int_).reshape(-1, 2).T
+    apart = scores[one] - scores[other]
+    exams = _Moments.of(apart, Clusters(design))
+    together, n = exams.weighed(np.ones_like(exams.mean)), exams.items.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        discordance, mean = np.nansum(np.abs(apart), axis=1) / n, np.nansum(apart, axis=1) / n
+        effect = together.variance * n / (discordance - mean**2)
+    known = np.isfinite(effect) & (effect > _LEAST) & (together.freedom > 0)
+    if not known.any():
+        return Sensitivity()
+    items, share, factor = (float(np.median(each[known])) for each in (n, discordance, effect))
+    for_a_point = items_needed(_POINT, share, factor) if share >= _POINT else None
+    return Sensitivity(detectable(items, share, factor), for_a_point)
+
+
+def items_needed(difference: float, discordance: float, design_effect: float = 1.0) -> int:
+    """Return how many items a two-sided paired test needs to find a difference with a power of 80 %.
+
+    `discordance` is the share of items that only one of two runs gets right, at least the difference; `design_effect`
+    is by how much clusters multiply the variance. R. J. Connor, Biometrics 43 (1987), 207-211.
+    """
+    if not 0 < abs(difference) <= discordance <= 1:
+        raise ValueError(f"a difference of {difference} with {discordance} of the items discordant cannot be")
+    reach = _Z * math.sqrt(discordance) + _Z_POWER * math.sqrt(discordance - difference**2)
+    return math.ceil(design_effect * (reach / difference) ** 2 - _LEAST)
+
+
+def detectable(n: float, discordance: float, design_effect: float = 1.0) -> float | None:
+    """Return the smallest difference that `n` items detect by the formula of `items_needed`; None where none is."""
+    if not 0 < discordance <= 1:
+        return None
+    # The formula squared is a quadratic equation of the difference.
+    chance, power, worth = _Z**2, _Z_POWER**2, n / design_effect
+    root = power * (worth + power - chance)
+    found = (math.sqrt(worth * chance) + math.sqrt(root)) * math.sqrt(discordance) / (worth + power) if root >= 0 else 2
+    return float(found) if found <= discordance else None

@@ -1,0 +1,117 @@
+"""Patterns of how answers are written, for the letters of one question; all rules share them.
+
+Chinese and ASCII characters stand side by side, so that a text need not be rewritten before it is read. Repetitions are
+possessive ("*+", "++"): no text, however long and hostile, makes a pattern try the same characters twice. What must not
+stand before a letter is looked at after the letter: so a search leaps from letter to letter.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+COLON, COMMA, STOP = ":：", ",，", ".．。"
+_QUOTES = r"\"'“”‘’`*_"
+# What may stand between a word that announces an answer and the letters: "答案是：**【B】**", '"answer": ["A"]'.
+OPENING_CHARACTERS = " \t\n\r\u3000:：?？\"'“”‘’`*_(（[【《「『<\\"
+_OPENING = rf"[\s{COLON}?？{_QUOTES}(（\[{{【《「『<\\]*+"
+_CLOSING = rf"[\s{STOP}{COMMA}{COLON}!！;；、{_QUOTES})）\]}}】》」』>$]*+"
+# "B超", "A型", "维生素A": letters that belong to a word.
+_NO_WORD_AFTER = r"(?![A-Za-z0-9]|超|型|族|肽|细胞|淋巴|抗原|抗体|受体|病毒)"
+_NO_WORD_BEFORE = r"(?<![A-Za-z0-9][\s\S])(?<!维生素[\s\S])(?<!辅酶[\s\S])(?<!蛋白[\s\S])"
+# Between the letters of one answer in a sentence; a line break ends them there.
+_BETWEEN = rf"(?:[ \u3000、{COMMA};；/&|+和与及{_QUOTES}]|以及|and\b)++"
+
+# Words that make what follows the answer: 答案是, 故选, 的说法是, 而是. One pattern each, beginning with its own
+# character: a search for one character leaps through a text several times faster than a search for one of many.
+_CHINESE = (
+    r"答案[\])）】]?(?:选项)?(?:应该|应当|应|就|只能)?(?:是|为|选|有|选择)*+",
+    r"选(?<![不非勿未首可能误]选)(?<!不应选)(?<!不该选)(?<!不会选)(?<!不要选)(?<!无法选)(?:择|项(?=[是为:：]))?",
+    r"的(?:说法|选项|表述|一项|做法|观点|行为)?(?:应该|应当|应|就)?(?:是|为|有|包括)",
+    r"应(?<!不应)(?:该|当)?[是为]",
+    r"而应?[是为]",
+)
+# "the answer is", "the correct option is", '"choice":', "\boxed{"; from the second letter on, whatever case the first.
+_ENGLISH = (
+    r"nswers?(?:\s++(?:is|are|should\s++be))?",
+    r"NSWERS?(?:\s++(?:IS|ARE))?",
+    r"orrect[\s_]*+(?:options?|choices?)(?:\s++(?:is|are))?",
+    r"ORRECT\s++(?:OPTION|CHOICE)S?(?:\s++(?:IS|ARE))?",
+    r"hoose",
+    r"elect(?:ed)?",
+    r"hoices?(?:\s++(?:is|are)|(?=[\"']\s*+:))",
+    r"boxed\{(?:\\[a-z]+\{)?",
+)
+_ANNOUNCED = rf"[\[(（【]?(?:正确|最佳|参考|标准|最终)?的?(?:{'|'.join(_CHINESE)}|[A-Za-z]?(?:{'|'.join(_ENGLISH)}))"
+ANNOUNCEMENT = re.compile(_ANNOUNCED + _OPENING)
+CLOSING = re.compile(_CLOSING)
+# Letters that are followed so are among what to choose from, not chosen: "从A、B、C、D中选", "A或B".
+NOT_CHOSEN = re.compile(r"[ \t]*+(?:或|or\b|(?:[两三四五]个选项)?[中里](?=[选任挑，,的哪只]))")
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns for the letters of one question; groups hold the letters."""
+
+    letters: re.Pattern[str]
+    strict: re.Pattern[str]
+    dressed: re.Pattern[str]
+    leading: re.Pattern[str]
+    option_line: re.Pattern[str]
+    option_here: re.Pattern[str]
+    option_start: re.Pattern[str]
+    option_judgement: re.Pattern[str]
+    judged: re.Pattern[str]
+    declared: tuple[re.Pattern[str], ...]
+    declared_in_english: tuple[re.Pattern[str], ...]
+    sentence: re.Pattern[str]
+    closing_statement: re.Pattern[str]
+    lone: re.Pattern[str]
+
+
+@cache
+def patterns_for(options: str) -> Patterns:
+    """Return the patterns for a question whose options are called by the letters of `options`."""
+    one = f"[{options}]"
+    run = rf"{one}++{_NO_WORD_AFTER}"
+    letters = rf"({one}{_NO_WORD_BEFORE}{one}*+{_NO_WORD_AFTER}(?:{_BETWEEN}{run})*+)"
+    after = (
+        rf"(?:[ {_QUOTES}]*+(?:[)）\]】」][ {_QUOTES}]*+[.．{COLON}]?|[.．{COLON}])"
+        rf"|[ {_QUOTES}]*+、(?![\s{_QUOTES}]*+{one}{_NO_WORD_AFTER}))"
+    )
+    wrong_or_right = (
+        r"(不?)(正确|对|符合|合理|成立|错误|错|[Cc]orrect|[Ii]ncorrect|[Rr]ight|[Ww]rong|✓|✔|√|✗|✘|×|❌|✅)"
+    )
+    return Patterns(
+        letters=re.compile(letters),
+        strict=re.compile(rf"{one}(?:[ 、,，]*+{one})*+"),
+        dressed=re.compile(
+            rf"(?:{_ANNOUNCED})?{_OPENING}\$?({one}(?:(?:[\s、,，;；/&|+和与及\"'*]|and\b)*+{one})*+)"
+            rf"{_CLOSING}(?:选项|项)?{_CLOSING}"
+        ),
+        leading=re.compile(
+            rf"[\s\[\](（)）【】:：\-*]*+(?:选项|[Oo]ptions?)?\s*+{letters}"
+            rf"(?=\s*$|\s*\n|\s*[{COMMA}{STOP}{COLON};；<(（#)）\]】]"
+            rf"|\s*(?:选项|[两三四几]?个?选?项|均|都|皆|是|正确|对|符合)|\s+[^\sa-z]|\s+(?:is|are)\b)"
+        ),
+        option_line=re.compile(rf"\s*+[(（]?({one})[)）]?[.．{COLON}、][^\n{options}]*+\s*+"),
+        option_here=re.compile(rf"[ \t\-{_QUOTES}(（\[【「]*+({one}){after}"),
+        option_start=re.compile(rf"({one})(?<![^\s;；。、,，\-{_QUOTES}(（\[【「][\s\S]){after}"),
+        option_judgement=re.compile(
+            rf"({one}){_NO_WORD_BEFORE}(?:选项|项)?(?:[ ]*[{COLON}.．、)）—\-–(（]*[ ]*"
+            rf"|[{COLON}.．、)）][^\n;；。]{{0,80}}?(?:[—\-–{COLON}{COMMA}]+|\s)\s*){wrong_or_right}"
+        ),
+        judged=re.compile(
+            rf"{letters}\s*+(?:选项|[两三四几]?个?选?项|[、,，])*+(?:[\"“「][^\"”」]{{0,120}}[\"”」])?"
+            r"(?:中?的?(?:说法|表述|描述|内容))?(?:均|都|皆|才|就|应该|应当|应|也)*+(?:是|为|属于|(?:is|are)\s(?:the\s)?)?"
+            + wrong_or_right
+        ),
+        declared=tuple(re.compile(rf"({words}){_OPENING}(?:选项\s*+)?{letters}") for words in _CHINESE),
+        declared_in_english=tuple(re.compile(rf"({words}){_OPENING}(?:[Oo]ption\s++)?{letters}") for words in _ENGLISH),
+        sentence=re.compile(
+            rf"答案[\])）】]?\s*+[{COLON}是为]?(?:(?!不|可能|也许|或)[^。\n{options}]){{0,40}}?{letters}"
+        ),
+        closing_statement=re.compile(rf"(?:是|为|[{COLON}]|选择)\s*+{letters}(?=\s*$|\s*[{COMMA}{STOP};；、\n)）])"),
+        lone=re.compile(
+            rf"({one})(?<![A-Za-z0-9.\-][\s\S])(?<!维生素[\s\S]){_NO_WORD_AFTER}(?!\s+(?!(?:or|and|is|seems)\b)[a-z])"
+        ),
+    )

@@ -1,0 +1,30 @@
+"""Models under test: vLLM's engine and chat endpoints, what they are asked, what they answered, what that cost."""
+
+import os
+
+VLLM, API = "vllm-openbook", "api-openbook"
+
+_CPU_CACHE_GIB = "2"
+
+
+def register() -> None:
+    """Make our models known to lm-eval, by name: a module is imported, and vLLM with it, only where it is asked for."""
+    import lm_eval.models  # noqa: F401 - fills the registry
+    from lm_eval.api.registry import model_registry
+
+    for name, target in ((VLLM, "vllm:VllmOpenbook"), (API, "api:ApiOpenbook")):
+        if name not in model_registry:
+            model_registry.register(name, target=f"openbook_eval.models.{target}")
+
+
+def set_modest_cpu_cache() -> None:
+    """Give vLLM's cache 2 GiB on a CPU where the user has set nothing, so that plain lm_eval starts on any machine.
+
+    It is a plugin of vLLM's (entry point group `vllm.general_plugins`) and stands here because vLLM's processes need
+    nothing else of ours. Left to itself vLLM claims 92 % of the memory, and does not start where files in the page
+    cache hold some of it.
+    """
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_CACHE_GIB)

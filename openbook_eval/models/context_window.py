@@ -1,0 +1,379 @@
+"""Whether prompts fit a model's context window: checked before a run, found out after it; nothing is cut in silence.
+
+lm-eval drops the tokens by which a prompt exceeds the model's length less the answer's (lm_eval/models/utils.py,
+maybe_truncate; huggingface.py, left_truncate_len) with a line in the log and no trace in the results. What is said here
+of --model_args is what lm-eval 0.4.13 and vLLM make of them; no engine is started.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.files import read_json_lines
+from openbook_eval.models.profiles import profile
+from openbook_eval.models.tokenization import encode
+from openbook_eval.types import EXAM_NAMES
+
+_HF = ("hf", "hf-auto", "huggingface")
+# A letter, and the token that an engine generates in any case.
+_RANKED = 2
+
+_log = logging.getLogger(__name__)
+
+
+class UncheckedError(Exception):
+    """Why it cannot be told whether prompts fit; the run itself may be sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many prompts of a task are cut, and how long the longest is; `longest` and `room` in tokens.
+
+    `room` is what the model's length leaves for a prompt beside its answer. At a room of 0 all count as cut.
+    """
+
+    task: str
+    prompts: int
+    cut: int
+    longest: int
+    room: int
+
+    @classmethod
+    def of(cls, task: str, counts: Sequence[int], room: int) -> "Fit":
+        """Return how prompts of so many tokens fit into `room` tokens."""
+        return cls(task, len(counts), sum(tokens > room for tokens in counts), max(counts, default=0), room)
+
+    @classmethod
+    def merged(cls, task: str, fits: Sequence["Fit"]) -> "Fit":
+        """Return several tasks as one: their prompts together, the longest of all and the smallest room."""
+        longest = max((fit.longest for fit in fits), default=0)
+        room = min((fit.room for fit in fits), default=0)
+        return cls(task, sum(fit.prompts for fit in fits), sum(fit.cut for fit in fits), longest, room)
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """How many prompts of a run were cut; the longest prompt and the smallest room in tokens; its tasks one by one.
+
+    Where it was not `checked`, `reason` says why and the numbers say nothing.
+    """
+
+    checked: bool
+    reason: str | None
+    prompts: int = 0
+    cut: int = 0
+    longest: int = 0
+    room: int = 0
+    tasks: tuple[Fit, ...] = ()
+
+    @classmethod
+    def unchecked(cls, reason: str) -> "Truncation":
+        """Return what is known where nothing is."""
+        return cls(checked=False, reason=reason)
+
+    @classmethod
+    def of(cls, fits: Sequence[Fit]) -> "Truncation":
+        """Return what is known of tasks that were counted."""
+        total = Fit.merged("", fits)
+        return cls(True, None, total.prompts, total.cut, total.longest, total.room, tuple(fits))
+
+    @classmethod
+    def from_json(cls, part: Mapping[str, Any]) -> "Truncation":
+        """Read what `asdict` and JSON have written. Raises TypeError or KeyError for anything else."""
+        return cls(**{**part, "tasks": tuple(Fit(**task) for task in part["tasks"])})
+
+    def only(self, tasks: Collection[str]) -> "Truncation":
+        """Return what is known of some of the tasks; unchecked where one of them was not counted."""
+        if not self.checked:
+            return self
+        fits = [fit for fit in self.tasks if fit.task in tasks]
+        return self.of(fits) if len(fits) == len(tasks) else self.unchecked("not all tasks were counted")
+
+
+def check(tasks: Sequence[Any], config: Any) -> list[Fit]:
+    """Count the prompts of lm-eval's `tasks` as a run with `config` sends them; return how each task fits.
+
+    Returns nothing where that cannot be told, and logs why. Raises OpenbookError where a prompt would be cut.
+    """
+    try:
+        return _check(tasks, config) if tasks else []
+    except UncheckedError as error:
+        _log.warning("not checked whether the model gets every prompt whole: %s", error)
+        return []
+
+
+def _check(tasks: Sequence[Any], config: Any) -> list[Fit]:
+    window = ContextWindow(config.model, config.model_args, bool(config.model_args.get("trust_remote_code")))
+    setting, length = window.length_setting
+    if length is None:
+        length = window.held()
+    elif window.is_vllm and length > (most := window.held(length)):
+        raise OpenbookError(
+            f"{setting}={length} in --model_args: {config.model_args['pretrained']} holds {most} tokens at most; "
+            f"set {setting}={most} or less, or leave it out"
+        )
+    fits = []
+    for task in tasks:
+        own = task.config.generation_kwargs
+        answer = window.answer_length(None if own is None else {**own, **config.gen_kwargs})
+        chat = window.render_chat if config.apply_chat_template else None
+        fits.append(Fit.of(task.task_name, window.count(_prompts(task, config, chat)), length - answer))
+    if any(one.cut for one in fits):
+        needed = length + max(one.longest - one.room for one in fits)
+        raise OpenbookError(misfit(_by_condition(tasks, fits), length, window.most(needed), setting))
+    return fits
+
+
+def _prompts(task: Any, config: Any, chat: Callable[..., str] | None) -> list[str]:
+    """Return the prompts of a task, built by lm-eval itself."""
+    from jinja2 import TemplateError
+    from lm_eval.evaluator_utils import get_sample_size
+
+    samples = config.samples or {}
+    if not isinstance(samples, dict):
+        raise OpenbookError(f"--samples {samples}: must be a JSON object of task names and question numbers, or a file")
+    limit = get_sample_size(task, config.limit)
+    try:
+        return [
+            task.fewshot_context(
+                doc,
+                num_fewshot=0,
+                system_instruction=config.system_instruction,
+                apply_chat_template=chat is not None,
+                fewshot_as_multiturn=bool(config.fewshot_as_multiturn),
+                chat_template=chat,
+                gen_prefix=task.doc_to_prefix(doc),
+            )
+            for _, doc in task.doc_iterator(limit=limit, samples=samples.get(task.task_name))
+        ]
+    except AssertionError as error:
+        raise OpenbookError(f"--samples: {error}") from error
+    except (ValueError, TypeError, TemplateError) as error:
+        # A tokenizer without a chat format, or one that a model's own code would have to write.
+        raise UncheckedError(f"the prompts of {task.task_name} cannot be built ({error})") from error
+
+
+def _by_condition(tasks: Sequence[Any], fits: Sequence[Fit]) -> list[Fit]:
+    """Merge the exams of a condition under the name of its group; an exam that is asked alone keeps its name."""
+    groups: dict[str, list[Fit]] = {}
+    for task, one in zip(tasks, fits, strict=True):
+        metadata = task.config.metadata or {}
+        exam = metadata.get("exam_label") or one.task.rpartition("_")[2]
+        groups.setdefault(one.task.removesuffix(f"_{exam}") if exam in EXAM_NAMES else one.task, []).append(one)
+    return [Fit.merged(name if len(group) > 1 else group[0].task, group) for name, group in groups.items()]
+
+
+def misfit(fits: Sequence[Fit], length: int, most: int | None, setting: str) -> str:
+    """Return one line on tasks whose prompts do not fit into `length` tokens, the value of `setting`, and what to do.
+
+    `most` is what the model can hold, None where that is unknown.
+    """
+    needed = {fit.task: length - fit.room + fit.longest for fit in fits}
+    longest = max(fits, key=lambda fit: needed[fit.task])
+    shares = _listed([f"{fit.cut:,} of {fit.prompts:,} prompts of {fit.task}" for fit in fits if fit.cut])
+    beyond = [task for task, tokens in needed.items() if most is not None and tokens > most]
+    enough = max((tokens for task, tokens in needed.items() if task not in beyond), default=0)
+    advice = change = f"set {setting}={enough} in --model_args"
+    if beyond:
+        advice = (
+            f"the model holds {most:,} at most: leave out {_listed(beyond)}{f' and {change}' * (enough > length)}, "
+            "or take a model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)"
+        )
+    return (
+        f"{shares} do not fit: the longest has {longest.longest:,} tokens and {length - longest.room:,} are kept for "
+        f"the answer, but {setting} is {length:,}; {advice}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+class ContextWindow:
+    """A run's model as `--model_args` name it: its tokenizer, its chat format, its length."""
+
+    def __init__(self, name: str, arguments: Mapping[str, Any], trusted: bool = False) -> None:
+        """Load the tokenizer; `trusted` where the user allows its code to run.
+
+        Raises UncheckedError for a model without a tokenizer of its own (API models) and for one that cannot be loaded.
+        """
+        # lm-eval's vLLM model for text, or one built on it.
+        self.is_vllm = name == "vllm" or (name.startswith("vllm-") and name != "vllm-vlm")
+        self.arguments, self.trusted = arguments, trusted
+        if not (self.is_vllm or name in _HF):
+            raise UncheckedError(f"lm-eval's model {name} has no tokenizer here")
+        if not self.is_vllm and arguments.get("truncation"):
+            raise UncheckedError("truncation=True lets the tokenizer cut as well")
+        revision = arguments.get("tokenizer_revision" if self.is_vllm else "revision") or "main"
+        settings = {"trust_remote_code": trusted, "revision": str(revision)}
+        if arguments.get("add_bos_token") is not None:
+            settings["add_bos_token"] = arguments["add_bos_token"]
+        source = arguments.get("tokenizer") or arguments.get("pretrained")
+        try:
+            from transformers import AutoTokenizer
+
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source), **settings)
+        except Exception as error:  # a tokenizer fails in as many ways as there are tokenizers
+            raise UncheckedError(f"the tokenizer of {source} cannot be loaded: {first_line(error)}") from error
+
+    def count(self, prompts: Sequence[str]) -> list[int]:
+        """Return the tokens of each prompt as lm-eval sends it."""
+        first = self.tokenizer.bos_token
+        if self.is_vllm:
+            # vLLM's model takes the end token where none begins a text.
+            tokenizer = self.tokenizer
+            candidates = (self.arguments.get("prefix_token_id"), tokenizer.bos_token_id, tokenizer.eos_token_id)
+            number = next((candidate for candidate in candidates if candidate is not None), None)
+            first = None if number is None else str(tokenizer.decode(number))
+        return [
+            len(ids)
+            for ids in encode(prompts, self.tokenizer, first=first, special=self.arguments.get("add_bos_token"))
+        ]
+
+    def render_chat(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Wrap messages as lm-eval's models do: in the tokenizer's chat format, or that of a profile.
+
+        A format that takes no system message is asked again without it.
+        """
+        from jinja2 import TemplateError
+
+        settings = dict(self.arguments.get("chat_template_args") or {})
+        if self.is_vllm and self.arguments.get("profile"):
+            settings["chat_template"] = profile(str(self.arguments["profile"])).template
+        thinking = self.arguments.get("enable_thinking")
+        if self.is_vllm or thinking is not None:
+            settings["enable_thinking"] = thinking
+        settings |= {
+            "add_generation_prompt": add_generation_prompt,
+            "continue_final_message": not add_generation_prompt,
+        }
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, **settings))
+        except TemplateError:
+            others = [message for message in messages if message["role"] != "system"]
+            return str(self.tokenizer.apply_chat_template(others, tokenize=False, **settings))
+
+    def answer_length(self, generation: Mapping[str, Any] | None) -> int:
+        """Return the tokens kept for an answer, by lm-eval's rule.
+
+        `generation` is None where letters are ranked and nothing is generated. Raises OpenbookError for no number.
+        """
+        if generation is None:
+            return _RANKED
+        from lm_eval.models.utils import normalize_gen_kwargs
+
+        default = self.arguments.get("max_gen_toks", 256) if self.is_vllm else 256
+        try:
+            return int(normalize_gen_kwargs(dict(generation), default)["max_gen_toks"])
+        except (TypeError, ValueError) as error:
+            raise OpenbookError(f"max_gen_toks must be a whole number of tokens ({first_line(error)})") from error
+
+    @property
+    def length_setting(self) -> tuple[str, int | None]:
+        """Return the name of the setting of the model's length and what the user set it to.
+
+        Raises OpenbookError where it is no positive number: lm-eval takes -1 for a length and cuts all prompts.
+        """
+        names = ("max_model_len", "max_length") if self.is_vllm else ("max_length",)
+        given = [name for name in names if self.arguments.get(name) is not None]
+        if len(given) > 1:
+            raise OpenbookError("max_model_len and max_length are both set in --model_args; set one of them")
+        name = given[0] if given else names[0]
+        value = self.arguments.get(name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise OpenbookError(f"{name}={value} in --model_args must be a whole number of tokens, 1 or more")
+        return name, value
+
+    def held(self, needed: int | None = None) -> int:
+        """Return the longest that the model holds, which a run without a setting takes.
+
+        This is vLLM's own rule (rope scaling, sliding windows) where its engine runs the model, else lm-eval's. With
+        `needed`, vLLM is asked only where lm-eval's rule says less than that. Raises UncheckedError where the
+        configuration cannot be read.
+        """
+        try:
+            if not self._has_engine or (needed is not None and needed <= self._config_length()):
+                return self._config_length()
+            return self._vllm_length()
+        except Exception as error:  # whatever model and engine make of a configuration
+            raise UncheckedError(
+                f"the length of {self.arguments.get('pretrained')} is unknown: {first_line(error)}"
+            ) from error
+
+    def most(self, needed: int) -> int | None:
+        """Return the longest that the model holds as `held` does, None where that is unknown."""
+        try:
+            return self.held(needed)
+        except UncheckedError:
+            return None
+
+    def _config_length(self) -> int:
+        from lm_eval.models.utils import resolve_max_length
+        from transformers import AutoConfig
+
+        source, revision = str(self.arguments["pretrained"]), str(self.arguments.get("revision") or "main")
+        config = AutoConfig.from_pretrained(source, trust_remote_code=self.trusted, revision=revision)
+        return int(resolve_max_length(config, self.tokenizer))
+
+    @property
+    def _has_engine(self) -> bool:
+        # With more than one replica lm-eval holds no engine that could be asked for its length.
+        return self.is_vllm and self.arguments.get("data_parallel_size", 1) in (1, None)
+
+    def _vllm_length(self) -> int:
+        # The import takes seconds; a run pays it in any case.
+        from vllm.engine.arg_utils import EngineArgs
+
+        known = {field.name for field in fields(EngineArgs)} - {"max_model_len"}
+        settings = {name: value for name, value in self.arguments.items() if name in known}
+        return int(EngineArgs(model=self.arguments["pretrained"], **settings).create_model_config().max_model_len)
+
+
+def find(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, Any]:
+    """Find out whether prompts of a run were cut, of lm-eval's results and the samples file of each task, as JSON.
+
+    A run is not checked where its model is none of vLLM's or transformers', its tokenizer cannot be loaded without
+    running code of it, samples are missing or a file is broken; nothing is raised.
+    """
+    try:
+        return asdict(Truncation.of(list(_found(results, samples))))
+    except (UncheckedError, OpenbookError) as error:
+        reason = str(error)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError) as error:
+        reason = f"the results or samples are not as lm-eval writes them ({type(error).__name__}: {error})"
+    return asdict(Truncation.unchecked(reason))
+
+
+def our_tasks(results: Mapping[str, Any]) -> list[str]:
+    """Return the tasks of a results file that are ours."""
+    return [task for task in results["configs"] if task.startswith("cmed")]
+
+
+def _found(results: Mapping[str, Any], samples: Mapping[str, Path]) -> Iterator[Fit]:
+    arguments = results["config"]["model_args"]
+    if isinstance(arguments, str):
+        from lm_eval.utils import simple_parse_args_string
+
+        arguments = simple_parse_args_string(arguments)
+    # The file is anybody's: the code of a tokenizer it names is not run.
+    model = ContextWindow(str(results["config"]["model"]), dict(arguments))
+    length = int(results["max_length"])
+    for task in our_tasks(results):
+        if task not in samples:
+            raise UncheckedError(f"no samples of {task} beside the results")
+        answer = model.answer_length(results["configs"][task].get("generation_kwargs"))
+        yield Fit.of(task, model.count(_logged(samples[task])), length - answer)
+
+
+def _logged(path: Path) -> list[str]:
+    """Return the logged prompts, each question's once: lm-eval writes a line for every filter of a task."""
+    prompts: dict[object, str] = {}
+    for row in read_json_lines(path):
+        prompt = row["arguments"]["gen_args_0"]["arg_0"]
+        if not isinstance(prompt, str):
+            raise TypeError(f"{path.name}: a prompt is {prompt!r:.40}, not text")
+        prompts.setdefault(row["doc_id"], prompt)
+    return list(prompts.values())

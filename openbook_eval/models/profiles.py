@@ -1,0 +1,145 @@
+"""Profiles of model families: how each wants to be asked, and its models by size; one YAML file a family."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
+from openbook_eval.files import load_yaml
+
+_FOLDER = Path(__file__).with_name("families")
+
+Positive = Annotated[int, Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
+# YAML has lists only, and pydantic's strictness wants a tuple.
+Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+
+
+def _hub_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise PydanticCustomError("hub_name", "must be OWNER/MODEL, as on the hub")
+    return name
+
+
+HubName = Annotated[str, AfterValidator(_hub_name)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Size(_Model):
+    """One model of a family.
+
+    `hub` is its name on the hub, `base` that of the model it was made of. `parameters` counts all, each once;
+    `intermediate` is the width of one matrix of the feed-forward part, `context` the tokens that prompt and answer may
+    have together. `lora_modules` are the projections that make query, key and value, as the architecture names them.
+    """
+
+    hub: HubName
+    base: HubName
+    # The model class as config.json names it.
+    architecture: Text
+    parameters: Positive
+    layers: Positive
+    hidden: Positive
+    intermediate: Positive
+    heads: Positive
+    kv_heads: Positive
+    vocabulary: Positive
+    # Whether one matrix serves as both input and output embedding.
+    tied_embeddings: bool
+    context: Positive
+    # Whether transformers, and the pinned vLLM, lack the architecture: its code then comes from the hub, or not at all.
+    trust_remote_code: bool
+    vllm_native: bool
+    lora_modules: Texts
+
+
+class Profile(_Model):
+    """How a family wants to be asked, and its models by size.
+
+    `template` is a chat template in jinja, good for asking and for training: a turn of the assistant ends with the end
+    token. `stop` are the texts that end an answer: the end token, and what would open the user's next turn.
+    `generation` are settings of its makers that hold for greedy decoding too. `guess` says why the format is a guess,
+    where it is one; `source` where it was read.
+    """
+
+    name: Text
+    title: Text
+    licence: Text
+    source: Text
+    guess: Text | None = None
+    template: Text
+    # The end token of the template where the tokenizer does not name it as its `eos_token`: training must be told.
+    end_token: Text | None = None
+    stop: Texts
+    generation: Mapping[str, float] = {}
+    sizes: Annotated[Mapping[str, Size], Field(min_length=1)]
+
+
+def read_profile(path: Path) -> Profile:
+    """Read the profile in a YAML file. Raises OpenbookError, of one line, with every fault of it."""
+    content = load_yaml(path)
+    try:
+        found = Profile.model_validate(content)
+    except ValidationError as error:
+        raise OpenbookError(f"{path}: {'; '.join(_faults(error))}") from error
+    if found.name != path.stem:
+        raise OpenbookError(f"{path}: the name is {found.name!r}; name the profile as its file, {path.stem!r}")
+    return found
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        place = [str(part) for part in fault["loc"][:-1]]
+        known = Size.model_fields if place[:1] == ["sizes"] else Profile.model_fields
+        yield validation_message(fault, [".".join([*place, key]) for key in known])
+
+
+@cache
+def profiles() -> Mapping[str, Profile]:
+    """Return all profiles by name, in the order of their names."""
+    found = (read_profile(path) for path in sorted(_FOLDER.glob("*.yml")))
+    return MappingProxyType({each.name: each for each in found})
+
+
+def profile(name: str) -> Profile:
+    """Return the profile of that name. Raises OpenbookError with a hint where there is none."""
+    known = profiles()
+    if name not in known:
+        raise OpenbookError(f"there is no profile {name!r}; {did_you_mean(name, known)}")
+    return known[name]
+
+
+def named(name: str) -> tuple[Profile, Size]:
+    """Return the profile and the size that a name such as huatuo2-7b means; a family of one size needs no size.
+
+    Raises OpenbookError for any other name.
+    """
+    known = {f"{family}-{size}": (each, each.sizes[size]) for family, each in profiles().items() for size in each.sizes}
+    known |= {
+        family: (each, next(iter(each.sizes.values()))) for family, each in profiles().items() if len(each.sizes) == 1
+    }
+    if name not in known:
+        raise OpenbookError(f"--profile {name}: there is none; {did_you_mean(name, known)}")
+    return known[name]
+
+
+def model_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `--model_args` of a run with a profile: its model and context, unless the user gave others.
+
+    Raises OpenbookError where the model needs code of its authors and the user has not said that it may run.
+    """
+    found, size = named(name)
+    if size.trust_remote_code and "pretrained" not in arguments and not arguments.get("trust_remote_code"):
+        raise OpenbookError(
+            f"--profile {name}: {size.hub} runs code of its authors from the hub; read it, then add --trust_remote_code"
+        )
+    return {"pretrained": size.hub, "max_model_len": size.context, **arguments, "profile": found.name}

@@ -1,0 +1,280 @@
+"""`vllm-openbook`: lm-eval's vLLM model, which computes shared text once, keeps its responses and cuts nothing."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jinja2
+import numpy as np
+from lm_eval.models.utils import postprocess_generated_text
+from lm_eval.models.vllm_causallms import VLLM
+from tqdm import tqdm
+
+from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.files import sha256_json
+from openbook_eval.models import scheduling
+from openbook_eval.models.cache import ResponseCache, engine_identity
+from openbook_eval.models.profiles import profile
+from openbook_eval.models.ranking import Prompt, Ranking, Response, grouped, pair_ids
+from openbook_eval.models.scheduling import Cost, spend
+from openbook_eval.models.tokenization import Ids, encode
+
+# A prefix is shared in whole blocks, so that small ones share more of it. On a CPU vLLM takes 128 unless told, and has
+# its fast kernels for multiples of 32 (vllm.v1.attention.backends.cpu_attn).
+_CPU_BLOCK = 32
+
+Result = tuple[float, bool]
+
+_log = logging.getLogger(__name__)
+
+
+class VllmOpenbook(VLLM):  # type: ignore[misc]
+    """Takes the arguments of lm-eval's vLLM model; a batch size has no effect, since all prompts are one stream.
+
+    `profile` names a family of models: its chat format and stops are those of the run then.
+    """
+
+    def __init__(self, pretrained: str, **arguments: Any) -> None:
+        """Load the model. Raises OpenbookError where vLLM cannot."""
+        arguments = {**arguments, "batch_size": "auto", "disable_log_stats": False}
+        # lm-eval's "cuda:0" is not for vLLM.
+        arguments.pop("device", None)
+        name = arguments.pop("profile", None)
+        self._profile = profile(name) if name else None
+        if int(arguments.get("data_parallel_size") or 1) > 1:
+            raise OpenbookError(
+                "data_parallel_size: one engine answers here; replicas are vLLM's own: start vllm serve MODEL "
+                "--data-parallel-size N and ask it with --model api-openbook, or give each GPU a run of its own"
+            )
+        try:
+            super().__init__(pretrained, **{**_block(), **arguments})
+        except Exception as error:  # an engine fails in as many ways as there are models and machines
+            raise OpenbookError(_why_not(pretrained, error)) from error
+        if self._profile:
+            self.tokenizer.chat_template = self.hf_chat_template = self._profile.template
+        dtype = str(self.model.llm_engine.model_config.dtype)
+        self._cache = ResponseCache(engine_identity(self.model_args, arguments.get("lora_local_path"), dtype))
+        self._recomputed = _RecomputedTokens()
+        self.model.llm_engine.logger_manager.stat_loggers.append(self._recomputed)
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Render a chat as lm-eval's model does. Raises OpenbookError where the model has no chat format."""
+        try:
+            return str(super().apply_chat_template(chat_history, add_generation_prompt))
+        except (ValueError, jinja2.exceptions.TemplateError) as error:
+            raise OpenbookError(
+                f"{self.tokenizer.name_or_path} cannot be asked as a chat ({first_line(error).partition('!')[0]}); "
+                "leave out --apply_chat_template, or give its tokenizer a chat template"
+            ) from error
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """Return the responses to lm-eval's requests, in order. Raises OpenbookError where a prompt does not fit."""
+        begun = time.perf_counter()
+        eos = self.tokenizer.decode(self.eot_token_id) or self.tokenizer.eos_token
+        texts = [request.args[0] for request in requests]
+        settings = [self._sampling(request.args[1], eos) for request in requests]
+        ids = self._ids(texts)
+        self._refuse_misfits([len(one) + most for one, (_, _, most) in zip(ids, settings, strict=True)])
+        prompts = []
+        for one, (sampling, until, most) in zip(ids, settings, strict=True):
+            # A task's stop may stand in what a model thinks: there it counts afterwards only.
+            stop = [text for text in until if text == eos] if self.think_end_token else until
+            prompts.append(Prompt(one, {**sampling, "stop": stop, "max_tokens": most}))
+        answers = self._answer(_seeded(prompts, self.model_args["seed"]), begun, disable_tqdm)
+        responses = []
+        for text, (sampling, until, most), answer in zip(texts, settings, answers, strict=True):
+            responses.append(postprocess_generated_text(answer.text, until, self.think_end_token))
+            asked_with = sampling | {"until": until, "max_gen_toks": most}
+            self.cache_hook.add_partial("generate_until", (text, asked_with), responses[-1])
+        return responses
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Result]:
+        """Return lm-eval's own results, but of all options of a prompt from one pass wherever that can be."""
+        if self.enable_thinking:
+            raise OpenbookError("enable_thinking=True is for tasks that generate; leave it out for those that rank")
+        begun = time.perf_counter()
+        texts = [request.args for request in requests]
+        pairs = pair_ids(texts, self._ids, self._plain_ids, self.prefix_token_id)
+        # One more, since the engine always generates a token.
+        self._refuse_misfits([len(prompt) + len(continuation) + 1 for prompt, continuation in pairs])
+        groups = [(one, places) for one, places in grouped(pairs) if one.worthwhile]
+        self._ask_rankings([one for one, _ in groups], begun, disable_tqdm)
+        found = {place: result for one, places in groups for place, result in zip(places, one.results(), strict=True)}
+        for place, result in found.items():
+            self.cache_hook.add_partial("loglikelihood", texts[place], result)
+        if others := [place for place in range(len(pairs)) if place not in found]:
+            lists = [(texts[place], *(ids.tolist() for ids in pairs[place])) for place in others]
+            found |= zip(others, super()._loglikelihood_tokens(lists, disable_tqdm=disable_tqdm), strict=True)
+        return [found[place] for place in range(len(pairs))]
+
+    def _ask_rankings(self, rankings: Sequence[Ranking], begun: float, quiet: bool) -> None:
+        """Ask until all is known: once where the continuations are single tokens."""
+        while asking := [(one, prompt) for one in rankings if (prompt := one.next_prompt())]:
+            responses = self._answer([prompt for _, prompt in asking], begun, quiet)
+            for (one, _), response in zip(asking, responses, strict=True):
+                one.take(response)
+            begun = time.perf_counter()
+
+    def _answer(self, prompts: Sequence[Prompt], begun: float, quiet: bool) -> list[Response]:
+        """Return the response to each prompt, from the cache or else from the engine; `begun` is when work on it began.
+
+        Raises OpenbookError where a response cannot be kept.
+        """
+        kept = self._cache.records()
+        distinct = {prompt.key: prompt for prompt in prompts}
+        known = {key: Response.model_validate(kept[key]) for key in distinct if key in kept}
+        if known:
+            _log.warning("%d of %d responses are taken from %s", len(known), len(distinct), self._cache.path)
+        new = [prompt for key, prompt in distinct.items() if key not in known]
+        ordered = [new[place] for place in scheduling.order([prompt.tokens for prompt in new])]
+        cost = Cost(prompts=len(new), kept=len(known))
+        with tqdm(total=len(distinct), initial=len(known), disable=quiet or not new, desc="Questions answered") as bar:
+            for prompt, response, one in self._stream(ordered):
+                cost += one
+                known[prompt.key] = response
+                self._cache.append(prompt.key, response.model_dump(exclude_defaults=True))
+                bar.update()
+        tokens = [prompt.tokens for prompt in ordered]
+        block = self.model.llm_engine.vllm_config.cache_config.block_size
+        spend(
+            replace(
+                cost,
+                computed_tokens=cost.computed_tokens + self._recomputed.take(),
+                least_tokens=scheduling.least(tokens),
+                least_block_tokens=scheduling.least(tokens, block),
+                other_seconds=time.perf_counter() - begun - cost.engine_seconds,
+            )
+        )
+        return [known[prompt.key] for prompt in prompts]
+
+    def _stream(self, ordered: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response, Cost]]:
+        """Yield responses as they end, each with what it cost.
+
+        The engine computes prompts in the order they come and begins a prompt only when all of the one before is on its
+        way, so that neighbours with a common prefix compute it once (vllm.v1.core.sched.scheduler.Scheduler.schedule).
+        It is handed twice what it runs at once: as lists, all prompts would take many times their memory.
+        """
+        from vllm import SamplingParams, TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self.model.llm_engine
+        most = 2 * engine.vllm_config.scheduler_config.max_num_seqs
+        waiting, running, seconds = iter(ordered), dict[str, Prompt](), 0.0
+        try:
+            while True:
+                started = time.perf_counter()
+                while len(running) < most and (prompt := next(waiting, None)):
+                    tokens = TokensPrompt(prompt_token_ids=prompt.tokens.tolist())
+                    running[prompt.key] = prompt
+                    sampling = SamplingParams(**prompt.sampling, output_kind=RequestOutputKind.FINAL_ONLY)
+                    engine.add_request(prompt.key, tokens, sampling, lora_request=self.lora_request)
+                if not running:
+                    return
+                outputs = [output for output in engine.step() if output.finished]
+                seconds += time.perf_counter() - started
+                for output in outputs:
+                    prompt = running.pop(output.request_id)
+                    response = _response(prompt, output.outputs[0])
+                    computed = len(prompt.tokens) - (output.num_cached_tokens or 0)
+                    yield prompt, response, Cost(0, 0, len(prompt.tokens), computed, 0, 0, response.generated, seconds)
+                    seconds = 0.0
+        finally:
+            if running:
+                engine.abort_request(list(running))
+
+    def _sampling(self, generation: dict[str, Any], eos: str) -> tuple[dict[str, Any], list[str], int]:
+        """Return what lm-eval's modify_gen_kwargs makes of a task's settings, with what the profile adds."""
+        sampling, until, most = self.modify_gen_kwargs(generation, eos, self.max_gen_toks)
+        if self._profile is None:
+            return sampling, until, most
+        stops = [stop for stop in self._profile.stop if stop not in until]
+        return {**self._profile.generation, **sampling}, [*until, *stops], most
+
+    def _ids(self, texts: Sequence[str]) -> list[Ids]:
+        first = None if self.prefix_token_id is None else self.tokenizer.decode(self.prefix_token_id)
+        return encode(texts, self.tokenizer, first=first, special=self.add_bos_token)
+
+    def _plain_ids(self, text: str) -> Ids:
+        return np.array(self.tok_encode(text, add_special_tokens=False), np.int32)
+
+    def _refuse_misfits(self, sizes: Sequence[int]) -> None:
+        """Raise OpenbookError where prompts with their answers (`sizes`, in tokens) exceed the model's length."""
+        if cut := sum(size > self.max_length for size in sizes):
+            raise OpenbookError(
+                f"{cut:,} of {len(sizes):,} prompts do not fit with their answers: the longest needs {max(sizes):,} "
+                f"tokens, but max_model_len is {self.max_length:,}; set max_model_len={max(sizes)} in --model_args"
+            )
+
+
+class _RecomputedTokens:
+    """Counts the tokens that vLLM computes once more for prompts that it put back for want of memory.
+
+    It stands among an engine's stat loggers (vllm.v1.metrics.loggers.StatLoggerManager) and hears of every step.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = 0
+
+    def take(self) -> int:
+        """Return the tokens since the last call."""
+        tokens, self._tokens = self._tokens, 0
+        return tokens
+
+    def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+        """Add the tokens of one step."""
+        stats = scheduler_stats and scheduler_stats.prefix_cache_stats
+        if stats is not None:
+            self._tokens += stats.preempted_queries - stats.preempted_hits
+
+    def log(self) -> None:
+        """Say nothing: the run reports in the end."""
+
+    log_engine_initialized = log
+
+
+def _response(prompt: Prompt, completion: Any) -> Response:
+    wanted = prompt.sampling.get("logprob_token_ids", ())
+    steps = completion.logprobs or () if wanted else ()
+    return Response(
+        text=completion.text,
+        finish=completion.finish_reason or "",
+        generated=len(completion.token_ids),
+        tokens=list(completion.token_ids) if wanted else [],
+        logprobs=[[step[token].logprob for token in wanted] for step in steps],
+    )
+
+
+def _block() -> dict[str, Any]:
+    from vllm.platforms import current_platform
+
+    return {"block_size": _CPU_BLOCK} if current_platform.is_cpu() else {}
+
+
+def _seeded(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
+    """Give each prompt whose answer is sampled a seed of its own: the same whatever is asked beside it.
+
+    A prompt that is asked several times gets another each time; a seed that the task sets stays.
+    """
+    times: Counter[str] = Counter()
+    seeded = []
+    for prompt in prompts:
+        if prompt.sampling.get("temperature") and "seed" not in prompt.sampling:
+            own = int(sha256_json([prompt.key, times[prompt.key], seed])[:8], 16)
+            times[prompt.key] += 1
+            prompt = Prompt(prompt.tokens, {**prompt.sampling, "seed": own})
+        seeded.append(prompt)
+    return seeded
+
+
+def _why_not(pretrained: str, error: Exception) -> str:
+    said = first_line(error).partition(". ")[0].rstrip(".")
+    advice = "see what vLLM said above"
+    if "memory" in said.lower() or "kv cache" in said.lower():
+        advice = "lower max_model_len, raise gpu_memory_utilization (on a CPU the variable VLLM_CPU_KVCACHE_SPACE), or"
+        advice += " take more GPUs with tensor_parallel_size"
+    elif isinstance(error, OSError):
+        advice = "give a model's folder or its name on the hub"
+    return f"pretrained={pretrained}: vLLM cannot load it ({said}); {advice}"

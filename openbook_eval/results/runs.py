@@ -1,0 +1,208 @@
+"""Runs: each a model under one condition, with the items that it was asked; which of them may be compared."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from openbook_eval.files import sha256
+from openbook_eval.models.context_window import Truncation
+from openbook_eval.results.samples import ItemText, has_texts, item_texts
+from openbook_eval.types import ExamName
+
+# Conditions by their names in task files, in the order in which boards are shown.
+CONDITIONS = (
+    "openbook",
+    "closedbook",
+    "openbook_ranked",
+    "reading_open",
+    "reading_closed",
+    "reading_library_4k",
+    "reading_library_16k",
+    "reading_library_64k",
+    "reading_library_256k",
+    "reading_unanswerable",
+    "reading_counterfactual",
+)
+_WITHOUT_BOOK = ("closedbook", "reading_closed")
+
+# Figures that no run can have would stop a whole board later.
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, revalidate_instances="always")
+
+
+class Part(BaseModel):
+    """A part of a file of others, of which some keys are read."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class ExamSource(Part):
+    """The file that the questions came from."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class SamplesFile(_Model):
+    """The samples of one exam of a run, as lm-eval wrote them."""
+
+    exam: ExamName
+    path: str
+    sha256: str
+    items: Annotated[int, Field(gt=0)]
+
+
+class TrainingRecord(BaseModel):
+    """What `trained_on.json` beside a model's weights says of its training; keys that are not named here are kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    recipe: str
+    started: str
+    finished: bool
+
+
+class Run(_Model):
+    """A model under one condition, evaluated once.
+
+    `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
+    of lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
+    asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none.
+    `system_instruction` and `chat_template` are lm-eval's digests of them. `cost`, `truncation` and `trained_on` are
+    parts of the results file's `openbook` block.
+    """
+
+    id: str
+    model: str
+    condition: str
+    date: str
+    exam: ExamSource
+    entries_sha256: str | None
+    task_version: str
+    items_sha256: str
+    asked: Count
+    limited: bool
+    shots: Count
+    system_instruction: str | None
+    chat_template: str | None
+    task_hashes: Mapping[str, str]
+    truncation: Truncation
+    gaps: str
+    cost: Mapping[str, Any] | None
+    profile: str | None
+    trained_on: TrainingRecord | None
+    versions: Mapping[str, str]
+    results: str
+    samples: tuple[SamplesFile, ...]
+
+    @model_validator(mode="after")
+    def _refuse_impossible_truncation(self) -> Self:
+        found = self.truncation
+        if not all(0 <= count <= 2**53 for count in (found.prompts, found.cut, found.longest, found.room)):
+            raise ValueError("its truncation has figures that cannot be")
+        return self
+
+    @property
+    def comparison(self) -> tuple[Any, ...]:
+        """Return what two runs must have in common to be compared.
+
+        The chat template is no part of it: each model has its own.
+        """
+        source = (self.exam.sha256, self.entries_sha256, self.items_sha256)
+        return (self.condition, *source, self.task_version, self.shots, self.system_instruction)
+
+    @property
+    def has_texts(self) -> bool:
+        """Return whether the samples lie where they were read, unchanged."""
+        return has_texts((file.path, file.sha256) for file in self.samples)
+
+    def texts(self) -> Iterator[ItemText]:
+        """Give the texts of the items in the order of the samples files. Raises OpenbookError where one is missing."""
+        for file in self.samples:
+            yield from item_texts(Path(file.path), with_book=self.condition not in _WITHOUT_BOOK)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs with `items` of all of them, as `samples.ITEMS` has them; `refused` says of the rest why, a line each."""
+
+    runs: tuple[Run, ...]
+    items: pl.DataFrame
+    refused: tuple[str, ...] = ()
+
+    def items_of(self, run: Run) -> pl.DataFrame:
+        """Return the items of one run."""
+        return self.items.filter(pl.col("run") == run.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs that may be compared with each other; `key` is short and differs between groups, `title` names the exam."""
+
+    key: str
+    condition: str
+    title: str
+    runs: tuple[Run, ...]
+
+
+def comparable(one: Run, other: Run) -> bool:
+    """Return whether two runs asked the same, in the same words, of the same version."""
+    return one.comparison == other.comparison
+
+
+def comparable_groups(runs: Iterable[Run]) -> list[Group]:
+    """Return the runs by what they asked: conditions in their order, of one condition the largest group first."""
+    found: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.comparison, []).append(run)
+    groups = [
+        Group(sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own))
+        for key, own in found.items()
+    ]
+    return sorted(groups, key=lambda group: (CONDITIONS.index(group.condition), -len(group.runs), group.key))
+
+
+def why_not_comparable(one: Run, other: Run) -> list[str]:
+    """Return why two runs may not be compared, in words; nothing where they may."""
+    return [] if comparable(one, other) else list(_differences(one, other))
+
+
+def _differences(one: Run, other: Run) -> Iterator[str]:
+    if one.condition != other.condition:
+        yield f"{other.condition} instead of {one.condition}"
+    if one.exam.sha256 != other.exam.sha256:
+        yield (
+            f"asks another exam file: {other.exam.name} {other.exam.version} ({other.exam.sha256[:12]}) "
+            f"instead of {one.exam.name} {one.exam.version} ({one.exam.sha256[:12]})"
+        )
+    elif one.entries_sha256 != other.entries_sha256:
+        yield "its books have other entries (see the setting `entries`)"
+    if one.task_version != other.task_version:
+        yield f"task version {other.task_version} instead of {one.task_version}"
+    if one.shots != other.shots:
+        yield f"shows {other.shots} examples instead of {one.shots} (--num_fewshot)"
+    if one.system_instruction != other.system_instruction:
+        yield "has another system instruction (--system_instruction)"
+    yield from _other_items(one, other)
+
+
+def _other_items(one: Run, other: Run) -> Iterator[str]:
+    """Where exam file or entries differ all items do, and nothing is to be said of them but their number."""
+    exams, theirs = ([file.exam for file in run.samples] for run in (one, other))
+    same_source = (one.exam.sha256, one.entries_sha256) == (other.exam.sha256, other.entries_sha256)
+    if set(exams) != set(theirs):
+        yield f"asks {', '.join(theirs)} instead of {', '.join(exams)}"
+    elif other.asked < one.asked:
+        yield f"asks {other.asked:,} of {one.asked:,} questions{' (--limit)' if other.limited else ''}"
+    elif other.asked > one.asked:
+        yield f"asks {other.asked:,} questions instead of {one.asked:,}{' (--limit)' if one.limited else ''}"
+    elif same_source and one.items_sha256 != other.items_sha256:
+        yield "asks other questions, or lays their books in another way"

@@ -1,0 +1,271 @@
+"""`api-openbook` as lm-eval meets it: requests in, responses out, and what is kept between runs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.models.openai_completions import LocalChatCompletion
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.models.api import ApiOpenbook
+from openbook_eval.models.replies import FINAL, Tally, taken
+from openbook_eval.types import Unanswered
+from tests.chat_server import Answer, ChatServer, completion, fault, knowing
+
+GENERATION = {"until": ["<|im_end|>"], "max_gen_toks": 512, "do_sample": False, "temperature": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
+    taken()
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer() as server:
+        yield server
+
+
+def instances(count: int, **generation: Any) -> list[Instance]:
+    chosen = GENERATION | generation
+    return [Instance("generate_until", {}, (f"第{number}题", chosen), number) for number in range(count)]
+
+
+def model(chat: ChatServer, **arguments: Any) -> ApiOpenbook:
+    return ApiOpenbook(base_url=chat.url, model="m", retry_seconds=0.001, batch_size=1, **arguments)
+
+
+def sit(chat: ChatServer, count: int, generation: dict[str, Any] | None = None, **arguments: Any) -> list[str]:
+    found: list[str] = model(chat, **arguments).generate_until(instances(count, **(generation or {})), True)
+    return found
+
+
+def expected(count: int) -> list[str]:
+    return [knowing(f"第{number}题") for number in range(count)]
+
+
+def left() -> Tally:
+    found = taken()
+    assert found
+    return found
+
+
+def test_responses_stand_in_the_order_of_the_requests(chat: ChatServer) -> None:
+    assert sit(chat, 40) == expected(40)
+
+
+def test_what_is_sent_is_what_lm_evals_own_model_sends(chat: ChatServer) -> None:
+    sit(chat, 1)
+    own = LocalChatCompletion(base_url=chat.url, model="m", num_concurrent=2)
+    own.generate_until(
+        [Instance("generate_until", {}, (own.apply_chat_template(chat.bodies[0]["messages"]), GENERATION), 0)]
+    )
+    assert chat.bodies[0] == chat.bodies[1]
+
+
+def test_a_chat_is_sent_turn_by_turn(chat: ChatServer) -> None:
+    ours = model(chat)
+    turns = [{"role": "system", "content": "甲"}, {"role": "user", "content": "乙"}]
+    ours.generate_until([Instance("generate_until", {}, (ours.apply_chat_template(turns), GENERATION), 0)], True)
+    assert chat.bodies[0]["messages"] == turns
+
+
+def test_an_endpoint_is_sent_what_its_profile_says(chat: ChatServer) -> None:
+    sit(
+        chat,
+        1,
+        max_tokens_name="max_completion_tokens",
+        omit=["temperature", "stop", "seed"],
+        extra={"do_sample": False},
+        thinking_budget=100,
+        thinking_name="thinking_budget",
+    )
+    (body,) = chat.bodies
+    del body["messages"]
+    assert body == {
+        "model": "m",
+        # 512 for the answer and 100 for the thinking before it.
+        "max_completion_tokens": 612,
+        "do_sample": False,
+        "thinking_budget": 100,
+    }
+
+
+def test_glm_is_sent_neither_temperature_nor_stops() -> None:
+    ours = ApiOpenbook(profile="glm-4")
+    (request,) = ours._asked(instances(1))
+    assert request.payload == {
+        "model": "glm-4",
+        "messages": [{"role": "user", "content": "第0题"}],
+        "max_tokens": 512,
+        "do_sample": False,
+    }
+
+
+# What is kept
+
+
+def test_what_is_kept_is_asked_no_more_and_counts_as_before(chat: ChatServer) -> None:
+    sit(chat, 5)
+    first = left()
+    chat.bodies.clear()
+    assert sit(chat, 5) == expected(5)
+    assert chat.bodies == []
+    assert left() == first
+
+
+@pytest.mark.parametrize(
+    ("generation", "arguments"),
+    [({"max_gen_toks": 99}, {}), ({}, {"thinking_budget": 5}), ({}, {"seed": 7}), ({}, {"extra": {"top_k": 1}})],
+)
+def test_another_setting_asks_anew(chat: ChatServer, generation: dict[str, Any], arguments: dict[str, Any]) -> None:
+    sit(chat, 1)
+    sit(chat, 1, generation, **arguments)
+    assert len(chat.bodies) == 2
+
+
+def test_another_model_asks_anew(chat: ChatServer) -> None:
+    sit(chat, 1)
+    ApiOpenbook(base_url=chat.url, model="m2").generate_until(instances(1), True)
+    assert len(chat.bodies) == 2
+
+
+def test_how_often_and_how_fast_is_no_matter_of_the_answer(chat: ChatServer) -> None:
+    sit(chat, 1)
+    sit(chat, 1, num_concurrent=2, timeout=9, max_retries=1, requests_per_minute=1000)
+    assert len(chat.bodies) == 1
+
+
+def test_nothing_is_kept_where_that_is_asked_for(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBOOK_CACHE", "none")
+    sit(chat, 1)
+    sit(chat, 1)
+    assert len(chat.bodies) == 2
+
+
+def test_questions_with_one_prompt_are_asked_once(chat: ChatServer) -> None:
+    assert model(chat).generate_until(instances(1) + instances(1), True) == expected(1) * 2
+    assert len(chat.bodies) == 1
+    assert (left().questions, len(chat.bodies)) == (2, 1)
+
+
+def test_a_question_that_is_to_be_answered_several_times_is_asked_as_often(chat: ChatServer) -> None:
+    chat.reply = lambda number, _: completion(str(number))
+    (instance,) = instances(1)
+    assert sorted(model(chat).generate_until([instance] * 3, True)) == ["1", "2", "3"]
+
+
+def test_a_run_that_stopped_goes_on_where_it_was(chat: ChatServer) -> None:
+    chat.reply = lambda number, prompt: completion(knowing(prompt)) if number <= 3 else fault(401, "no")
+    with pytest.raises(OpenbookError, match=r"stopped with 3 of 8 .* kept \(the endpoint refuses the key in OPENAI_AP"):
+        sit(chat, 8, num_concurrent=1)
+    chat.reply = lambda _, prompt: completion(knowing(prompt))
+    chat.bodies.clear()
+    assert sit(chat, 8) == expected(8)
+    assert len(chat.bodies) == 5
+
+
+def test_a_limit_holds_over_runs_and_a_higher_one_goes_on(chat: ChatServer) -> None:
+    counts = {"prompt_tokens": 10, "completion_tokens": 10}
+    answer = json.dumps({**json.loads(completion("A").body or b""), "usage": counts}).encode()
+    chat.reply = lambda *_: Answer(answer)
+    for _ in range(2):
+        with pytest.raises(
+            OpenbookError, match=r"stopped with 6 of 9 .*max_tokens_total=630\); with a higher limit the"
+        ):
+            sit(chat, 9, max_tokens_total=630)
+        # After six, 120 tokens are spent and a seventh might take 10 and 512.
+        assert len(chat.bodies) == 6
+    sit(chat, 9, max_tokens_total=9 * 20 + 600)
+    assert (len(chat.bodies), left().prompt_tokens) == (9, 90)
+
+
+# What gets no answer
+
+
+def test_a_failure_is_no_empty_answer(chat: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
+    chat.reply = lambda _, prompt: fault(400, "filtered") if prompt == "第1题" else completion("")
+    responses = sit(chat, 3)
+    assert responses == ["", "", ""]
+    assert [isinstance(response, Unanswered) for response in responses] == [False, True, False]
+    found = left()
+    assert (found.questions, found.answered, found.failures, found.empty) == (3, 2, {"refused": 1}, 2)
+    assert "not answered, refused: such as 400: filtered" in caplog.text
+    # The endpoint would refuse it again.
+    assert not found.failures.keys() - FINAL
+
+
+def test_only_what_failed_is_asked_again(chat: ChatServer) -> None:
+    chat.reply = lambda _, prompt: fault(500, "down") if prompt == "第1题" else completion(knowing(prompt))
+    assert sit(chat, 3, max_retries=1)[1] == ""
+    assert left().failures == {"server_error": 1}
+    chat.reply = lambda _, prompt: completion(knowing(prompt))
+    chat.bodies.clear()
+    assert sit(chat, 3) == expected(3)
+    assert chat.prompts == ["第1题"]
+    assert (left().failures, len(chat.bodies)) == ({}, 1)
+
+
+def test_a_run_without_any_answer_has_no_results(chat: ChatServer) -> None:
+    chat.reply = lambda *_: fault(400, "no such field")
+    with pytest.raises(OpenbookError, match=r"stopped with 0 of 2 questions answered and kept \(400: no such field\)"):
+        sit(chat, 2)
+
+
+# Thinking
+
+
+def test_only_what_comes_after_thinking_is_the_response_and_thinking_is_counted(chat: ChatServer) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 40, "completion_tokens_details": {"reasoning_tokens": 30}}
+    replies = {
+        "第0题": completion("<think>是B吗？</think>A").body,
+        "第1题": completion("<think>是B", "length").body,
+        "第2题": completion("C").body,
+    }
+    chat.reply = lambda _, prompt: Answer(json.dumps({**json.loads(replies[prompt] or b""), "usage": usage}).encode())
+    assert sit(chat, 3) == ["A", "", "C"]
+    found = left()
+    assert (found.answered, found.unended_thinking, found.empty, found.thinking_tokens) == (3, 1, 0, 90)
+    assert found.line() == (
+        "3 of 3 questions answered; 1 answers are thinking that does not end; 30 tokens in, 120 out (90 of thinking)"
+    )
+
+
+# Before anything is asked
+
+
+def test_a_dry_run_prints_the_plan_and_asks_nothing(chat: ChatServer, capsys: pytest.CaptureFixture[str]) -> None:
+    sit(chat, 2)
+    chat.bodies.clear()
+    with pytest.raises(SystemExit) as ended:
+        sit(chat, 10, dry_run=True, price_in=1, price_out=1)
+    assert ended.value.code == 0
+    assert chat.bodies == []
+    assert "8 requests to m at 127.0.0.1, 2 answers are kept from before\nabout " in capsys.readouterr().out
+
+
+def test_what_lm_evals_api_models_need_is_named_where_it_is_missing(
+    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(OpenbookError, match=r"install lm-eval\[api\] \(.*tenacity") as caught:
+        model(chat)
+    assert "\n" not in str(caught.value)
+
+
+def test_ranking_is_refused_in_one_line(chat: ChatServer) -> None:
+    with pytest.raises(OpenbookError, match="tasks that rank options need --model vllm-openbook"):
+        model(chat).loglikelihood([])
+
+
+def test_a_prompt_longer_than_the_model_holds_is_warned_of(chat: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
+    sit(chat, 1, context=500)
+    assert "the longest prompt and its answer take about 523 tokens, m holds 500" in caplog.text

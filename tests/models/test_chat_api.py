@@ -1,0 +1,406 @@
+"""Many questions at a failing endpoint: the real client against servers on this machine."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.models.cache import ResponseCache
+from openbook_eval.models.chat_api import Outcome, OverBudget, Stopped, ask_all
+from openbook_eval.models.endpoints import Settings, read_settings
+from openbook_eval.models.replies import Request, Usage
+from tests.chat_server import DEAD, Answer, ChatServer, completion, fault, knowing
+from tests.models.proxy import EVERY, FaultyProxy
+
+KEY = "sk-very-secret-0123456789"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer() as server:
+        yield server
+
+
+def settings(url: str, **changes: Any) -> Settings:
+    return read_settings({"base_url": url, "model": "m", "retry_seconds": 0.001, **changes})
+
+
+def requests(count: int) -> list[Request]:
+    prompts = [f"第{number}题" for number in range(count)]
+    payloads = [{"model": "m", "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+    return [Request(prompt, dict(payload), Usage(10, 20)) for prompt, payload in zip(prompts, payloads, strict=True)]
+
+
+def run(chosen: Settings, count: int) -> tuple[dict[str, str], Outcome]:
+    """What is kept afterwards, and what came of the run."""
+    cache = ResponseCache(chosen.identity)
+    outcome = ask_all(requests(count), chosen, cache)
+    return {key: record["content"] for key, record in cache.records().items()}, outcome
+
+
+def known(count: int) -> dict[str, str]:
+    return {request.key: knowing(request.key) for request in requests(count)}
+
+
+def test_each_question_gets_its_own_answer(chat: ChatServer) -> None:
+    kept, outcome = run(settings(chat.url), 30)
+    assert kept == known(30)
+    assert (outcome.failures, outcome.attempts, outcome.stopped) == ({}, 30, None)
+    assert {header["authorization"] for header in chat.headers} == {f"Bearer {KEY}"}
+    assert {header["path"] for header in chat.headers} == {"/v1/chat/completions"}
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_no_more_are_under_way_than_was_set(chat: ChatServer, at_once: int) -> None:
+    chat.delay = 0.05
+    run(settings(chat.url, num_concurrent=at_once), 12)
+    assert chat.most_at_once == at_once
+
+
+def test_no_more_go_in_a_minute_than_was_set(chat: ChatServer) -> None:
+    started = time.monotonic()
+    run(settings(chat.url, requests_per_minute=1200), 11)
+    # Ten gaps of a twentieth of a second.
+    assert 0.5 <= time.monotonic() - started < 2
+
+
+def test_no_answer_is_lost_and_none_asked_twice_once_it_came_whatever_happens_on_the_way(chat: ChatServer) -> None:
+    with FaultyProxy(chat.url, met=3, slow=1.5) as proxy:
+        kept, outcome = run(settings(proxy.url, timeout=1, num_concurrent=16), 35)
+    assert kept == known(35)
+    assert (outcome.failures, outcome.stopped, outcome.attempts) == ({}, None, 4 * 35)
+    assert set(proxy.happened) == set(EVERY)
+    assert set(proxy.delivered.values()) == {1}
+    assert set(proxy.attempts.values()) == {4}
+
+
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [
+        (["429"], "rate_limit"),
+        (["500"], "server_error"),
+        (["drop"], "connection"),
+        (["truncate"], "malformed"),
+        (["slow"], "timeout"),
+        (["empty"], "malformed"),
+        (["login"], "malformed"),
+    ],
+)
+def test_what_fails_to_the_last_is_counted_by_its_reason(chat: ChatServer, faults: list[Any], reason: str) -> None:
+    with FaultyProxy(chat.url, faults, met=2, slow=0.5) as proxy:
+        kept, outcome = run(settings(proxy.url, max_retries=1, timeout=0.3), 3)
+    assert kept == {}
+    assert {failure.reason for failure in outcome.failures.values()} == {reason}
+    assert len(outcome.failures) == 3
+    assert proxy.attempts.total() == 6
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_an_endpoint_that_asks_to_wait_is_left_alone_so_long(chat: ChatServer, as_date: bool) -> None:
+    times: list[float] = []
+
+    def reply(number: int, prompt: str) -> Answer:
+        times.append(time.monotonic())
+        # A date has whole seconds: one that is two away is more than one away.
+        wait = formatdate(time.time() + 2, usegmt=True) if as_date else "0.4"
+        return Answer(b"{}", 429, {"Retry-After": wait}) if number == 1 else completion(knowing(prompt))
+
+    chat.reply = reply
+    kept, _ = run(settings(chat.url, num_concurrent=1), 3)
+    assert kept == known(3)
+    assert times[1] - times[0] >= (1.0 if as_date else 0.4)
+
+
+def test_all_workers_wait_where_one_was_told_to(chat: ChatServer) -> None:
+    times: list[float] = []
+    lock = threading.Lock()
+
+    def reply(number: int, prompt: str) -> Answer:
+        with lock:
+            times.append(time.monotonic())
+        if number == 1:
+            return Answer(b"{}", 429, {"Retry-After": "0.5"})
+        time.sleep(0.1)
+        return completion(knowing(prompt))
+
+    chat.reply = reply
+    kept, _ = run(settings(chat.url, num_concurrent=2), 8)
+    assert kept == known(8)
+    # One request was under way with the first; nothing else was sent in the half second after.
+    assert len([at for at in times if at - times[0] < 0.45]) <= 2
+
+
+def test_a_wait_of_hours_ends_the_run(chat: ChatServer) -> None:
+    chat.reply = lambda *_: Answer(b"{}", 429, {"Retry-After": "7200"})
+    _, outcome = run(settings(chat.url, num_concurrent=1), 3)
+    assert isinstance(outcome.stopped, Stopped)
+    assert "asks to wait 7200 s" in str(outcome.stopped)
+    assert len(chat.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_ends_the_run_at_once_and_is_not_repeated(chat: ChatServer, status: int) -> None:
+    chat.reply = lambda *_: fault(status, f"Incorrect API key provided: {KEY}.")
+    kept, outcome = run(settings(chat.url, num_concurrent=2), 50)
+    assert kept == {}
+    assert len(chat.bodies) <= 2
+    assert str(outcome.stopped) == (
+        f"the endpoint refuses the key in OPENAI_API_KEY ({status}: Incorrect API key provided: (key).)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (fault(402, "Insufficient Balance"), "the account has nothing left (402: Insufficient Balance)"),
+        (fault(404, "no such model"), "404: no such model; does the address end in /v1, and is the model called so?"),
+        (Answer(b"", 301, {"Location": "http://127.0.0.1:9/"}), "301: ; does the address end in /v1"),
+        (
+            Answer(b'{"error": {"message": "You exceeded", "code": "insufficient_quota"}}', 429),
+            "the account has nothing left (429: You exceeded)",
+        ),
+    ],
+)
+def test_what_no_other_question_would_mend_ends_the_run(chat: ChatServer, answer: Answer, message: str) -> None:
+    chat.reply = lambda *_: answer
+    _, outcome = run(settings(chat.url, num_concurrent=1), 9)
+    assert str(outcome.stopped).startswith(message)
+    assert len(chat.bodies) == 1
+
+
+def test_answers_under_way_are_kept_when_the_run_ends(chat: ChatServer) -> None:
+    def reply(_: int, prompt: str) -> Answer:
+        if prompt == "第0题":
+            return fault(401, "no")
+        time.sleep(0.3)
+        return completion(knowing(prompt))
+
+    chat.reply = reply
+    kept, outcome = run(settings(chat.url, num_concurrent=3), 50)
+    assert kept == {prompt: knowing(prompt) for prompt in ("第1题", "第2题")}
+    assert outcome.stopped
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refused_question_is_a_failure_of_its_own_and_not_asked_again(chat: ChatServer, status: int) -> None:
+    chat.reply = lambda _, prompt: (
+        fault(status, "content\x1b[31m filter") if prompt == "第3题" else completion(knowing(prompt))
+    )
+    kept, outcome = run(settings(chat.url), 9)
+    assert kept.keys() == known(9).keys() - {"第3题"}
+    assert [(key, failure.reason, failure.said) for key, failure in outcome.failures.items()] == [
+        ("第3题", "refused", f"{status}: content\\x1b[31m filter")
+    ]
+    assert len(chat.bodies) == 9
+
+
+@pytest.mark.parametrize(("answered", "asked"), [(False, 5), (True, 20)])
+def test_refusals_before_any_answer_are_a_fault_of_the_set_up(chat: ChatServer, answered: bool, asked: int) -> None:
+    chosen = settings(chat.url, num_concurrent=1)
+    if answered:
+        run(chosen, 1)
+        chat.bodies.clear()
+    chat.reply = lambda *_: fault(400, "unknown field")
+    _, outcome = run(chosen, 20 + answered)
+    assert len(chat.bodies) == asked
+    expected = "the endpoint refused the first 5 questions (400: unknown field)"
+    assert str(outcome.stopped) == (str(None) if answered else expected)
+
+
+def test_an_endpoint_that_is_down_is_not_asked_everything(chat: ChatServer) -> None:
+    chat.reply = lambda number, prompt: completion(knowing(prompt)) if number <= 3 else DEAD
+    kept, outcome = run(settings(chat.url, num_concurrent=1, max_retries=1), 100)
+    assert len(kept) == 3
+    assert str(outcome.stopped).startswith("10 questions in a row got no answer (")
+    assert len(chat.bodies) == 3 + 10 * 2
+
+
+def test_failures_between_answers_are_those_of_single_questions(chat: ChatServer) -> None:
+    chat.reply = lambda number, prompt: DEAD if number % 2 else completion(knowing(prompt))
+    kept, outcome = run(settings(chat.url, num_concurrent=1, max_retries=0), 30)
+    assert (len(kept), len(outcome.failures), outcome.stopped) == (15, 15, None)
+
+
+def test_pauses_double_and_are_drawn(chat: ChatServer) -> None:
+    times: list[float] = []
+
+    def reply(number: int, prompt: str) -> Answer:
+        times.append(time.monotonic())
+        return DEAD if number <= 3 else completion(knowing(prompt))
+
+    chat.reply = reply
+    run(settings(chat.url, retry_seconds=0.1), 1)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(gaps) == 3
+    assert all(0.05 * 2**n <= gap <= 0.1 * 2**n + 0.2 for n, gap in enumerate(gaps))
+
+
+def test_what_waits_to_be_asked_again_is_not_when_the_run_has_ended(chat: ChatServer) -> None:
+    def reply(_: int, prompt: str) -> Answer:
+        if prompt == "第0题":
+            return DEAD
+        time.sleep(0.1)
+        return fault(401, "no")
+
+    chat.reply = reply
+    run(settings(chat.url, num_concurrent=2, retry_seconds=0.6), 2)
+    assert sorted(chat.prompts) == ["第0题", "第1题"]
+
+
+def test_nobody_there_is_a_failure_without_a_traceback() -> None:
+    _, outcome = run(settings("http://127.0.0.1:9/v1", max_retries=0), 2)
+    assert {failure.reason for failure in outcome.failures.values()} == {"connection"}
+
+
+def test_a_key_that_is_missing_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+    chosen = read_settings({"profile": "deepseek"})
+    with pytest.raises(OpenbookError, match=r"DEEPSEEK_API_KEY is not set; the key of https://api\.deepseek\.com/v1"):
+        ask_all(requests(1), chosen, ResponseCache(chosen.identity))
+
+
+def test_an_answer_that_cannot_be_kept_ends_the_run(
+    chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("where a folder is due")
+    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "file"))
+    chosen = settings(chat.url, num_concurrent=1)
+    cache = ResponseCache(chosen.identity)
+    with pytest.raises(OpenbookError, match=r"cannot be (read|written)"):
+        cache.append("a", {})
+    monkeypatch.setattr(ResponseCache, "records", lambda _: {})
+    outcome = ask_all(requests(9), chosen, cache)
+    assert "cannot be written" in str(outcome.stopped)
+    assert len(chat.bodies) == 1
+
+
+def test_a_missing_client_says_what_to_install(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(OpenbookError, match=r"install openbook-eval\[api\]$"):
+        run(settings(chat.url), 1)
+
+
+# The budget
+
+
+def counted(prompt: str, tokens: int = 5) -> Answer:
+    body = json.loads(completion(knowing(prompt)).body or b"")
+    return Answer(json.dumps({**body, "usage": {"prompt_tokens": 10, "completion_tokens": tokens}}).encode())
+
+
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_a_spent_budget_ends_the_run_with_what_is_kept(chat: ChatServer, at_once: int) -> None:
+    chat.reply = lambda _, prompt: counted(prompt)
+    kept, outcome = run(settings(chat.url, num_concurrent=at_once, max_tokens_total=100), 50)
+    # An answer takes 15 tokens of the 30 that it might: after five of them a sixth might still end above 100.
+    assert (len(kept), len(chat.bodies)) == (5, 5)
+    assert isinstance(outcome.stopped, OverBudget)
+    assert str(outcome.stopped) == "the next question might exceed max_tokens_total=100"
+
+
+@pytest.mark.parametrize(("fault_there", "lost"), [("truncate", 10), ("slow", 10), ("500", 0), ("drop", 0)])
+def test_every_attempt_that_came_to_nothing_after_it_had_begun_is_paid_for(
+    chat: ChatServer, fault_there: Any, lost: int
+) -> None:
+    with FaultyProxy(chat.url, [fault_there], met=3, slow=0.5) as proxy:
+        _, outcome = run(settings(proxy.url, max_retries=2, timeout=0.2), 1)
+    assert (outcome.attempts, outcome.lost) == (3, Usage(3 * lost, 0))
+
+
+def test_a_budget_ends_retries_as_well(chat: ChatServer) -> None:
+    with FaultyProxy(chat.url, ["truncate"], met=9) as proxy:
+        _, outcome = run(settings(proxy.url, max_tokens_total=55), 1)
+    # Each attempt costs the prompt's 10 tokens, and the next might take 30.
+    assert (outcome.attempts, str(outcome.stopped)) == (3, "the next question might exceed max_tokens_total=55")
+
+
+def test_tokens_a_minute_are_held(chat: ChatServer) -> None:
+    started = time.monotonic()
+    # Of 30 tokens each: the first two go at once, then one every half second.
+    run(settings(chat.url, tokens_per_minute=3600, num_concurrent=200), 122)
+    assert time.monotonic() - started >= 0.9
+
+
+def test_a_budget_that_suffices_asks_everything(chat: ChatServer) -> None:
+    chat.reply = lambda _, prompt: counted(prompt)
+    kept, outcome = run(settings(chat.url, num_concurrent=7, max_tokens_total=50 * 15 + 15), 50)
+    assert (len(kept), outcome.stopped) == (50, None)
+
+
+# Ends that nobody chose
+
+
+_PROGRAM = """
+import sys
+from openbook_eval.models.cache import ResponseCache
+from openbook_eval.models.chat_api import ask_all
+from tests.models.test_chat_api import requests, settings
+chosen = settings(sys.argv[1], num_concurrent=4)
+print(len(ask_all(requests(40), chosen, ResponseCache(chosen.identity)).replies))
+"""
+
+
+def start(chat: ChatServer) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _PROGRAM, chat.url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_ended_in_the_middle_asks_nothing_twice_that_it_had(
+    chat: ChatServer, end: signal.Signals
+) -> None:
+    chat.delay = 0.03
+    cache = ResponseCache(settings(chat.url).identity)
+    program = start(chat)
+    until = time.monotonic() + 100
+    while len(cache.records()) < 12:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    program.send_signal(end)
+    program.communicate(timeout=60)
+    assert program.returncode != 0
+    kept = set(cache.records())
+    assert 12 <= len(kept) < 40
+    chat.bodies.clear()
+    output, errors = start(chat).communicate(timeout=100)
+    assert output == "40\n", errors
+    assert sorted(chat.prompts) == sorted(known(40).keys() - kept)
+
+
+def test_two_runs_at_once_end_with_the_same_replies(chat: ChatServer) -> None:
+    # Of each request another answer, so that the two are at odds about nearly every question.
+    chat.reply = lambda number, _: completion(f"第{number}次。")
+    chosen = settings(chat.url)
+    outcomes: list[Outcome] = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(ask_all(requests(30), chosen, ResponseCache(chosen.identity))))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = ask_all(requests(30), chosen, ResponseCache(chosen.identity))
+    assert last.attempts == 0
+    # A run that ended before the other had written everything knows the same, where both asked.
+    assert [outcome.replies for outcome in outcomes] == [last.replies] * 2

@@ -1,0 +1,183 @@
+"""Every profile loads, its figures agree with each other and with the libraries, and a faulty one is told of."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.models import profiles as room
+from openbook_eval.models.profiles import Profile, Size, profile, profiles, read_profile
+
+FOLDER = Path(room.__file__).with_name("families")
+NAMES = ["disc", "huatuo", "huatuo2", "ivygpt", "pulse", "qwen1.5-chat", "wingpt2"]
+SIZES = [(name, size) for name in NAMES for size in profiles()[name].sizes]
+# Query, key and value have a bias of their own.
+BIASED = {"qwen1.5-chat", "wingpt2"}
+
+
+def content(name: str = "disc") -> dict[str, Any]:
+    found = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def written(folder: Path, changed: Mapping[str, Any], name: str = "disc") -> Path:
+    path = folder / f"{name}.yml"
+    path.write_text(yaml.safe_dump(dict(changed), allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def parameters(size: Size, biased: bool) -> int:
+    """Of a Llama-like model: attention, gated feed-forward part, two norms a layer, a last norm, embeddings."""
+    keys = size.hidden * size.kv_heads // size.heads
+    attention = 2 * size.hidden**2 + 2 * size.hidden * keys + biased * (size.hidden + 2 * keys)
+    layer = attention + 3 * size.hidden * size.intermediate + 2 * size.hidden
+    return size.layers * layer + size.hidden + (2 - size.tied_embeddings) * size.vocabulary * size.hidden
+
+
+def bloom_parameters(size: Size) -> int:
+    """Of BLOOM: fused attention and a feed-forward part of two matrices, all with biases; norms have biases too."""
+    attention = 4 * size.hidden**2 + 4 * size.hidden
+    forward = 2 * size.hidden * size.intermediate + size.hidden + size.intermediate
+    layer = attention + forward + 4 * size.hidden
+    return size.layers * layer + 4 * size.hidden + (2 - size.tied_embeddings) * size.vocabulary * size.hidden
+
+
+def test_every_file_of_the_room_is_a_profile() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".yml", ".yaml"}) == NAMES
+    assert list(profiles()) == NAMES
+
+
+def test_the_paper_trains_four_base_models_of_qwen() -> None:
+    sizes = profile("qwen1.5-chat").sizes
+    assert [(name, size.base, size.hub) for name, size in sizes.items()] == [
+        ("1.8b", "Qwen/Qwen1.5-1.8B", "Qwen/Qwen1.5-1.8B-Chat"),
+        ("4b", "Qwen/Qwen1.5-4B", "Qwen/Qwen1.5-4B-Chat"),
+        ("7b", "Qwen/Qwen1.5-7B", "Qwen/Qwen1.5-7B-Chat"),
+        ("14b", "Qwen/Qwen1.5-14B", "Qwen/Qwen1.5-14B-Chat"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_figures_add_up_to_the_parameters(name: str, size: str) -> None:
+    found = profile(name).sizes[size]
+    assert found.parameters == (bloom_parameters(found) if name == "pulse" else parameters(found, name in BIASED))
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_size_is_called_by_its_parameters(name: str, size: str) -> None:
+    # Qwen-7B is nearer to 8.
+    assert profile(name).sizes[size].parameters / 1e9 == pytest.approx(float(size[:-1]), rel=0.11)
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_remote_code_is_trusted_only_where_transformers_lacks_the_architecture(name: str, size: str) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    found = profile(name).sizes[size]
+    assert found.trust_remote_code == (found.architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_installed_vllm_has_the_architecture_where_the_profile_says_so(name: str, size: str) -> None:
+    spec = find_spec("vllm")
+    assert spec is not None
+    assert spec.origin is not None
+    registry = Path(spec.origin).parent / "model_executor" / "models" / "registry.py"
+    found = profile(name).sizes[size]
+    # What it once had stands there too, with a version instead of a module.
+    assert found.vllm_native == (f'"{found.architecture}": (' in registry.read_text(encoding="utf-8"))
+
+
+def test_only_ivygpt_is_asked_by_guess() -> None:
+    assert [name for name, found in profiles().items() if found.guess] == ["ivygpt"]
+    assert "publishes no prompt" in str(profile("ivygpt").guess)
+
+
+def test_makers_settings_are_those_of_greedy_decoding() -> None:
+    found = {name: dict(each.generation) for name, each in profiles().items() if each.generation}
+    assert found == {name: {"repetition_penalty": 1.1} for name in ("disc", "huatuo2", "wingpt2")}
+
+
+def test_an_unknown_profile_is_told_with_the_nearest() -> None:
+    with pytest.raises(OpenbookError, match=r"^there is no profile 'huatou2'; did you mean 'huatuo2'\?$"):
+        profile("huatou2")
+    with pytest.raises(OpenbookError, match=r"no profile 'x'; known are disc, huatuo, .*, wingpt2$"):
+        profile("x")
+
+
+@given(st.text())
+def test_any_other_name_is_an_error_of_ours(name: str) -> None:
+    if name not in NAMES:
+        with pytest.raises(OpenbookError):
+            profile(name)
+
+
+def test_an_unknown_key_is_told_with_the_nearest(tmp_path: Path) -> None:
+    path = written(tmp_path, {**content(), "stops": ["</s>"]})
+    with pytest.raises(OpenbookError, match=rf"^{path}: unknown key 'stops'; did you mean 'stop'\?$"):
+        read_profile(path)
+
+
+def test_an_unknown_key_of_a_size_is_told_with_the_nearest(tmp_path: Path) -> None:
+    changed = content()
+    changed["sizes"]["13b"]["head"] = 40
+    path = written(tmp_path, changed)
+    with pytest.raises(OpenbookError, match=r"unknown key 'sizes.13b.head'; did you mean 'sizes.13b.heads'\?$"):
+        read_profile(path)
+
+
+def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
+    changed = {**content(), "stop": "</s>"}
+    del changed["licence"]
+    changed["sizes"]["13b"] |= {"layers": 0, "hub": "DISC-MedLLM"}
+    with pytest.raises(OpenbookError) as caught:
+        read_profile(written(tmp_path, changed))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "key 'licence' is missing" in message
+    assert "; stop: input should be a valid tuple" in message
+    assert "; sizes.13b.layers: input should be greater than 0" in message
+    assert "; sizes.13b.hub: must be OWNER/MODEL, as on the hub" in message
+    assert message.count("; ") == 3
+
+
+def test_a_name_that_is_not_the_files_is_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path, content(), name="disk")
+    with pytest.raises(OpenbookError, match=r"the name is 'disc'; name the profile as its file, 'disk'$"):
+        read_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("sizes: [", "not YAML"),
+        ("name: !!python/object/apply:os.getcwd []", "not YAML"),
+        ("- disc", "is no mapping"),
+        ("", "is no mapping"),
+    ],
+)
+def test_what_is_no_profile_is_one_line(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "disc.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(OpenbookError, match=f"^{path}: .*{fault}") as caught:
+        read_profile(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match=r"gone.yml: cannot be read"):
+        read_profile(tmp_path / "gone.yml")
+
+
+def test_a_profile_cannot_be_changed() -> None:
+    found: Profile = profile("disc")
+    with pytest.raises(ValidationError):
+        found.__setattr__("name", "other")

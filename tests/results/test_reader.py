@@ -1,0 +1,369 @@
+"""Runs are read into one table; what is broken is refused whole and named with its reason in one line."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.results import ITEMS, read_runs
+from openbook_eval.results.reader import results_files, samples_files
+from openbook_eval.results.runs import CONDITIONS
+from openbook_eval.types import SIX_EXAMS
+from tests.results.lm_eval_output import DATE, write_run
+from tests.results.spoil import change_first, change_lines, change_results, samples_of
+
+
+def beside_a_sound_run(folder: Path, **arguments: Any) -> Path:
+    """Write a run to be spoilt, in the company of one that stays as it is."""
+    write_run(folder, model="sound/model", questions=12)
+    return write_run(folder, model="spoilt/model", questions=12, **arguments)
+
+
+def refused(folder: Path) -> str:
+    """Return the one reason, where the sound run alone is left."""
+    found = read_runs(folder)
+    assert [run.model for run in found.runs] == ["sound/model"]
+    assert set(found.items["run"]) == {found.runs[0].id}
+    (reason,) = found.refused
+    assert "\n" not in reason
+    return reason
+
+
+def test_a_run_is_read(tmp_path: Path) -> None:
+    path = write_run(tmp_path, chat=True, model_args={"profile": "qwen1.5-chat"}, openbook={"cost": {"prompts": 60}})
+    (run,) = read_runs([tmp_path]).runs
+    assert (run.model, run.condition, run.date) == ("some/model", "openbook", "2026-01-02T03-04-05")
+    assert (run.exam.name, run.exam.version, run.exam.sha256) == ("invented", "1.0", "e" * 64)
+    assert (run.entries_sha256, run.task_version, run.asked, run.limited, run.shots) == ("d" * 64, "1.0", 60, False, 0)
+    assert (run.truncation.checked, run.truncation.prompts) == (True, 60)
+    assert (run.cost, run.profile) == ({"prompts": 60}, "qwen1.5-chat")
+    assert run.versions == {"lm-eval": "0.4.13", "transformers": "5.19.0"}
+    assert run.chat_template is not None
+    assert len(run.task_hashes) == 6
+    assert run.results == str(path)
+    assert [(file.exam, file.items) for file in run.samples] == [(exam, 10) for exam in SIX_EXAMS]
+    assert len(run.id) == 16
+
+
+def test_metrics_are_taken_as_the_samples_have_them(tmp_path: Path) -> None:
+    path = write_run(tmp_path, questions=12, right=1.0)
+    # A wrong score stays: reading does not score again.
+    change_first(samples_of(path), '"correct": 1.0', '"correct": 0.0')
+    items = read_runs(tmp_path).items
+    assert items.schema == ITEMS
+    assert items["correct"].sum() == 11
+    first = items.filter(exam="nursing").row(0, named=True)
+    assert (first["expected"], first["letters"], first["correct"], first["correct_strict"]) == ("A", "A", False, True)
+    assert first["abstained"] is None
+
+
+def test_each_condition_of_a_results_file_is_a_run(tmp_path: Path) -> None:
+    conditions = [name for name in CONDITIONS if not name.endswith(("64k", "256k"))]
+    write_run(tmp_path, condition=conditions, questions=24)
+    found = read_runs(tmp_path)
+    assert [run.condition for run in found.runs] == conditions
+    assert [found.items_of(run).height for run in found.runs] == [24] * len(conditions)
+    assert len({run.id for run in found.runs}) == len(conditions)
+
+
+def test_ranked_letters_have_three_metrics(tmp_path: Path) -> None:
+    write_run(tmp_path, condition="openbook_ranked", questions=24, right=1.0)
+    items = read_runs(tmp_path).items
+    for metric in ("correct_strict", "format_followed", "answered", "abstained", "follows_context"):
+        assert items[metric].null_count() == 24
+    assert items["correct"].all()
+    assert items["letter_mass"].is_between(0.4, 1).all()
+    assert items["letters"].to_list() == items["expected"].to_list()
+    assert set(items["rule"]) == {"ranked"}
+    assert items.filter(qtype="multi")["partial_credit"].to_list() == [1.0] * 6
+    assert items.filter(qtype="single")["partial_credit"].null_count() == 18
+
+
+def test_where_the_book_cannot_tell_abstaining_is_expected(tmp_path: Path) -> None:
+    write_run(tmp_path, condition="reading_unanswerable", questions=24, respond=lambda *_: "材料未提及")
+    items = read_runs(tmp_path).items
+    assert set(items["expected"]) == {""}
+    assert items["abstained"].all()
+    assert items["correct"].all()
+    assert items["depth"].null_count() == 24
+    assert set(items["book_length"]) == {4000}
+    assert set(items.filter(exam="nursing")["group"]) == {"nursing-4000-0"}
+
+
+def test_only_counterfactual_books_tell_what_an_answer_follows(tmp_path: Path) -> None:
+    conditions = ["reading_counterfactual", "reading_library_4k"]
+    write_run(tmp_path, condition=conditions, questions=24, respond=lambda question, _: question.answer)
+    found = read_runs(tmp_path)
+    library, counterfactual = map(found.items_of, found.runs)
+    assert counterfactual["follows_memory"].all()
+    assert not counterfactual["follows_context"].any()
+    assert library["follows_memory"].null_count() == 24
+
+
+def test_an_item_without_a_response_is_counted_and_has_no_metric(tmp_path: Path) -> None:
+    write_run(
+        tmp_path,
+        questions=12,
+        respond=lambda question, right: None if question.id == "nursing-0" else right,
+        openbook={"api": {"questions": 12, "answered": 11, "failures": {"timeout": 1}}},
+    )
+    found = read_runs(tmp_path)
+    assert (found.runs[0].asked, found.items.height) == (12, 12)
+    assert found.runs[0].gaps == "1 of 12 questions of the run not answered (1 timeout) and not scored: run again"
+    missing = found.items.filter(pl.col("correct").is_null()).to_dicts()
+    assert [item["id"] for item in missing] == ["nursing-0"]
+    assert {missing[0][key] for key in ("letters", "state", "rule", "answered", "format_followed")} == {None}
+
+
+def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
+    for number, adapter in enumerate(("mix91", "mix19")):
+        arguments = {"lora_local_path": adapter}
+        write_run(tmp_path, questions=6, model_args=arguments, date=DATE.replace("03-04", f"03-0{number}"))
+    assert [run.model for run in read_runs(tmp_path).runs] == ["some/model + mix19", "some/model + mix91"]
+
+
+def test_the_record_of_a_training_is_kept_whole(tmp_path: Path) -> None:
+    record = {"recipe": "r.yml", "started": "2026-01-01T00:00:00+00:00", "finished": True, "seed": 7}
+    write_run(tmp_path, questions=6, openbook={"trained_on": record})
+    (run,) = read_runs(tmp_path).runs
+    assert run.trained_on is not None
+    assert run.trained_on.finished
+    assert run.trained_on.model_dump() == record
+
+
+@pytest.mark.parametrize(("limit", "asked", "limited"), [(4, 24, True), (1000, 60, False)])
+def test_a_limit_counts_where_it_leaves_something_out(tmp_path: Path, limit: int, asked: int, *, limited: bool) -> None:
+    write_run(tmp_path, questions=60, limit=limit)
+    (run,) = read_runs(tmp_path).runs
+    assert (run.asked, run.limited) == (asked, limited)
+
+
+def test_an_id_depends_on_what_was_answered(tmp_path: Path) -> None:
+    for name, right in (("a", 0.2), ("b", 0.8), ("c", 0.2)):
+        write_run(tmp_path / name, right=right)
+    a, b, c = (read_runs(tmp_path / name).runs[0] for name in "abc")
+    assert a.id != b.id
+    assert a.id == c.id
+    assert a.items_sha256 == b.items_sha256
+
+
+def test_of_two_runs_with_one_name_the_newest_stands(tmp_path: Path) -> None:
+    for day, right in ((1, 0.0), (3, 1.0), (2, 0.5)):
+        write_run(tmp_path, questions=12, right=right, date=f"2026-01-0{day}T00-00-00.000000")
+    found = read_runs(tmp_path)
+    assert [run.date for run in found.runs] == ["2026-01-03T00-00-00"]
+    assert found.items["correct"].all()
+    assert len(found.refused) == 2
+    assert "some/model, openbook, of 2026-01-01T00-00-00: an older run of one name; the newest" in found.refused[0]
+
+
+def test_runs_of_one_name_that_asked_something_else_both_stand(tmp_path: Path) -> None:
+    write_run(tmp_path, questions=12)
+    write_run(tmp_path, questions=60, date=DATE.replace("01-02", "01-03"))
+    found = read_runs(tmp_path)
+    assert [run.asked for run in found.runs] == [12, 60]
+    assert found.refused == ()
+
+
+def test_results_lie_in_a_folder_a_model_or_begin_with_the_name_asked_for(tmp_path: Path) -> None:
+    path = write_run(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    assert results_files(tmp_path) == [path]
+    renamed = path.rename(path.with_name(f"mine_{DATE}.json"))
+    assert results_files(tmp_path) == [renamed]
+    assert len(samples_files(renamed)) == 6
+    assert samples_files(renamed)["cmed_openbook_nursing"] == samples_of(renamed)
+
+
+def test_a_run_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    path = write_run(tmp_path)
+    told: list[tuple[int, int]] = []
+    found = read_runs([tmp_path, path, path.parent], lambda done, whole: told.append((done, whole)))
+    assert (len(found.runs), found.refused, told) == (1, (), [(1, 1)])
+
+
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match="nowhere: no such file or folder; name a results file"):
+        read_runs([tmp_path, tmp_path / "nowhere"])
+
+
+def test_nothing_to_show_is_an_error_that_says_why(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match="no results of cmed tasks; run openbook-eval run"):
+        read_runs(tmp_path)
+    for number in range(5):
+        write_run(tmp_path, model=f"m{number}", questions=6, samples=False)
+    with pytest.raises(OpenbookError, match=r"no run that can be shown: .*m0/.*m1/.*m2/.*; and 2 more$"):
+        read_runs(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"configs": 3}', "\x00", "[" * 100_000, '{"configs": {}, "vers'])
+def test_what_is_no_results_file_is_named(tmp_path: Path, content: str) -> None:
+    path = beside_a_sound_run(tmp_path)
+    path.write_text(content, encoding="utf-8")
+    assert refused(tmp_path).startswith(f"{path}: half-written, or not a results file of lm-eval (")
+
+
+def test_results_without_samples_are_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path, samples=False)
+    assert refused(tmp_path) == (
+        f"{path}: openbook: no samples beside the results, so that no item can be compared; "
+        "run again with --log_samples"
+    )
+
+
+def test_samples_without_results_are_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    path.unlink()
+    assert refused(tmp_path) == (
+        f"{path.parent}: samples of 2026-01-02T03-04-05 (6 tasks) without a results file; "
+        "the run was cut off, or the file lies elsewhere: run again, or put it beside them"
+    )
+
+
+def test_a_task_without_samples_leaves_the_run_out(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    samples_of(path).unlink()
+    assert refused(tmp_path) == f"{path}: openbook: no samples of cmed_openbook_nursing: run again"
+
+
+def test_samples_that_are_fewer_than_the_results_say_are_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_lines(samples_of(path), lambda lines: lines[:-1])
+    assert refused(tmp_path) == (
+        f"{path}: openbook: {samples_of(path).name}: 1 items, but the results are of 2; the file was cut off, run again"
+    )
+
+
+def test_a_line_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_lines(samples_of(path), lambda lines: [lines[0], lines[1][:200]])
+    assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: line 2 is broken (")
+
+
+def test_an_item_that_stands_there_twice_is_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_lines(samples_of(path), lambda lines: [lines[0], lines[0]])
+    assert refused(tmp_path).endswith(f"{samples_of(path).name}: item nursing-0 stands there 2 times; run again")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"correct": ', '"correct": 0.5, "x": ', "the metric correct is neither 0 nor 1"),
+        ('"partial_credit": null', '"partial_credit": 1.5', "the metric partial_credit is not between 0 and 1"),
+        ('"correct": ', '"x": ', "an item with a response has no metric correct"),
+        ('"answered": ', '"x": ', "an item with a response has no metric answered"),
+        ('"doc_hash": ', '"x": ', "an item has no doc_hash"),
+        ('"exam": "nursing"', '"exam": "pharmacist"', "not all items are of the exam nursing"),
+        ('"qtype": "single"', '"qtype": "both"', "an item is neither single nor multiple choice"),
+        ('"correct": ', '"correct": "yes", "x": ', "line 1 is broken (cannot parse 'yes' (string) as Float64)"),
+        ('"correct": ', '"correct": NaN, "x": ', "line 1 is broken (Out of range float values are not JSON compliant"),
+        ('"filtered_resps": [', '"filtered_resps": [], "x": [', "an item has no filtered response"),
+        ('\\"rule\\"', '\\"ruel\\"', "Choice.__init__() got an unexpected keyword argument 'ruel'"),
+        ('\\"stated\\"', '\\"sworn\\"', '{"letters":"A","state":"sworn"'),
+        ('\\"letters\\":\\"A\\"', '\\"letters\\":7', '{"letters":7,'),
+    ],
+)
+def test_a_line_that_is_not_ours_is_named(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    path = beside_a_sound_run(tmp_path, right=1.0, respond=lambda _, right: right)
+    change_first(samples_of(path), old, new)
+    assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: {reason}")
+
+
+@pytest.mark.parametrize("old", ['"id": "', '"exam_class": "', '"doc_hash": "'])
+@pytest.mark.parametrize("half", ["\\ud800", "\\ud800\\ud800"])
+def test_half_a_character_in_what_names_an_item_is_named(tmp_path: Path, old: str, half: str) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_first(samples_of(path), old, old + half)
+    assert refused(tmp_path).endswith(": an id, class, group or hash holds half a character; run again")
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ud83d\\ud83d", "\\udc00z"])
+def test_half_a_character_in_a_response_is_no_fault(tmp_path: Path, half: str) -> None:
+    path = write_run(tmp_path, questions=12, respond=lambda *_: "答案HALF")
+    change_lines(samples_of(path), lambda lines: [line.replace("HALF", half) for line in lines])
+    assert read_runs(tmp_path).items.height == 12
+
+
+def test_lines_of_other_filters_are_left_out(tmp_path: Path) -> None:
+    path = samples_of(write_run(tmp_path, questions=12))
+    other = '"filter": "none"'
+    change_lines(path, lambda lines: [*lines, *(line.replace('"filter": "choice"', other) for line in lines)])
+    assert read_runs(tmp_path).items.height == 12
+
+
+def test_an_unknown_task_version_is_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path, version=9.0)
+    assert refused(tmp_path) == (
+        f"{path}: openbook: task version 9.0 is not known here, known is 1.0; "
+        "compare it with the openbook-eval that took it, or run again"
+    )
+
+
+def test_tasks_of_two_exam_files_are_no_run(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    other = {"name": "other", "version": "2", "sha256": "f" * 64}
+    change_results(path, lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=other))
+    assert refused(tmp_path) == f"{path}: openbook: its tasks have more than one exam file; run them again together"
+
+
+def truncation(cut: object) -> dict[str, Any]:
+    told = {"prompts": 1, "cut": cut, "longest": 1, "room": 1}
+    tasks = [{"task": f"cmed_openbook_{exam}", **told} for exam in SIX_EXAMS]
+    return {"checked": True, "reason": None, **told, "tasks": tasks}
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("cost", ["much"]),
+        ("trained_on", {"recipe": 3}),
+        ("api", {"failures": {"timeout": 1}}),
+        ("truncation", {"checked": True}),
+        *(("truncation", truncation(cut)) for cut in (2**60, -1, 0.5, "7")),
+    ],
+)
+def test_a_part_of_ours_that_cannot_be_is_named(tmp_path: Path, part: str, content: object) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_results(path, lambda told: told["openbook"].update({part: content}))
+    assert refused(tmp_path).startswith(f"{path}: ")
+
+
+def test_other_tasks_are_counted_and_unknown_conditions_named(tmp_path: Path) -> None:
+    path = write_run(tmp_path)
+    unheard = json.loads(path.read_text(encoding="utf-8"))["configs"]["cmed_openbook_nursing"]
+    unheard["metadata"]["condition"] = "unheard_of"
+    change_results(path, lambda told: told["configs"].update(arc_easy={}, mmlu={}, cmed_new=unheard))
+    assert read_runs(tmp_path).refused == (
+        f"{path}: 1 tasks that are not known here (cmed_new)",
+        "2 tasks of other exams than ours",
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(line=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)))
+def test_whatever_stands_in_a_samples_file_is_named(line: bytes) -> None:
+    with TemporaryDirectory() as name:
+        path = beside_a_sound_run(Path(name))
+        samples_of(path).write_bytes(line)
+        assert refused(Path(name)).startswith(f"{path}: openbook: ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    ),
+    key=st.sampled_from(["configs", "versions", "config", "n-samples", "n-shot", "openbook", "results", "task_hashes"]),
+)
+def test_whatever_stands_in_a_results_file_breaks_nothing(content: object, key: str) -> None:
+    with TemporaryDirectory() as name:
+        change_results(beside_a_sound_run(Path(name)), lambda told: told.update({key: content}))
+        assert "sound/model" in [run.model for run in read_runs(Path(name)).runs]

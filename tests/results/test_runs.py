@@ -1,0 +1,86 @@
+"""Which runs may be compared, and in what words it is said why others may not."""
+
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.results import Run, comparable, comparable_groups, read_runs, why_not_comparable
+from openbook_eval.results.runs import ExamSource
+from tests.results.lm_eval_output import DATE, invented, write_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    write_run(folder, questions=60)
+    return read_runs(folder).runs[0]
+
+
+def changed(run: Run, **fields: object) -> Run:
+    return run.model_copy(update={"id": "f" * 16, **fields})
+
+
+def test_models_with_chat_formats_of_their_own_may_be_compared(run: Run) -> None:
+    other = changed(run, model="other/model", chat_template="f" * 64, date="2027", versions={}, cost={})
+    assert comparable(run, other)
+    assert why_not_comparable(run, other) == []
+    assert [len(group.runs) for group in comparable_groups([run, other])] == [2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"condition": "closedbook"}, "closedbook instead of openbook"),
+        (
+            {"exam": ExamSource(name="cmb", version="2", sha256="c" * 64), "items_sha256": "0"},
+            f"asks another exam file: cmb 2 ({'c' * 12}) instead of invented 1.0 ({'e' * 12})",
+        ),
+        ({"entries_sha256": "c" * 64, "items_sha256": "0"}, "its books have other entries (see the setting `entries`)"),
+        ({"task_version": "2.0"}, "task version 2.0 instead of 1.0"),
+        ({"shots": 5}, "shows 5 examples instead of 0 (--num_fewshot)"),
+        ({"system_instruction": "c" * 64}, "has another system instruction (--system_instruction)"),
+        ({"items_sha256": "0"}, "asks other questions, or lays their books in another way"),
+    ],
+)
+def test_what_differs_is_said(run: Run, fields: dict[str, object], reason: str) -> None:
+    other = changed(run, **fields)
+    assert not comparable(run, other)
+    assert why_not_comparable(run, other) == [reason]
+    assert len(comparable_groups([run, other])) == 2
+
+
+def test_all_that_differs_is_said(run: Run) -> None:
+    assert why_not_comparable(run, changed(run, condition="closedbook", shots=5, task_version="2.0")) == [
+        "closedbook instead of openbook",
+        "task version 2.0 instead of 1.0",
+        "shows 5 examples instead of 0 (--num_fewshot)",
+    ]
+
+
+def test_a_limit_is_said_from_both_sides(tmp_path: Path) -> None:
+    write_run(tmp_path, questions=60)
+    write_run(tmp_path, questions=60, limit=2, date=DATE.replace("01-02", "01-03"))
+    short, whole = sorted(read_runs(tmp_path).runs, key=lambda run: run.asked)
+    assert why_not_comparable(whole, short) == ["asks 12 of 60 questions (--limit)"]
+    assert why_not_comparable(short, whole) == ["asks 60 questions instead of 12 (--limit)"]
+
+
+def test_other_exams_are_said(tmp_path: Path) -> None:
+    write_run(tmp_path, questions=invented(20, ["nursing"]))
+    write_run(tmp_path, questions=invented(20, ["nursing", "other"]), date=DATE.replace("01-02", "01-03"))
+    one, two = sorted(read_runs(tmp_path).runs, key=lambda run: len(run.samples))
+    assert why_not_comparable(one, two) == ["asks nursing, other instead of nursing"]
+
+
+def test_groups_come_in_the_order_of_conditions_and_the_largest_first(run: Run) -> None:
+    closed, lone = changed(run, condition="closedbook"), changed(run, shots=5)
+    groups = comparable_groups([closed, lone, run, changed(run, model="other/model")])
+    assert [(group.condition, len(group.runs)) for group in groups] == [
+        ("openbook", 2),
+        ("openbook", 1),
+        ("closedbook", 1),
+    ]
+    assert {group.title for group in groups} == {"invented 1.0"}
+    assert len({group.key for group in groups}) == 3
+    (alone,) = comparable_groups([run])
+    assert alone.key == groups[0].key
