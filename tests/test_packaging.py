@@ -77,7 +77,7 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
     } <= names
     runner = "openbook_eval/study/running"
     assert {f"{runner}/Snakefile", f"{runner}/clusters/slurm/config.yaml"} <= names
-    assert {"data_prep/specs/paper.yml", "data_prep/phrases.txt"} <= names
+    assert {"data_prep/specs/paper.yml", "data_prep/phrases.txt", "data_prep/invented.yml"} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
 
 
