@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from openbook_eval.leaderboard.board import Board, Row
     from openbook_eval.leaderboard.page.plots.figure import Drawable
-    from openbook_eval.leaderboard.runs import Run
+    from openbook_eval.results import Run
 
 _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
