@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends, labels
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
-from openbook_eval.training.cells import Cell, cells
+from openbook_eval.training.recipes import Cell, cells
 
 if TYPE_CHECKING:
     import altair as alt
