@@ -114,12 +114,12 @@ def print_outside(model: str, exam: str, questions: Sequence[int], tokens_per_se
 def of_peak(model: str, tokens_per_second: float, length: float) -> str:
     """The share of the card's peak that went into the model, where there is a card of known speed.
 
-    Forward only: a third of what openbook_eval.training.utilisation counts for training all weights.
+    Forward only: a third of what openbook_eval.training.recipes counts for training all weights.
     """
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from openbook_eval.training.utilisation import flops_per_token, utilisation
+    from openbook_eval.training.recipes import flops_per_token, utilisation
 
     if not torch.cuda.is_available():
         return ""

@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 from playwright.sync_api import Browser, Page
 
-from openbook_eval.leaderboard import board, reading
+from openbook_eval.leaderboard import board
 from openbook_eval.leaderboard.page.build import build
-from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.results import Runs, read_runs
 from tests.browser.chromium import chromium
 from tests.results.lm_eval_output import invented, write_run
 
@@ -39,12 +39,12 @@ _CHANGE = """([id, value]) => new Promise((done) => {
 })"""
 
 
-def many(folder: Path, runs: int, questions: int) -> Taken:
+def many(folder: Path, runs: int, questions: int) -> Runs:
     """`runs` runs of `questions` items, the first two of them with texts."""
     exam = invented(questions, classes=5)
     for number, model in enumerate(MODELS):
         write_run(folder, model=model, questions=exam, right=0.75 - 0.1 * number)
-    taken = reading.read([folder])
+    taken = read_runs([folder])
     draw = np.random.default_rng(1)
     items = taken.items.filter(pl.col("run") == taken.runs[0].id)
     copies = [
@@ -55,7 +55,7 @@ def many(folder: Path, runs: int, questions: int) -> Taken:
         items.with_columns(pl.lit(run.id).alias("run"), pl.Series("correct", draw.random(len(items)) < 0.7))
         for run in copies
     ]
-    return Taken((*taken.runs, *copies), pl.concat([taken.items, *frames]), ())
+    return Runs((*taken.runs, *copies), pl.concat([taken.items, *frames]), ())
 
 
 def seconds(rounds: int, action: Callable[[], object]) -> float:

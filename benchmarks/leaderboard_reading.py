@@ -3,8 +3,7 @@
     .venv/bin/python benchmarks/leaderboard_reading.py [--runs 60] [--questions 11200] [--condition openbook]
 
 Writes runs of an invented exam, reads them in a process of its own (limit 10 s and 2 GB for 60 runs of 11,200 items)
-and prints time and peak memory, with orjson's parsing of the same samples, line by line in one process, as the floor;
-then what it takes to add the runs to a store and to read them from there.
+and prints time and peak memory, with orjson's parsing of the same samples, line by line in one process, as the floor.
 """
 
 import argparse
@@ -30,8 +29,8 @@ import sys, time
 from pathlib import Path
 if __name__ == "__main__":
     start = time.perf_counter()
-    from openbook_eval.leaderboard import reading
-    taken = reading.read([Path(sys.argv[1])])
+    from openbook_eval.results import read_runs
+    taken = read_runs(Path(sys.argv[1]))
     seconds, found = time.perf_counter() - start, [len(taken.runs), len(taken.items), len(taken.refused)]
 """
 _PARSING = """
@@ -44,24 +43,6 @@ for path in Path(sys.argv[1]).rglob("samples_*.jsonl"):
     with path.open("rb") as lines:
         found += sum(1 for line in lines if orjson.loads(line))
 seconds = time.perf_counter() - start
-"""
-_STORING = """
-import sys, time
-from pathlib import Path
-if __name__ == "__main__":
-    from openbook_eval.leaderboard import reading, store
-    taken = reading.read([Path(sys.argv[1])])
-    start = time.perf_counter()
-    store.add(Path(sys.argv[2]), taken)
-    seconds, found = time.perf_counter() - start, len(taken.runs)
-"""
-_STORED = """
-import sys, time
-from pathlib import Path
-start = time.perf_counter()
-from openbook_eval.leaderboard import store
-taken = store.read(Path(sys.argv[1]))
-seconds, found = time.perf_counter() - start, [len(taken.runs), len(taken.items), len(taken.refused)]
 """
 
 
@@ -105,13 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{reading['seconds'] / floor['seconds']:.2f} of orjson's {floor['seconds']:.2f} s), "
             f"{reading['megabytes']:,.0f} MB ({reading['megabytes'] / MEGABYTES:.2f} of the limit); "
             f"{part:.2f} of the work the limit is for; runs, items, refused: {reading['found']}"
-        )
-        adding = measured(folder, _STORING, folder / "runs", folder / "store")
-        stored = measured(folder, _STORED, folder / "store")
-        kept = sum(file.stat().st_size for file in (folder / "store").rglob("*")) / 1e6
-        print(
-            f"store: {adding['seconds']:.2f} s to add, {stored['seconds']:.2f} s to read, {kept:,.1f} MB; "
-            f"runs, items, refused: {stored['found']}"
         )
 
 

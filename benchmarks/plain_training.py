@@ -1,4 +1,4 @@
-"""Trains as a recipe says with transformers and peft alone: what `benchmarks.training` holds the recipes against.
+"""Train as a recipe says with transformers and peft alone: what `benchmarks.training` compares the recipes with.
 
     .venv-train/bin/python benchmarks/plain_training.py RECIPE FIGURES
 
@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from openbook_eval.training.counting import tokens_in
+from openbook_eval.training.record import tokens_in
 
 _NOT_LEARNT = -100  # what transformers' loss leaves out
 
@@ -33,32 +33,32 @@ Row = dict[str, list[int]]
 
 
 class CountingTrainer(Trainer):  # type: ignore[misc]
-    """Counts the tokens that it trains on, as that of the recipes does."""
+    """Count the tokens that are trained on, as the trainer of the recipes does."""
 
     counted: Any = 0
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-        """A step on one batch, as the trainer does it."""
+        """Count, and train as the trainer does."""
         self.counted = self.counted + tokens_in(inputs, None)
         return super().training_step(model, inputs, num_items_in_batch)
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]
-    """The seconds that the record of a recipe counts."""
+    """Measure the seconds that the record of a recipe counts."""
 
     began = seconds = 0.0
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """All is set up."""
+        """Begin when all is set up."""
         self.began = time.monotonic()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """The last step is done."""
+        """End with the last step."""
         self.seconds = time.monotonic() - self.began
 
 
 def tokenised(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> Row:
-    """A question and its answer as ids; as with Axolotl, the answer and the token that ends it are learnt."""
+    """Return a question and its answer as ids; as with Axolotl, the answer and its end token are learnt."""
     ids = tokenizer.apply_chat_template(messages, return_dict=False)
     asked = len(tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False))
     end = len(ids) - ids[::-1].index(tokenizer.eos_token_id)
@@ -67,7 +67,7 @@ def tokenised(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> Row:
 
 
 def tokenizer_of(config: Mapping[str, Any]) -> Any:
-    """The model's tokenizer with the recipe's template and end token."""
+    """Return the model's tokenizer with the recipe's template and end token."""
     tokenizer = AutoTokenizer.from_pretrained(config["base_model"])
     tokenizer.chat_template = config.get("chat_template_jinja") or tokenizer.chat_template
     tokenizer.eos_token = config.get("special_tokens", {}).get("eos_token") or tokenizer.eos_token
@@ -75,7 +75,7 @@ def tokenizer_of(config: Mapping[str, Any]) -> Any:
 
 
 def with_adapter(config: Mapping[str, Any]) -> Any:
-    """The recipe's model and its adapter."""
+    """Return the recipe's model with its adapter."""
     model = AutoModelForCausalLM.from_pretrained(
         config["base_model"],
         dtype=torch.bfloat16 if config["bf16"] else torch.float32,
@@ -92,7 +92,7 @@ def with_adapter(config: Mapping[str, Any]) -> Any:
 
 
 def arguments(config: Mapping[str, Any]) -> TrainingArguments:
-    """The recipe's keys as transformers names them."""
+    """Return the recipe's keys as transformers names them."""
     return TrainingArguments(
         output_dir=config["output_dir"],
         per_device_train_batch_size=config["micro_batch_size"],
@@ -115,7 +115,7 @@ def arguments(config: Mapping[str, Any]) -> TrainingArguments:
 
 
 def train(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Trains; tells tokens, padding apart, seconds, the loss of each step, and the bytes of a card's memory."""
+    """Train; return tokens without padding, seconds, the loss of each step, and the bytes of a GPU's memory."""
     tokenizer, clock = tokenizer_of(config), Clock()
     with Path(config["datasets"][0]["path"]).open(encoding="utf-8") as file:
         rows = [tokenised(tokenizer, json.loads(line)["messages"]) for line in file]
@@ -140,7 +140,7 @@ def train(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Trains the recipe that the command line names."""
+    """Train the recipe that the command line names."""
     recipe, figures = map(Path, sys.argv[1:])
     figures.write_text(json.dumps(train(yaml.safe_load(recipe.read_text(encoding="utf-8")))), encoding="utf-8")
 

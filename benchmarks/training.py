@@ -10,12 +10,12 @@ that went through the model, padding apart: packing drops the end of an epoch. `
 those of the command, with its imports and the saving of weights. Ends with an error where the plain Trainer and the
 unpacked recipe differ in their tokens, or in the loss of the first step: then they did not train the same.
 
-On a machine with a card, in the training environment, with axolotl[flash-attn] if packing is to use it:
+On a machine with a GPU, in the training environment, with openbook-eval[flash] if packing is to use it:
 
     python -m benchmarks.training --model qwen1.5-7b --rows 20000 --folder FOLDER [--tokenizer FOLDER] [--mix FOLDER]
 
 makes a model of that shape in FOLDER (15 GB), of random weights in bfloat16, trains it as recipes/qwen7b_mix41.yml
-does, on one card, and prints the share of the card's peak as well (openbook_eval/training/utilisation.py). Without
+does, on one GPU, and prints the share of the GPU's peak as well (openbook_eval/training/recipes.py). Without
 --mix the rows are those that the project makes itself: they are short, and short rows gain most by packing.
 """
 
@@ -39,9 +39,8 @@ from typing import Any
 import yaml
 
 from benchmarks.random_model import FAMILY, lay_model, size_of
-from openbook_eval.training import writing
-from openbook_eval.training.cells import Cell, cells
-from openbook_eval.training.mixes import MANIFEST, TRAIN
+from data_prep.manifest import MANIFEST, TRAIN
+from openbook_eval.training.recipes import Cell, cells, recipe_text
 from openbook_eval.training.record import read_record
 
 WAYS = ("plain Trainer", "recipe", "recipe, packed")
@@ -53,7 +52,7 @@ _PLAIN_TRAINING = Path(__file__).with_name("plain_training.py")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One training. `memory` is in bytes: of the card where there is one, else of the biggest process.
+    """One training. `memory` is in bytes: of the GPU where there is one, else of the biggest process.
 
     `losses` are those of the first and the last step; `mfu` is what the record of a recipe says, None where it says
     nothing.
@@ -68,23 +67,25 @@ class Figures:
 
     @property
     def speed(self) -> float:
-        """Tokens a second."""
+        """Return the tokens a second."""
         return self.tokens / self.seconds
 
 
 def lay_mix(built: Path, rows: int, folder: Path) -> None:
-    """A mix of that many rows: those of a built one, again and again, with as much of a manifest as training reads."""
+    """Write a mix of that many rows: those of a built one, again and again, and its manifest with their hash."""
     with (built / TRAIN).open("rb") as file:
         lines = [line.rstrip(b"\n") + b"\n" for line in file]
     content = b"".join(itertools.islice(itertools.cycle(lines), rows))
     output = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     folder.mkdir(parents=True)
     (folder / TRAIN).write_bytes(content)
-    (folder / MANIFEST).write_text(json.dumps({"rows": rows, "domains": {}, "outputs": {TRAIN: output}}))
+    manifest = json.loads((built / MANIFEST).read_text(encoding="utf-8"))
+    manifest["outputs"][TRAIN] = output
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "rows": rows}), encoding="utf-8")
 
 
 def build_tiny(folder: Path) -> Path:
-    """The mix `tiny`, built by data-prep."""
+    """Build the mix `tiny` by data-prep and return its folder."""
     program = str(Path(sys.executable).parent / "data-prep")
     data, mixes = str(folder / "data"), str(folder / "built")
     for order in (["invent", "--out", data], ["build", "tiny", "--data", data, "--out", mixes, "--mix", "tiny"]):
@@ -92,20 +93,20 @@ def build_tiny(folder: Path) -> Path:
     return Path(mixes) / "tiny"
 
 
-def cell_of(model: str, *, on_card: bool) -> Cell:
-    """Whose settings a model is trained with: on a card those of its size, or of 7B, on general to medical 4:1."""
-    if not on_card or model in ("examinee", "small"):
+def cell_of(model: str, *, on_gpu: bool) -> Cell:
+    """Return the cell whose settings are used: on a GPU that of the model's size, or of 7B, on mix41."""
+    if not on_gpu or model in ("tiny", "small"):
         return next(cell for cell in cells() if cell.name == "tiny_lora")
     of = (FAMILY, size_of(model) or "7b")
     return next(cell for cell in cells() if cell.model == of and cell.mix.name == "mix41")
 
 
 def recipe(cell: Cell, way: str, output: str, batch: int | None) -> dict[str, Any]:
-    """A cell's recipe for the benchmark's model and mix: one epoch in the order of the file, no checkpoints.
+    """Return a cell's recipe for the benchmark's model and mix: one epoch in the order of the file, no checkpoints.
 
     `batch` are the rows of a batch where they are not packed, None for as many as the recipe has of packed ones.
     """
-    config: dict[str, Any] = yaml.safe_load(writing.recipe(cell))
+    config: dict[str, Any] = yaml.safe_load(recipe_text(cell))
     for key in ("saves_per_epoch", "save_total_limit", "auto_resume_from_checkpoints", "warmup_ratio"):
         del config[key]
     if config["attn_implementation"] == "flash_attention_2" and importlib.util.find_spec("flash_attn") is None:
@@ -128,7 +129,7 @@ def recipe(cell: Cell, way: str, output: str, batch: int | None) -> dict[str, An
 
 
 def train(folder: Path, name: str, way: str, config: Mapping[str, Any]) -> Figures:
-    """Trains once, in processes of its own; ends the program, with what was printed, where that fails."""
+    """Train once, in processes of its own; end the program, with what was printed, where that fails."""
     file, printed, told = (folder / f"{name}.{ending}" for ending in ("yml", "log", "json"))
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     accelerate = str(Path(sys.executable).parent / "accelerate")
@@ -143,14 +144,14 @@ def train(folder: Path, name: str, way: str, config: Mapping[str, Any]) -> Figur
     text = printed.read_text(encoding="utf-8", errors="replace")
     if process.returncode:
         raise SystemExit(f"{way}: {text[-5000:]}")
-    memory = card_memory(text) or used.ru_maxrss * 1024
+    memory = gpu_memory(text) or used.ru_maxrss * 1024
     if way == PLAIN:
         return _of_plain(json.loads(told.read_text(encoding="utf-8")), whole, memory)
     return _of_recipe(folder / config["output_dir"], whole, memory)
 
 
 def _environment() -> dict[str, str]:
-    """No network, no telemetry; one thread and one card where the caller asks for no others."""
+    """Return an environment without network and telemetry, of one thread and one GPU unless the caller says others."""
     usual = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "0"}
     return {**usual, **os.environ, "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
 
@@ -168,21 +169,21 @@ def _of_recipe(output: Path, whole: float, memory: float) -> Figures:
     return Figures(record.tokens, record.wall_seconds, whole, memory, losses, record.mfu)
 
 
-def card_memory(printed: str) -> float | None:
-    """The most bytes of a card that Axolotl's log says were held, None where it tells of no card."""
+def gpu_memory(printed: str) -> float | None:
+    """Return the most bytes of a GPU that Axolotl's log says were held, None where it names no GPU."""
     found = re.findall(r"memory/max_allocated \(GiB\)\W+([\d.]+)", printed)
     return max(map(float, found)) * 2**30 if found else None
 
 
 def check_same(plain: Figures, unpacked: Figures) -> None:
-    """Ends the program where the two did not train the same."""
+    """End the program where the two did not train the same."""
     if plain.tokens != unpacked.tokens or abs(plain.losses[0] - unpacked.losses[0]) > LOSSES_DIFFER:
         told = (f"{each.tokens:,} tokens, first loss {each.losses[0]:.5f}" for each in (plain, unpacked))
         raise SystemExit(f"plain Trainer and recipe did not train the same: {', and '.join(told)}")
 
 
 def print_figures(rounds: Sequence[Mapping[str, Figures]]) -> None:
-    """Prints the medians of every way, and of its ratio to the plain Trainer of the same round, with the outermost."""
+    """Print the medians of every way, and of its ratio to the plain Trainer of the same round, with the outermost."""
 
     def median(way: str, of: Callable[[Figures], float]) -> float:
         return statistics.median(of(each[way]) for each in rounds)
@@ -202,21 +203,21 @@ def print_figures(rounds: Sequence[Mapping[str, Figures]]) -> None:
 
 
 def _of_peak(rounds: Sequence[Mapping[str, Figures]], way: str) -> str:
-    """The share of the card's peak. The plain Trainer keeps no record, and its tokens cost as much as the recipe's."""
+    """Return the share of the GPU's peak; the plain Trainer keeps no record, and its tokens cost the same."""
     recipes = [(each[way].speed, each[RECIPE]) for each in rounds]
     shares = [speed / recipe.speed * recipe.mfu for speed, recipe in recipes if recipe.mfu is not None]
     return f"  {statistics.median(shares):.1%} of peak" if shares else ""
 
 
 def device() -> str:
-    """The card's name, or "cpu"."""
+    """Return the GPU's name, or "cpu"."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def compare(folder: Path, cell: Cell, rounds: int, batch: int | None) -> list[dict[str, Figures]]:
-    """Trains in every way, round after round, each round in the opposite order of the one before."""
+    """Train in every way, round after round, each round in the opposite order of the one before."""
     done: list[dict[str, Figures]] = []
     for number in range(rounds):
         figures = {}
@@ -230,9 +231,9 @@ def compare(folder: Path, cell: Cell, rounds: int, batch: int | None) -> list[di
 
 
 def main() -> None:
-    """Lays out model and mix, trains, prints."""
+    """Lay out model and mix, train, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="examinee", help="examinee, small, qwen1.5-SIZE, or a model's folder")
+    parser.add_argument("--model", default="tiny", help="tiny, small, qwen1.5-SIZE, or a model's folder")
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer for a model of random weights")
     parser.add_argument("--mix", type=Path, help="folder of a mix that data-prep built; else `tiny` is built")
     parser.add_argument("--rows", type=int, default=800, help="rows to train on; those of the mix are repeated")
@@ -241,7 +242,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to put the model; else the folder for temporary files")
     given = parser.parse_args()
     name = device()
-    cell = cell_of(given.model, on_card=name != "cpu")
+    cell = cell_of(given.model, on_gpu=name != "cpu")
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary).resolve()
         lay_model(given.model, given.tokenizer, folder / _MODEL)

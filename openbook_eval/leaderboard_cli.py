@@ -16,7 +16,7 @@ from openbook_eval.errors import OpenbookError, did_you_mean, visible
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.compare import Comparison
-    from openbook_eval.leaderboard.taken import Taken
+    from openbook_eval.results import Runs
 
 _Conditions = Annotated[
     list[str] | None,
@@ -57,8 +57,8 @@ def leaderboard(
     with needing(*_LACKING):
         from openbook_eval.leaderboard import board as rooms
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.leaderboard import reading
         from openbook_eval.leaderboard.page import folder
+        from openbook_eval.results import read_runs
 
     exports.check(export or ())
     if html:
@@ -67,20 +67,20 @@ def leaderboard(
         raise OpenbookError("leaderboard: name a results file or a folder of runs")
     console = Console()
     if paths:
-        taken = _only(condition, reading.read(paths, progress=_tell_reading))
-        boards = rooms.boards(taken, cluster=cluster)
+        found = _only(condition, read_runs(paths, progress=_tell_reading))
+        boards = rooms.boards(found, cluster=cluster)
         for board in boards:
             _print(console, exports.terminal(rooms.board_sheet(board), console.width, below=len(rooms.FORM)))
             console.print(Text(_MEANING, "table.caption"))
     if paper:
         _print_paper(console)
     if paths:
-        _print(console, (Text(visible(f"not shown: {reason}")) for reason in taken.refused))
+        _print(console, (Text(visible(f"not shown: {reason}")) for reason in found.refused))
         exports.export(rooms.board_export(boards), export or ())
     if paths and html:
         from openbook_eval.leaderboard.page.build import build
 
-        print(build(taken, boards, html, progress=_tell_page))
+        print(build(found, boards, html, progress=_tell_page))
 
 
 def compare(
@@ -98,10 +98,10 @@ def compare(
     with needing(*_LACKING):
         from openbook_eval.leaderboard import compare as rooms
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.leaderboard import reading
+        from openbook_eval.results import read_runs
 
     exports.check(export or ())
-    pool = reading.read(among, progress=_tell_reading) if among else None
+    pool = read_runs(among, progress=_tell_reading) if among else None
     one, other = (_only(condition, _side(name, pool)) for name in (a, b))
     both = rooms.together(one, other)
     pairs, left_out = rooms.comparable_pairs(one.runs, other.runs)
@@ -136,17 +136,17 @@ def _comparison(comparison: "Comparison", shown: int) -> Iterable[Table | Text]:
             yield from terminal(Sheet(f"right in {side} only: {len(flipped):,} items", heads, rows, more, texts=3))
 
 
-def _only(conditions: Sequence[str] | None, taken: "Taken") -> "Taken":
+def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
     """The runs under some conditions."""
-    had = list(dict.fromkeys(run.condition for run in taken.runs))
+    had = list(dict.fromkeys(run.condition for run in found.runs))
     if unknown := next((name for name in conditions or () if name not in had), None):
         raise OpenbookError(f"no run under the condition {unknown!r}; {did_you_mean(unknown, had)}")
-    return replace(taken, runs=tuple(run for run in taken.runs if not conditions or run.condition in conditions))
+    return replace(found, runs=tuple(run for run in found.runs if not conditions or run.condition in conditions))
 
 
-def _side(name: str, pool: "Taken | None") -> "Taken":
+def _side(name: str, pool: "Runs | None") -> "Runs":
     """The runs of a model by its name in `pool`, else those in a file or folder."""
-    from openbook_eval.leaderboard import reading
+    from openbook_eval.results import read_runs
 
     if pool and (named := tuple(run for run in pool.runs if run.model == name)):
         return replace(pool, runs=named)
@@ -156,7 +156,7 @@ def _side(name: str, pool: "Taken | None") -> "Taken":
             hint = visible(did_you_mean(name, sorted({run.model for run in pool.runs})))
             raise OpenbookError(f"no model {name!r} there; {hint}")
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
-    return reading.read([Path(name)], progress=_tell_reading)
+    return read_runs([Path(name)], progress=_tell_reading)
 
 
 def _print_paper(console: Console) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.errors import OpenbookError
 
 recipes_app = typer.Typer(no_args_is_help=True, help="Training recipes for Axolotl.")
 
@@ -18,16 +18,10 @@ def write(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write them to.")] = _FOLDER,
     full: Annotated[bool, typer.Option("--full", help="Train all weights instead of a LoRA adapter.")] = False,
 ) -> None:
-    """Write the recipes, one YAML file each, from the one table that they all come from."""
-    from openbook_eval.training.cells import cells
-    from openbook_eval.training.writing import write as write_recipes
+    """Write the recipes, one YAML file each, from one table and one template."""
+    from openbook_eval.training import recipes
 
-    known = {cell.name: cell for cell in cells()}
-    if unknown := next((name for name in names or () if name not in known), None):
-        raise OpenbookError(f"recipe {unknown!r} is not in the table; {did_you_mean(unknown, known)}")
-    wanted = [known[name] for name in names or known]
-    # Of those that train all weights anyway one is enough.
-    written = write_recipes(list(dict.fromkeys(cell.with_all_weights() for cell in wanted)) if full else wanted, out)
+    written = recipes.write(recipes.cells_named(names or (), full=full), out)
     print(f"{out}: {len(written)} {'recipe' if len(written) == 1 else 'recipes'} written")
 
 
@@ -38,11 +32,11 @@ def check(
     ] = None,
     mixes: Annotated[bool, typer.Option("--mixes/--no-mixes", help="Whether their mixes must be there.")] = True,
 ) -> None:
-    """Check recipes against Axolotl's schema, against what Axolotl lets pass, and against their mixes."""
-    from openbook_eval.training.checking import check as check_recipes
+    """Check recipes against Axolotl's schema, against what Axolotl accepts silently, and against their mixes."""
+    from openbook_eval.training.check import check as check_recipes
 
     report = check_recipes(paths or [_FOLDER], mixes=mixes)
-    if report.faults:
+    if any(report.faults.values()):
         raise OpenbookError(str(report))
     print(report)
 
@@ -56,7 +50,7 @@ def merge(
         bool, typer.Option("--trust-remote-code", help="Run code of the base model's authors.")
     ] = False,
 ) -> None:
-    """Put an adapter into its base model: a folder that vLLM and transformers load."""
-    from openbook_eval.training.merging import merge as merge_adapter
+    """Merge an adapter into its base model: a folder that vLLM and transformers load."""
+    from openbook_eval.training.merge import merge as merge_adapter
 
     print(merge_adapter(run, out, base, trust_remote_code=trust_remote_code))

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from openbook_eval.errors import OpenbookError, some
-from openbook_eval.leaderboard import likeness
 from openbook_eval.leaderboard.export import (
     INTERVAL,
     NONE,
@@ -22,8 +21,6 @@ from openbook_eval.leaderboard.export import (
     sound,
     without_folders,
 )
-from openbook_eval.leaderboard.likeness import Group
-from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.stats import (
     Averages,
     Design,
@@ -35,7 +32,7 @@ from openbook_eval.leaderboard.stats import (
     ranks,
     sensitivity,
 )
-from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.results import Group, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # Metrics that stand beside the averages of `correct`.
@@ -186,13 +183,13 @@ def ranked_design(table: ScoreTable, cluster: Cluster) -> Design:
     return Design(np.zeros_like(design.exams), *apart)
 
 
-def boards(taken: Taken, *, cluster: Cluster = "auto") -> list[Board]:
+def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
     """Return a board for each group of comparable runs.
 
     Raises OpenbookError where a run's items are not those that it says.
     """
-    groups = likeness.group(taken.runs)
-    return [_board(group, ScoreTable.of(group.runs, taken.items), cluster) for group in groups]
+    groups = comparable_groups(runs.runs)
+    return [_board(group, ScoreTable.of(group.runs, runs.items), cluster) for group in groups]
 
 
 def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:

@@ -28,10 +28,8 @@ from openbook_eval.leaderboard.export import (
     sound,
     without_folders,
 )
-from openbook_eval.leaderboard.likeness import unlike
-from openbook_eval.leaderboard.runs import Run
 from openbook_eval.leaderboard.stats import ALPHA, T_TEST, Difference, holm, paired_difference, sensitivity
-from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.results import Run, Runs, comparable, why_not_comparable
 from openbook_eval.types import ExamName
 
 _RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
@@ -102,13 +100,13 @@ class Comparison:
         yield "all items", self.micro
 
 
-def compare(taken: Taken, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
+def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
     """Return the paired comparison of two runs. Raises OpenbookError with the reasons where they are not comparable."""
     if a.id == b.id:
         raise OpenbookError(sound(f"{a.model}, {a.condition}: one run cannot be compared with itself; name another"))
-    if unlike(a, b):
+    if not comparable(a, b):
         raise _refusal(a, b)
-    table = ScoreTable.of([a, b], taken.items)
+    table = ScoreTable.of([a, b], runs.items)
     counted, beside = table.parts()
     found = paired_difference(counted.scores(), counted.design(cluster))
     of_exams = found.exams + (paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
@@ -141,19 +139,19 @@ def _flips(table: ScoreTable) -> Iterator[Flip]:
         table.items.filter(run=run.id).select(pl.col("letters", "correct").name.prefix(f"{side}_"))
         for side, run in zip("ab", table.runs, strict=True)
     ]
-    asked = table.asked.select("id", "exam", "exam_class", "right")
+    asked = table.asked.select("id", "exam", "exam_class", right="expected")
     flipped = pl.concat([asked, *sides], how="horizontal").filter(pl.col("a_correct") != pl.col("b_correct"))
     order = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(table.exams)})
     return (Flip(**row) for row in flipped.sort(order, maintain_order=True).iter_rows(named=True))
 
 
-def together(one: Taken, other: Taken) -> Taken:
+def together(one: Runs, other: Runs) -> Runs:
     """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once."""
     ids = {run.id for run in one.runs}
     others = [run for run in other.runs if run.id not in ids]
     added = other.items.filter(pl.col("run").is_in([run.id for run in others]))
     refused = tuple(dict.fromkeys((*one.refused, *other.refused)))
-    return Taken((*one.runs, *others), pl.concat([one.items.filter(pl.col("run").is_in(ids)), added]), refused)
+    return Runs((*one.runs, *others), pl.concat([one.items.filter(pl.col("run").is_in(ids)), added]), refused)
 
 
 def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
@@ -184,11 +182,11 @@ def _comparable(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run] | N
         if len(models := sorted({run.model for run in side})) > 1:
             several = f"{some(models)}: several models, {side[0].condition}"
             raise OpenbookError(sound(f"{several}; name a file of one, or a model and --among"))
-    return next(((a, b) for a in one for b in other if not unlike(a, b)), None)
+    return next(((a, b) for a in one for b in other if comparable(a, b)), None)
 
 
 def _refusal(a: Run, b: Run) -> OpenbookError:
-    reasons = "; ".join(unlike(a, b))
+    reasons = "; ".join(why_not_comparable(a, b))
     where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
     return OpenbookError(sound(f"{where}: {reasons}; run them with the same settings"))
 

@@ -1,27 +1,36 @@
-"""`trained_on.json`: what a model was trained on, with what, and how far; it lies beside the weights."""
+"""What a training needs and what it leaves: its mix, whether it can begin or resume, and `trained_on.json`.
+
+Nothing here imports torch or Axolotl before a training is about to begin.
+"""
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from openbook_eval.errors import OpenbookError
+from data_prep.manifest import MANIFEST, TRAIN
+from data_prep.manifest import read as read_manifest
+from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.files import sha256_file, write_atomic
 
 RECORD = "trained_on.json"
-
-# What a recipe says of where it lies and of where to go on, not of what it trains.
+# Where Axolotl puts a model of a recipe that does not say where.
+OUTPUT = "./model-out"
+# What a recipe says of where it lies and of where to resume, not of what it trains.
 _NOT_OF_THE_RECIPE = {"axolotl_config_path", "resume_from_checkpoint"}
 
 
-class _Model(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class MixTrainedOn(_Model):
-    """The mix: see openbook_eval.training.mixes.TrainingMix."""
+class MixTrainedOn(_Strict):
+    """The mix that a model was trained on; `tokens` are those that data-prep counted, without a chat template."""
 
     folder: str
     sha256: str
@@ -29,20 +38,25 @@ class MixTrainedOn(_Model):
     rows: int
     tokens: int
 
+    @property
+    def hash(self) -> str:
+        """Return what names this content and no other: the first 16 hex digits of the sha256 of train.jsonl."""
+        return self.sha256[:16]
 
-class Device(_Model):
-    """What it ran on: the card's name or "cpu", and how many of them."""
+
+class Device(_Strict):
+    """What it was trained on: the GPU's name or "cpu", and how many of them."""
 
     name: str
     count: int
 
 
-class TrainedOn(_Model):
-    """All of trained_on.json.
+class TrainedOn(_Strict):
+    """The content of trained_on.json.
 
-    `recipe_sha256` is `recipe_digest` of the recipe. `tokens` went through the model, padding apart, each as often as
+    `recipe_sha256` is `recipe_digest` of the recipe. `tokens` went through the model, without padding, each as often as
     it did; `wall_seconds` are those of training, evaluation and saving. Both leave out work that was lost when a run
-    was cut off. `sessions` counts all starts. `mfu` is as in openbook_eval.training.utilisation.
+    was cut off. `sessions` counts all starts. `mfu` is as in openbook_eval.training.recipes.utilisation.
     """
 
     version: Literal[1] = 1
@@ -69,26 +83,23 @@ class TrainedOn(_Model):
 
 
 def recipe_digest(config: Mapping[str, Any]) -> str:
-    """The sha256 of a recipe's keys and values, whatever their order; a key without a value is none.
+    """Return the sha256 of a recipe's keys and values in any order; a key without a value does not count.
 
-    `config` is the recipe as it was read, with what the command line changed: what Axolotl makes of it also tells of
-    the machine.
+    `config` is the recipe as it was read, with what the command line changed: what Axolotl makes of it depends on the
+    machine.
     """
     said = {key: value for key, value in config.items() if value is not None and key not in _NOT_OF_THE_RECIPE}
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
 def write_record(folder: Path, record: TrainedOn) -> None:
-    """Writes trained_on.json, whole or not at all; makes the folder where there is none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{RECORD}.part"
+    """Write trained_on.json, whole or not at all; make the folder where there is none."""
     text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=2)
-    beside.write_text(f"{text}\n", encoding="utf-8", newline="\n")
-    beside.replace(folder / RECORD)
+    write_atomic(folder / RECORD, f"{text}\n")
 
 
 def read_record(folder: Path) -> TrainedOn | None:
-    """The record of a model's folder, None where there is none; raises OpenbookError where it is something else."""
+    """Return the record in a model's folder, or None; raises OpenbookError where the file is something else."""
     path = folder / RECORD
     try:
         return TrainedOn.model_validate_json(path.read_bytes())
@@ -101,4 +112,204 @@ def read_record(folder: Path) -> TrainedOn | None:
         place = ".".join(map(str, fault["loc"])) or "the file"
         raise OpenbookError(
             f"{path}: not a record of a training ({place}: {fault['msg']}); remove it, or name another folder"
+        ) from error
+
+
+def tokens_in(inputs: Mapping[str, Any], pad_token_id: int | None) -> Any:
+    """Return the tokens of a batch without padding, as a tensor of no dimension where it would have to be waited for.
+
+    `inputs` are tensors of shape (batch, length), as Axolotl's collators make them. Their masks of packed samples
+    number the samples 1, 2, ..., so that their sum means nothing. Where attention allows them to leave the mask out,
+    padding is the last sample of its row: it begins at position 0, and nothing but padding is in it.
+    """
+    ids = inputs["input_ids"]
+    if (mask := inputs.get("attention_mask")) is not None:
+        return (mask != 0).sum()
+    if pad_token_id is None:
+        return ids.numel()
+    padding = ids == pad_token_id
+    if (positions := inputs.get("position_ids")) is not None:
+        # A sample before it may end with the token that pads.
+        at_the_end = (~padding).flip(-1).cumsum(-1).flip(-1) == 0
+        padding = at_the_end & ((at_the_end & (positions == 0)).cumsum(-1) > 0)
+    return ids.numel() - padding.sum()
+
+
+def mix_folder(config: Mapping[str, Any]) -> Path:
+    """Return the folder of the one mix that a recipe trains on; raises OpenbookError where it names none or several."""
+    datasets = config.get("datasets") or []
+    if not isinstance(datasets, list):
+        raise OpenbookError("datasets: is no list; a recipe trains on one mix: - {path: mixes/NAME/train.jsonl, ...}")
+    if len(datasets) != 1:
+        raise OpenbookError(f"datasets: names {len(datasets)}, and a recipe trains on one mix; mix before training")
+    path = datasets[0].get("path") if isinstance(datasets[0], Mapping) else None
+    if not isinstance(path, str) or Path(path).name != TRAIN:
+        raise OpenbookError(f"datasets: path is {path!r}; a recipe trains on the {TRAIN} of a mix, mixes/NAME/{TRAIN}")
+    return Path(path).parent
+
+
+def training_mix(folder: Path) -> MixTrainedOn:
+    """Return the mix in a folder after comparing its train.jsonl with its manifest.
+
+    Raises OpenbookError where there is none, where it cannot be read, or where it was changed after the build.
+    """
+    # A mix that is not there does not say which spec builds it, but ours are two.
+    tiny = folder.name.startswith("tiny")
+    build = "data-prep invent --out data && data-prep build tiny --data data" if tiny else "data-prep build paper"
+    build = f"{build} --out {folder.parent} --mix {folder.name}"
+    for missing in (folder, folder / MANIFEST, folder / TRAIN):
+        if not missing.exists():
+            raise OpenbookError(f"{missing}: does not exist; build the mix with: {build}")
+    manifest = read_manifest(folder)
+    declared = manifest.outputs.get(TRAIN)
+    if declared is None:
+        raise OpenbookError(f"{folder / MANIFEST}: says nothing of {TRAIN}; build the mix again with: {build}")
+    if (folder / TRAIN).stat().st_size != declared.bytes or sha256_file(folder / TRAIN) != declared.sha256:
+        raise OpenbookError(f"{folder / TRAIN}: was changed after the build; build the mix again with: {build}")
+    return MixTrainedOn(
+        folder=str(folder),
+        sha256=declared.sha256,
+        manifest_sha256=sha256_file(folder / MANIFEST),
+        rows=manifest.rows,
+        tokens=sum(domain.tokens for domain in manifest.domains.values()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A training that can begin.
+
+    `prepared` is where Axolotl keeps the tokenised rows, `before` the record of earlier starts, `resume` the checkpoint
+    to resume from.
+    """
+
+    recipe: str
+    recipe_sha256: str
+    base_model: str
+    adapter: str | None
+    mix: MixTrainedOn
+    prepared: str
+    output: Path
+    before: TrainedOn | None
+    resume: Path | None
+
+
+def ready(config: Mapping[str, Any]) -> TrainingRun:
+    """Return what a recipe, as it was read, is about to train; raises OpenbookError where something is not in place.
+
+    All of it is checked before anything big is read.
+    """
+    base_model = config.get("base_model")
+    if not isinstance(base_model, str) or not base_model:
+        raise OpenbookError("base_model: is missing; name a folder, or OWNER/MODEL on the hub")
+    mix = training_mix(mix_folder(config))
+    output, digest = Path(_path(config, "output_dir") or OUTPUT), recipe_digest(config)
+    # Axolotl's own key of this cache leaves out the content of the file: a new mix would be given the old one's rows.
+    prepared, ending = _path(config, "dataset_prepared_path") or f"prepared/{Path(mix.folder).name}", f"-{mix.hash}"
+    run = TrainingRun(
+        recipe=Path(config.get("axolotl_config_path") or "").name,
+        recipe_sha256=digest,
+        base_model=base_model,
+        adapter=config.get("adapter"),
+        mix=mix,
+        prepared=prepared if prepared.endswith(ending) else prepared.rstrip("/") + ending,
+        output=output,
+        before=_record_of_same(output, base_model, mix, digest),
+        resume=_resume(config, output),
+    )
+    if run.resume is not None:
+        _record_of_same(run.resume, base_model, mix, digest)
+    _check_device(config)
+    _check_base_model(base_model, config)
+    return run
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """Return the checkpoints of an output_dir in order of their steps, complete or not."""
+    numbered = {path: path.name.rpartition("-")[2] for path in output.glob("checkpoint-*")}
+    return sorted((path for path, step in numbered.items() if step.isdigit()), key=lambda path: int(numbered[path]))
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Return whether a checkpoint was written to its end: its record is written last."""
+    return (checkpoint / RECORD).is_file()
+
+
+def _path(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key)
+    if value is not None and not isinstance(value, str):
+        raise OpenbookError(f"{key}: must be a path, not {value!r}")
+    return value or ""
+
+
+def _resume(config: Mapping[str, Any], output: Path) -> Path | None:
+    if named := _path(config, "resume_from_checkpoint"):
+        if not is_complete(Path(named)):
+            raise OpenbookError(
+                f"resume_from_checkpoint: {named} holds no {RECORD}: it is no checkpoint, or was not written to its end"
+            )
+        return Path(named)
+    if not config.get("auto_resume_from_checkpoints"):
+        return None
+    # Axolotl itself would take the last one, complete or not, and fail on half a file.
+    return next((path for path in reversed(checkpoints(output)) if is_complete(path)), None)
+
+
+def _record_of_same(folder: Path, base_model: str, mix: MixTrainedOn, digest: str) -> TrainedOn | None:
+    """Return the record in a folder, or None; raises OpenbookError where it is of another training."""
+    record = read_record(folder)
+    if record is None:
+        if checkpoints(folder):
+            raise OpenbookError(
+                f"{folder}: holds checkpoints and no {RECORD} that says of what; remove it, or name another output_dir"
+            )
+        return None
+    others = (
+        (record.base_model != base_model, f"base model {record.base_model}"),
+        (record.mix.sha256 != mix.sha256, f"mix {record.mix.folder}-{record.mix.hash}"),
+        (record.recipe_sha256 != digest, f"recipe (of {record.recipe}, which was changed since)"),
+    )
+    if other := next((other for differs, other in others if differs), None):
+        raise OpenbookError(f"{folder}: holds the training of another {other}; remove it, or name another output_dir")
+    return record
+
+
+def _check_device(config: Mapping[str, Any]) -> None:
+    """Raise OpenbookError where a recipe asks for a GPU, or for a package for GPUs, and there is none."""
+    import torch
+
+    # Ray's driver has no GPU; its workers do.
+    if config.get("use_ray"):
+        return
+    attention = str(config.get("attn_implementation") or "")
+    flash = attention.startswith("flash_attention") or config.get("flash_attention") is True
+    if (flash or config.get("bf16") is True) and not torch.cuda.is_available():
+        asks = (attention or "flash_attention") if flash else "bf16: true"
+        raise OpenbookError(
+            f"this recipe needs a GPU ({asks}), and torch {torch.__version__} finds none; "
+            "train it on a machine with one, or try recipes/tiny_lora.yml here"
+        )
+    if attention in ("", "flash_attention_2") and flash and importlib.util.find_spec("flash_attn") is None:
+        raise OpenbookError(
+            "this recipe needs the package flash_attn, which is not installed: install openbook-eval[train,flash], or "
+            "set attn_implementation: sdpa and sample_packing: false"
+        )
+
+
+def _check_base_model(name: str, config: Mapping[str, Any]) -> None:
+    """Raise OpenbookError where not even the configuration of a model can be read, here or on the hub."""
+    from transformers import AutoConfig
+
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise OpenbookError(f"base_model {name}: no such folder; give a model's folder, or OWNER/MODEL on the hub")
+    try:
+        AutoConfig.from_pretrained(
+            config.get("base_model_config") or name,
+            trust_remote_code=bool(config.get("trust_remote_code")),
+            revision=config.get("revision_of_model") or "main",
+        )
+    except Exception as error:  # of a dozen kinds: no such model, no network, broken JSON, an architecture unknown
+        reason = first_line(error).rstrip(".")
+        raise OpenbookError(
+            f"base_model {name}: cannot be loaded ({reason}); give a model's folder, or OWNER/MODEL on the hub"
         ) from error

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from openbook_eval.leaderboard import board, reading
+from openbook_eval.leaderboard import board
 from openbook_eval.leaderboard.page.build import build
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run, read_runs
 from openbook_eval.types import Question
 from tests.results.lm_eval_output import invented, write_run
 
@@ -78,6 +78,6 @@ def write_runs(folder: Path) -> None:
 def build_report(folder: Path) -> Report:
     """Writes runs under `folder`, and the report of them to `folder/report`."""
     write_runs(folder / "runs")
-    taken = reading.read([folder / "runs"])
+    taken = read_runs([folder / "runs"])
     index = build(taken, board.boards(taken), folder / "report")
     return Report(index, taken.runs, taken.items)

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,19 @@ def lay_out(name: str, folder: Path) -> Path:
         text = text.replace(old, new)
     files: dict[str, list[object]] = {}
     for row in map(json.loads, text.splitlines()):
-        files.setdefault(row["file"], []).append(row["line"])
+        files.setdefault(row["file"], []).append(_with_condition(row["line"]))
     for path, lines in ((folder / file, lines) for file, lines in files.items()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return folder
+
+
+def _with_condition(line: Any) -> Any:
+    """Add to the tasks of a results file what task files say now, and what was read off a task's name before."""
+    for task, config in line.get("configs", {}).items():
+        if named := re.fullmatch("cmed_(.+)_([a-z]+)", task):
+            config["metadata"] |= {"condition": named[1], "exam_label": named[2]}
+    return line
 
 
 def data_prep(*arguments: object) -> str:

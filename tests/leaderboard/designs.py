@@ -41,6 +41,8 @@ def holding(estimates: list[Estimate], truth: float) -> float:
 def covered(found: list[Averages], truth: float) -> tuple[float, float, float]:
     """The shares of intervals that hold the truth, the same for all: of exams (all of them), of macro and of micro."""
     exams = [exam for run in found for exam in run.exams]
-    return holding(exams, truth), *(
-        holding([getattr(run, name) for run in found], truth) for name in ("macro", "micro")
+    return (
+        holding(exams, truth),
+        holding([run.macro for run in found], truth),
+        holding([run.micro for run in found], truth),
     )

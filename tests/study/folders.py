@@ -9,8 +9,8 @@ import yaml
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import cells
-from openbook_eval.training.writing import recipe
+from openbook_eval.training.recipes import cells
+from openbook_eval.training.recipes import recipe_text as recipe
 
 SPEC = """
 sources:

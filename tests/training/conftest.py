@@ -1,4 +1,4 @@
-"""Fixtures: the training environment, the command that trains, and the shipped recipes of the examinee, trained."""
+"""Fixtures: the training environment, the command that trains, and the shipped recipes of the tiny model, trained."""
 
 import os
 import shutil
@@ -87,8 +87,8 @@ def train(start: Start) -> Train:
 
 
 @pytest.fixture(scope="session")
-def examinee() -> Path:
-    """The tiny model's folder."""
+def tiny_model() -> Path:
+    """Return the folder of the tiny model."""
     return tiny_model_dir()
 
 
@@ -106,12 +106,12 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, examinee: Path) -> Path:
+def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, tiny_model: Path) -> Path:
     """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/tiny in it."""
     folder = tmp_path_factory.mktemp("train_folder")
     shutil.copytree(RECIPES, folder / "recipes")
     shutil.copytree(tiny_mix, folder / "mixes" / "tiny")
-    shutil.copytree(examinee, folder / "models" / "examinee")
+    shutil.copytree(tiny_model, folder / "models" / "tiny")
     return folder
 
 

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from openbook_eval.leaderboard import texts
 from openbook_eval.leaderboard.export import without_folders
 from openbook_eval.leaderboard.page import chunks, columns, pieces
 from openbook_eval.leaderboard.page.folder import replacing
 from openbook_eval.leaderboard.page.overview import overview
 from openbook_eval.leaderboard.page.plots import Figure, draw, figures
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.board import Board
-    from openbook_eval.leaderboard.taken import Taken
+    from openbook_eval.results import Runs
 
 Progress = Callable[[str], None]
 
 
-def build(taken: "Taken", boards: "Sequence[Board]", out: Path, *, progress: Progress | None = None) -> Path:
+def build(taken: "Runs", boards: "Sequence[Board]", out: Path, *, progress: Progress | None = None) -> Path:
     """Writes the page of `boards` to the folder `out` and gives its index.html; an older page there is replaced.
 
     The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
@@ -65,18 +64,20 @@ def _write_board(
     for run in (row.run for row in board.rows):
         tell(f"{run.model}, {run.condition}")
         pieces.write(data, f"marks-{numbers[run.id]}", columns.of_marks(items[run.id], asked["id"]))
-        if texts.at_hand(run):
+        if run.has_texts:
             chunks.write(data, f"answers-{numbers[run.id]}", _answers(run), places)
             with_texts.append(run)
     # All runs of a board were asked the same in the same words: the first that has them tells them.
     if with_texts:
         chunks.write(data, f"questions-{number}", _questions(with_texts[0]), places)
-        chunks.write_books(data, texts.books(with_texts[0]))
+        books = ((text.book_sha256 or "", text.book) for text in with_texts[0].texts() if text.book is not None)
+        chunks.write_books(data, books)
     return {run.id for run in with_texts}
 
 
 def _questions(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    for question in texts.questions(run):
+    for text in run.texts():
+        question = text.question
         yield (
             question.id,
             {
@@ -86,27 +87,27 @@ def _questions(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
                 "qtype": question.qtype,
                 "stem": question.stem,
                 "options": [list(option) for option in question.options.items()],
-                "right": question.right,
-                "entry": question.entry,
-                "provider": question.provider,
-                "book": question.book_sha256 if chunks.is_digest(question.book_sha256) else None,
-                "before": question.prompt_before,
-                "after": question.prompt_after,
+                "right": text.expected,
+                "entry": text.entry,
+                "provider": text.provider,
+                "book": text.book_sha256 if chunks.is_digest(text.book_sha256) else None,
+                "before": text.prompt_before,
+                "after": text.prompt_after,
             },
         )
 
 
 def _answers(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    for answer in texts.answers(run):
+    for text in run.texts():
         yield (
-            answer.id,
+            text.question.id,
             {
-                "response": answer.response,
-                "letters": answer.letters,
-                "state": answer.state,
-                "rule": answer.rule,
-                "opening": answer.template_before,
-                "closing": answer.template_after,
+                "response": text.response,
+                "letters": text.choice.letters if text.choice else None,
+                "state": text.choice.state if text.choice else None,
+                "rule": text.choice.rule if text.choice else None,
+                "opening": text.template_before,
+                "closing": text.template_after,
             },
         )
 

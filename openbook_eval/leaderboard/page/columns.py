@@ -29,7 +29,7 @@ def of_items(items: pl.DataFrame, exams: Sequence[str]) -> dict[str, Any]:
         "multi": _flags(items["qtype"] == "multi"),
         "depth": items["depth"].round(4).to_list(),
         "group": items["group"].to_list(),
-        "right": items["right"].to_list(),
+        "right": items["expected"].to_list(),
     }
 
 

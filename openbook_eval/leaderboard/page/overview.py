@@ -7,7 +7,7 @@ from openbook_eval import __version__
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.chunks import SIZE
 from openbook_eval.leaderboard.page.plots import Figure
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run
 from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.training.cells import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL
 
 # What every folder of a model in the hub's form has.
 _CONFIG = "config.json"

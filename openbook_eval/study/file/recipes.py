@@ -12,10 +12,9 @@ from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.study.file import models
 from openbook_eval.study.file.named_files import named_files, replaced
 from openbook_eval.study.hashing import canonical
-from openbook_eval.training import recipe_file
-from openbook_eval.training.cells import TINY_MODEL, Cell, cells
-from openbook_eval.training.mixes import mix_folder
-from openbook_eval.training.writing import recipe as recipe_text
+from openbook_eval.training.check import read_recipe
+from openbook_eval.training.recipes import TINY_MODEL, Cell, cells, recipe_text
+from openbook_eval.training.record import mix_folder
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -80,7 +79,7 @@ def _table() -> Mapping[str, Cell]:
 
 
 def _read(path: Path, folder: Path) -> Recipe:
-    config, found = recipe_file.read(path)
+    config, found = read_recipe(path)
     faults = [f"{key}: {text}" if key else text for key, text in found]
     faults += _faults(config, folder) if config else []
     if faults:

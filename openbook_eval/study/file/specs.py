@@ -18,8 +18,8 @@ from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.study.cells import Mix
 from openbook_eval.study.file.yaml_files import read_yaml
 from openbook_eval.study.hashing import digest
-from openbook_eval.training import costs
-from openbook_eval.training.cells import Mix as TrainingMix
+from openbook_eval.training import recipes as costs
+from openbook_eval.training.recipes import Mix as TrainingMix
 
 # Where data-prep looks for raw files when it is not told.
 DATA_VARIABLE = "OPENBOOK_DATA"

@@ -13,7 +13,7 @@ from openbook_eval.study.cells import Cell
 from openbook_eval.study.findings.results import Result, read_results
 from openbook_eval.study.hashing import canonical
 from openbook_eval.study.steps import Graph
-from openbook_eval.training.cells import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL
 from openbook_eval.types import SIX_EXAMS
 
 PAPER = "paper"

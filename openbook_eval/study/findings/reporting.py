@@ -18,8 +18,8 @@ from openbook_eval.leaderboard.export import markdown as markdown_tables
 from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.page.plots import Figure, draw
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
-from openbook_eval.leaderboard.runs import Run
-from openbook_eval.leaderboard.taken import Taken
+from openbook_eval.results import Run, Runs
+from openbook_eval.results.runs import CONDITIONS
 from openbook_eval.study.findings import sheets
 from openbook_eval.study.findings.claims import Outcome, judge
 from openbook_eval.study.findings.curves import curves
@@ -118,18 +118,21 @@ def _write(report: Report, results: Sequence[Result], points: Sequence[Point]) -
         raise OpenbookError(f"{out}: the report cannot be written ({error.strerror or error})") from error
 
 
-def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequence[str]) -> Taken:
+def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequence[str]) -> Runs:
     """The runs as the leaderboard takes them, each once, by the names of their cells and with what was trained."""
     studied = {(name, each.condition): _studied(each) for each in settings for name in each.cells}
     cells = {result.run.id: result.cell for result in reversed(results)}
-    taken = Taken.of([(result.run, result.items) for result in results], refused)
+    once = {result.run.id: result for result in reversed(results)}
 
     def named(run: Run) -> StudiedRun:
         cell = cells[run.id]
         model = run.model if cell.seed is None else cell.name
         return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
 
-    return replace(taken, runs=tuple(map(named, taken.runs)))
+    runs = sorted(
+        (each.run for each in once.values()), key=lambda run: (CONDITIONS.index(run.condition), run.model, run.date)
+    )
+    return Runs(tuple(map(named, runs)), pl.concat([once[run.id].items for run in runs]), tuple(refused))
 
 
 def _studied(setting: Setting) -> Studied | None:

@@ -7,15 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard import reading
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run, read_runs
 from openbook_eval.study.cells import Cell
 from openbook_eval.study.steps import Graph, Step, done, failed
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A cell under one condition; `items` are as `leaderboard.runs.ITEMS` has them."""
+    """A cell under one condition; `items` are as `results.ITEMS` has them."""
 
     cell: Cell
     run: Run
@@ -70,10 +69,10 @@ def read_results(graph: Graph, work: Path) -> Results:
 
 def _read(folder: Path) -> tuple[list[tuple[Run, pl.DataFrame]], list[str]]:
     try:
-        taken = reading.read([folder / "results"])
+        found = read_runs(folder / "results")
     except OpenbookError as error:
         return [], [str(error)]
-    return [(run, taken.items.filter(pl.col("run") == run.id)) for run in taken.runs], list(taken.refused)
+    return [(run, found.items_of(run)) for run in found.runs], list(found.refused)
 
 
 def _undone(graph: Graph, exams: Mapping[str, Step], work: Path, there: set[str]) -> Iterator[Undone]:

@@ -7,10 +7,10 @@ from math import fsum
 
 import polars as pl
 
-from openbook_eval.leaderboard import likeness
 from openbook_eval.leaderboard.board import ScoreTable
-from openbook_eval.leaderboard.runs import CONDITIONS
 from openbook_eval.leaderboard.stats import Design, Interval, Numbers
+from openbook_eval.results import comparable_groups, why_not_comparable
+from openbook_eval.results.runs import CONDITIONS
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.contrasts import Part
 from openbook_eval.study.findings.points import title, unanswered
@@ -104,13 +104,13 @@ def settings_of(results: Sequence[Result]) -> tuple[tuple[Setting, ...], tuple[s
 
 def _alike(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
     complete = [result for result in results if not unanswered(result.items)]
-    groups = likeness.group([result.run for result in complete])
+    groups = comparable_groups([result.run for result in complete])
     if not groups:
         return [], []
     first = groups[0].runs[0]
     kept, faults = [], []
     for result in complete:
-        reasons = likeness.unlike(first, result.run)
+        reasons = why_not_comparable(first, result.run)
         faults += [f"{result.cell.name}, {result.run.condition}: {reasons[0]}"] if reasons else []
         kept += [] if reasons else [result]
     return kept, faults

@@ -10,9 +10,9 @@ from openbook_eval.study.cells import Mix
 from openbook_eval.study.file.exams import QUESTIONS, Exam
 from openbook_eval.study.file.recipes import Recipe
 from openbook_eval.study.steps import Resources
-from openbook_eval.training import costs as training
-from openbook_eval.training.cells import Mix as TrainingMix
-from openbook_eval.training.settings import settings
+from openbook_eval.training import recipes as training
+from openbook_eval.training.recipes import Mix as TrainingMix
+from openbook_eval.training.recipes import settings
 
 # An A100 or H100 of 80 GB, of which an engine or a training can use so much.
 CARD_BYTES, USABLE = 80e9, 0.9

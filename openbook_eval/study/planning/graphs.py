@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_prep.manifest import TRAIN
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
@@ -21,8 +22,7 @@ from openbook_eval.study.planning.costs import Need
 from openbook_eval.study.planning.keys import key
 from openbook_eval.study.steps import Graph, Kind, Step
 from openbook_eval.tiny_model import tiny_model_dir
-from openbook_eval.training.cells import TINY_MODEL
-from openbook_eval.training.mixes import TRAIN
+from openbook_eval.training.recipes import TINY_MODEL
 
 # The files of the tiny model that make a model of it; its card says no more than they do.
 _CARD = "README.md"

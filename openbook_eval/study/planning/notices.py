@@ -9,7 +9,7 @@ from openbook_eval.study.file.models import is_folder
 from openbook_eval.study.file.study_file import Study
 from openbook_eval.study.planning.costs import size_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL
 
 
 def notices(study: Study, graph: Graph, todo: Sequence[Step]) -> Iterator[str]:

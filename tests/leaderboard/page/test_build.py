@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.leaderboard import reading, store
 from openbook_eval.leaderboard.board import boards
 from openbook_eval.leaderboard.page import build
+from openbook_eval.results import read_runs
 from openbook_eval.types import Question
 from tests.results.lm_eval_output import write_run
 
@@ -23,7 +23,7 @@ def responses(question: Question, expected: str) -> str | None:
 
 
 def built(sources: list[Path], out: Path) -> Path:
-    taken = reading.read(sources)
+    taken = read_runs(sources)
     index = build.build(taken, boards(taken), out)
     assert index == out / "index.html"
     return out
@@ -148,25 +148,14 @@ def test_the_same_input_makes_the_same_bytes(runs: Path, page: Path, tmp_path: P
     assert contents(again) == contents(page)
 
 
-def test_runs_from_a_store_have_marks_and_no_texts(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs", questions=12)
-    store.add(tmp_path / "store", reading.read([tmp_path / "runs"]))
-    page = built([tmp_path / "store"], tmp_path / "report")
-    board = piece(page, "board")
-    assert not any(run["texts"] for run in board["runs"])
-    kinds = {path.name.partition("-")[0] for path in (page / "data").iterdir()}
-    assert kinds == {"board.js", "items", "marks"}
-
-
 def test_a_run_whose_samples_changed_since_has_no_texts(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", questions=12)
     out = built([tmp_path / "runs"], tmp_path / "report")
     assert piece(out, "board")["runs"][0]["texts"] is True
-    taken = reading.read([tmp_path / "runs"])
+    taken = read_runs([tmp_path / "runs"])
     for samples in (tmp_path / "runs").rglob("samples_*.jsonl"):
         samples.write_text(samples.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    boards = boards(taken)
-    build.build(taken, boards, out)
+    build.build(taken, boards(taken), out)
     assert piece(out, "board")["runs"][0]["texts"] is False
     assert not list((out / "data").glob("answers-*"))
 
@@ -174,7 +163,7 @@ def test_a_run_whose_samples_changed_since_has_no_texts(tmp_path: Path) -> None:
 def test_it_is_told_what_is_written(tmp_path: Path) -> None:
     told: list[str] = []
     write_run(tmp_path / "runs", model="some/base", questions=12)
-    taken = reading.read([tmp_path / "runs"])
+    taken = read_runs([tmp_path / "runs"])
     build.build(taken, boards(taken), tmp_path / "report", progress=told.append)
     assert told == ["some/base, openbook", "plots"]
 

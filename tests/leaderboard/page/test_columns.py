@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from openbook_eval.leaderboard.page import columns
-from openbook_eval.leaderboard.runs import ITEMS
+from openbook_eval.results import ITEMS
 
 EXAMS = ("physician", "nursing")
 

@@ -9,7 +9,7 @@ from openbook_eval.leaderboard.board import Board
 from openbook_eval.leaderboard.page.plots.drawing import draw
 from openbook_eval.leaderboard.page.plots.retention import by_depth
 from openbook_eval.leaderboard.page.plots.sittings import sittings
-from openbook_eval.leaderboard.runs import ITEMS
+from openbook_eval.results import ITEMS
 from tests.leaderboard.page.boards import make_board, make_row, make_run
 
 OPEN, LIBRARY = "some/model reading_open", "some/model reading_library_4k"

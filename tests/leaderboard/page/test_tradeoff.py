@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openbook_eval.leaderboard.page.plots.drawing import draw
 from openbook_eval.leaderboard.page.plots.sittings import sittings
 from openbook_eval.leaderboard.page.plots.tradeoff import Trade, front, gain_by_knowledge
-from openbook_eval.leaderboard.runs import ITEMS
+from openbook_eval.results import ITEMS
 from openbook_eval.types import SIX_EXAMS
 from tests.leaderboard.page.boards import make_board, make_row, make_run
 

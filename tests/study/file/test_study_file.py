@@ -237,7 +237,7 @@ def test_raw_files_are_looked_for_where_data_prep_looks(tmp_path: Path, monkeypa
 
 
 def test_the_conditions_are_those_that_there_are_tasks_for() -> None:
-    from openbook_eval.leaderboard.runs import CONDITIONS
+    from openbook_eval.results.runs import CONDITIONS
 
     assert set(exams.conditions()) == set(CONDITIONS)
     assert set(exams.conditions().values()) == {"1.0"}

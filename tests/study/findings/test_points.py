@@ -10,7 +10,7 @@ from openbook_eval.study.findings.points import Point, paper_points, recipes_of,
 from openbook_eval.study.findings.results import Undone, read_results
 from openbook_eval.study.findings.settings import settings_of
 from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.cells import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL
 from tests.results.lm_eval_output import invented, write_run
 from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
 

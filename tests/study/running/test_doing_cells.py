@@ -15,9 +15,9 @@ from openbook_eval.scores import read_runs
 from openbook_eval.study.file.study_file import read_study
 from openbook_eval.study.planning.graphs import graph_of
 from openbook_eval.study.steps import RECEIPT, Graph
-from openbook_eval.training.cells import cells
+from openbook_eval.training.recipes import cells
+from openbook_eval.training.recipes import recipe_text as recipe
 from openbook_eval.training.record import read_record
-from openbook_eval.training.writing import recipe
 from tests.study import steps_made
 from tests.training.conftest import train_python  # noqa: F401
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.board import Board

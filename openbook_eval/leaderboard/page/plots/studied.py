@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from openbook_eval.leaderboard.runs import Run
+from openbook_eval.results import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.page.plots.figure import Figure, by_model, data, ends, labels
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
-from openbook_eval.training.cells import Cell, cells
+from openbook_eval.training.recipes import Cell, cells
 
 if TYPE_CHECKING:
     import altair as alt
 
     from openbook_eval.leaderboard.board import Board, Row
     from openbook_eval.leaderboard.page.plots.figure import Drawable
-    from openbook_eval.leaderboard.runs import Run
+    from openbook_eval.results import Run
 
 _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from data_prep.manifest import TRAIN
 from openbook_eval.study.running.doing.place import Place, ours
-from openbook_eval.training.mixes import TRAIN
 
 
 def do(place: Place) -> Iterable[Path]:

@@ -1,0 +1,126 @@
+"""Merge the adapter of a LoRA run into its base model, by peft, on the CPU and in the base's own number format."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from openbook_eval.errors import OpenbookError, first_line, some
+from openbook_eval.training.record import RECORD, checkpoints, is_complete
+
+MERGED = "merged"
+_CONFIG, _WEIGHTS, _GENERATION = "adapter_config.json", "adapter_model.safetensors", "generation_config.json"
+
+
+def merge(run: Path, out: Path | None = None, base: str | None = None, trust_remote_code: bool = False) -> Path:
+    """Write the whole model of a run's adapter to `out`, by default `run`/merged, and return that folder.
+
+    transformers and vLLM load it like any model; tokenizer, chat template and trained_on.json are the run's. The folder
+    is there whole or not at all. `base` is the base model where it has moved since. Raises OpenbookError where `run`
+    holds no adapter that fits, where the base cannot be loaded, and where `out` exists.
+    """
+    out = out or run / MERGED
+    name, revision = _base_of(run)
+    if out.exists():
+        raise OpenbookError(f"{out}: exists; remove it, or name another folder by --out")
+    if base is not None:
+        name, revision = base, None
+    model = _with_adapter(_base_model(name, revision, trust_remote_code), run)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix="merging-") as building:
+            folder = Path(building) / MERGED
+            _save(model, run, name, revision, folder)
+            folder.rename(out)
+    except OSError as error:
+        raise OpenbookError(f"{out}: cannot be written ({_reason(error)}); name another folder by --out") from error
+    return out
+
+
+def _base_of(run: Path) -> tuple[str, str | None]:
+    """Return the base model that a run's adapter names, and its revision."""
+    if not run.is_dir():
+        raise OpenbookError(f"{run}: no such folder; name the output_dir of a recipe")
+    if missing := [name for name in (_CONFIG, _WEIGHTS) if not (run / name).is_file()]:
+        raise OpenbookError(f"{run}: holds no adapter, {missing[0]} is missing; {_instead(run)}")
+    try:
+        adapter = json.loads((run / _CONFIG).read_bytes())
+        if adapter["peft_type"] != "LORA" or not adapter["base_model_name_or_path"]:
+            raise ValueError("not of a LoRA adapter with a base model")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise OpenbookError(f"{run / _CONFIG}: cannot be used ({_reason(error)}); train again") from error
+    return str(adapter["base_model_name_or_path"]), adapter.get("revision")
+
+
+def _instead(run: Path) -> str:
+    """Return what to do about a folder without an adapter."""
+    if any((run / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+        return "it is a whole model already, and needs no merging"
+    if found := [each for each in checkpoints(run) if is_complete(each)]:
+        return f"its training has not ended; finish it, or merge {found[-1]}"
+    return "name the output_dir of a recipe with adapter: lora that was trained to its end"
+
+
+def _base_model(name: str, revision: str | None, trust_remote_code: bool) -> Any:
+    try:
+        from transformers import AutoModelForCausalLM
+
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, trust_remote_code=trust_remote_code, dtype="auto", output_loading_info=True
+        )
+    except Exception as error:  # of a dozen kinds: no such model, no network, broken weights, code not trusted
+        code = "trust_remote_code" in str(error)
+        advice = "read its code, then give --trust-remote-code" if code else "name its folder or hub name by --base"
+        raise OpenbookError(f"base model {name}: cannot be loaded ({_reason(error)}); {advice}") from error
+    # transformers only warns, and fills them with random numbers.
+    if lacking := sorted(found["missing_keys"]):
+        raise OpenbookError(f"base model {name}: weights are missing ({some(lacking)}); fetch it again")
+    return model
+
+
+def _with_adapter(model: Any, run: Path) -> Any:
+    """Return the model with the run's adapter added to its weights, in place."""
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+        from safetensors import safe_open
+
+        with safe_open(run / _WEIGHTS, framework="pt") as file:
+            held = set(file.keys())
+        adapted = PeftModel.from_pretrained(model, run, torch_device="cpu")
+        # peft only warns, and leaves out what is on one side alone.
+        if odd := held ^ set(get_peft_model_state_dict(adapted, save_embedding_layers=False)):
+            raise ValueError(f"it does not fit at {some(sorted(odd))}")
+        return adapted.merge_and_unload(safe_merge=True)
+    except ImportError as error:
+        raise OpenbookError(f"merging needs peft ({error}); install openbook-eval[train]") from error
+    except Exception as error:  # of many kinds: a file cut off, shapes of another model, NaN
+        raise OpenbookError(
+            f"{run}: its adapter is broken, or of another base model ({_reason(error)}); name its own by --base"
+        ) from error
+
+
+def _save(model: Any, run: Path, base: str, revision: str | None, folder: Path) -> None:
+    from transformers import AutoTokenizer, GenerationConfig
+    from transformers.utils import cached_file
+
+    # transformers reads settings of generation that it refuses to save: the base's file is copied as it is.
+    generation = cached_file(base, _GENERATION, revision=revision, _raise_exceptions_for_missing_entries=False)
+    if generation:
+        model.generation_config = GenerationConfig()
+    model.save_pretrained(folder)
+    if generation:
+        shutil.copyfile(generation, folder / _GENERATION)
+    tokenizer = sorted({*run.glob("tokenizer*"), *run.glob("chat_template*"), *run.glob("*.tiktoken")})
+    if tokenizer:
+        # Byte by byte, as saving would rewrite it.
+        for path in filter(Path.is_file, [*tokenizer, *run.glob("*.model"), *run.glob("*.py"), run / "vocab.json"]):
+            shutil.copyfile(path, folder / path.name)
+    else:
+        AutoTokenizer.from_pretrained(base, revision=revision).save_pretrained(folder)
+    if (run / RECORD).is_file():
+        shutil.copyfile(run / RECORD, folder / RECORD)
+
+
+def _reason(error: Exception) -> str:
+    return first_line(error).rstrip(".:")

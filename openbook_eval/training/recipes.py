@@ -1,0 +1,288 @@
+"""Write the training recipes: a cell of `cells.yml` in `recipe.yml.jinja`, with the memory and hours to expect."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.files import load_yaml, write_atomic
+from openbook_eval.models.profiles import Profile, Size, profile
+
+Method = Literal["lora", "full"]
+
+# The Axolotl plugin that every recipe names, and where the command in a recipe's header puts the tiny model.
+PLUGIN = "openbook_eval.training.plugin.OpenbookPlugin"
+TINY_MODEL = "models/tiny"
+_HERE = Path(__file__).parent
+_QUERY_AND_VALUE = ("q_proj", "v_proj")
+_EVERY_PROJECTION = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+# Of our profiles' architectures, the one whose code takes flash-attention, which keeps packed rows apart.
+_FLASH = "Qwen2ForCausalLM"
+# Tokens of a row with Qwen's tokenizer, estimated over the mixes that the spec `paper` makes, and of the chat template.
+_GENERAL_TOKENS, _MEDICAL_TOKENS, _TEMPLATE_TOKENS = 74, 124, 20
+# An A100 does 312 TFLOP/s in bfloat16 at most; good training code reaches 40 % of a GPU's peak.
+_A100, UTILISATION = 312e12, 0.4
+_GPU_MEMORY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A mix that a spec of data_prep builds: its rows, and the share of them that is medical."""
+
+    name: str
+    spec: str
+    rows: int
+    medical: float
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Numbers of a training.
+
+    A step sees micro_batch_size * gradient_accumulation_steps texts of sequence_len tokens on each GPU; with `flash`
+    (flash-attention) a text holds as many rows as fit. `lora_modules` are the projections that an adapter changes.
+    """
+
+    method: Method
+    learning_rate: float
+    num_epochs: int
+    sequence_len: int
+    micro_batch_size: int
+    gradient_accumulation_steps: int
+    lora_modules: tuple[str, ...] = _EVERY_PROJECTION
+    lora_r: int = 8
+    lora_alpha: int = 16
+    flash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a recipe trains on what: a model of a profile by its size, or the tiny model where `model` is None.
+
+    `is_base` trains the base model instead of the chat model that was tuned from it; `table` is the paper's.
+    """
+
+    name: str
+    mix: Mix
+    model: tuple[str, str] | None
+    is_base: bool
+    table: int | None
+    method: Method = "lora"
+
+    def with_all_weights(self) -> "Cell":
+        """Return the same cell with all weights trained, under a name that says so."""
+        return self if self.method == "full" else replace(self, name=f"{self.name}_full", method="full")
+
+    @property
+    def profile(self) -> Profile | None:
+        """Return the family of the model."""
+        return profile(self.model[0]) if self.model else None
+
+    @property
+    def size(self) -> Size | None:
+        """Return the figures of the model."""
+        return profile(self.model[0]).sizes[self.model[1]] if self.model else None
+
+    @property
+    def base_model(self) -> str:
+        """Return the model that is trained: its name on the hub, or its folder."""
+        if self.size is None:
+            return TINY_MODEL
+        return self.size.base if self.is_base else self.size.hub
+
+    @property
+    def title(self) -> str:
+        """Return what people call the model."""
+        if self.profile is None or self.model is None:
+            return "the tiny model"
+        return self.base_model.rpartition("/")[2] if self.is_base else f"{self.profile.title} {self.model[1].upper()}"
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    return load_yaml(_HERE / "cells.yml")
+
+
+def cells() -> tuple[Cell, ...]:
+    """Return all cells of the table: those of the paper in the order of its tables, then the tiny ones."""
+    mixes = {}
+    for name, row in _table()["mixes"].items():
+        parts = row["general"] + row["medical"]
+        mixes[name] = Mix(name, row.get("spec", "paper"), row["rows"], row["medical"] / parts, row["about"])
+    found = []
+    for name, row in _table()["recipes"].items():
+        family, _, size = row["model"].rpartition("-")
+        model = (family, size) if family else None
+        found.append(
+            Cell(name, mixes[row["mix"]], model, row.get("base", False), row.get("table"), row.get("method", "lora"))
+        )
+    return tuple(found)
+
+
+def cells_named(names: Sequence[str], *, full: bool = False) -> list[Cell]:
+    """Return the cells of these names, of no names all; with `full` each with all weights trained.
+
+    Raises OpenbookError where the table has no such name.
+    """
+    known = {cell.name: cell for cell in cells()}
+    if unknown := next((name for name in names if name not in known), None):
+        raise OpenbookError(f"recipe {unknown!r} is not in the table; {did_you_mean(unknown, known)}")
+    found = [known[name] for name in names or known]
+    # The tiny model is trained in full by a recipe of its own.
+    return list(dict.fromkeys(cell.with_all_weights() for cell in found)) if full else found
+
+
+def settings(cell: Cell) -> Settings:
+    """Return how a cell is trained."""
+    numbers = _table()["settings"]
+    if cell.size is None:
+        return Settings(cell.method, **numbers["tiny"])
+    flash = cell.size.architecture == _FLASH
+    how = Settings(cell.method, **numbers[cell.method], flash=flash)
+    # Some architectures make query, key and value by one matrix.
+    modules = tuple(each for each in _QUERY_AND_VALUE if each in cell.size.lora_modules) or cell.size.lora_modules
+    batch = how.micro_batch_size if flash else numbers["unpacked"]["micro_batch_size"]
+    length = min(how.sequence_len, cell.size.context)
+    return replace(how, lora_modules=modules, micro_batch_size=batch, sequence_len=length)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Tokens that are trained, all epochs together; GB of one GPU; hours of one A100."""
+
+    tokens: float
+    memory: float
+    hours: float
+
+
+def costs(size: Size, mix: Mix, how: Settings) -> Costs:
+    """Estimate what a training on one GPU needs."""
+    tokens = mix.rows * tokens_a_row(mix) * how.num_epochs
+    trainable = size.parameters if how.method == "full" else lora_parameters(size, how)
+    width = size.hidden // size.heads * size.heads
+    flops = flops_per_token(
+        multiplied(size), trainable, layers=size.layers, attention_width=width, length=how.sequence_len / 2
+    )
+    # Checkpointed activations are computed a second time: one forward pass more, 2 FLOPs a parameter.
+    flops += 2.0 * multiplied(size)
+    return Costs(tokens, _memory(size, trainable, how) / 1e9, tokens * flops / (_A100 * UTILISATION) / 3600)
+
+
+def tokens_a_row(mix: Mix) -> float:
+    """Return the tokens of a row, its template with it."""
+    return _GENERAL_TOKENS * (1 - mix.medical) + _MEDICAL_TOKENS * mix.medical + _TEMPLATE_TOKENS
+
+
+def multiplied(size: Size) -> int:
+    """Return the parameters that a token is multiplied with: all but an embedding that is only looked up."""
+    return size.parameters - (0 if size.tied_embeddings else size.vocabulary * size.hidden)
+
+
+def lora_parameters(size: Size, how: Settings) -> int:
+    """Return the parameters of the adapter: two matrices of its rank beside every projection."""
+    key_values = size.kv_heads * (size.hidden // size.heads)
+    widths = {"q_proj": size.hidden, "k_proj": key_values, "v_proj": key_values}
+    fused = size.hidden + 2 * key_values
+    return size.layers * sum(how.lora_r * (size.hidden + widths.get(each, fused)) for each in how.lora_modules)
+
+
+def _memory(size: Size, trainable: int, how: Settings) -> float:
+    """Return the bytes at the height of a step.
+
+    Weights in bfloat16, 2 bytes a parameter; of those that are trained, gradient and AdamW's two moments, 2 + 4 bytes
+    of the weights' own type (4 + 8 of an adapter, which is kept in float32). A checkpoint of the activations before
+    every layer, 2 bytes a token and unit, and those inside the layer that is computed again, some 34 a token and unit
+    (Korthikanti et al. 2022, section 4.1, with flash attention). The logits in bfloat16 and in float32, and the
+    gradient of these: 2 + 4 + 4 bytes a token and word.
+    """
+    tokens = how.micro_batch_size * how.sequence_len
+    trained = (6 if how.method == "full" else 12) * trainable
+    return 2 * size.parameters + trained + tokens * size.hidden * (2 * size.layers + 34) + 10 * tokens * size.vocabulary
+
+
+def flops_per_token(
+    multiplied: int, trainable: int, *, layers: int = 0, attention_width: int = 0, length: float = 0.0
+) -> float:
+    """Return the FLOPs that training one token needs, forward and backward.
+
+    `multiplied` are the parameters that a token is multiplied with, `trainable` those of them that learn. The forward
+    pass costs 2 FLOPs a parameter, the gradient of the activations 2, that of the weights 2 a trainable one: 6 N for a
+    full fine-tune (Kaplan et al. 2020, section 2.1), 4 N + 2 N_trainable with LoRA. Attention adds 12 * layers *
+    attention_width * length, with attention_width = heads * size of a head and `length` the tokens that a token can see
+    (PaLM, Chowdhery et al. 2022, appendix B). As there, nothing is subtracted for the causal mask, and nothing added
+    for what gradient checkpointing computes twice.
+    """
+    return 4.0 * multiplied + 2.0 * trainable + 12.0 * layers * attention_width * length
+
+
+# Dense bfloat16 FLOP/s from NVIDIA's data sheets; where a sheet gives the figure with sparsity, half of it. The first
+# pattern that is found in the GPU's name counts: slower variants of a kind stand before it.
+_PEAKS = (
+    (r"\b(GB|B)200\b", 2250e12),
+    (r"\bH[18]00.*(NVL)", 835e12),
+    (r"\bH[18]00.*PCIe", 756e12),
+    (r"\b(H100|H800|H200|GH200)\b", 989e12),
+    (r"\bH20\b", 148e12),
+    (r"\bA[18]00\b", 312e12),
+    (r"\bA40\b", 150e12),
+    (r"\bA30\b", 165e12),
+    (r"\bA10\b", 125e12),
+    (r"\bL40S\b", 362e12),
+    (r"\bL40\b", 181e12),
+    (r"\bL4\b", 121e12),
+)
+
+
+def utilisation(tokens_per_second: float, flops_of_token: float, device: str, count: int) -> float | None:
+    """Return the model FLOP/s utilisation of `count` GPUs, 0 to 1; None for a GPU whose peak is not known.
+
+    `tokens_per_second` are of all GPUs together; `device` is the name as torch.cuda.get_device_name gives it.
+    """
+    peak = next((peak for pattern, peak in _PEAKS if re.search(pattern, device)), None)
+    return None if peak is None else tokens_per_second * flops_of_token / (peak * count)
+
+
+def recipe_text(cell: Cell, folder: str = "recipes") -> str:
+    """Return the YAML of a recipe; `folder` is where its header says that it lies."""
+    how = settings(cell)
+    need = costs(cell.size, cell.mix, how) if cell.size else None
+    text: str = _template().render(
+        cell=cell,
+        mix=cell.mix,
+        how={each.name: getattr(how, each.name) for each in fields(how)},
+        need=need,
+        fits=need is None or need.memory <= _GPU_MEMORY,
+        # As many texts a step on eight GPUs as on one.
+        texts=max(1, how.micro_batch_size * how.gradient_accumulation_steps // 8),
+        path=f"{folder}/{cell.name}.yml",
+        plugin=PLUGIN,
+    )
+    return text
+
+
+@cache
+def _template() -> Any:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError as error:
+        raise OpenbookError(f"recipes are written by jinja2 ({error}); install openbook-eval[train]") from error
+    environment = Environment(  # noqa: S701 - YAML, not HTML
+        loader=FileSystemLoader(_HERE),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("recipe.yml.jinja")
+
+
+def write(written: Sequence[Cell], folder: Path) -> list[Path]:
+    """Write a recipe for each cell into `folder`, in place of those that are there; return their paths."""
+    paths = [folder / f"{cell.name}.yml" for cell in written]
+    for cell, path in zip(written, paths, strict=True):
+        write_atomic(path, recipe_text(cell, folder.as_posix()))
+    return paths

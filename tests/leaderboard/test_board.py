@@ -1,0 +1,177 @@
+"""Boards: averages, ranks, what an exam can detect, and what is said below."""
+
+from math import isnan
+
+import pytest
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard.board import Board, Row, ScoreTable, board_sheet, boards
+from openbook_eval.models.context_window import Truncation
+from openbook_eval.results import Runs
+from openbook_eval.types import SIX_EXAMS
+from tests.leaderboard.hand_made import first, make_runs
+
+SIZES = dict(zip(SIX_EXAMS, (10, 10, 10, 10, 10, 50), strict=True))
+
+
+def board(runs: Runs) -> Board:
+    (only,) = boards(runs)
+    return only
+
+
+def placed(row: Row) -> int | None:
+    return row.rank.place if row.rank else None
+
+
+def test_macro_is_the_plain_mean_of_six_and_micro_that_of_items() -> None:
+    (row,) = board(make_runs({"a": first(10)}, sizes=SIZES)).rows
+    assert [estimate.value for estimate in row.averages.exams] == [1, 1, 1, 1, 1, 0.2]
+    assert row.averages.macro.value == pytest.approx(5.2 / 6)
+    assert row.averages.micro.value == pytest.approx(0.6)
+
+
+def test_the_best_stands_first_and_names_decide_between_equals() -> None:
+    rows = board(make_runs({"low": first(2), "z": first(8), "a": first(8)})).rows
+    assert [row.run.model for row in rows] == ["a", "z", "low"]
+    assert [placed(row) for row in rows] == [1, 1, 3]
+
+
+def test_runs_that_chance_could_exchange_share_a_place() -> None:
+    own = board(make_runs({"a": first(6), "b": lambda exam, place: place < 6 + (exam == "nursing")}))
+    assert [(row.run.model, placed(row)) for row in own.rows] == [("b", 1), ("a", 1)]
+    assert [row[0] for row in board_sheet(own).rows] == ["1-2", "1-2"]
+
+
+def test_without_all_six_exams_there_is_no_average_and_the_rank_is_by_all_items() -> None:
+    own = board(make_runs({"a": first(10), "b": first(5)}, sizes={"nursing": 10, "pharmacist": 30}))
+    assert own.exams == ("nursing", "pharmacist")
+    assert all(isnan(row.averages.macro.value) and row.averages.macro.interval is None for row in own.rows)
+    assert [row.averages.micro.value for row in own.rows] == [0.5, 0.25]
+    assert [row.metrics["correct_strict"] for row in own.rows] == [0.5, 0.25]
+    assert own.notes == (
+        "only nursing, pharmacist: no average of six exams; runs are ranked by the share of all items",
+    )
+    assert board_sheet(own).heads[:6] == ["rank", "model", "nursing", "pharmacist", "all items", "95 % interval"]
+
+
+def test_questions_without_a_label_are_shown_and_in_no_average() -> None:
+    own = board(
+        make_runs(
+            {"a": lambda exam, place: exam != "other" and place < 5},
+            sizes={**dict.fromkeys(SIX_EXAMS, 10), "other": 100},
+        )
+    )
+    (row,) = own.rows
+    assert own.exams == (*SIX_EXAMS, "other")
+    assert (row.averages.exams[-1].value, row.averages.exams[-1].n) == (0.0, 100)
+    assert [row.averages.macro.value, row.averages.micro.value] == pytest.approx([0.5, 0.5])
+    assert (row.averages.macro.n, row.averages.micro.n, row.metrics["correct_strict"]) == (60, 60, 0.5)
+    assert own.notes == ("questions without a label (other) stand beside the six exams and are in no average",)
+
+
+def test_questions_without_a_label_alone_are_ranked_by_their_share() -> None:
+    own = board(make_runs({"a": first(9), "b": first(30)}, sizes={"other": 60}))
+    found = [(row.run.model, row.averages.micro.value, placed(row)) for row in own.rows]
+    assert found == [("b", 0.5, 1), ("a", 0.15, 2)]
+    assert own.notes == ()
+
+
+def test_metrics_are_averaged_over_the_exams_that_have_them() -> None:
+    (row,) = board(make_runs({"a": first(10)}, sizes=SIZES)).rows
+    assert row.metrics["correct_strict"] == pytest.approx(5.2 / 6)
+    assert (row.metrics["answered"], row.metrics["abstained"], row.metrics["partial_credit"]) == (1.0, None, None)
+
+
+def test_a_run_with_items_that_got_no_response_has_no_rank_and_that_is_said() -> None:
+    # Right on all that it answered, which is half.
+    own = board(make_runs({"half": lambda _, place: True if place < 5 else None, "a": first(8), "b": first(2)}))
+    assert [(row.run.model, placed(row)) for row in own.rows] == [("a", 1), ("b", 2), ("half", None)]
+    assert own.rows[2].averages.macro.value == pytest.approx(1.0)
+    assert own.rows[2].averages.micro.n == 30
+    assert own.notes == ("half: 30 of 60 items have no response; it has no rank, and its averages are of the others",)
+
+
+def test_a_run_without_any_score_of_an_exam_has_no_average_and_comes_last() -> None:
+    rows = board(make_runs({"a": lambda exam, _: None if exam == "nursing" else True, "b": first(1)})).rows
+    assert [row.run.model for row in rows] == ["b", "a"]
+    assert isnan(rows[1].averages.macro.value)
+    assert rows[1].metrics["correct_strict"] is None
+
+
+def test_where_each_exam_is_one_group_any_place_may_be() -> None:
+    rows = board(make_runs({"a": first(9), "b": first(5), "c": first(1)}, groups=10)).rows
+    assert [row.averages.macro.interval for row in rows] == [None, None, None]
+    assert [row.rank and (row.rank.place, row.rank.last) for row in rows] == [(1, 3)] * 3
+
+
+def test_runs_that_are_not_comparable_are_never_on_one_board() -> None:
+    runs = make_runs({"a": first(5), "b": first(5)}, changes={"b": {"entries_sha256": "0" * 64}})
+    assert sorted([row.run.model for row in each.rows] for each in boards(runs)) == [["a"], ["b"]]
+
+
+def test_a_run_whose_items_are_not_those_it_says_is_refused() -> None:
+    runs = make_runs({"a": first(5)})
+    forged = make_runs({"b": first(5)}, sizes={**dict.fromkeys(SIX_EXAMS, 10), "nursing": 11}, id="forged")
+    with pytest.raises(OpenbookError, match="b says that it was asked what a was, but its items are others"):
+        boards(Runs((*runs.runs, *forged.runs), runs.items.vstack(forged.items)))
+
+
+def test_items_that_share_a_book_make_intervals_longer() -> None:
+    # Whole books right or wrong: of 60 items as much is known as of 12 books.
+    def width(groups: int | None) -> float:
+        (row,) = board(make_runs({"a": lambda _, place: place // 5 % 2 == 0}, sizes=60, groups=groups)).rows
+        assert row.averages.macro.interval
+        return row.averages.macro.interval.high - row.averages.macro.interval.low
+
+    assert width(5) > 1.8 * width(None)
+
+
+def test_each_item_can_be_drawn_by_itself_and_classes_as_a_whole() -> None:
+    runs = make_runs({"a": first(30)}, sizes=60, groups=5)
+    table = ScoreTable.of(runs.runs, runs.items)
+    designs = {cluster: table.design(cluster) for cluster in ("auto", "item", "class")}
+    clusters = {cluster: len(set(zip(d.exams, d.clusters, strict=True))) for cluster, d in designs.items()}
+    assert clusters == {"auto": 6 * 12, "item": 6 * 60, "class": 6 * 2}
+    assert [len(set(designs[cluster].strata)) for cluster in ("auto", "class")] == [2, 1]
+
+
+def test_the_detectable_difference_is_what_the_formula_gives_for_the_discordance() -> None:
+    # Of 600 items 60 are right in one run only, 30 in each: discordance 0.1, difference 0.
+    own = board(make_runs({"a": lambda _, place: place < 5, "b": lambda _, place: 5 <= place < 10}, sizes=100))
+    # (1.96 sqrt(0.1) + 0.842 sqrt(0.1 - d^2))^2 / d^2 is 600 at d = 0.0360, and 7,846 at d = 0.01.
+    assert own.detectable == pytest.approx(0.0360, rel=0.01)
+    assert own.items_for_a_point == pytest.approx(7846, rel=0.001)
+
+
+@pytest.mark.parametrize("models", [("a",), ("a", "b")])
+def test_one_run_or_runs_with_the_same_scores_detect_nothing(models: tuple[str, ...]) -> None:
+    own = board(make_runs(dict.fromkeys(models, first(5))))
+    assert (own.detectable, own.items_for_a_point) == (None, None)
+
+
+def test_what_keeps_a_run_from_being_whole_is_said() -> None:
+    runs = make_runs(
+        {"a": first(5), "b": first(5), "c": first(5), "d": lambda _, place: None if place == 9 else place < 5},
+        limited=True,
+        changes={
+            "a": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)},
+            "b": {"truncation": Truncation.unchecked("no tokenizer")},
+            "c": {"truncation": Truncation.unchecked("no tokenizer")},
+            "d": {"gaps": "6 of 60 questions not answered (6 timeout): run again"},
+        },
+    )
+    own = board(runs)
+    assert own.notes == (
+        "taken with --limit: not all questions were asked",
+        "TRUNCATED: a: 7 of 60 prompts did not reach the model whole",
+        "d: 6 of 60 items have no response (6 of 60 questions not answered (6 timeout): run again); it has no rank, "
+        "and its averages are of the others",
+        "not checked for truncation (no tokenizer): b, c",
+    )
+    assert "a (TRUNCATED)" in [row[1] for row in board_sheet(own).rows]
+
+
+def test_the_same_runs_make_the_same_board() -> None:
+    runs = make_runs({"a": first(5), "b": first(6)}, groups=2)
+    shuffled = Runs(runs.runs, runs.items.sample(fraction=1.0, shuffle=True, seed=1))
+    assert board(runs) == board(shuffled)

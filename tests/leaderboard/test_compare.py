@@ -1,0 +1,182 @@
+"""Two runs on the same items: paired differences, what is concluded, and the items that flipped."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard.compare import (
+    Comparison,
+    Counts,
+    Flip,
+    comparable_pairs,
+    compare,
+    conclusion,
+    together,
+)
+from openbook_eval.leaderboard.stats import MCNEMAR, T_TEST, Interval
+from openbook_eval.models.context_window import Truncation
+from openbook_eval.types import SIX_EXAMS
+from tests.leaderboard.hand_made import Outcome, first, make_runs
+
+
+def compared(a: Outcome, b: Outcome, **shape: Any) -> Comparison:
+    runs = make_runs({"a": a, "b": b}, **shape)
+    return compare(runs, *runs.runs)
+
+
+def test_differences_are_a_less_b_and_p_is_corrected_over_the_exams() -> None:
+    found = compared(first(8), lambda exam, place: place < (2 if exam == "nursing" else 8))
+    assert [round(each.estimate.value, 9) for each in found.of_exams] == [0, 0.6, 0, 0, 0, 0]
+    assert (found.of_exams[1].a, found.of_exams[1].b) == (0.8, 0.2)
+    assert found.macro
+    assert [found.macro.a, found.macro.b, found.macro.estimate.value] == pytest.approx([0.8, 0.7, 0.1])
+    assert found.micro.estimate.value == pytest.approx(6 / 60)
+    # 6 to 0 discordant in one exam: 2 / 2^6.
+    assert found.test == MCNEMAR
+    assert [each.p for each in found.of_exams[:2]] == [1.0, pytest.approx(2 / 2**6)]
+    assert [each.adjusted for each in found.of_exams] == [1.0, pytest.approx(6 * 2 / 2**6), 1.0, 1.0, 1.0, 1.0]
+    assert found.micro.adjusted is None
+
+
+def test_items_that_share_a_book_are_tested_by_books() -> None:
+    assert compared(first(8), first(5), sizes=20, groups=5).test == T_TEST
+
+
+def test_counts_are_of_items() -> None:
+    found = compared(first(6), lambda _, place: None if place == 9 else place in (0, 1, 7))
+    assert found.counts == Counts(both=12, only_a=24, only_b=6, neither=12, missing=6)
+
+
+def test_flipped_items_show_both_choices_in_the_order_of_exams() -> None:
+    found = compared(
+        lambda exam, place: (exam, place) == ("nursing", 3), lambda exam, place: (exam, place) == ("physician", 4)
+    )
+    assert found.flipped == (
+        Flip("physician-004", "physician", "class 0", "A", "B", "A", False, True),
+        Flip("nursing-003", "nursing", "class 1", "A", "A", "B", True, False),
+    )
+    # An item without a response has not flipped.
+    assert compared(first(10), lambda *_: None).flipped == ()
+
+
+def test_without_all_six_exams_all_items_decide() -> None:
+    found = compared(first(8), first(2), sizes={"nursing": 10, "pharmacist": 30})
+    assert found.macro is None
+    assert found.overall.estimate.value == pytest.approx(12 / 40)
+    assert [name for name, _ in found.differences()] == ["nursing", "pharmacist", "all items"]
+
+
+def test_questions_without_a_label_are_compared_and_in_no_average() -> None:
+    sizes = {**dict.fromkeys(SIX_EXAMS, 10), "other": 8}
+    found = compared(first(5), lambda exam, place: exam != "other" and place < 5, sizes=sizes)
+    assert found.of_exams[-1].estimate.value == pytest.approx(5 / 8)
+    assert found.micro.estimate.value == 0
+    assert (found.counts.both, found.counts.neither, len(found.flipped)) == (30, 30, 5)
+
+
+@pytest.mark.parametrize(
+    ("b", "words"),
+    [
+        (first(2), "A is better by 60.0 points ("),
+        (first(10), "B is better by 20.0 points ("),
+        (first(8), "no difference that this exam can tell: +0.0 points ("),
+    ],
+)
+def test_who_does_better_is_said_in_words(b: Outcome, words: str) -> None:
+    assert conclusion(compared(first(8), b)).startswith(words)
+
+
+def test_a_better_run_is_surely_so_and_its_interval_is_given_from_its_side() -> None:
+    said = conclusion(compared(first(2), first(8)))
+    low, high = (float(part) for part in said.partition("(")[2].partition(")")[0].split(" to "))
+    assert said.endswith("surely")
+    assert 0 < low < 60 < high
+
+
+def test_nothing_is_sure_whose_interval_holds_zero() -> None:
+    found = compared(first(8), first(2))
+    assert found.macro
+    assert found.macro.p < 0.05
+    estimate = replace(found.macro.estimate, interval=Interval(-0.001, 0.9))
+    unsure = replace(found, macro=replace(found.macro, estimate=estimate))
+    assert conclusion(unsure).startswith("no difference that this exam can tell: +60.0 points (-0.1 to +90.0)")
+
+
+def test_one_item_and_exams_of_one_group_tell_nothing_however_far_apart() -> None:
+    assert conclusion(compared(first(1), first(0), sizes={"nursing": 1})).startswith("too little to tell")
+    found = compared(first(10), first(1), groups=10)
+    assert found.macro
+    assert found.macro.estimate.value == pytest.approx(0.9)
+    assert found.macro.estimate.interval is None
+    assert conclusion(found).startswith("too little to tell")
+
+
+def test_runs_that_are_not_comparable_are_refused_with_the_reasons() -> None:
+    runs = make_runs({"a": first(5), "b\x1b[31m": first(5)}, changes={"b\x1b[31m": {"shots": 5, "task_version": "2.0"}})
+    with pytest.raises(OpenbookError) as caught:
+        compare(runs, *runs.runs)
+    assert str(caught.value) == (
+        "b\ufffd[31m cannot be compared with a, openbook: task version 2.0 instead of 1.0; "
+        "shows 5 examples instead of 0 (--num_fewshot); run them with the same settings"
+    )
+    with pytest.raises(OpenbookError, match="one run cannot be compared with itself"):
+        compare(runs, runs.runs[0], runs.runs[0])
+
+
+def test_sides_meet_where_they_are_comparable() -> None:
+    changes = {"a": {"entries_sha256": "0" * 64}, "a again": {"model": "a"}}
+    one = make_runs({"a": first(5), "a again": first(5)}, changes=changes).runs
+    other = make_runs({"b": first(5)}, id="run of b").runs
+    assert [(a.id, b.id) for a, b in comparable_pairs(one, other)[0]] == [("run 1", "run of b")]
+
+
+def test_each_condition_of_both_sides_is_compared_and_what_is_left_out_is_said() -> None:
+    closed, ranked, reading = ({"condition": name} for name in ("closedbook", "openbook_ranked", "reading_open"))
+    models = dict.fromkeys(("a", "a closed", "a ranked", "a reading"), first(5))
+    changes: dict[str, dict[str, Any]] = {
+        "a closed": closed | {"model": "a", "shots": 5},
+        "a ranked": ranked | {"model": "a"},
+        "a reading": reading | {"model": "a"},
+    }
+    one = make_runs(models, changes=changes).runs
+    changes = {"b closed": closed | {"model": "b"}, "b reading": reading | {"model": "b"}}
+    other = make_runs(dict.fromkeys(("b", "b closed", "b reading"), first(5)), changes=changes).runs
+    pairs, left_out = comparable_pairs(one, other)
+    assert [a.condition for a, _ in pairs] == ["openbook", "reading_open"]
+    assert left_out == [
+        "b cannot be compared with a, closedbook: shows 0 examples instead of 5 (--num_fewshot); run them with the "
+        "same settings",
+        "openbook_ranked: only A has it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("models", "changes", "message"),
+    [
+        (("b", "c"), {}, "b, c: several models, openbook; name a file of one, or a model and --among"),
+        (("b",), {"b": {"shots": 5}}, "b cannot be compared with a, openbook: shows 5 examples instead of 0"),
+        (("b",), {"b": {"condition": "closedbook"}}, "no condition in common: openbook and closedbook"),
+    ],
+)
+def test_sides_that_do_not_meet_say_why(models: tuple[str, ...], changes: Any, message: str) -> None:
+    other = make_runs(dict.fromkeys(models, first(5)), changes=changes).runs
+    with pytest.raises(OpenbookError) as caught:
+        comparable_pairs(make_runs({"a": first(5)}).runs, other)
+    assert message in str(caught.value)
+
+
+def test_what_a_board_would_say_of_its_runs_a_comparison_says_too() -> None:
+    cut = {"b": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)}}
+    assert compared(first(5), first(4), limited=True, changes=cut).notes == (
+        "taken with --limit: not all questions were asked",
+        "TRUNCATED: b: 7 of 60 prompts did not reach the model whole",
+    )
+
+
+def test_a_run_on_both_sides_is_there_once() -> None:
+    runs = make_runs({"a": first(5), "b": first(4)})
+    both = together(replace(runs, runs=runs.runs[:1]), runs)
+    assert (both.runs, both.refused, both.items.height) == (runs.runs, (), runs.items.height)
+    assert compare(both, *both.runs).counts.only_a == 6

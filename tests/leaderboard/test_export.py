@@ -1,0 +1,181 @@
+"""Exports: typed, whole, and safe whatever a model is called."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard.board import RUNS, board_export, boards
+from openbook_eval.leaderboard.compare import DIFFERENCES, compare, comparison_export
+from openbook_eval.leaderboard.export import FORMS, Export, Sheet, export, markdown, sound, without_folders
+from tests.leaderboard.hand_made import first, make_runs
+
+HOSTILE = "=cmd()|[x](javascript:y)<b>\\input{z}\x1b[31m\u202e$&%#_~^\n"
+
+
+def exported(*models: str) -> Export:
+    return board_export(boards(make_runs({model: first(9 - place) for place, model in enumerate(models)})))
+
+
+def written(folder: Path, name: str, what: Export) -> Path:
+    export(what, [folder / name])
+    return folder / name
+
+
+def test_parquet_is_typed_and_has_each_run_with_its_hashes_and_intervals(tmp_path: Path) -> None:
+    frame = pl.read_parquet(written(tmp_path, "x.parquet", exported("a", "b")))
+    assert frame.schema == RUNS
+    assert frame["model"].to_list() == ["a", "b"]
+    row = frame.row(0, named=True)
+    assert (row["run"], row["items_sha256"], row["exam_name"], row["asked"]) == ("run 0", "9" * 64, "invented", 60)
+    assert (row["rank"], row["rank_last"], row["average"]) == (1, 1, pytest.approx(0.9))
+    assert row["average_low"] < 0.9 < row["average_high"]
+    assert (row["other"], row["abstained"], row["system_instruction"]) == (None, None, None)
+
+
+def test_json_has_a_board_with_its_runs(tmp_path: Path) -> None:
+    what = board_export(boards(make_runs({"a": first(60), "b": first(50)}, sizes=100)))
+    (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
+    assert (own["condition"], own["exam"], own["exams"][0]) == ("openbook", "invented 1.0", "physician")
+    assert [run["model"] for run in own["runs"]] == ["a", "b"]
+    assert set(own["runs"][0]) == set(RUNS)
+    assert 0.02 < own["detectable"] < 0.05
+
+
+def test_an_average_that_does_not_exist_is_nothing_rather_than_a_number(tmp_path: Path) -> None:
+    what = board_export(boards(make_runs({"a": first(5)}, sizes={"nursing": 10})))
+    (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
+    assert (own["runs"][0]["average"], own["runs"][0]["all_items"]) == (None, 0.5)
+    assert what.frame["average"].to_list() == [None]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
+def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path, start: str) -> None:
+    with written(tmp_path, "x.csv", exported(f"{start}cmd()", HOSTILE)).open(encoding="utf-8", newline="") as file:
+        row, _ = csv.DictReader(file)
+    assert list(row) == list(RUNS)
+    assert row["model"] == (f"'{start}cmd()" if len(start) == 1 else "\ufffd=cmd()")
+
+
+def test_text_that_comes_as_it_is_begins_no_formula_either(tmp_path: Path) -> None:
+    what = Export(pl.DataFrame({"a": ["\t=x", "\r=x", "=x", "x="]}))
+    with written(tmp_path, "x.csv", what).open(encoding="utf-8", newline="") as file:
+        assert [row["a"] for row in csv.DictReader(file)] == ["'\t=x", "'\r=x", "'=x", "x="]
+
+
+def test_markdown_is_a_table_a_board(tmp_path: Path) -> None:
+    lines = written(tmp_path, "x.md", exported("a", "b")).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "### openbook, invented 1.0"
+    assert lines[2].startswith("| rank | model | physician | nursing |")
+    assert lines[3].startswith("| :-- | :-- | --: |")
+    pattern = r"\| 1 \| a \| 90\.0 \| .* \| 90\.0 \| \d\d\.\d-\d\d\.\d \| 90\.0 \| 90\.0 \| 90\.0 \| 100\.0 \|$"
+    assert re.match(pattern, lines[4])
+
+
+def test_latex_is_a_booktabs_table_a_board(tmp_path: Path) -> None:
+    text = written(tmp_path, "x.tex", exported("a", "b")).read_text(encoding="utf-8")
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+    assert text.index(r"\toprule") < text.index(r"\midrule") < text.index("1 & a & 90.0") < text.index(r"\bottomrule")
+    assert r"95 \% interval" in text
+
+
+def test_a_hostile_name_is_text_in_tables() -> None:
+    what = exported(HOSTILE)
+    (line,) = (line for line in markdown(what.sheets).splitlines() if "cmd" in line)
+    assert r"=cmd()\|\[x\](javascript:y)&lt;b&gt;\\input{z}" in line
+    assert len(re.findall(r"(?<!\\)\|", line)) == 15
+    text = FORMS[".tex"](what).decode()
+    assert r"=cmd()\textbar{}{[}x](javascript:y)\textless{}b\textgreater{}\textbackslash{}input\{z\}" in text
+    assert r"\$\&\%\#\_\textasciitilde{}\textasciicircum{}" in text
+
+
+def test_an_address_becomes_no_link_by_itself() -> None:
+    text = markdown([Sheet("x", ["model"], [["http://evil.example www.evil.example"]])])
+    assert r"http\://evil.example www\.evil.example" in text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[]), max_size=30))
+def test_a_table_stays_a_table_whatever_stands_in_its_cells(name: str) -> None:
+    what = Export(pl.DataFrame(), sheets=[Sheet(name, ["model", "of"], [[name, "1"]], [name])])
+    body = FORMS[".tex"](what).decode().split("\\midrule\n")[1].split("\n\\bottomrule")[0]
+    assert "\n" not in body
+    # Of backslashes and their characters nothing is left but the cells' own.
+    assert re.sub(r"\\[a-z]+\{\}|\\[&%$#_{}]|\{\[\}", "", body).count("&") == 1
+    lines = markdown(what.sheets).splitlines()
+    assert len(lines) == 7
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", lines[4])) == 3
+    assert "<" not in lines[4]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[]), max_size=30))
+def test_sound_text_is_one_line_that_utf_8_can_hold(text: str) -> None:
+    assert len(sound(text).encode().decode().splitlines()) <= 1
+    assert not set(sound(text)) & set("\x1b\u202e\u2066\ufeff")
+
+
+def test_characters_that_move_the_cursor_or_turn_the_writing_are_replaced() -> None:
+    assert sound("a\x1b[31m\u202eb\u2066\ufeff\u2028\x85\ud800汉字\u3000é") == (
+        "a\ufffd[31m\ufffdb\ufffd\ufffd\ufffd\ufffd\ufffd汉字\u3000é"
+    )
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_half_a_surrogate_pair_and_folders_of_this_machine_are_in_no_form(tmp_path: Path, suffix: str) -> None:
+    content = written(tmp_path, f"x{suffix}", exported("/data/secret/mine/merged", "a\ud800b")).read_bytes()
+    assert b"secret" not in content
+    assert b"mine/merged" in content
+    assert "a\ufffdb".encode() in content
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("/data/models/mine/merged", "mine/merged"),
+        ("some/base + /data/mix41", "some/base + data/mix41"),
+        ("/data", "data"),
+        ("/data/models/mine/: no tokenizer", "models/mine/: no tokenizer"),
+        ("no tokenizer in '/data/models/mine'", "no tokenizer in 'models/mine'"),
+        ("owner/model", "owner/model"),
+        ("https://host/v1/models", "https://host/v1/models"),
+        ("12 tokens/s and/or 1 / 2", "12 tokens/s and/or 1 / 2"),
+    ],
+)
+def test_of_a_path_the_last_two_names_are_kept(text: str, kept: str) -> None:
+    assert without_folders({"key": [text]}) == {"key": [kept]}
+
+
+def test_an_unknown_form_or_a_folder_in_its_place_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(OpenbookError, match=r"x\.xls: cannot export as '\.xls'; known are \.csv, \.md, \.tex"):
+        export(exported("a"), [tmp_path / "x.csv", tmp_path / "x.xls"])
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(OpenbookError, match=r"x\.csv: cannot be written"):
+        export(exported("a"), [tmp_path / "x.csv"])
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_folders_are_made_and_older_files_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x.json"
+    for model in ("a", "b"):
+        export(exported(model), [path])
+    assert [run["model"] for run in json.loads(path.read_bytes())["boards"][0]["runs"]] == ["b"]
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_a_comparison_is_exported_with_its_flipped_items(tmp_path: Path) -> None:
+    runs = make_runs({"a": first(5), "b": first(4)})
+    what = comparison_export([compare(runs, *runs.runs)])
+    assert what.frame.schema == DIFFERENCES
+    assert what.frame["of"].to_list()[-2:] == ["average", "all items"]
+    assert what.frame["difference"].to_list()[-1] == pytest.approx(0.1)
+    (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["comparisons"]
+    assert own["counts"] == {"both": 24, "only_a": 6, "only_b": 0, "neither": 30, "missing": 0}
+    assert [flip["id"] for flip in own["flipped"]][:2] == ["physician-004", "nursing-004"]
+    assert (own["a"]["run"], own["b"]["run"], own["a"]["task_version"]) == ("run 0", "run 1", "1.0")
+    assert what.sheets[0].heads == ["of", "A", "B", "A - B", "95 % interval", "p", "p (Holm)"]

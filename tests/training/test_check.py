@@ -1,0 +1,184 @@
+"""Each fault of a recipe is one line, and all faults are reported at once; a sound recipe has none."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.training.check import CheckReport, read_recipe, recipes_in
+from openbook_eval.training.record import training_mix
+from tests.test_cli import assert_one_line_error, call
+from tests.training.conftest import RECIPES, training_environment
+from tests.training.recipe_cases import EXPECTED, FAULTY, FSDP2, GPU, SOUND, SURPRISING, UNREADABLE
+
+RUN = """
+import json, logging
+from pathlib import Path
+from openbook_eval.training.check import check
+logging.basicConfig()
+print(json.dumps([check([Path(folder)], mixes=mixes).faults for folder, mixes in FOLDERS]))
+"""
+OF_MIXES = ("no mix", "changed mix")
+
+
+def dump(recipe: Mapping[str, Any], name: str) -> str:
+    # Through JSON, as PyYAML writes an alias for an object that it meets again.
+    plain = json.loads(json.dumps({"output_dir": f"checkpoints/{name}", **recipe}))
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
+    """Return a folder as a user trains in it: mixes, a model, and a recipe for each case."""
+    folder = tmp_path_factory.mktemp("place")
+    for name in ("mix41", "changed"):
+        shutil.copytree(tiny_mix, folder / "mixes" / name)
+    with (folder / "mixes" / "changed" / "train.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    (folder / "models" / "tiny").mkdir(parents=True)
+    (folder / "models" / "tiny" / "config.json").write_text("{}")
+    (folder / "zero3.json").write_text('{"zero_optimization": {"stage": 3}}')
+    recipes = {name: dump(recipe, name) for name, recipe in SOUND.items()}
+    recipes |= {name: dump(recipe, name) for name, (recipe, _) in FAULTY.items()}
+    recipes |= {name: dump(GPU, name) + lines for name, (lines, _) in SURPRISING.items()}
+    files = {name: text.encode() for name, text in recipes.items()} | {
+        name: raw for name, (raw, _) in UNREADABLE.items()
+    }
+    for name, content in files.items():
+        (folder / "recipes").mkdir(exist_ok=True)
+        (folder / "recipes" / f"{name}.yml").write_bytes(content)
+    write_odd_values(folder / "odd")
+    write_shared(folder / "shared" / "a" / "b", training_mix(folder / "mixes" / "mix41").hash)
+    return folder
+
+
+def write_odd_values(folder: Path) -> None:
+    folder.mkdir()
+    values: list[Any] = [None, True, -1, "x" * 9999, "\0", "/dev/zero", [[]], {"type": {}}, [{"path": [1]}]]
+    for key in [*GPU, *FSDP2, "deepspeed", "rl", "test_datasets", "output_dir"]:
+        value = values[sum(map(ord, key)) % len(values)]
+        (folder / f"{key}.yml").write_text(dump({**GPU, key: value}, key))
+
+
+def write_shared(folder: Path, digest: str) -> None:
+    folder.mkdir(parents=True)
+    for name, prepared in {"this": digest, "other": "0123456789abcdef", "none": "0123"}.items():
+        recipe = {**GPU, "dataset_prepared_path": f"prepared/mix41-{prepared}"}
+        (folder / f"{name}.yaml").write_text(dump(recipe, name))
+    (folder / "z.yml").write_text(dump({**GPU, "output_dir": "./checkpoints/this/"}, ""))
+
+
+@pytest.fixture(scope="module")
+def reports(place: Path, train_python: Path) -> list[dict[str, list[str]]]:
+    """Return the faults of all cases with mixes and without, of odd values, and of recipes that share a folder."""
+    folders = [("recipes", True), ("recipes", False), ("odd", True), ("shared", True)]
+    code, environment = RUN.replace("FOLDERS", repr(folders)), training_environment()
+    ended = subprocess.run([train_python, "-c", code], cwd=place, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found: list[dict[str, list[str]]] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", EXPECTED)
+def test_all_faults_of_a_recipe_are_reported_and_no_others(reports: list[dict[str, list[str]]], name: str) -> None:
+    assert sorted(reports[0][f"recipes/{name}.yml"]) == sorted(EXPECTED[name])
+    without = [] if name in OF_MIXES else EXPECTED[name]
+    assert sorted(reports[1][f"recipes/{name}.yml"]) == sorted(without)
+
+
+@pytest.mark.training
+def test_nothing_that_a_recipe_says_is_run_and_any_value_gives_a_report(
+    reports: list[dict[str, list[str]]], place: Path
+) -> None:
+    assert list(reports[0]) == sorted(f"recipes/{name}.yml" for name in EXPECTED)
+    assert not (place / "ran").exists()
+    assert len(reports[2]) == len(list((place / "odd").iterdir())) > 25
+    assert all("\n" not in fault for faults in reports[2].values() for fault in faults)
+
+
+@pytest.mark.training
+def test_a_cache_of_another_mix_and_an_output_of_two_recipes_are_faults(
+    reports: list[dict[str, list[str]]], place: Path
+) -> None:
+    digest = training_mix(place / "mixes" / "mix41").hash
+    shared = {path.rpartition("/")[2]: faults for path, faults in reports[3].items()}
+    assert shared == {
+        "none.yaml": [],
+        "other.yaml": [
+            f"dataset_prepared_path: 0123456789abcdef is not the hash of mixes/mix41 ({digest}): the mix has changed "
+            "since; write prepared/mix41, to which the plugin adds it"
+        ],
+        "this.yaml": [],
+        "z.yml": ["output_dir: ./checkpoints/this/ is that of shared/a/b/this.yaml as well; give each recipe its own"],
+    }
+
+
+@pytest.mark.training
+def test_the_recipes_of_the_repository_lack_the_mixes_of_the_paper_and_nothing_else(
+    train_python: Path, train_folder: Path
+) -> None:
+    program = [str(train_python.parent / "openbook-eval"), "recipes", "check"]
+    done = subprocess.run(program, cwd=train_folder, env=training_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *faults = done.stderr.splitlines()
+    assert first == "openbook-eval: 34 faults in 34 of 36 recipes:"
+    wanted = (
+        "recipes/qwen7b_mix41.yml: datasets.0.path: mixes/mix41: does not exist; build the mix with: data-prep build"
+    )
+    assert f"{wanted} paper --out mixes --mix mix41" in faults
+    assert sum(": does not exist; build the mix with: data-prep build paper " in line for line in faults) == 34
+    assert not any("tiny" in line for line in faults)
+
+
+def test_without_axolotl_the_error_says_how_to_get_it() -> None:
+    assert_one_line_error(call("recipes", "check", str(RECIPES)), "recipes are checked by Axolotl, which cannot be")
+
+
+def test_recipes_are_found_in_folders_at_any_depth_and_each_once(tmp_path: Path) -> None:
+    names = ["a.yml", "b/c.yaml", "b/d/e.yml"]
+    for name in [*names, "b/README.md", "zero3.json"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = [tmp_path / name for name in names]
+    assert recipes_in([tmp_path]) == found
+    assert recipes_in([tmp_path / "b" / "c.yaml", tmp_path]) == [found[1], found[0], found[2]]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        OpenbookError, match=r"no recipe in it \(\*\.yml, \*\.yaml\); write them: openbook-eval recipes"
+    ):
+        recipes_in([tmp_path / "empty"])
+    with pytest.raises(OpenbookError, match=r"gone\.yml: no such recipe; give a recipe, or a folder of them"):
+        recipes_in([tmp_path / "gone.yml"])
+
+
+def test_a_report_counts_before_it_lists() -> None:
+    assert str(CheckReport({"a.yml": []})) == "1 recipe: no faults"
+    assert str(CheckReport({"a.yml": ["seed: is odd", "is none"], "b.yml": []})) == (
+        "2 faults in 1 of 2 recipes:\na.yml: seed: is odd\na.yml: is none"
+    )
+
+
+YAML_TEXT = st.text(st.sampled_from("ab:-[]{}&*!|>'\"#%?, \n\t01e.~"), max_size=40) | st.text(max_size=20)
+
+
+@given(YAML_TEXT)
+def test_any_text_is_read_as_axolotl_reads_it_or_has_a_fault(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.yml"
+        path.write_bytes(text.encode("utf-8", "replace"))
+        config, faults = read_recipe(path)
+    if faults:
+        assert all("\n" not in fault for _, fault in faults)
+    else:
+        assert repr(config) == repr(yaml.safe_load(text.removeprefix("\ufeff")))
