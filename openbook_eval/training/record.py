@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_prep.manifest import MANIFEST, TRAIN
-from data_prep.manifest import read as read_manifest
+from data_prep.manifest import MANIFEST, TRAIN, read_manifest
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256_file, write_atomic
 

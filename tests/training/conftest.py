@@ -100,7 +100,7 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     data, mixes = str(folder / "data"), folder / "mixes"
     app(["invent", "--out", data], standalone_mode=False)
-    order = ["--data", data, "--out", str(mixes), "--mix", "tiny", "--scale", "0.48", "--processes", "1"]
+    order = ["--data", data, "--out", str(mixes), "--mix", "tiny", "--scale", "0.48"]
     app(["build", "tiny", *order], standalone_mode=False)
     return mixes / "tiny"
 
