@@ -1,34 +1,61 @@
-"""The command line as a user meets it: in a process of its own, wrong input included."""
+"""The command line as a user meets it, wrong input included."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
+from data_prep.cli import main
 from data_prep.manifest import read_manifest
 from data_prep.spec import read_spec
 from openbook_eval import __version__
 from tests.data_prep.raw import contents, write_data, write_spec
 
-COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
 SHIPPED = Path(__file__).parents[2] / "data_prep" / "specs"
 # The mix `tiny`: any change of it is a change for all that were trained on it.
 TINY = "7417dcb956d7383ee2c4ec07d2bfe9878e4c743735c7504b20f91fc9fa9c68e7"
 MIXES = {"mix11": {"size": 40, "ratio": "1:1"}, "med": {"size": 60, "ratio": {"medical": 1}}}
 
 
-def call(*arguments: str | Path, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Result:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(*arguments: str | Path, cwd: Path | None = None, **settings: str) -> Result:
+    """Run the command line in this process, with these variables of the environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBOOK", "HF_"))}
-    environment = {**kept, "COLUMNS": "120", "HF_HUB_OFFLINE": "1", **settings}
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), chdir(cwd or Path.cwd()):
+        patch.setattr(os, "environ", {**kept, "COLUMNS": "120", **settings})
+        patch.setattr(sys, "argv", ["data-prep", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
 
 
-def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -> None:
+def call_alone(*arguments: str | Path, home: Path) -> Result:
+    """Run the command line in a process of its own, without a hub and with an empty cache: these are read at import."""
+    environment = {**os.environ, "COLUMNS": "120", "HF_HUB_OFFLINE": "1", "HF_HOME": str(home)}
+    command = [sys.executable, "-c", "from data_prep.cli import main; main()", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def assert_one_line_error(result: Result, text: str) -> None:
     assert result.returncode == 2, result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
     assert result.stderr.startswith("data-prep: ")
@@ -47,8 +74,9 @@ def test_help_names_every_command() -> None:
         assert f"\n  {command} " in text
 
 
-def test_version() -> None:
-    assert call("--version").stdout == f"{__version__}\n"
+def test_the_program_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+    assert call_alone("--version", home=tmp_path) == Result(0, f"{__version__}\n", "")
+    assert_one_line_error(call_alone("show", "nowhere", home=tmp_path), "nowhere: no such folder")
 
 
 def test_build_verify_and_show_go_together(spec: Path, tmp_path: Path) -> None:
@@ -103,14 +131,14 @@ def test_verify_reports_a_changed_mix_by_exit_code_1(spec: Path, tmp_path: Path)
 
 def test_the_exam_of_the_spec_can_be_replaced_and_must_be_there_then(spec: Path, tmp_path: Path) -> None:
     command = ("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--exam")
-    assert_one_line_error(call(*command, "cmb", HF_HOME=str(tmp_path)), "hub data set wangrongsheng/open-book-CMB-exam")
+    assert_one_line_error(call_alone(*command, "cmb", home=tmp_path), "hub data set wangrongsheng/open-book-CMB-exam")
     assert_one_line_error(call(*command, "none.jsonl"), "no such file")
 
 
 def test_an_exam_that_cannot_be_fetched_is_reported_at_the_beginning_and_at_the_end(tmp_path: Path) -> None:
     write_data(tmp_path / "data")
     spec = write_spec(tmp_path / "spec.yml", MIXES, decontaminate={"exams": ["mini", "cmb"]})
-    result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", HF_HOME=str(tmp_path))
+    result = call_alone("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", home=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stderr.startswith("data-prep: exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam")
     assert "checked against mini: 3 rows left out\nNOT CHECKED against cmb: hub data set" in result.stdout
@@ -191,7 +219,7 @@ def test_the_mixes_of_tiny_are_built_of_nearly_all_that_is_invented(tmp_path: Pa
 
 def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path, tmp_path: Path) -> None:
     command = ("build", "paper", "--scale", "0.01", "--data", real_exams.parent, "--out")
-    result = call(*command, tmp_path / "out", HF_HOME=str(tmp_path))
+    result = call_alone(*command, tmp_path / "out", home=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "NOT CHECKED against cmb" in result.stdout
     found = {file.parent.name: len(file.read_bytes().splitlines()) for file in (tmp_path / "out").glob("*/train.jsonl")}
