@@ -19,21 +19,27 @@ from typing import TypeVar
 
 import orjson
 import polars as pl
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from data_prep.clean import judge
 from data_prep.decontaminate import ExamIndex, Match
 from data_prep.dedup import keys, mark_duplicates
 from data_prep.manifest import (
-    MANIFEST, ROWS, TRAIN, BuildFacts, Contamination, FileContent, Flow, InputFile, Manifest, write_rows,
+    MANIFEST,
+    ROWS,
+    TRAIN,
+    BuildFacts,
+    Contamination,
+    FileContent,
+    Flow,
+    InputFile,
+    Manifest,
+    write_rows,
 )  # fmt: skip
 from data_prep.mix import Chosen, choose_all, nesting, scaled
 from data_prep.read import SCHEMA, Chunk, Part, parts, read, train_line
-from data_prep.spec import DOMAINS, Cleaning, Decontamination, Mix, Spec
+from data_prep.spec import Cleaning, Decontamination, Mix, Spec
 from data_prep.tokens import counter, estimate, plain
 from openbook_eval.errors import ExamError, OpenbookError, did_you_mean
 from openbook_eval.exams import ExamFile, load_exam
@@ -277,9 +283,7 @@ def _note_broken(part: Part, chunk: Chunk, done: _Pass) -> None:
         done.breaks.setdefault(part.source.name, []).extend(f"{part.label}: {fault}" for fault in chunk.breaks)
 
 
-def _sort_out(
-    frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows that are kept so far, with tokens and key, and those that are unclean or hold an exam item."""
     frame = frame.with_columns(judge(frame, settings).alias("reason"))
     unclean = frame.filter(pl.col("reason").is_not_null())
@@ -302,8 +306,8 @@ def _exam_item(match: Match) -> dict[str, object]:
 
 
 def _as_dropped(rows: pl.DataFrame) -> pl.DataFrame:
-    there = (pl.col(name) if name in rows.columns else pl.lit(None).alias(name) for name in _DROPPED_SCHEMA)
-    return rows.select(there).cast(dict(_DROPPED_SCHEMA))
+    there = {name: pl.col(name) if name in rows.columns else pl.lit(None) for name in _DROPPED_SCHEMA}
+    return rows.select(column.cast(_DROPPED_SCHEMA[name]).alias(name) for name, column in there.items())
 
 
 # Duplicates, and what was left out.
@@ -395,7 +399,9 @@ def _choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], spec: Spec, count: Cou
 
 
 def _with_counted(rows: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
-    return rows.join(counted, on="key", how="left", maintain_order="left").with_columns(tokens="counted").drop("counted")
+    return (
+        rows.join(counted, on="key", how="left", maintain_order="left").with_columns(tokens="counted").drop("counted")
+    )
 
 
 def _count_tokens(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
@@ -434,44 +440,3 @@ def _move(work: Path, folder: Path) -> None:
     (folder / TRAIN).unlink(missing_ok=True)
     for name in (ROWS, MANIFEST, TRAIN):
         (work / name).replace(folder / name)
-
-
-# For the terminal.
-
-
-def report(built: Built, out: Path) -> Iterator[Table | Text]:
-    """Yield tables of sources and mixes, and what the user must know, for rich to print."""
-    yield _source_table(built)
-    yield _mix_table(built)
-    contaminated = sum(flow.contaminated for flow in built.sources.values())
-    names = ", ".join(exam.name for exam in built.exams.read)
-    yield Text(f"checked against {names}: {contaminated:,} rows left out" if names else "checked against no exam")
-    for name, reason in built.exams.lacking.items():
-        yield Text(f"NOT CHECKED against {name}: {reason}", style="bold red")
-    for name, faults in built.breaks.items():
-        yield Text(f"source {name}: {faults[0]}" + (f", and {len(faults) - 1} more" if len(faults) > 1 else ""))
-    if repeating := [name for name, mix in built.mixes.items() if any(part.repeats for part in mix.domains.values())]:
-        yield Text(f"rows are repeated in {', '.join(repeating)}: the sources are too small for them")
-    yield Text(f"{out}: mixes; rows left out in {DROPPED}/" + (f", {CONTAMINATION}" if names else ""))
-
-
-def _source_table(built: Built) -> Table:
-    table = Table("source", title="rows of the sources", box=SIMPLE_HEAD)
-    for column in ("read", "broken", "unclean", "twice", "alike", "exam", "kept"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, flow in built.sources.items():
-        unclean = sum(flow.dropped.values())
-        counts = (flow.read, flow.broken, unclean, flow.exact, flow.near, flow.contaminated, flow.kept)
-        table.add_row(name, *(f"{count:,}" for count in counts))
-    return table
-
-
-def _mix_table(built: Built) -> Table:
-    table = Table("mix", title="mixes", box=SIMPLE_HEAD)
-    for column in ("rows", *DOMAINS, "repeated", "tokens"):
-        table.add_column(column, justify="right")
-    for name, mix in built.mixes.items():
-        shares = (f"{mix.domains[domain].rows:,}" if domain in mix.domains else "-" for domain in DOMAINS)
-        repeated = sum(part.repeats for part in mix.domains.values())
-        table.add_row(name, f"{mix.rows:,}", *shares, f"{repeated:,}", f"{mix.tokens:,}")
-    return table

@@ -56,9 +56,10 @@ def build(
 ) -> None:
     """Build the mixes of a spec: DIR/<mix>/train.jsonl with its manifest, and what was left out."""
     from data_prep import build as building
+    from data_prep.show import built_report
 
     order = building.Order(_spec(spec), _data_folder(data), out, scale, tuple(mix or ()), tuple(exam or ()))
-    _print(*building.report(building.build(order, _notify), out))
+    _print(*built_report(building.build(order, _notify), out))
 
 
 @app.command()

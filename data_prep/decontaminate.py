@@ -126,7 +126,9 @@ class ExamIndex:
         grams = _grams(questions, passages)
         table = np.zeros(1 << (_BITS - 3), dtype=np.uint8)
         place = grams["hash"].to_numpy() >> np.uint32(32 - _BITS)
-        np.bitwise_or.at(table, place >> np.uint32(3), np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8)))
+        np.bitwise_or.at(
+            table, place >> np.uint32(3), np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8))
+        )
         stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
         common = stock.union(*(_common([item.text for item in group]) for group in (questions, passages)))
         return cls(questions, passages, grams, table, common)
@@ -167,7 +169,9 @@ class ExamIndex:
     def _best(self, row: "_Row", numbers: Sequence[int], place: int) -> Match | None:
         """The item that the row holds most of; of equals that whose kind tells more, then the earlier one."""
         count = len(self.questions)
-        asked = [self.questions[number] for number in sorted({number % count for number in numbers if number < 2 * count})]
+        asked = [
+            self.questions[number] for number in sorted({number % count for number in numbers if number < 2 * count})
+        ]
         told = [self.passages[number - 2 * count] for number in numbers if number >= 2 * count]
         best: tuple[Kind, float, Item] | None = None
         for item in chain(asked, told):
@@ -185,9 +189,9 @@ class ExamIndex:
         """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
         own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
         whole = bool(item.options and item.text) and item.text in row.text
-        if whole and _covered(own) >= _OWN:
-            if len(item.text) >= (_WHOLE_QUESTION if _asks_only(item.text, row) else WHOLE):
-                return "stem", 1.0
+        enough = _WHOLE_QUESTION if whole and _asks_only(item.text, row) else WHOLE
+        if whole and len(item.text) >= enough and _covered(own) >= _OWN:
+            return "stem", 1.0
         share, covered = _close_together(item.text, own, row.text)
         if not item.options:
             return ("entry", share) if _reaches(share, covered, _REWRITTEN_PASSAGE) else None

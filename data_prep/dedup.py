@@ -93,8 +93,9 @@ def near_duplicates(rows: pl.DataFrame, threshold: float) -> Places:
     Two rows are alike where the Jaccard similarity of their character shingles is at least `threshold`, and that of
     their answers too: the same question with another answer is another row. Rows are taken in the order of their keys,
     each of which must be there once; a row stays unless it is like one that stays already, and the first such stands
-    for it. So the order of rows does not matter, no two rows that stay are known to be alike, and each that goes is like
-    the one that stands for it. Of pairs exactly at the threshold one in a hundred is missed, of those more alike fewer.
+    for it. So the order of rows does not matter, no two rows that stay are known to be alike, and each that goes is
+    like the one that stands for it. Of pairs exactly at the threshold one in a hundred is missed, of those more alike
+    fewer.
     """
     standing = np.arange(rows.height, dtype=np.int64)
     if rows.height < 2:
@@ -139,7 +140,9 @@ class Shingles:
         owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), counts)
         # Where windows begin: at each text's first characters, as many as it has windows.
         begins = np.arange(len(owners)) + np.repeat(ends - lengths - np.cumsum(counts) + counts, counts)
-        marked = _each_once((owners << np.uint64(32)) | (split_mix(_windows(codes, ends, lengths)[begins]) >> np.uint64(32)))
+        marked = _each_once(
+            (owners << np.uint64(32)) | (split_mix(_windows(codes, ends, lengths)[begins]) >> np.uint64(32))
+        )
         sizes = np.bincount((marked >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
         return cls(marked.astype(np.uint32), np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]))
 
@@ -252,4 +255,3 @@ def _each_once(values: Keys) -> Keys:
     values.sort()
     once: Keys = values[np.diff(values, prepend=~values[:1]) != 0]
     return once
-

@@ -265,7 +265,9 @@ def mixes_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise OpenbookError(f"{folder}: no such folder; give a mix, or the folder that data-prep build wrote to")
     found = [
-        each for each in (folder, *sorted(folder.iterdir())) if any((each / name).is_file() for name in (MANIFEST, TRAIN))
+        each
+        for each in (folder, *sorted(folder.iterdir()))
+        if any((each / name).is_file() for name in (MANIFEST, TRAIN))
     ]
     if not found:
         raise OpenbookError(f"{folder}: holds no mix; a mix is a folder with {TRAIN} and {MANIFEST}")
@@ -273,7 +275,7 @@ def mixes_in(folder: Path) -> list[Path]:
 
 
 def verify(folder: Path) -> list[str]:
-    """Return the faults of a mix, or of all mixes in a folder, a line each; raises OpenbookError where there is none."""
+    """Return the faults of a mix, or of all mixes in a folder, a line each. Raises OpenbookError where no mix is."""
     found: list[str] = []
     sound: dict[str, tuple[Manifest, pl.DataFrame]] = {}
     for mix in mixes_in(folder):

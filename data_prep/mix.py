@@ -108,7 +108,7 @@ def split_mix(values: Keys) -> Keys:
 
 
 def _pools(rows: pl.DataFrame, seed: int) -> dict[Domain, pl.DataFrame]:
-    """For each domain the places of its rows in the order in which they are taken, and their tokens summed up so far."""
+    """For each domain the places of its rows in the order in which they are taken, and the sum of tokens up to each."""
     order = pl.Series("order", seeded_hash(rows["key"], seed, "rows of a mix"))
     ordered = rows.select("domain", "key", pl.col("tokens").cast(pl.UInt64)).with_row_index("place")
     ordered = ordered.with_columns(order).sort("order")
@@ -161,6 +161,4 @@ def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
     rounds, rest = divmod(share, _whole(pool, mix)) if share else (0, 0)
     more = rest if mix.over == "rows" else int((pool["upto"] <= rest).sum())
     taken = [pool] * rounds + [pool.head(more)]
-    return pl.concat(
-        part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken)
-    )
+    return pl.concat(part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken))

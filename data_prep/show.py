@@ -10,10 +10,11 @@ from pathlib import Path
 
 import orjson
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from data_prep.build import wanted_mixes
+from data_prep.build import CONTAMINATION, DROPPED, Built, wanted_mixes
 from data_prep.formats import is_packed, read_head
 from data_prep.manifest import TRAIN, Manifest, mixes_in, read_manifest, read_rows
 from data_prep.mix import seeded_hash, wanted
@@ -262,3 +263,44 @@ def _table(first: str, *others: str, title: str | None = None) -> Table:
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f}" if whole else "-"
+
+
+# --- What a build came to
+
+
+def built_report(built: Built, out: Path) -> Iterator[Table | Text]:
+    """Yield tables of sources and mixes, and what the user must know, for rich to print."""
+    yield _flow_table(built)
+    yield _built_table(built)
+    contaminated = sum(flow.contaminated for flow in built.sources.values())
+    names = ", ".join(exam.name for exam in built.exams.read)
+    yield Text(f"checked against {names}: {contaminated:,} rows left out" if names else "checked against no exam")
+    for name, reason in built.exams.lacking.items():
+        yield Text(f"NOT CHECKED against {name}: {reason}", style="bold red")
+    for name, faults in built.breaks.items():
+        yield Text(f"source {name}: {faults[0]}" + (f", and {len(faults) - 1} more" if len(faults) > 1 else ""))
+    if repeating := [name for name, mix in built.mixes.items() if any(part.repeats for part in mix.domains.values())]:
+        yield Text(f"rows are repeated in {', '.join(repeating)}: the sources are too small for them")
+    yield Text(f"{out}: mixes; rows left out in {DROPPED}/" + (f", {CONTAMINATION}" if names else ""))
+
+
+def _flow_table(built: Built) -> Table:
+    table = Table("source", title="rows of the sources", box=SIMPLE_HEAD)
+    for column in ("read", "broken", "unclean", "twice", "alike", "exam", "kept"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, flow in built.sources.items():
+        unclean = sum(flow.dropped.values())
+        counts = (flow.read, flow.broken, unclean, flow.exact, flow.near, flow.contaminated, flow.kept)
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _built_table(built: Built) -> Table:
+    table = Table("mix", title="mixes", box=SIMPLE_HEAD)
+    for column in ("rows", *DOMAINS, "repeated", "tokens"):
+        table.add_column(column, justify="right")
+    for name, mix in built.mixes.items():
+        shares = (f"{mix.domains[domain].rows:,}" if domain in mix.domains else "-" for domain in DOMAINS)
+        repeated = sum(part.repeats for part in mix.domains.values())
+        table.add_row(name, f"{mix.rows:,}", *shares, f"{repeated:,}", f"{mix.tokens:,}")
+    return table

@@ -46,7 +46,9 @@ def spec(mixes: Mapping[str, Any], **changes: Any) -> Spec:
 
 def lines(rows: pl.DataFrame) -> bytes:
     texts = rows.select(
-        question=pl.format("{}的第{}问", "source", "row"), answer=pl.format("第{}答", "row"), turns=pl.lit(None, pl.String)
+        question=pl.format("{}的第{}问", "source", "row"),
+        answer=pl.format("第{}答", "row"),
+        turns=pl.lit(None, pl.String),
     )
     return "".join(texts.select(train_line()).to_series()).encode()
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from data_prep import build as module
 from data_prep.build import Built, Order, build, load_exams
 from data_prep.manifest import verify
+from data_prep.read import Chunk, Part, read
 from data_prep.spec import Spec, read_spec
 from openbook_eval.errors import ExamError, OpenbookError
 from openbook_eval.exams import load_exam
@@ -239,7 +241,9 @@ def test_an_exam_of_the_spec_that_cannot_be_fetched_is_named_as_not_checked(tmp_
     write_data(tmp_path / "data")
     declared: Spec = spec(MIXES, decontaminate={"exams": ["mini", "cmb"]})
     built = build(Order(declared, tmp_path / "data", tmp_path / "out"), said.append)
-    assert said[0].startswith("exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam: cannot be fetched (")
+    assert said[0].startswith(
+        "exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam: cannot be fetched ("
+    )
     contamination = built.mixes["med"].build.contamination
     assert contamination is not None
     assert contamination.exams == [
@@ -261,9 +265,7 @@ def test_an_exam_that_the_user_asks_for_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = module.read
-
-    def reading(part: Any) -> Any:
+    def reading(part: Part) -> Iterator[Chunk]:
         part.file.write_bytes(part.file.read_bytes() + b"\n")
         return read(part)
 
@@ -312,7 +314,7 @@ def test_a_mix_that_cannot_be_replaced_whole_is_left_as_it_was(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "write_rows", full)
-    with pytest.raises(OpenbookError, match=r"out: cannot be written \(No space left on device\); fix that and run again"):
+    with pytest.raises(OpenbookError, match=r"out: cannot be written \(No space left on device\); fix that"):
         run(tmp_path)
     assert contents(tmp_path / "out" / "med") == before
     assert not (tmp_path / "out" / ".work").exists()

@@ -17,8 +17,7 @@ from data_prep import decontaminate
 from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items, option_texts
 from data_prep.dedup import code_points
 from data_prep.tokens import plain
-from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.exams.loading import read_path
+from openbook_eval.exams import ExamFile, load_exam, read_path
 from openbook_eval.types import Question
 from tests.conftest import question
 
@@ -81,7 +80,9 @@ WRONG = {"甲状腺癌中预后最差的病理类型是 A.乳头状癌 B.滤泡�
 
 def test_labelled_rows_are_told_apart() -> None:
     assert Counter(row["item"] is not None for row in LABELLED) == {True: 75, False: 110}
-    matches = {match.place: match for match in MINI_INDEX.check(rows(*[(r["question"], r["answer"]) for r in LABELLED]))}
+    matches = {
+        match.place: match for match in MINI_INDEX.check(rows(*[(r["question"], r["answer"]) for r in LABELLED]))
+    }
     holding = {place for place, row in enumerate(LABELLED) if row["item"]}
     assert {LABELLED[place]["question"] for place in holding - set(matches)} == MISSED
     assert {LABELLED[place]["question"] for place in set(matches) - holding} == WRONG

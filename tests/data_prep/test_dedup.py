@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.dedup import (
-    Places, Shingles, band_length, candidates, keys, mark_duplicates, near_duplicates,
+    Places,
+    Shingles,
+    band_length,
+    candidates,
+    keys,
+    mark_duplicates,
+    near_duplicates,
 )  # fmt: skip
 from data_prep.dedup import _bands_of as bands_of
 from data_prep.read import SCHEMA
@@ -57,9 +63,7 @@ def jaccard(some: Sequence[str], first: Sequence[int], second: Sequence[int]) ->
 
 
 def keys_of(*pairs: tuple[str, str]) -> list[int]:
-    frame = rows(pairs).with_columns(
-        plain_question=plain(pl.col("question")), plain_answer=plain(pl.col("answer"))
-    )
+    frame = rows(pairs).with_columns(plain_question=plain(pl.col("question")), plain_answer=plain(pl.col("answer")))
     return keys(frame).to_list()
 
 
@@ -96,12 +100,16 @@ _PLACES = st.lists(
 
 def index(places: Sequence[tuple[int, str, str, int]], **texts: Any) -> pl.DataFrame:
     columns = ("key", "source", "file", "row")
-    frame = pl.DataFrame(places, schema={"key": pl.UInt64, **{name: SCHEMA[name] for name in columns[1:]}}, orient="row")
+    frame = pl.DataFrame(
+        places, schema={"key": pl.UInt64, **{name: SCHEMA[name] for name in columns[1:]}}, orient="row"
+    )
     return frame.with_columns(**{name: pl.lit("") for name in ("question", "answer")}).with_columns(**texts)
 
 
 @given(_PLACES, st.randoms())
-def test_of_equal_rows_one_stays_and_the_same_in_any_order(places: list[tuple[int, str, str, int]], shuffle: Any) -> None:
+def test_of_equal_rows_one_stays_and_the_same_in_any_order(
+    places: list[tuple[int, str, str, int]], shuffle: Any
+) -> None:
     found = mark_duplicates(index(places), 7, None)
     kept = found.filter(pl.col("reason").is_null())
     assert sorted(kept["key"]) == sorted({row[0] for row in places})

@@ -16,8 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.manifest import (
-    MANIFEST, ROWS, ROWS_SCHEMA, TRAIN, BuildFacts, FileContent, Flow, InputFile, Manifest, read_manifest, read_rows,
-    verify, write_rows,
+    MANIFEST,
+    ROWS,
+    ROWS_SCHEMA,
+    TRAIN,
+    BuildFacts,
+    FileContent,
+    Flow,
+    InputFile,
+    Manifest,
+    read_manifest,
+    read_rows,
+    verify,
+    write_rows,
 )  # fmt: skip
 from data_prep.mix import choose_all
 from data_prep.spec import Mix, Spec
