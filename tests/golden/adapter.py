@@ -20,8 +20,8 @@ GROUPS = {
     "reading, closed": "cmed_reading_closed",
     "reading, library of 4k": "cmed_reading_library_4k",
     "reading, library of 16k": "cmed_reading_library_16k",
-    "reading, unanswerable": "cmed_reading_missing",
-    "reading, counterfactual": "cmed_reading_contrary",
+    "reading, unanswerable": "cmed_reading_unanswerable",
+    "reading, counterfactual": "cmed_reading_counterfactual",
 }
 
 
