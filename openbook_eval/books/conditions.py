@@ -47,7 +47,8 @@ class Condition:
 
     `title` and `meaning` are shown to users. `ask` makes the items of one exam, all of them or where that would be dear
     a sample; it raises ExamError where the exam cannot be asked so. `ranked`: the letters are ranked, nothing is
-    generated. `frame` is that of the prompt; `scope` says which metrics there are.
+    generated. `frame` is that of the prompt; `scope` says which metrics there are. `control` names the condition that
+    asks the same without a book. `has_book`: there is a book in the prompt.
     """
 
     title: str
@@ -56,6 +57,8 @@ class Condition:
     frame: Frame = "reading"
     scope: Scope = "reading"
     ranked: bool = False
+    control: str | None = None
+    has_book: bool = True
 
 
 def _open(material: Material, exam: ExamName, _: bool) -> list[Item]:
@@ -121,13 +124,15 @@ def _library(name: str, length: int) -> Condition:
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "openbook": Condition("open book", "the question's own entry", _open_in_file_order, "paper", "paper"),
-    "closedbook": Condition("closed book", "no book", _closed(_open_in_file_order), "paper", "paper"),
+    "openbook": Condition(
+        "open book", "the question's own entry", _open_in_file_order, "paper", "paper", control="closedbook"
+    ),
+    "closedbook": Condition("closed book", "no book", _closed(_open_in_file_order), "paper", "paper", has_book=False),
     "openbook_ranked": Condition(
         "open book, letters ranked", "the question's own entry", _open_in_file_order, "paper", "ranked", ranked=True
     ),
-    "reading_open": Condition("open", "the question's own entry", _open),
-    "reading_closed": Condition("closed", "no book", _closed(_open)),
+    "reading_open": Condition("open", "the question's own entry", _open, control="reading_closed"),
+    "reading_closed": Condition("closed", "no book", _closed(_open), has_book=False),
     **{f"reading_library_{name}": _library(name, length) for name, length in LENGTHS.items()},
     "reading_unanswerable": Condition(
         "unanswerable",

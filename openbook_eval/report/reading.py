@@ -92,7 +92,7 @@ def _by_length(retention: Measures) -> Table:
 
 def _abstention(abstention: Measures) -> Iterator[Text]:
     if abstention["unanswerable"] is not None:
-        yield Text(f"abstained where the answer is missing: {percent(abstention['missing'])}")
+        yield Text(f"abstained where the book does not tell: {percent(abstention['unanswerable'])}")
     if abstention["false"]:
         false = ", ".join(f"{name} {percent(share)}" for name, share in abstention["false"].items())
         yield Text(f"abstained where the material tells: {false}")
