@@ -24,13 +24,13 @@ ANSWER_TOKENS = 8
 
 def prompts_of(exam: str, characters: int, books: int | None, questions: int) -> list[str]:
     """Prompts of the reading exam's libraries: of each of the first `books` as many, or of all books that there are."""
-    from openbook_eval import hooks
+    from openbook_eval import task_functions
     from openbook_eval.types import SIX_EXAMS
 
     found: dict[str, list[str]] = {}
     for part in SIX_EXAMS:
-        for doc in hooks.reading_docs(part, "library", characters, exam=exam)["test"]:
-            found.setdefault(doc["book"], []).append(hooks.reading_prompt(doc))
+        for doc in task_functions.docs(f"reading_library_{characters // 1000}k", part, exam=exam)["test"]:
+            found.setdefault(doc["book"], []).append(task_functions.prompt(doc))
         if books and len(found) >= books:
             break
     each = -(-questions // books) if books else questions

@@ -59,12 +59,12 @@ def write_exam(folder: Path) -> None:
 
 def read_exam(folder: str) -> dict[str, float]:
     """Seconds from path to prompts, as lm-eval's process spends them; imports apart."""
-    from openbook_eval import hooks
+    from openbook_eval import task_functions
     from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
-    docs = [doc for part in SIX_EXAMS for doc in hooks.exam_docs(part, exam=folder)["test"]]
-    prompts = [hooks.open_prompt(doc) for doc in docs]
+    docs = [doc for part in SIX_EXAMS for doc in task_functions.docs("openbook", part, exam=folder)["test"]]
+    prompts = [task_functions.prompt(doc) for doc in docs]
     seconds = time.perf_counter() - started
     if len(prompts) != QUESTIONS:
         raise SystemExit(f"read {len(prompts)} of {QUESTIONS} questions")
@@ -78,16 +78,16 @@ def read_exam(folder: str) -> dict[str, float]:
 
 def lay_books(folder: str) -> dict[str, float]:
     """Seconds from path to the prompts of all eight conditions, all kept as lm-eval keeps them; imports apart."""
-    from openbook_eval import hooks
-    from openbook_eval.conditions import LAYOUTS
+    from openbook_eval import task_functions
+    from openbook_eval.books.conditions import CONDITIONS
     from openbook_eval.types import SIX_EXAMS
 
     started = time.perf_counter()
     prompts = []
-    for condition, length in LAYOUTS.values():
+    for name in (name for name, condition in CONDITIONS.items() if condition.frame == "reading"):
         for part in SIX_EXAMS:
-            docs = hooks.reading_docs(part, condition, length, exam=folder)["test"]
-            prompts += [hooks.reading_prompt(doc) for doc in docs]
+            docs = task_functions.docs(name, part, exam=folder)["test"]
+            prompts += [task_functions.prompt(doc) for doc in docs]
     seconds = time.perf_counter() - started
     fronts = {prompt.partition("【要求】")[0] for prompt in prompts}
     characters = sum(map(len, prompts))

@@ -8,9 +8,9 @@ from math import comb
 from typing import Any
 
 from openbook_eval.baselines import Baseline, baselines
+from openbook_eval.books.grouping import near_duplicates
 from openbook_eval.evidence import options_held, plain
 from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
-from openbook_eval.twins import twins
 from openbook_eval.types import Entry, Question
 
 # What each finding means for a score.
@@ -172,7 +172,7 @@ def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) ->
     contradicting = sum(any(contradict(*pair) for pair in combinations(same, 2)) for same in other)
     yield _repeated("same_stem_other_answer", other, total, {"clusters_contradicting": contradicting})
     known = {question.id: entries.get(question.id) or Entry.given_or_statement(question) for question in questions}
-    yield _repeated("asks_the_same", [same for same in twins(questions, known) if len(same) > 1], total)
+    yield _repeated("asks_the_same", [same for same in near_duplicates(questions, known) if len(same) > 1], total)
 
 
 def contradict(one: Question, other: Question) -> bool:

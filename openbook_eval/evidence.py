@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 
 def plain(text: str) -> str:
-    """Return the text without blanks and with every sign in one form (NFKC, lower case), so that texts can be compared.
-    """
+    """Return the text without whitespace, every character in one form (NFKC, lower case), fit to be compared."""
     return "".join(unicodedata.normalize("NFKC", text).lower().split())
 
 

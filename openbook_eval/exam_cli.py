@@ -61,7 +61,7 @@ def audit(
 ) -> None:
     """Look for faults of an exam itself, and say what a reader without understanding would score on it."""
     from openbook_eval.audit import audit as look_for_faults
-    from openbook_eval.entries import provide
+    from openbook_eval.books.providers import provide
 
     exam_file = _read_exam(exam)
     entries = provide(exam_file.questions, _parsed(provider)).entries
@@ -83,13 +83,12 @@ def books(
     book_seed: Annotated[int, typer.Option(help="Seed of the order of questions and entries.")] = 0,
 ) -> None:
     """Lay the books of the reading exam and print what it comes to: items, books, characters, unique text."""
-    from openbook_eval.overview import overviews
-    from openbook_eval.sitting import Settings, prepare
+    from openbook_eval.books.preparation import Settings, overviews, prepare
 
     settings = Settings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
-    sitting = prepare(settings)
+    prepared = prepare(settings)
     console = Console()
-    for part in report.books_report(sitting, overviews(sitting, full=full)):
+    for part in report.books_report(prepared, overviews(prepared, full=full)):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
@@ -100,8 +99,7 @@ def entries(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("entries.jsonl"),
 ) -> None:
     """Write the entries of an exam's questions to a file: to read and mend them, or to hand them on."""
-    from openbook_eval.entries import provide
-    from openbook_eval.entries.entry_file import write_entry_file
+    from openbook_eval.books.providers import provide, write_entry_file
 
     provided = provide(_read_exam(exam).questions, _parsed(provider))
     write_entry_file(output, provided.entries.values())

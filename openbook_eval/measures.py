@@ -65,15 +65,15 @@ def answered(sample: Mapping[str, Any]) -> Answered | None:
     """
     doc = sample["doc"]
     # A question without a response has no marks.
-    if "condition" not in doc or sample.get("metrics") == []:
+    if not doc.get("condition", "").startswith("reading_") or sample.get("metrics") == []:
         return None
     followed = [name for name in ("context", "memory", "neither") if sample.get(f"follows_{name}")]
-    length = doc["book_length"]
-    shared = doc["condition"] == "library"
+    condition = doc["condition"].removeprefix("reading_")
+    shared = condition.startswith("library")
     return Answered(
         id=doc["id"],
         exam=doc["exam"],
-        condition=f"library_{length // 1000}k" if shared else doc["condition"],
+        condition=condition,
         depth=doc["depth"] if shared else None,
         correct=bool(sample["correct"]),
         answered=bool(sample["answered"]),
@@ -100,17 +100,19 @@ def _of(items: Sequence[Answered]) -> dict[str, Any]:
     libraries = sorted((name for name in runs if name.startswith("library_")), key=lambda name: int(name[8:-1]))
     return {
         "conditions": {name: _shares(list(run.values())) for name, run in runs.items()},
-        "reading_gain": _gain(runs),
+        "context_gain": _gain(runs),
         "retention": {name: _retention(runs, name) for name in libraries},
         "abstention": {
-            "missing": _share(runs["missing"].values(), _abstained) if "missing" in runs else None,
+            "unanswerable": _share(runs["unanswerable"].values(), _abstained) if "unanswerable" in runs else None,
             "false": {
                 name: _share(runs[name].values(), _abstained)
-                for name in ("open", *libraries, "contrary")
+                for name in ("open", *libraries, "counterfactual")
                 if name in runs
             },
         },
-        "obedience": _obedience(list(runs["contrary"].values())) if "contrary" in runs else None,
+        "context_faithfulness": _faithfulness(list(runs["counterfactual"].values()))
+        if "counterfactual" in runs
+        else None,
     }
 
 
@@ -158,7 +160,7 @@ def _ratio(pairs: Sequence[tuple[Answered, Answered]]) -> dict[str, Any]:
     }
 
 
-def _obedience(items: Sequence[Answered]) -> dict[str, Any]:
+def _faithfulness(items: Sequence[Answered]) -> dict[str, Any]:
     counts = {
         f"follows_{name}": sum(item.followed == name for item in items) / len(items)
         for name in ("context", "memory", "neither")

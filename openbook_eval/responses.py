@@ -92,7 +92,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _is_unanswered(row: Mapping[str, Any]) -> bool:
-    """As `hooks.ChoiceFilter` tells it."""
+    """as `task_functions.ChoiceFilter` tells it."""
     return "filtered_resps" in row and str(row["filtered_resps"][:1]).startswith('[\'{"unanswered":')
 
 

@@ -112,7 +112,6 @@ METRICS: Mapping[str, Metric] = {
         "answers as the counterfactual book does",
         lambda attempt: attempt.chosen == set(attempt.expected),
         _COUNTERFACTUAL,
-        averaged=False,
     ),
     "follows_memory": Metric(
         "memory",
@@ -120,7 +119,6 @@ METRICS: Mapping[str, Metric] = {
         lambda attempt: attempt.chosen == set(attempt.question.answer),
         _COUNTERFACTUAL,
         higher_is_better=False,
-        averaged=False,
     ),
     "follows_neither": Metric(
         "neither",
@@ -128,14 +126,12 @@ METRICS: Mapping[str, Metric] = {
         _follows_neither,
         _COUNTERFACTUAL,
         higher_is_better=False,
-        averaged=False,
     ),
     "letter_mass": Metric(
         "mass",
         "probability that the next token is a letter",
         lambda attempt: None if attempt.logprobs is None else letter_mass(attempt.logprobs),
         _RANKED,
-        averaged=False,
     ),
 }
 

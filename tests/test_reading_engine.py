@@ -7,13 +7,15 @@ from typing import Any
 import orjson
 import pytest
 
-from openbook_eval.conditions import LAYOUTS
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.scores import read_runs
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.test_engine import read, sit
 
 # transformers and torch warn of their own affairs.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+
+READING = [name.removeprefix("reading_") for name, condition in CONDITIONS.items() if condition.frame == "reading"]
 
 _CLAUSES = (
     "请只根据上面的材料回答下面的单项选择题，",
@@ -62,7 +64,7 @@ def skimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sat(skimming: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one run of ours: two questions of nursing under each of the eight conditions."""
     folder = tmp_path_factory.mktemp("reading")
-    tasks = ",".join(f"cmed_reading_{name}_nursing" for name in LAYOUTS)
+    tasks = ",".join(f"cmed_reading_{name}_nursing" for name in READING)
     model_args = f"pretrained={skimming},max_model_len=32768,enforce_eager=True"
     metadata = json.dumps({"exam": str(write_exam(folder))})
     asked = ["--tasks", tasks, "--metadata", metadata, "--limit", "2", "--gen_kwargs", "max_gen_toks=4"]
@@ -85,22 +87,21 @@ def samples(sat: Path, name: str) -> list[dict[str, Any]]:
     return read(sat)[1][f"cmed_reading_{name}_nursing"]
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", READING)
 def test_each_condition_is_asked_and_its_items_carry_how(sat: Path, name: str) -> None:
-    condition, length = LAYOUTS[name]
     for sample in samples(sat, name):
         doc, prompt = sample["doc"], sample["arguments"]["gen_args_0"]["arg_0"]
-        assert (doc["condition"], doc["book_length"], doc["entry"]["provider"]) == (condition, length, "given")
+        assert (doc["condition"], doc["entry"]["provider"]) == (f"reading_{name}", "given")
         assert prompt.startswith("【要求】" if name == "closed" else "【材料】")
-        assert (doc["entry"]["text"] in prompt) == (name not in ("closed", "missing"))
+        assert (doc["entry"]["text"] in prompt) == (name not in ("closed", "unanswerable"))
         assert isinstance(sample["resps"][0][0], str)
-        if length:
+        if length := doc["book_length"]:
             assert length - 320 < doc["length"] <= 1.01 * length
             assert doc["group"] == f"nursing-{length}-0"
 
 
 def test_all_conditions_ask_the_same_items(sat: Path) -> None:
-    asked = {name: [sample["doc"]["id"] for sample in samples(sat, name)] for name in LAYOUTS}
+    asked = {name: [sample["doc"]["id"] for sample in samples(sat, name)] for name in READING}
     assert len(asked["open"]) == 2
     assert all(ids == asked["open"] for ids in asked.values())
 
@@ -109,10 +110,10 @@ def test_the_results_hold_the_measures_and_that_nothing_was_cut(sat: Path) -> No
     results, _ = read(sat)
     part = results["openbook"]
     assert {name: shares["items"] for name, shares in part["reading"]["conditions"].items()} == dict.fromkeys(
-        LAYOUTS, 2
+        READING, 2
     )
-    assert part["reading"]["reading_gain"]["items"] == 2
-    assert set(part["reading"]["retention"]) == {name for name in LAYOUTS if name.startswith("library")}
+    assert part["reading"]["context_gain"]["items"] == 2
+    assert set(part["reading"]["retention"]) == {name for name in READING if name.startswith("library")}
     assert (part["truncation"]["checked"], part["truncation"]["cut"], part["truncation"]["prompts"]) == (True, 0, 16)
     assert 20_000 < part["truncation"]["longest"] <= part["truncation"]["room"] == 32_764
 

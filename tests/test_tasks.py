@@ -13,21 +13,22 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from openbook_eval import prompt
-from openbook_eval.conditions import LAYOUTS
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.exams import load_exam
 from openbook_eval.linking import tasks_dir
 from openbook_eval.types import SIX_EXAMS
+from tools import generate_tasks
 
 TASKS = tasks_dir()
 README = (TASKS / "README.md").read_text(encoding="utf-8")
 RANKED = "cmed_openbook_ranked"
-PAPER_GROUPS = ["cmed_openbook", "cmed_closedbook", RANKED]
-READING_GROUPS = [f"cmed_reading_{condition}" for condition in LAYOUTS]
+GROUPS = [f"cmed_{name}" for name in CONDITIONS]
+READING_GROUPS = [f"cmed_{name}" for name, condition in CONDITIONS.items() if condition.frame == "reading"]
+PAPER_GROUPS = [group for group in GROUPS if group not in READING_GROUPS]
 FAMILIES = ["cmed_reading", "cmed_reading_other"]
-GROUPS = PAPER_GROUPS + READING_GROUPS
 LEAVES = [f"{group}_{exam}" for group in GROUPS for exam in (*SIX_EXAMS, "other")]
 # The bundled exam's entries do not fill longer books.
-SAT = [group for group in GROUPS if not group.endswith(("64k", "256k"))]
+ASKED = [group for group in GROUPS if not group.endswith(("64k", "256k"))]
 
 
 def manager(**metadata: Any) -> TaskManager:
@@ -36,7 +37,7 @@ def manager(**metadata: Any) -> TaskManager:
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, Any]:
-    return dict(manager(pretrained="some/model").load(list(SAT)))
+    return dict(manager(pretrained="some/model").load(list(ASKED)))
 
 
 def test_every_task_file_is_indexed() -> None:
@@ -54,7 +55,7 @@ def test_the_names_are_those_of_the_readme() -> None:
     assert {name for name in LEAVES if "reading" not in name} | {*GROUPS, *FAMILIES} <= named
 
 
-@pytest.mark.parametrize("name", SAT)
+@pytest.mark.parametrize("name", ASKED)
 def test_a_group_holds_the_six_exams_and_not_other(loaded: dict[str, Any], name: str) -> None:
     names = [task.task_name for task in loaded["groups"][name].get_all_tasks()]
     assert names == [f"{name}_{exam}" for exam in SIX_EXAMS]
@@ -69,34 +70,36 @@ def test_each_task_asks_its_own_exams_questions(loaded: dict[str, Any]) -> None:
 def test_the_control_asks_the_same_items(loaded: dict[str, Any]) -> None:
     for exam in SIX_EXAMS:
         docs = [list(loaded["tasks"][f"cmed_{c}_{exam}"].eval_docs) for c in ("openbook", "closedbook")]
-        assert docs[0] == docs[1]
+        assert [doc["id"] for doc in docs[0]] == [doc["id"] for doc in docs[1]]
 
 
 def test_the_open_prompt_holds_the_passage_and_the_closed_one_does_not(loaded: dict[str, Any]) -> None:
-    doc = loaded["tasks"]["cmed_openbook_nursing"].eval_docs[0]
-    opened, closed = (loaded["tasks"][f"cmed_{c}_nursing"].doc_to_text(doc) for c in ("openbook", "closedbook"))
+    tasks = [loaded["tasks"][f"cmed_{condition}_nursing"] for condition in ("openbook", "closedbook")]
+    opened, closed = (task.doc_to_text(task.eval_docs[0]) for task in tasks)
+    doc = tasks[0].eval_docs[0]
     assert opened.startswith(f"【材料】\n{doc['knowledge']}\n\n【要求】\n请只根据上面的材料回答")
     assert doc["knowledge"] not in closed
     assert closed.startswith("【要求】\n请回答下面的")
     assert opened.partition("【题目】")[2] == closed.partition("【题目】")[2]
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_reading_task_file_is_three_lines_that_name_condition_length_and_exam(name: str) -> None:
-    condition, length = LAYOUTS[name]
-    more = f", book_length: {length}" if length else ""
-    for exam in (*SIX_EXAMS, "other"):
-        assert (TASKS / "reading" / name / f"{exam}.yaml").read_text(encoding="utf-8") == (
-            f"include: ../_reading\ntask: cmed_reading_{name}_{exam}\n"
-            f"dataset_kwargs: {{exam_label: {exam}, condition: {condition}{more}}}\n"
-        )
+def test_the_tree_is_what_the_registries_generate() -> None:
+    files = generate_tasks.task_files()
+    assert len(files) == 102
+    assert generate_tasks.differences(files) == []
+
+
+def test_a_task_file_is_three_lines_that_say_what_it_asks() -> None:
+    assert (TASKS / "reading_library_4k" / "nursing.yaml").read_text(encoding="utf-8") == (
+        "include: _condition\n"
+        "task: cmed_reading_library_4k_nursing\n"
+        "metadata: {version: 1.0, condition: reading_library_4k, exam_label: nursing, "
+        "exam_file: {}, entries_used: {}}\n"
+    )
 
 
 def test_the_families_hold_every_condition() -> None:
-    families = {
-        name: yaml.safe_load((TASKS / "reading" / f"_{file}.yaml").read_text())
-        for name, file in zip(FAMILIES, ("group", "other"), strict=True)
-    }
+    families = {name: yaml.safe_load((TASKS / f"{name[5:]}.yaml").read_text()) for name in FAMILIES}
     assert families["cmed_reading"]["task"] == READING_GROUPS
     assert families["cmed_reading_other"]["task"] == [f"{group}_other" for group in READING_GROUPS]
 
@@ -104,7 +107,7 @@ def test_the_families_hold_every_condition() -> None:
 def test_the_conditions_ask_the_same_items_in_one_order(loaded: dict[str, Any]) -> None:
     for exam in SIX_EXAMS:
         orders = [
-            [doc["id"] for doc in loaded["tasks"][f"{group}_{exam}"].eval_docs] for group in SAT if "reading" in group
+            [doc["id"] for doc in loaded["tasks"][f"{group}_{exam}"].eval_docs] for group in ASKED if "reading" in group
         ]
         assert len(orders) == 6
         assert all(order == orders[0] for order in orders)
@@ -204,7 +207,7 @@ def results() -> dict[str, Any]:
     return dict(outcome)
 
 
-def test_marks_of_an_exam(results: dict[str, Any]) -> None:
+def test_scores_of_an_exam(results: dict[str, Any]) -> None:
     known, unknown = (results["results"][f"cmed_openbook_{exam}"] for exam in ("nursing", "technician"))
     assert (known["correct,choice"], known["answered,choice"], known["partial_credit,choice"]) == (1.0, 1.0, 1.0)
     # 12 of 43 questions are multiple choice; five have 2 right letters, five 3, two 4, and one letter was named.
@@ -244,7 +247,7 @@ def test_samples_show_what_was_read_and_by_which_rule(results: dict[str, Any]) -
 def read() -> dict[str, Any]:
     outcome = simple_evaluate(
         Reader({"nursing"}),
-        tasks=["cmed_reading_contrary", "cmed_reading_missing_nursing"],
+        tasks=["cmed_reading_counterfactual", "cmed_reading_unanswerable_nursing"],
         task_manager=manager(),
         bootstrap_iters=0,
     )
@@ -252,19 +255,23 @@ def read() -> dict[str, Any]:
     return dict(outcome)
 
 
-def test_who_answers_from_memory_follows_no_contrary_book(read: dict[str, Any]) -> None:
-    nursing = read["results"]["cmed_reading_contrary_nursing"]
+def test_who_answers_from_memory_follows_no_counterfactual_book(read: dict[str, Any]) -> None:
+    nursing = read["results"]["cmed_reading_counterfactual_nursing"]
     assert (nursing["correct,choice"], nursing["follows_context,choice"], nursing["follows_memory,choice"]) == (0, 0, 1)
-    average = read["groups"]["cmed_reading_contrary"]
+    average = read["groups"]["cmed_reading_counterfactual"]
     assert average["follows_memory,choice"] == pytest.approx(1 / 6)
 
 
-def test_a_task_other_than_contrary_has_no_marks_of_following(read: dict[str, Any]) -> None:
-    missing = read["results"]["cmed_reading_missing_nursing"]
-    assert (missing["correct,choice"], missing["abstained,choice"], missing["answered,choice"]) == (0, 0, 1)
-    assert not [name for name in missing if name.startswith("followed")]
+def test_a_task_other_than_counterfactual_has_no_metrics_of_following(read: dict[str, Any]) -> None:
+    unanswerable = read["results"]["cmed_reading_unanswerable_nursing"]
+    assert (unanswerable["correct,choice"], unanswerable["abstained,choice"], unanswerable["answered,choice"]) == (
+        0,
+        0,
+        1,
+    )
+    assert not [name for name in unanswerable if name.startswith("follows")]
 
 
 def test_results_name_the_entries_that_were_used(read: dict[str, Any]) -> None:
-    used = read["configs"]["cmed_reading_contrary_nursing"]["metadata"]["entries_used"]
+    used = read["configs"]["cmed_reading_counterfactual_nursing"]["metadata"]["entries_used"]
     assert (used["book_seed"], used["providers"]) == (0, [{"provider": "given", "entries": 258}])

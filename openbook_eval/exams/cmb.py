@@ -85,8 +85,7 @@ def read(source: ExamSource, answers_from: ExamSource | None = None) -> ExamFile
 
 
 def from_rows(source: ExamSource, label: str, rows: Rows, answers: Mapping[str, str] | None = None) -> ExamFile:
-    """Return the exam of a file's rows, which carry their answers or are joined with `answers` by id; raises ExamError.
-    """
+    """Build the exam of a file's rows, which carry their answers or are joined with `answers` by id."""
     return build(source, label, _questions(rows, answers), _notices(rows))
 
 

@@ -93,8 +93,7 @@ class ExamSource:
 
     @property
     def sha256(self) -> str:
-        """Return of one file its own hash; of several the hash over their sorted hashes, whatever folder they lie in.
-        """
+        """Return the hash of the one file read; of several the hash over their sorted hashes, wherever they lie."""
         hashes = sorted(self._read.values())
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 

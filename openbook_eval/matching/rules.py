@@ -173,8 +173,7 @@ def _declared_letters(response: Response, found: re.Match[str]) -> str:
 
 
 def _of_two(response: Response, last: tuple[str, int, bool], end: int, final: bool) -> Reading:
-    """Return the later of two different statements, if something between them says why it is the later one that holds.
-    """
+    """Return the later of two different statements, if something between them says why the later one holds."""
     letters, start, last_final = last
     between = response.text[end:start]
     if last_final and not final:
@@ -261,8 +260,7 @@ def _is_positive(negation: str, judgement: str) -> bool:
 
 
 def _from_judgements(response: Response, judgements: Mapping[str, bool]) -> Reading | None:
-    """Return the right ones; of a single-choice question with several right ones the odd one out, which was asked for.
-    """
+    """Return the right ones; of a single-choice question with several the odd one out, which was asked for."""
     right = [letter for letter, positive in judgements.items() if positive]
     wrong = [letter for letter, positive in judgements.items() if not positive]
     if not right:

@@ -6,18 +6,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.overview import Overview
-from openbook_eval.sitting import Sitting
+from openbook_eval.books.preparation import Overview, PreparedExam
 
 
-def books_report(sitting: Sitting, conditions: Iterable[Overview]) -> Iterator[Table | Text]:
+def books_report(prepared: PreparedExam, conditions: Iterable[Overview]) -> Iterator[Table | Text]:
     """Who gave the entries, a row for each condition, the unique share of all prompts, and what cannot be asked."""
-    file = sitting.file
+    file = prepared.file
     yield Text(f"{file.name}, version {file.version}, sha256 {file.sha256}")
-    for provider in sitting.provided.providers:
+    for provider in prepared.provided.providers:
         settings = ", ".join(f"{key} {value}" for key, value in provider.items() if key not in ("provider", "entries"))
         yield Text(f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}")
-    for notice in (*file.notices, *sitting.provided.notices):
+    for notice in (*file.notices, *prepared.provided.notices):
         yield Text(f"notice: {notice}")
     shown = list(conditions)
     yield _table([condition for condition in shown if not condition.refusal])

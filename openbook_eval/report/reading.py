@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.conditions import LAYOUTS
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.report.cells import caveats, percent
 from openbook_eval.scores import Reading
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
@@ -19,7 +19,7 @@ Measures = Mapping[str, Any]
 
 
 def reading_report(reading: Reading) -> Iterator[Table | Text]:
-    """Right answers by condition and exam, then gain, retention, abstention and obedience; all in percent."""
+    """Right answers by condition and exam, then gain, retention, abstention and faithfulness; all in percent."""
     yield Text(f"{reading.model}, reading exam\nexam {reading.exam_file}; run {reading.date}", "italic")
     yield from caveats(reading.limited, reading.truncation, reading.gaps)
     measures = reading.measures
@@ -27,7 +27,7 @@ def reading_report(reading: Reading) -> Iterator[Table | Text]:
         yield Text(f"no measures: {reading.reason}")
         return
     yield _by_condition(measures)
-    if gain := measures["reading_gain"]:
+    if gain := measures["context_gain"]:
         yield Text(
             f"reading gain {_signed(gain['gain'])}: open {percent(gain['open'])}, closed {percent(gain['closed'])}; "
             f"{_counts(gain, 'open', 'closed')}"
@@ -35,10 +35,10 @@ def reading_report(reading: Reading) -> Iterator[Table | Text]:
     if measures["retention"]:
         yield _by_length(measures["retention"])
     yield from _abstention(measures["abstention"])
-    if obedience := measures["obedience"]:
+    if faithfulness := measures["context_faithfulness"]:
         yield Text(
-            f"where the book says otherwise, {percent(obedience['follows_context'])} followed the book, "
-            f"{percent(obedience['follows_memory'])} memory, {percent(obedience['follows_neither'])} neither"
+            f"where the book says otherwise, {percent(faithfulness['follows_context'])} followed the book, "
+            f"{percent(faithfulness['follows_memory'])} memory, {percent(faithfulness['follows_neither'])} neither"
         )
 
 
@@ -56,7 +56,11 @@ def _by_condition(measures: Measures) -> Table:
     six = set(SIX_EXAMS) <= set(exams)
     means = ["six", "all"] if six else ["all"]
     table = _table("correct", "items", *(_SHORT[exam] for exam in exams), *means)
-    for name in (name for name in LAYOUTS if name in measures["conditions"]):
+    for name in (
+        name
+        for name in map(str.removeprefix, CONDITIONS, ["reading_"] * len(CONDITIONS))
+        if name in measures["conditions"]
+    ):
         shares = {exam: _share(measures["by_exam"][exam], name) for exam in exams}
         mean = _mean([shares[exam] for exam in SIX_EXAMS]) if six else None
         row = [*shares.values(), *([mean] if six else []), measures["conditions"][name]["correct"]]
@@ -87,8 +91,8 @@ def _by_length(retention: Measures) -> Table:
 
 
 def _abstention(abstention: Measures) -> Iterator[Text]:
-    if abstention["missing"] is not None:
-        yield Text(f"abstained where the answer is missing: {percent(abstention['missing'])}")
+    if abstention["unanswerable"] is not None:
+        yield Text(f"abstained where the book does not tell: {percent(abstention['unanswerable'])}")
     if abstention["false"]:
         false = ", ".join(f"{name} {percent(share)}" for name, share in abstention["false"].items())
         yield Text(f"abstained where the material tells: {false}")

@@ -78,7 +78,9 @@ def _newest(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
         f"({newest[run.model, run.comparison].date}); give models names of their own to compare them"
         for run in older
     ]
-    order = sorted(newest.values(), key=lambda run: (CONDITIONS.index(run.condition), run.model, run.date, run.id))
+    order = sorted(
+        newest.values(), key=lambda run: (list(CONDITIONS).index(run.condition), run.model, run.date, run.id)
+    )
     return order, lines
 
 

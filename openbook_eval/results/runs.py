@@ -8,26 +8,14 @@ from typing import Annotated, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.files import sha256
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results.samples import ItemText, has_texts, item_texts
 from openbook_eval.types import ExamName
 
-# Conditions by their names in task files, in the order in which boards are shown.
-CONDITIONS = (
-    "openbook",
-    "closedbook",
-    "openbook_ranked",
-    "reading_open",
-    "reading_closed",
-    "reading_library_4k",
-    "reading_library_16k",
-    "reading_library_64k",
-    "reading_library_256k",
-    "reading_unanswerable",
-    "reading_counterfactual",
-)
-_WITHOUT_BOOK = ("closedbook", "reading_closed")
+# In the order in which boards are shown.
+_ORDER = tuple(CONDITIONS)
 
 # Figures that no run can have would stop a whole board later.
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -127,7 +115,7 @@ class Run(_Model):
     def texts(self) -> Iterator[ItemText]:
         """Give the texts of the items in the order of the samples files. Raises OpenbookError where one is missing."""
         for file in self.samples:
-            yield from item_texts(Path(file.path), with_book=self.condition not in _WITHOUT_BOOK)
+            yield from item_texts(Path(file.path), CONDITIONS[self.condition])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +155,7 @@ def comparable_groups(runs: Iterable[Run]) -> list[Group]:
         Group(sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own))
         for key, own in found.items()
     ]
-    return sorted(groups, key=lambda group: (CONDITIONS.index(group.condition), -len(group.runs), group.key))
+    return sorted(groups, key=lambda group: (_ORDER.index(group.condition), -len(group.runs), group.key))
 
 
 def why_not_comparable(one: Run, other: Run) -> list[str]:

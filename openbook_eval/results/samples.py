@@ -12,10 +12,11 @@ from typing import Any, get_args
 import orjson
 import polars as pl
 
+from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.matching import rank_letters
-from openbook_eval.prompt import Frame, render
+from openbook_eval.prompt import render
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import Book, Choice, Entry, ExamName, QType, Question, State
 
@@ -226,8 +227,8 @@ def has_texts(files: Iterable[tuple[str, str]]) -> bool:
     return all(Path(path).is_file() and sha256_file(Path(path)) == digest for path, digest in files)
 
 
-def item_texts(path: Path, *, with_book: bool) -> Iterator[ItemText]:
-    """Give the texts of a samples file item by item; `with_book` says whether its condition has a book.
+def item_texts(path: Path, condition: Condition) -> Iterator[ItemText]:
+    """Give the texts of the samples file of a condition item by item.
 
     Raises OpenbookError where the file cannot be read or a sample lacks a text.
     """
@@ -236,7 +237,7 @@ def item_texts(path: Path, *, with_book: bool) -> Iterator[ItemText]:
             for line in filter(bytes.strip, lines):
                 sample = json.loads(line)
                 if sample.get("filter", _FILTER) == _FILTER:
-                    yield _texts(sample, with_book=with_book)
+                    yield _texts(sample, condition)
     except OSError as error:
         raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -244,17 +245,17 @@ def item_texts(path: Path, *, with_book: bool) -> Iterator[ItemText]:
         raise OpenbookError(f"{path}: a sample lacks what our tasks tell ({reason}); run again") from error
 
 
-def _texts(sample: Mapping[str, Any], *, with_book: bool) -> ItemText:
+def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
     doc, filtered, first = sample["doc"], sample["filtered_resps"], sample["resps"][0][0]
     question, entry = Question.from_doc(doc), doc["entry"]["text"]
-    before, after = _around_book(question, "reading" if "expected" in doc else "paper", with_book=with_book)
+    before, after = _around_book(question, condition)
     sent = _sent(sample)
-    book = _book(_last_message(sent), before, after, doc.get("length", len(entry)) if with_book else 0)
+    book = _book(_last_message(sent), before, after, doc["length"])
     template = (None, None) if book is None else _around_prompt(sent, f"{before}{book}{after}")
     shared = doc["book"] if doc.get("group") else None
     return ItemText(
         question=question,
-        expected=doc.get("expected", doc["answer"]),
+        expected=doc["expected"],
         entry=entry,
         provider=doc["entry"]["provider"],
         book_sha256=shared,
@@ -270,13 +271,13 @@ def _texts(sample: Mapping[str, Any], *, with_book: bool) -> ItemText:
     )
 
 
-def _around_book(question: Question, frame: Frame, *, with_book: bool) -> tuple[str, str]:
+def _around_book(question: Question, condition: Condition) -> tuple[str, str]:
     """Return the bare prompt before and behind its book."""
-    if not with_book:
-        return "", render(question, Book(), frame)
+    if not condition.has_book:
+        return "", render(question, Book(), condition.frame)
     # No exam's text holds it.
     place = "\0book\0"
-    before, _, after = render(question, Book((Entry(question.id, place, ""),)), frame).partition(place)
+    before, _, after = render(question, Book((Entry(question.id, place, ""),)), condition.frame).partition(place)
     return before, after
 
 

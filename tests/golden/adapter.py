@@ -20,8 +20,8 @@ GROUPS = {
     "reading, closed": "cmed_reading_closed",
     "reading, library of 4k": "cmed_reading_library_4k",
     "reading, library of 16k": "cmed_reading_library_16k",
-    "reading, unanswerable": "cmed_reading_missing",
-    "reading, counterfactual": "cmed_reading_contrary",
+    "reading, unanswerable": "cmed_reading_unanswerable",
+    "reading, counterfactual": "cmed_reading_counterfactual",
 }
 
 
@@ -54,6 +54,13 @@ RENAMED = {
     "followed_book": "follows_context",
     "followed_memory": "follows_memory",
     "followed_neither": "follows_neither",
+    "cmed_reading_missing": "cmed_reading_unanswerable",
+    "cmed_reading_contrary": "cmed_reading_counterfactual",
+    '"condition":"missing"': '"condition":"reading_unanswerable"',
+    '"condition":"contrary"': '"condition":"reading_counterfactual"',
+    '"condition":"open"': '"condition":"reading_open"',
+    '"condition":"closed"': '"condition":"reading_closed"',
+    '"condition":"library"': '"condition":"reading_library_4k"',
 }
 
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from openbook_eval import hooks
+from openbook_eval import task_functions
 from openbook_eval.errors import OpenbookError
 from openbook_eval.measures import answered
 from openbook_eval.models.replies import Tally, leave, reasons, refuse_gaps, taken
@@ -18,8 +18,8 @@ from openbook_eval.responses import read_samples
 from openbook_eval.scores import read_runs
 from openbook_eval.types import SIX_EXAMS, Unanswered
 from tests.conftest import question
-from tests.test_hooks import as_doc
 from tests.test_scores import results, write
+from tests.test_task_functions import as_doc
 
 
 def tally(**changes: Any) -> Tally:
@@ -36,7 +36,7 @@ def tally(**changes: Any) -> Tally:
 
 
 def read_out(response: str) -> str:
-    (read,) = hooks.ChoiceFilter().apply([[response]], [as_doc(question())])
+    (read,) = task_functions.ChoiceFilter().apply([[response]], [as_doc(question())])
     return read
 
 
@@ -46,15 +46,15 @@ def test_no_response_is_not_read_as_an_empty_one() -> None:
 
 
 def test_no_response_has_no_marks_and_an_empty_one_is_wrong() -> None:
-    doc = as_doc(question()) | {"condition": "open", "expected": "A"}
-    for verdict in (hooks.verdict, hooks.reading_verdict):
-        assert verdict(doc, [read_out(Unanswered("timeout"))]) == {}
-        marks = verdict(doc, [read_out("")])
+    for condition in ("openbook", "reading_open"):
+        doc = as_doc(question()) | {"condition": condition}
+        assert task_functions.process_results(doc, [read_out(Unanswered("timeout"))]) == {}
+        marks = task_functions.process_results(doc, [read_out("")])
         assert (marks["correct"], marks["answered"]) == (0.0, 0.0)
 
 
 def test_measures_leave_it_out() -> None:
-    doc = {"id": "q", "exam": "nursing", "condition": "open", "book_length": None, "depth": None}
+    doc = {"id": "q", "exam": "nursing", "condition": "reading_open", "book_length": None, "depth": None}
     marks = {"correct": 1.0, "answered": 1.0, "abstained": 0.0}
     assert answered({"doc": doc, "metrics": list(marks), **marks})
     assert answered({"doc": doc, "metrics": []}) is None

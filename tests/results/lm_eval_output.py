@@ -4,25 +4,22 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 from typing import Any, cast
 
-from openbook_eval import hooks
-from openbook_eval.conditions import ask
-from openbook_eval.conditions.items import LAYOUTS
-from openbook_eval.sitting import Sitting
-from openbook_eval.types import ABSTENTION, SIX_EXAMS, Entry, ExamName, Question, Unanswered
-from tests.conditions.exams import make_exam, material
+from openbook_eval import task_functions
+from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.books.preparation import PreparedExam
+from openbook_eval.types import ABSTENTION, SIX_EXAMS, ExamName, Question, Unanswered
+from tests.books.exams import make_exam, material
 
 DATE = "2026-01-02T03-04-05.678901"
 EXAM = {"name": "invented", "version": "1.0", "sha256": "e" * 64}
 ENTRIES = "d" * 64
 TEMPLATE = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
-
-# Until the task files have them, what conditions will be called.
-_OLD_NAMES = {"reading_unanswerable": "reading_missing", "reading_counterfactual": "reading_contrary"}
 
 Doc = dict[str, Any]
 Right = float | Callable[[Question], bool]
@@ -58,7 +55,7 @@ def write_run(
 ) -> Path:
     """Writes a run of `model` into `<folder>/<model>/`; returns its results file.
 
-    `condition` is named as in `results.runs.CONDITIONS`; a run may have several. `right` is the share of right answers,
+    `condition` is named as in `CONDITIONS`; a run may have several. `right` is the share of right answers,
     or says of each question whether it is right; `respond` gives the responses themselves, of a question and the
     letters that are right. `limit` asks the first questions of each exam. `openbook` are parts of our own in the
     results, `changes` replace what lm-eval has written there.
@@ -107,48 +104,42 @@ def _responses(right: Right, draw: random.Random) -> Respond:
     return respond
 
 
-def _sitting() -> Sitting:
-    """Of a sitting the documents need only where its exam came from."""
-    return cast(Sitting, SimpleNamespace(file=SimpleNamespace(provenance=EXAM)))
+def _prepared() -> PreparedExam:
+    """Of a prepared exam the documents need only where it came from."""
+    return cast(PreparedExam, SimpleNamespace(file=SimpleNamespace(provenance=EXAM)))
 
 
 def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, list[Doc]]:
-    """The documents of each exam, as our hooks lay them."""
-    by_exam: dict[ExamName, list[Question]] = {}
-    for question in questions:
-        by_exam.setdefault(question.exam, []).append(question)
-    if not condition.startswith("reading_"):
-        return {
-            exam: [hooks._doc(question, Entry.given_or_statement(question), _sitting()) for question in own]
-            for exam, own in by_exam.items()
-        }
-    layout, length = LAYOUTS[_OLD_NAMES.get(condition, condition).removeprefix("reading_")]
+    """The documents of each exam, as our task functions make them."""
     # Entries of nobody's questions: books of a small exam would not fill.
-    spare = make_exam(max(400, (length or 0) // 20), "other", seed=7)
-    laid = material(*questions, spare=spare)
+    count = 13_000 if condition.endswith("256k") else 3_300 if "library" in condition else 400
+    spare = [replace(question, id=f"spare {question.id}") for question in make_exam(count, "other", seed=7)]
+    made = material(*questions, spare=spare)
     return {
-        exam: [hooks._reading_doc(item, _sitting()) for item in ask(laid, exam, layout, length)] for exam in by_exam
+        exam: [
+            task_functions._doc(condition, item, _prepared()) for item in CONDITIONS[condition].ask(made, exam, False)
+        ]
+        for exam in dict.fromkeys(question.exam for question in questions)
     }
 
 
 def _sample(number: int, doc: Doc, condition: str, respond: Respond, *, chat: bool) -> dict[str, Any]:
-    question = hooks._question(doc)
-    prompt = _prompt(doc, condition)
+    question = Question.from_doc(doc)
+    prompt = task_functions.prompt(doc)
     sent = f"{TEMPLATE[0]}{prompt}{TEMPLATE[1]}" if chat else prompt
     target: object = doc.get("target", doc["answer"])
     response = respond(question, doc["expected"] if "expected" in doc else doc["answer"])
     if condition == "openbook_ranked":
-        target = str(hooks.first_right(doc))
+        target = str(task_functions.first_right(doc))
         answers, arguments = _ranked(doc, response or "", sent)
-        marks = hooks.ranked_verdict(doc, [(value, likeliest) for value, likeliest in answers])
+        marks = task_functions.process_ranked_results(doc, [(value, likeliest) for value, likeliest in answers])
         resps: Any = [[[str(value), str(likeliest)]] for value, likeliest in answers]
         filtered: Any = [[str(value), str(likeliest)] for value, likeliest in answers]
     else:
         text = Unanswered("timeout") if response is None else response
         arguments = {"gen_args_0": {"arg_0": sent, "arg_1": {"do_sample": False, "max_gen_toks": 512}}}
-        resps, filtered = [[str(text)]], hooks.ChoiceFilter().apply([[text]], [doc])
-        marked = hooks.reading_verdict if condition.startswith("reading_") else hooks.verdict
-        marks = marked(doc, filtered)
+        resps, filtered = [[str(text)]], task_functions.ChoiceFilter().apply([[text]], [doc])
+        marks = task_functions.process_results(doc, filtered)
     return {
         "doc_id": number,
         "doc": doc,
@@ -167,16 +158,10 @@ def _sample(number: int, doc: Doc, condition: str, respond: Respond, *, chat: bo
 
 def _ranked(doc: Doc, response: str, sent: str) -> tuple[list[tuple[float, bool]], dict[str, Any]]:
     """Letters of the response are likely, all others are not."""
-    letters = hooks.letters(doc)
+    letters = task_functions.letters(doc)
     chosen = [letter for letter in letters if letter in response]
     answers = [(-0.7 if letter in chosen else -9.5, [letter] == chosen[:1]) for letter in letters]
     return answers, {f"gen_args_{place}": {"arg_0": sent, "arg_1": letter} for place, letter in enumerate(letters)}
-
-
-def _prompt(doc: Doc, condition: str) -> str:
-    if condition.startswith("reading_"):
-        return hooks.reading_prompt(doc)
-    return hooks.closed_prompt(doc) if condition == "closedbook" else hooks.open_prompt(doc)
 
 
 def _results(

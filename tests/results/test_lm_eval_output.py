@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval import hooks
+from openbook_eval import task_functions
 from tests.results.lm_eval_output import write_run
 
 # The keys of a line of samples, as lm-eval 0.4.13 writes them, before the metrics.
@@ -36,9 +36,9 @@ def test_a_line_has_the_keys_that_lm_eval_writes(tmp_path: Path, condition: str,
     assert set(first["metrics"]) == set(metrics)  # type: ignore[call-overload]
 
 
-def test_documents_are_those_of_our_hooks(tmp_path: Path) -> None:
-    paper = hooks.exam_docs("nursing", exam="mini")["test"][0]
-    reading = hooks.reading_docs("nursing", "library", 4000, exam="mini")["test"][0]
+def test_documents_are_those_of_our_task_functions(tmp_path: Path) -> None:
+    paper = task_functions.docs("openbook", "nursing", exam="mini")["test"][0]
+    reading = task_functions.docs("reading_library_4k", "nursing", exam="mini")["test"][0]
     found = write_run(tmp_path, condition=["openbook", "reading_library_4k"])
     for condition, doc in (("openbook", paper), ("reading_library_4k", reading)):
         (first, *_) = lines(found, condition)

@@ -32,8 +32,8 @@ _PROMPTS: Mapping[str, int] = {
     "reading_library_16k": 11_320,
     "reading_library_64k": 45_520,
     "reading_library_256k": 182_020,
-    "reading_missing": 2_920,
-    "reading_contrary": 2_920,
+    "reading_unanswerable": 2_920,
+    "reading_counterfactual": 2_920,
 }
 # The longest books ask a sample (tasks/README.md).
 _SAMPLED = {"reading_library_64k": 600, "reading_library_256k": 600}

@@ -1,0 +1,148 @@
+"""Under which condition a question is asked: CONDITIONS is the registry, an entry a condition.
+
+Every condition asks the same items; it says what book they come with and what answer is right on it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+
+from openbook_eval.books.grouping import LENGTHS, Material
+from openbook_eval.books.shared_books import Group, counterfactual, counterfactual_answer, library, unanswerable
+from openbook_eval.prompt import Frame
+from openbook_eval.sampling import apportion_sample
+from openbook_eval.scoring import Scope
+from openbook_eval.types import Book, Entry, ExamName, Question
+
+# From this length on, in characters, a sample is asked unless all are wanted: one prompt costs as much as a hundred
+# short ones.
+_SAMPLED_FROM = 64_000
+SAMPLE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question under a condition.
+
+    `entry` is the question's own, as it stands in the book where it stands there. `expected` are the letters that are
+    right under this condition, "" where right is to say that the book does not tell. `group` names the group that
+    shares the book, None where the book is the question's alone. `depth` is where the entry begins in the book: 0 at
+    the front, near 1 at the back, None where it is not in it. `book_length` is the length, in characters, that the
+    shared book is filled up to: it is some shorter, where rewritten at times some longer.
+    """
+
+    question: Question
+    entry: Entry
+    book: Book
+    expected: str
+    group: str | None = None
+    depth: float | None = None
+    book_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a question is asked.
+
+    `title` and `meaning` are shown to users. `ask` makes the items of one exam, all of them or where that would be dear
+    a sample; it raises ExamError where the exam cannot be asked so. `ranked`: the letters are ranked, nothing is
+    generated. `frame` is that of the prompt; `scope` says which metrics there are. `control` names the condition that
+    asks the same without a book. `has_book`: there is a book in the prompt.
+    """
+
+    title: str
+    meaning: str
+    ask: Callable[[Material, ExamName, bool], list[Item]]
+    frame: Frame = "reading"
+    scope: Scope = "reading"
+    ranked: bool = False
+    control: str | None = None
+    has_book: bool = True
+
+
+def _open(material: Material, exam: ExamName, _: bool) -> list[Item]:
+    return [_alone(material, question) for question in material.of(exam)]
+
+
+def _open_in_file_order(material: Material, exam: ExamName, _: bool) -> list[Item]:
+    spare = {question.id for question in material.spare}
+    asked = [q for q in material.questions.values() if q.exam == exam and q.id not in spare]
+    return [_alone(material, question) for question in asked]
+
+
+def _closed(items: Callable[[Material, ExamName, bool], list[Item]]) -> Callable[..., list[Item]]:
+    def ask(material: Material, exam: ExamName, full: bool) -> list[Item]:
+        return [replace(item, book=Book(), depth=None) for item in items(material, exam, full)]
+
+    return ask
+
+
+def _alone(material: Material, question: Question) -> Item:
+    entry = material.entries[question.id]
+    return Item(question, entry, Book((entry,)), question.answer, depth=0.0)
+
+
+def _shared(
+    lay: Callable[[Material, ExamName, int], list[Group]],
+    length: int,
+    expected: Callable[[Question, int], str],
+    material: Material,
+    exam: ExamName,
+    full: bool,
+) -> list[Item]:
+    """Ask the groups of shared books whole, in their order: any first part is a stratified sample.
+
+    Of books of 64,000 characters and more a sample is asked unless `full`: the exam's share of `SAMPLE`, in whole
+    groups where a group is no larger.
+    """
+    groups = lay(material, exam, length)
+    if length >= _SAMPLED_FROM and not full:
+        groups = _sample(material, exam, groups)
+    items = []
+    for group in groups:
+        depths = group.book.depths()
+        for question in group.questions:
+            entry, answer = group.own[question.id], expected(question, material.seed)
+            items.append(Item(question, entry, group.book, answer, group.name, depths.get(entry.text), length))
+    return items
+
+
+def _sample(material: Material, exam: ExamName, groups: Sequence[Group]) -> list[Group]:
+    """Return the first groups that come nearest to the exam's share; of a larger group its first questions."""
+    share = max(1, apportion_sample(SAMPLE, material.sizes)[exam])
+    if len(groups[0].questions) > share:
+        return [replace(groups[0], questions=groups[0].questions[:share])]
+    sums = list(accumulate(len(group.questions) for group in groups))
+    nearest = min(range(len(groups)), key=lambda number: abs(sums[number] - share))
+    return list(groups[: nearest + 1])
+
+
+def _library(name: str, length: int) -> Condition:
+    ask = partial(_shared, library, length, lambda question, _: question.answer)
+    return Condition(f"library {name}", f"the entry somewhere in a shared book of {length:,} characters", ask)
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "openbook": Condition(
+        "open book", "the question's own entry", _open_in_file_order, "paper", "paper", control="closedbook"
+    ),
+    "closedbook": Condition("closed book", "no book", _closed(_open_in_file_order), "paper", "paper", has_book=False),
+    "openbook_ranked": Condition(
+        "open book, letters ranked", "the question's own entry", _open_in_file_order, "paper", "ranked", ranked=True
+    ),
+    "reading_open": Condition("open", "the question's own entry", _open, control="reading_closed"),
+    "reading_closed": Condition("closed", "no book", _closed(_open), has_book=False),
+    **{f"reading_library_{name}": _library(name, length) for name, length in LENGTHS.items()},
+    "reading_unanswerable": Condition(
+        "unanswerable",
+        "a shared book without any entry that answers: right is to say so",
+        partial(_shared, unanswerable, LENGTHS["4k"], lambda *_: ""),
+    ),
+    "reading_counterfactual": Condition(
+        "counterfactual",
+        "a shared book that says otherwise than the truth: right is the book's answer",
+        partial(_shared, counterfactual, LENGTHS["4k"], counterfactual_answer),
+        scope="counterfactual",
+    ),
+}

@@ -1,0 +1,151 @@
+"""The only functions that the task files name: they turn lm-eval's dicts into our types and back, and hold no logic."""
+
+import logging
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import orjson
+from datasets import Dataset
+from lm_eval.api.filter import Filter
+
+from openbook_eval.books.conditions import CONDITIONS, Item
+from openbook_eval.books.preparation import PreparedExam, Settings, prepare
+from openbook_eval.errors import OpenbookError
+from openbook_eval.evidence import options_held
+from openbook_eval.exams import require
+from openbook_eval.matching import match_choice, rank_letters
+from openbook_eval.prompt import render
+from openbook_eval.scoring import score
+from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Question, Unanswered
+
+Doc = Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
+
+# Books by their hash: a document names its book, so that 256,000 characters do not stand in each of them.
+_books: dict[str, Book] = {}
+
+
+def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, Dataset]:
+    """Build lm-eval's `custom_dataset`: one exam's items under a condition, as the split `test`.
+
+    `condition` and `exam_label` stand in the task file's metadata, the settings of an exam come from `--metadata` (see
+    `books.preparation.Settings`); lm-eval adds the model's arguments to them. `exam_file` and `entries_used` are the
+    dicts of that name in the task's own metadata: what is put into them stands in the results file, which could not
+    name exam and entries otherwise.
+    """
+    with _one_line_errors():
+        settings = Settings.of(metadata)
+        prepared = prepare(settings)
+        require(prepared.file, exam_label)
+        items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)
+    _report_source(prepared, metadata)
+    return {"test": Dataset.from_list([_doc(condition, item, prepared) for item in items])}
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn a user error into one line: lm-eval prints a traceback for whatever is raised here."""
+    try:
+        yield
+    except OpenbookError as error:
+        print(f"openbook-eval: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _doc(condition: str, item: Item, prepared: PreparedExam) -> dict[str, Any]:
+    _books[item.book.sha256] = item.book
+    held = set(options_held(item.entry.text, item.question.options))
+    right = set(item.question.answer)
+    return item.question.to_doc() | {
+        "condition": condition,
+        "entry": {
+            "text": item.entry.text,
+            "provider": item.entry.provider,
+            "removed": list(item.entry.removed),
+            "holds_right": right <= held,
+            "holds_wrong": not held <= right,
+        },
+        "group": item.group,
+        "depth": item.depth,
+        "length": len(item.book.text),
+        "book_length": item.book_length,
+        "book": item.book.sha256,
+        "expected": item.expected,
+        "target": item.expected or ABSTENTION,
+        "exam_file": prepared.file.provenance,
+    }
+
+
+def _report_source(prepared: PreparedExam, metadata: Mapping[str, object]) -> None:
+    """Say what was read: in the results, and once in the log, though every task of the exam asks for it."""
+    for key, provenance in (("exam_file", prepared.file.provenance), ("entries_used", prepared.provenance)):
+        if isinstance(place := metadata.get(key), dict):
+            place.update(provenance)
+    _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))
+
+
+@cache
+def _log_once(name: str, notices: tuple[str, ...]) -> None:
+    for notice in notices:
+        _log.warning("exam %s: %s", name, notice)
+
+
+def prompt(doc: Doc) -> str:
+    """Return the prompt of a document, with the book that it names."""
+    return render(Question.from_doc(doc), _books[doc["book"]], CONDITIONS[doc["condition"]].frame)
+
+
+class ChoiceFilter(Filter):  # type: ignore[misc]
+    """lm-eval's filter: reads each question's first response.
+
+    What it returns stands in the samples file, where lm-eval writes anything but text as Python's repr: so it is JSON.
+    """
+
+    def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[str]:
+        """Return the choice of each question as a JSON object of `letters`, `state`, `rule`, or of `unanswered`."""
+        return [_choice_json(responses[0], doc) for responses, doc in zip(resps, docs, strict=True)]
+
+
+def _choice_json(response: str, doc: Doc) -> str:
+    if isinstance(response, Unanswered):
+        return orjson.dumps({"unanswered": response.reason}).decode()
+    question = Question.from_doc(doc)
+    return orjson.dumps(match_choice(response, question.options, question.qtype)).decode()
+
+
+def process_results(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
+    """Score one question for lm-eval; there are no metrics where it got no response."""
+    choice = orjson.loads(results[0])
+    if "unanswered" in choice:
+        return {}
+    scope = CONDITIONS[doc["condition"]].scope
+    return dict(score(Choice(**choice), Question.from_doc(doc), scope, doc["expected"]).metrics)
+
+
+def letters(doc: Doc) -> list[str]:
+    """Return the letters of a question's options: what is ranked."""
+    return [option["letter"] for option in doc["options"]]
+
+
+def first_right(doc: Doc) -> int:
+    """Return the place of the first right letter among `letters`."""
+    return letters(doc).index(doc["answer"][0])
+
+
+def process_ranked_results(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, float | None]:
+    """Score one question whose letters were ranked: their log-probabilities come in the order of `letters`."""
+    question = Question.from_doc(doc)
+    logprobs = {letter: logprob for letter, (logprob, _) in zip(letters(doc), results, strict=True)}
+    choice = rank_letters(logprobs, question.qtype)
+    return dict(score(choice, question, CONDITIONS[doc["condition"]].scope, doc["expected"], logprobs).metrics)
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Return the mean over the questions that have the metric at all; None where none has."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None

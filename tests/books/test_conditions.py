@@ -1,0 +1,159 @@
+"""Items of each condition, on synthetic, bundled and published exams."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from openbook_eval.books.conditions import Item
+from openbook_eval.books.grouping import Material, gather
+from openbook_eval.evidence import options_held
+from openbook_eval.exams import load_exam
+from openbook_eval.types import Entry, ExamName
+from tests.books.exams import ask, make_exam, material
+
+EXAMS = (*make_exam(900), *make_exam(300, "physician"), *make_exam(90, "pharmacist"))
+LARGE = material(*EXAMS)
+
+
+def of_exam_file(spec: str) -> Material:
+    questions = load_exam(spec).questions
+    return gather(spec, questions, {q.id: Entry.given_or_statement(q) for q in questions}, seed=0)
+
+
+def ask_all(made: Material, condition: str) -> list[Item]:
+    return [item for exam in made.clusters for item in ask(made, exam, condition)]
+
+
+def test_the_open_book_is_the_questions_own_entry() -> None:
+    for item in ask(LARGE, "physician", "open"):
+        assert (item.book.entries, item.expected, item.group) == ((item.entry,), item.question.answer, None)
+        assert (item.depth, item.book_length) == (0.0, None)
+
+
+def test_the_closed_book_is_empty() -> None:
+    items = ask(LARGE, "physician", "closed")
+    assert {(item.book.text, item.depth, item.group) for item in items} == {("", None, None)}
+    assert [item.expected for item in items] == [item.question.answer for item in items]
+
+
+def test_all_conditions_ask_the_same_questions_in_the_same_order() -> None:
+    orders = {
+        condition: [item.question.id for item in ask(LARGE, "physician", condition)]
+        for condition in ("open", "closed", "library_4k", "unanswerable", "counterfactual")
+    }
+    assert len(orders["open"]) == 300
+    assert all(order == orders["open"] for order in orders.values())
+
+
+def test_the_depth_is_where_the_entry_begins() -> None:
+    for item in ask(LARGE, "physician", "library_4k"):
+        assert item.depth == item.book.text.index(item.entry.text) / len(item.book.text)
+
+
+def test_right_is_to_abstain_where_the_entry_is_missing() -> None:
+    items = ask(LARGE, "physician", "unanswerable")
+    assert {(item.expected, item.depth) for item in items} == {("", None)}
+    assert not any(item.entry.text in item.book.text for item in items)
+
+
+def test_right_is_the_books_answer_where_the_book_says_otherwise() -> None:
+    for item in ask(LARGE, "physician", "counterfactual"):
+        assert item.expected != item.question.answer
+        assert options_held(item.entry.text, item.question.options) == item.expected
+        assert item.entry.text in item.book.text
+
+
+def test_every_entry_of_a_contrary_book_is_rewritten_those_that_fill_up_too() -> None:
+    true = {entry.text for entry in LARGE.entries.values()}
+    book = ask(LARGE, "pharmacist", "counterfactual")[0].book
+    assert {entry.question_id.split("-")[0] for entry in book.entries} > {"pharmacist"}
+    assert not true & {entry.text for entry in book.entries}
+
+
+def test_a_contrary_book_is_as_long_as_the_librarys_and_lies_in_its_order() -> None:
+    plain, lies = (ask(LARGE, "pharmacist", condition)[0].book for condition in ("library_4k", "counterfactual"))
+    assert 3_900 < len(lies.text) <= 4_000
+    orders = [[entry.question_id for entry in book.entries] for book in (plain, lies)]
+    both = set(orders[0]) & set(orders[1])
+    assert len(both) > 100
+    assert [key for key in orders[0] if key in both] == [key for key in orders[1] if key in both]
+
+
+def test_passages_that_shrink_when_rewritten_are_made_up_for() -> None:
+    long = [replace(q, knowledge=f"{q.stem}{'长' * 150}") for q in EXAMS]
+    for item in ask(material(*long), "pharmacist", "counterfactual"):
+        assert item.entry.provider == "statement"
+        assert 3_900 < len(item.book.text) <= 4_000
+
+
+def test_the_longest_books_ask_a_sample_that_is_each_exams_share_of_600() -> None:
+    made = material(*EXAMS, *make_exam(600, "technician", stem=60))
+    assert len(made.questions) == 1890
+    asked = {exam: len(ask(made, exam, "library_64k")) for exam in made.clusters}
+    assert asked == {"nursing": 286, "physician": 95, "pharmacist": 29, "technician": 190}
+    assert sum(asked.values()) == 600
+
+
+def test_the_sample_is_the_same_at_both_lengths_and_the_first_of_the_order() -> None:
+    made = material(*EXAMS, *make_exam(4000, "technician", stem=60))
+    orders = [[item.question.id for item in ask(made, "nursing", name)] for name in ("library_64k", "library_256k")]
+    assert orders[0] == orders[1] == [q.id for q in made.of("nursing")][: len(orders[0])]
+
+
+def test_groups_smaller_than_the_share_are_asked_whole() -> None:
+    made = material(*make_exam(800, stem=900), *make_exam(800, "physician", stem=900))
+    items = ask(made, "nursing", "library_64k")
+    groups: dict[str | None, int] = {}
+    for item in items:
+        groups[item.group] = groups.get(item.group, 0) + 1
+    # 70 entries fill a book; four whole groups come nearest to the share of 300.
+    assert list(groups.values()) == [70, 70, 70, 70]
+
+
+def test_full_asks_all() -> None:
+    made = material(*EXAMS, *make_exam(600, "technician", stem=60))
+    assert len(ask(made, "nursing", "library_64k", full=True)) == 900
+
+
+def test_an_exam_smaller_than_the_sample_is_asked_whole() -> None:
+    assert len(ask(material(*make_exam(40), *make_exam(500, "physician", stem=130)), "nursing", "library_64k")) == 40
+
+
+def assert_sound(made: Material, lengths: list[int]) -> None:
+    """What holds for every item of an exam: where its entry is, where it never is, and one book for a group."""
+    for length in lengths:
+        items = ask_all(made, f"library_{length // 1000}k")
+        assert items
+        assert all(item.entry.text in item.book.text.split("\n") for item in items)
+        assert len({(item.group, item.book.text) for item in items}) == len({item.group for item in items})
+        assert all(0.9 * length < len(item.book.text) <= length for item in items)
+    for item in ask_all(made, "unanswerable"):
+        assert item.entry.text not in item.book.text
+        told = {made.cluster_of[entry.question_id] for entry in item.book.entries}
+        assert made.cluster_of[item.question.id] not in told
+
+
+def test_the_bundled_exam_is_sound_in_every_condition() -> None:
+    made = of_exam_file("mini")
+    assert_sound(made, [4_000, 16_000])
+    exams: list[ExamName] = list(made.clusters)
+    assert len([item for exam in exams for item in ask(made, exam, "unanswerable")]) == 258
+
+
+def test_two_thousand_published_questions_are_sound_in_every_condition(real_exams: Path) -> None:
+    made = of_exam_file(f"{real_exams}/apollo_test_zh.json#cmb-single")
+    assert_sound(made, [4_000, 16_000, 64_000])
+    assert len(ask_all(made, "unanswerable")) == len(ask_all(made, "library_16k")) == 2_000
+
+
+@pytest.mark.parametrize("condition", ["library_4k", "unanswerable", "counterfactual"])
+def test_books_are_laid_the_same_in_every_process(condition: str) -> None:
+    """Pinned: python's own hashes differ from process to process, and nothing may hang on them."""
+    books = dict.fromkeys(item.book.sha256 for item in ask_all(of_exam_file("mini"), condition))
+    found = hashlib.sha256("".join(books).encode()).hexdigest()[:12]
+    assert (
+        found
+        == {"library_4k": "9e972d46cdb2", "unanswerable": "e6b4bfd1e374", "counterfactual": "296e3898f6ad"}[condition]
+    )

@@ -1,0 +1,118 @@
+"""Entries that say otherwise, and the answer that is the book's."""
+
+import pytest
+
+from openbook_eval.books.shared_books import counterfactual_answer, rewrite
+from openbook_eval.evidence import options_held
+from openbook_eval.exams import load_exam
+from openbook_eval.types import Entry, Question
+from tests.conftest import question
+
+DRUGS = {"A": "红霉素", "B": "青霉素", "C": "链霉素", "D": "庆大霉素"}
+SINGLE = question(stem="治疗支原体肺炎的首选药物是( )。", options=DRUGS, answer="A")
+MULTI = question(qtype="multi", stem="属于大环内酯类的有", options=DRUGS, answer="AC")
+
+
+def given(text: str) -> Entry:
+    return Entry("q1", text, "given")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_single_wrong_letter_is_drawn(seed: int) -> None:
+    assert counterfactual_answer(SINGLE, seed) in {"B", "C", "D"}
+
+
+def test_the_draw_hangs_on_the_seed() -> None:
+    assert {counterfactual_answer(SINGLE, seed) for seed in range(20)} == {"B", "C", "D"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_several_right_letters_one_gives_way_to_a_wrong_one(seed: int) -> None:
+    answer = counterfactual_answer(MULTI, seed)
+    assert len(answer) == 2
+    assert len(set(answer) & set("AC")) == 1
+    assert list(answer) == sorted(answer)
+
+
+def test_where_every_option_is_right_one_is_left_out() -> None:
+    answer = counterfactual_answer(question(qtype="multi", options=DRUGS, answer="ABCD"), 0)
+    assert len(answer) == 3
+
+
+def test_twins_with_the_same_options_are_given_the_same_wrong_text_whatever_the_letters() -> None:
+    turned = question(
+        id="q2", stem="支原体肺炎首选", options=dict(zip("DCBA", DRUGS.values(), strict=True)), answer="D"
+    )
+    for seed in range(10):
+        assert turned.options[counterfactual_answer(turned, seed)] == DRUGS[counterfactual_answer(SINGLE, seed)]
+
+
+def test_all_of_the_above_is_taken_only_where_nothing_else_is_wrong() -> None:
+    summed = question(options={"A": "红霉素", "B": "以上都是", "C": "青霉素"}, answer="A")
+    assert {counterfactual_answer(summed, seed) for seed in range(10)} == {"C"}
+    assert counterfactual_answer(question(options={"A": "红霉素", "B": "以上都不是"}, answer="A"), 0) == "B"
+
+
+def test_a_wrong_option_with_the_right_ones_text_supports_nothing_else_and_is_not_taken() -> None:
+    double = question(options={"A": "红霉素", "B": " 红霉素", "C": "青霉素"}, answer="A")
+    assert {counterfactual_answer(double, seed) for seed in range(10)} == {"C"}
+
+
+def test_right_and_wrong_are_exchanged_in_a_passage() -> None:
+    passage = given("支原体肺炎首选红霉素。红霉素属大环内酯类。")
+    assert rewrite(SINGLE, passage, "B", shared=False) == given("支原体肺炎首选青霉素。青霉素属大环内酯类。")
+
+
+def test_a_passage_whose_stem_the_exchange_would_turn_gives_way_to_the_statement() -> None:
+    reflex = question(stem="以“反射弧”作出反应称为", options={"A": "反射", "B": "顺应"}, answer="A")
+    rewritten = rewrite(reflex, given("以“反射弧”作出反应称为反射。"), "B", shared=False)
+    assert rewritten == Entry("q1", "以“反射弧”作出反应称为顺应。", "statement")
+
+
+def test_numbers_are_not_exchanged_inside_longer_ones() -> None:
+    rate = question(stem="患病率是多少", options={"A": "10", "B": "80"}, answer="A")
+    passage = given("1000万人中有8000人患病，每万人10人。")
+    assert rewrite(rate, passage, "B", shared=False) == given("1000万人中有8000人患病，每万人80人。")
+
+
+def test_a_passage_that_would_still_name_the_right_option_gives_way_to_the_statement() -> None:
+    passage = given("支原体肺炎首选红霉素，而不是青霉素。")
+    assert rewrite(SINGLE, passage, "B", shared=False) == Entry("q1", "治疗支原体肺炎的首选药物是青霉素。", "statement")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "shared"),
+    [
+        ("支原体肺炎用大环内酯类。", DRUGS, False),  # no right text to exchange
+        ("首选红霉素。", DRUGS, True),  # two questions would rewrite it two ways
+        ("首选红霉素。", {"A": "红霉素", "B": "红霉素片"}, False),  # one is part of the other
+        ("选肝。", {"A": "肝", "B": "肾"}, False),  # a single sign may be part of any word
+    ],
+)
+def test_the_statement_of_the_wrong_option_stands_in_where_exchange_does_not_do(
+    text: str, options: dict[str, str], shared: bool
+) -> None:
+    asked = question(stem="首选药物是", options=options, answer="A")
+    assert rewrite(asked, given(text), "B", shared=shared) == Entry("q1", f"首选药物是{options['B']}。", "statement")
+
+
+def test_a_multiple_choice_statement_names_exactly_the_books_answer() -> None:
+    entry = rewrite(MULTI, given("属于大环内酯类的有红霉素链霉素。"), "AD", shared=False)
+    assert entry.text == "属于大环内酯类的有红霉素庆大霉素。"
+    assert options_held(entry.text, DRUGS) == "AD"
+
+
+def test_options_that_look_like_patterns_are_text() -> None:
+    odd = question(options={"A": r"\d+(.*)", "B": r"\1[x]"}, answer="A")
+    assert rewrite(odd, given(r"答：\d+(.*)。"), "B", shared=False).text == r"答：\1[x]。"
+
+
+def test_every_entry_of_the_bundled_exam_supports_the_books_answer_and_not_the_option_given_up() -> None:
+    def fits(asked: Question) -> bool:
+        answer = counterfactual_answer(asked, 0)
+        entry = rewrite(asked, Entry(asked.id, asked.knowledge or "", "given"), answer, shared=False)
+        held = set(options_held(entry.text, asked.options))
+        return set(answer) <= held and not (set(asked.answer) - set(answer)) & held
+
+    unfit = [asked.id for asked in load_exam("mini").questions if not fits(asked)]
+    assert unfit == []

@@ -1,0 +1,210 @@
+"""Shared books: what is in them, what is never in them."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbook_eval.books.grouping import Material
+from openbook_eval.books.shared_books import Group, counterfactual, library, unanswerable
+from openbook_eval.errors import ExamError
+from tests.books.exams import make_exam, material
+from tests.conftest import question
+
+NURSING, PHYSICIAN = make_exam(70), make_exam(40, "physician")
+TWO_EXAMS = material(*NURSING, *PHYSICIAN)
+
+
+def entry_text(made: Material, key: str) -> str:
+    return made.entries[key].text
+
+
+def members(groups: list[Group]) -> list[str]:
+    return [q.id for group in groups for q in group.questions]
+
+
+@settings(max_examples=40)
+@given(st.integers(300, 2500), st.integers(0, 5))
+def test_every_questions_entry_is_in_its_groups_book_and_the_book_is_full(length: int, seed: int) -> None:
+    made = material(*NURSING, *PHYSICIAN, seed=seed)
+    groups = library(made, "nursing", length)
+    assert members(groups) == [q.id for q in made.of("nursing")]
+    longest = max(len(entry.text) for entry in made.entries.values())
+    for group in groups:
+        lines = group.book.text.split("\n")
+        assert len(lines) == len(set(lines))
+        assert {entry_text(made, q.id) for q in group.questions} <= set(lines)
+        assert length - longest <= len(group.book.text) <= length
+
+
+@settings(max_examples=40)
+@given(st.integers(300, 1500), st.integers(0, 5))
+def test_the_missing_book_is_full_and_holds_no_entry_of_its_group(length: int, seed: int) -> None:
+    made = material(*NURSING, *PHYSICIAN, seed=seed)
+    groups = unanswerable(made, "nursing", length)
+    assert members(groups) == members(library(made, "nursing", length))
+    longest = max(len(entry.text) for entry in made.entries.values())
+    for group in groups:
+        assert not any(entry_text(made, q.id) in group.book.text for q in group.questions)
+        assert length - longest <= len(group.book.text) <= length
+
+
+def test_a_group_takes_as_many_questions_as_its_book_holds_entries_for() -> None:
+    groups = library(TWO_EXAMS, "nursing", 1000)
+    entries = TWO_EXAMS.entries
+    for group, following in pairwise(groups):
+        used = sum(len(entries[q.id].text) + 1 for q in group.questions) - 1
+        assert used <= 1000 < used + 1 + len(entries[following.questions[0].id].text)
+
+
+def test_the_missing_book_is_made_of_the_next_groups() -> None:
+    laid, lacking = library(TWO_EXAMS, "nursing", 1000), unanswerable(TWO_EXAMS, "nursing", 1000)
+    following = {entry_text(TWO_EXAMS, q.id) for q in laid[1].questions}
+    assert following <= {entry.text for entry in lacking[0].book.entries}
+
+
+def test_entries_of_other_exams_fill_up_before_those_of_the_exams_other_groups() -> None:
+    last = library(TWO_EXAMS, "nursing", 1500)[-1]
+    own = {entry_text(TWO_EXAMS, q.id) for q in last.questions}
+    fillers = [entry for entry in last.book.entries if entry.text not in own]
+    assert fillers
+    assert {entry.question_id.split("-")[0] for entry in fillers} == {"physician"}
+
+
+def test_a_spare_exam_fills_up_what_the_exam_itself_cannot() -> None:
+    spare = make_exam(80, "pharmacist")
+    alone = material(*NURSING[:10])
+    with pytest.raises(ExamError):
+        library(alone, "nursing", 1500)
+    (group,) = library(material(*NURSING[:10], spare=spare), "nursing", 1500)
+    assert len(group.book.text) > 1400
+    assert members([group]) == [q.id for q in alone.of("nursing")]
+
+
+def test_twins_are_dealt_into_one_group_so_that_neither_tells_the_others_answer() -> None:
+    twins = [
+        question(id=f"twin-{n}", stem=q.stem + "是", options=q.options, answer=q.answer, qtype=q.qtype)
+        for n, q in enumerate(NURSING[:30])
+    ]
+    made = material(*NURSING, *twins)
+    for group in library(made, "nursing", 800):
+        mine = {q.id for q in group.questions}
+        for n in range(30):
+            assert (f"twin-{n}" in mine) == (NURSING[n].id in mine)
+    for group in unanswerable(made, "nursing", 800):
+        told = {made.cluster_of[entry.question_id] for entry in group.book.entries}
+        assert not told & {made.cluster_of[q.id] for q in group.questions}
+
+
+def test_a_twin_in_another_exam_does_not_fill_up_a_missing_book() -> None:
+    twins = [
+        question(
+            id=f"twin-{n}", exam="physician", stem=q.stem + "是", options=q.options, answer=q.answer, qtype=q.qtype
+        )
+        for n, q in enumerate(NURSING)
+    ]
+    made = material(*NURSING, *twins, *PHYSICIAN)
+    others = {entry.question_id for group in library(made, "nursing", 1000) for entry in group.book.entries}
+    assert any(key.startswith("twin-") for key in others)
+    for group in unanswerable(made, "nursing", 1000):
+        told = {made.cluster_of[entry.question_id] for entry in group.book.entries}
+        assert not told & {made.cluster_of[q.id] for q in group.questions}
+
+
+def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
+    short = question(id="short", knowledge="脉浮为表证。", options={"A": "表证", "B": "里证"})
+    long = question(
+        id="long", knowledge="古书说：脉浮为表证。此外不赘。", exam="physician", options={"A": "甲", "B": "乙"}
+    )
+    made = material(short, long, *PHYSICIAN)
+    assert "long" in {e.question_id for group in library(made, "physician", 1200) for e in group.book.entries}
+    (group,) = unanswerable(made, "nursing", 1200)
+    assert "脉浮为表证。" not in group.book.text
+
+
+def test_an_entry_that_names_the_right_answer_in_other_words_is_not_in_the_missing_book() -> None:
+    drugs = {"A": "地塞米松", "B": "可的松"}
+    asked = question(id="asked", stem="水钠潴留作用最弱的是", options=drugs, answer="A")
+    told = question(id="told", stem="不良反应中有水钠潴留，其最轻者当属", options=drugs, answer="A", exam="physician")
+    made = material(asked, told, *PHYSICIAN)
+    assert made.cluster_of["asked"] != made.cluster_of["told"]
+    (laid,) = library(made, "nursing", 1300)
+    (lacking,) = unanswerable(made, "nursing", 1300)
+    assert "told" in {entry.question_id for entry in laid.book.entries}
+    assert "地塞米松" not in lacking.book.text
+
+
+def test_where_all_answers_are_the_same_two_words_the_missing_book_is_laid_all_the_same() -> None:
+    judged = [
+        question(id=q.id, stem=q.stem, options={"A": "正确", "B": "错误"}, answer="AB"[n % 2])
+        for n, q in enumerate(NURSING)
+    ]
+    for group in unanswerable(material(*judged), "nursing", 1000):
+        assert len(group.book.text) > 900
+
+
+def test_a_contrary_book_holds_no_second_rewriting_of_an_entry_of_its_group() -> None:
+    text = "脉浮为表证而脉沉为里证。"
+    asked = question(id="asked", stem="脉浮为", knowledge=text, options={"A": "表证", "B": "热证"}, answer="A")
+    other = question(
+        id="other", stem="脉沉为", knowledge=text, options={"A": "里证", "B": "寒证"}, answer="A", exam="physician"
+    )
+    made = material(asked, other, *PHYSICIAN)
+    (group,) = counterfactual(made, "nursing", 1350)
+    assert "other" not in {entry.question_id for entry in group.book.entries}
+    assert [line for line in group.book.text.split("\n") if "脉浮" in line] == ["脉浮为热证而脉沉为里证。"]
+
+
+def test_two_questions_with_one_entry_share_it_in_the_book() -> None:
+    pair = [question(id=f"p{n}", stem=f"第{n}问", knowledge="共用的材料。") for n in (1, 2)]
+    made = material(*pair, *PHYSICIAN)
+    (group,) = library(made, "nursing", 500)
+    assert group.book.text.count("共用的材料。") == 1
+
+
+def test_a_length_that_cannot_be_filled_says_which_can() -> None:
+    made = material(*make_exam(150))
+    with pytest.raises(ExamError) as caught:
+        library(made, "nursing", 16_000)
+    assert str(caught.value) == (
+        "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill "
+        "library_4k; ask those, "
+        'or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
+    )
+    with pytest.raises(ExamError, match="it can fill no library"):
+        library(material(*NURSING), "nursing", 64_000)
+
+
+def test_an_entry_longer_than_the_book_is_named() -> None:
+    made = material(question(id="q-long", knowledge="长" * 700), *PHYSICIAN)
+    with pytest.raises(
+        ExamError, match="exam synthetic, question q-long: its entry has 700 characters, more than a book of 500"
+    ):
+        library(made, "nursing", 500)
+
+
+def test_an_exam_too_small_for_a_missing_book_says_so() -> None:
+    made = material(*NURSING[:30])
+    assert len(library(made, "nursing", 1000)) == 2
+    with pytest.raises(
+        ExamError, match="exam synthetic, nursing: too few entries for a book of 1,000 characters that answers none"
+    ):
+        unanswerable(made, "nursing", 1000)
+
+
+def test_books_do_not_hang_on_the_order_of_the_file() -> None:
+    exams = (*NURSING, *PHYSICIAN, *make_exam(40, "pharmacist"))
+    for lay in (library, unanswerable, counterfactual):
+        books = [group.book.text for group in lay(material(*exams), "nursing", 900)]
+        assert len(books) > 2
+        assert [group.book.text for group in lay(material(*reversed(exams)), "nursing", 900)] == books
+
+
+def test_the_order_in_a_book_is_not_that_of_the_questions() -> None:
+    group = library(TWO_EXAMS, "nursing", 1500)[0]
+    places = group.book.depths()
+    depths = [places[entry_text(TWO_EXAMS, q.id)] for q in group.questions]
+    assert depths != sorted(depths)
+    assert min(depths) < 0.2
+    assert max(depths) > 0.8

@@ -1,0 +1,181 @@
+"""The glue: dicts to our types and back, one line for a user's mistake."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from openbook_eval import task_functions
+from openbook_eval.types import SIX_EXAMS, Question
+from tests.conftest import BOOK, cmb_entry, question, write
+from tests.exams.test_own import ROW, write_lines
+
+
+def as_doc(asked: Question, **more: object) -> dict[str, object]:
+    return asked.to_doc() | {"condition": "openbook", "expected": asked.answer, "exam_file": {"name": "x"}} | more
+
+
+def test_the_model_sees_each_questions_own_options_in_the_files_order(tmp_path: Path) -> None:
+    """Arrow would order the fields of an object by their first appearance in the file, and fill gaps with None."""
+    gap = {**ROW, "id": "1", "options": {"A": "一", "B": "二", "D": "四"}, "answer": "A"}
+    turned = {**ROW, "id": "2", "options": {"C": "三", "B": "二", "A": "一", "D": "四"}, "answer": "A"}
+    path = write_lines(tmp_path, gap, turned)
+    docs = list(task_functions.docs("openbook", "nursing", exam=str(path))["test"])
+    assert [list(Question.from_doc(doc).options) for doc in docs] == [["A", "B", "D"], ["C", "B", "A", "D"]]
+    assert "\nC. 三\nB. 二\nA. 一\nD. 四\n\n答案：" in task_functions.prompt(docs[1])
+
+
+def test_a_response_is_filtered_to_a_choice_and_marked() -> None:
+    doc = as_doc(question(qtype="multi", answer="AC"))
+    (choice,) = task_functions.ChoiceFilter().apply([["答案：A、C"]], [doc])
+    assert choice == '{"letters":"AC","state":"stated","rule":"dressed_letters"}'
+    assert task_functions.process_results(doc, [choice]) == {
+        "correct": 1.0,
+        "correct_strict": 0.0,
+        "format_followed": 0.0,
+        "answered": 1.0,
+        "partial_credit": 1.0,
+    }
+
+
+def test_single_choice_has_no_partial_credit() -> None:
+    doc = as_doc(question())
+    (choice,) = task_functions.ChoiceFilter().apply([["不知道"]], [doc])
+    assert task_functions.process_results(doc, [choice])["partial_credit"] is None
+
+
+def test_a_misspelt_metadata_key_does_not_fall_back_to_the_default_exam(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        task_functions.docs("openbook", "nursing", exma="mini")
+    assert capsys.readouterr().err == "openbook-eval: --metadata: unknown key 'exma'; did you mean 'exam'?\n"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"fulll": True}, "--metadata: unknown key 'fulll'; did you mean 'full'?"),
+        ({"full": "yes"}, "--metadata: full: input should be a valid boolean"),
+        ({"entires": "passage"}, "--metadata: unknown key 'entires'; did you mean 'entries'?"),
+        ({"entries": "pasage"}, "entries: no provider 'pasage'; did you mean 'passage'?"),
+        ({"fill": "no/such.jsonl"}, "exam 'no/such.jsonl': no such file"),
+    ],
+)
+def test_a_setting_of_the_book_that_is_wrong_ends_the_run(
+    metadata: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        task_functions.docs("reading_library_4k", "nursing", exam="mini", **metadata)
+    assert capsys.readouterr().err.startswith(f"openbook-eval: {message}")
+
+
+def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: Path) -> None:
+    told = "属于主观资料的是头痛、乏力，体温则不是（A对）。"
+    path = write_lines(tmp_path, {**ROW, "knowledge": told})
+    (doc,) = task_functions.docs("openbook", "nursing", exam=str(path), entries="passage")["test"]
+    assert doc["entry"] == {
+        "text": "属于主观资料的是头痛、乏力，体温则不是。",
+        "provider": "passage",
+        "removed": ["（A对）"],
+        "holds_right": True,
+        "holds_wrong": True,
+    }
+    assert "（A对）" not in task_functions.prompt(doc)
+
+
+def test_a_reading_document_carries_condition_group_depth_length_and_book() -> None:
+    docs = list(task_functions.docs("reading_library_4k", "nursing", exam="mini")["test"])
+    assert len(docs) == 43
+    for doc in docs:
+        assert (doc["condition"], doc["book_length"], doc["expected"]) == ("reading_library_4k", 4000, doc["answer"])
+        assert doc["group"] in {"nursing-4000-0", "nursing-4000-1"}
+        prompt = task_functions.prompt(doc)
+        book = prompt.removeprefix("【材料】\n").partition("\n\n【要求】")[0]
+        assert hashlib.sha256(book.encode()).hexdigest() == doc["book"]
+        assert (len(book), round(doc["depth"] * len(book))) == (doc["length"], book.index(doc["entry"]["text"]))
+
+
+def test_the_target_of_a_missing_book_is_the_abstention() -> None:
+    doc = task_functions.docs("reading_unanswerable", "nursing", exam="mini")["test"][0]
+    assert (doc["expected"], doc["target"], doc["depth"]) == ("", "材料未提及", None)
+    (choice,) = task_functions.ChoiceFilter().apply([["材料未提及"]], [doc])
+    marks = task_functions.process_results(doc, [choice])
+    assert marks == {
+        "correct": 1.0,
+        "correct_strict": 1.0,
+        "format_followed": 1.0,
+        "answered": 0.0,
+        "partial_credit": None,
+        "abstained": 1.0,
+    }
+
+
+def test_whom_an_answer_followed_is_marked_for_contrary_books() -> None:
+    doc = task_functions.docs("reading_counterfactual", "nursing", exam="mini")["test"][0]
+    (choice,) = task_functions.ChoiceFilter().apply([[doc["answer"]]], [doc])
+    marks = task_functions.process_results(doc, [choice])
+    assert (marks["correct"], marks["follows_context"], marks["follows_memory"], marks["follows_neither"]) == (
+        0,
+        0,
+        1,
+        0,
+    )
+
+
+def test_exam_and_entries_are_told_to_the_tasks_metadata() -> None:
+    exam_file: dict[str, object] = {}
+    used: dict[str, object] = {}
+    task_functions.docs("reading_open", "nursing", exam="mini", exam_file=exam_file, entries_used=used, book_seed=7)
+    assert exam_file["name"] == "mini"
+    assert used["book_seed"] == 7
+    assert used["providers"] == [{"provider": "given", "entries": 258}]
+    assert used["fill"] is None
+
+
+@pytest.mark.parametrize(("values", "mean"), [([None, 1.0, 0.5], 0.75), ([None], None), ([0.0], 0.0)])
+def test_a_mark_that_a_question_lacks_is_left_out_of_the_mean(values: list[float | None], mean: float | None) -> None:
+    assert task_functions.mean_of_known(values) == mean
+
+
+def test_the_models_arguments_do_not_disturb_the_exam() -> None:
+    docs = task_functions.docs("openbook", "nursing", exam="mini", pretrained="x", max_model_len=2048, version=1.0)[
+        "test"
+    ]
+    assert len(docs) == 43
+
+
+@pytest.mark.parametrize(
+    ("spec", "part", "message"),
+    [
+        ("no/such/file.json", "nursing", "openbook-eval: exam 'no/such/file.json': no such file"),
+        ("mini", "other", "openbook-eval: exam 'mini' has no other questions, only physician, nursing"),
+        (5, "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
+        (["mini"], "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
+    ],
+)
+def test_a_users_mistake_ends_the_run_with_one_line_and_code_2(
+    spec: object, part: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        task_functions.docs("openbook", part, exam=spec)  # type: ignore[arg-type]
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+
+
+def test_notices_are_logged_once_though_six_tasks_read_the_exam(
+    cmb_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1), cmb_entry(2)])
+    for part in SIX_EXAMS:
+        task_functions.docs("openbook", part, exam=str(cmb_folder))
+    assert [record.getMessage() for record in caplog.records] == [
+        "exam open-book: 4 questions have no entry in CMB-test/test-book.json; "
+        "theirs is made by the authors' rule (ids 3, 4, 5, 6)"
+    ]
+
+
+def test_the_choice_is_read_by_the_questions_own_options() -> None:
+    doc = as_doc(question(options={"A": "肝", "B": "肾"}, answer="B"))
+    (choice,) = task_functions.ChoiceFilter().apply([["D"]], [doc])
+    assert choice == '{"letters":"","state":"none","rule":"undecided"}'
