@@ -18,11 +18,12 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.decontamination import Guard
+from data_prep.decontaminate import ExamIndex
+from data_prep.tokens import plain
 from openbook_eval.exams import ExamFile, load_exam
 from openbook_eval.types import Question
 
-LABELLED = Path(__file__).parents[1] / "tests" / "data_prep" / "decontamination" / "labelled.jsonl"
+LABELLED = Path(__file__).parents[1] / "tests" / "data_prep" / "labelled.jsonl"
 SEED, FRAME, EVERY = 20240726, 20_000, 1_000
 WORDS, VOCABULARY = 125, 4_000
 Words = NDArray[np.str_]
@@ -69,12 +70,17 @@ def frames(draw: np.random.Generator, words: Words, rows: int, questions: Sequen
         yield pl.DataFrame({"question": [text[:50] for text in texts], "answer": [text[50:] for text in texts]})
 
 
-def speed(guard: Guard, words: Words, rows: int, questions: Sequence[Question]) -> None:
+def in_plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return question and answer in the form in which they are compared."""
+    return frame.select(plain(pl.col(name)).alias(f"plain_{name}") for name in ("question", "answer"))
+
+
+def speed(index: ExamIndex, words: Words, rows: int, questions: Sequence[Question]) -> None:
     """Prints a line for one number of rows."""
     seconds, found, wrong, characters = 0.0, 0, 0, 0
     for frame in frames(np.random.default_rng(rows), words, rows, questions):
         started = time.process_time()
-        matches = guard.check(frame)
+        matches = index.check(in_plain(frame))
         seconds += time.process_time() - started
         found += sum(match.place % EVERY == 0 for match in matches)
         wrong += sum(match.place % EVERY != 0 for match in matches)
@@ -90,7 +96,7 @@ def labelled() -> None:
     """Prints how many of the labelled rows are told apart rightly."""
     rows = [orjson.loads(line) for line in LABELLED.read_bytes().splitlines()]
     frame = pl.DataFrame({key: [row[key] for row in rows] for key in ("question", "answer")})
-    found = {match.place for match in Guard.of([load_exam("mini")]).check(frame)}
+    found = {match.place for match in ExamIndex.of([load_exam("mini")]).check(in_plain(frame))}
     holding = {place for place, row in enumerate(rows) if row["item"]}
     print(
         f"labelled rows: {len(found & holding)} of {len(holding)} that hold an item are found, "
@@ -108,13 +114,14 @@ def main() -> None:
     words = vocabulary(draw)
     exam_file = exam(draw, words, options.questions)
     started = time.process_time()
-    guard = Guard.of([exam_file])
+    index = ExamIndex.of([exam_file])
+    size = index.grams.estimated_size() + index.table.nbytes
     print(
         f"index of {options.questions:,} questions: {time.process_time() - started:.2f} s, "
-        f"{len(guard.index.hashes):,} n-grams, {guard.index.nbytes / 1e6:.0f} MB"
+        f"{index.grams['hash'].n_unique():,} n-grams, {size / 1e6:.0f} MB"
     )
     for rows in options.rows:
-        speed(guard, words, rows, exam_file.questions)
+        speed(index, words, rows, exam_file.questions)
     labelled()
 
 

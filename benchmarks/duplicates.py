@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_prep.duplicates import keys, near
-from data_prep.duplicates.shingles import SIZE
+from data_prep.dedup import SHINGLE, keys, near_duplicates
+from data_prep.tokens import plain
 
 _SIGNS = (
     "患者出现发热咳嗽胸痛乏力首选治疗药物检查诊断为急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃请注意休息多喝水"
@@ -59,9 +59,10 @@ def megabytes(of: str) -> float:
 def timed(texts: list[str]) -> tuple[float, list[int]]:
     """Prints time and memory of one set of texts; returns the seconds and what stands for what."""
     own = np.random.default_rng(0).permutation(len(texts)).astype(np.uint64)
+    rows = pl.DataFrame({"question": texts, "answer": [""] * len(texts), "key": own})
     Path("/proc/self/clear_refs").write_text("5")
     before, started = megabytes("VmRSS"), time.perf_counter()
-    found = near(texts, own, _THRESHOLD).tolist()
+    found = near_duplicates(rows, _THRESHOLD).tolist()
     seconds = time.perf_counter() - started
     print(
         f"{len(texts):>9,} rows: {seconds:6.1f} s, {len(texts) / seconds:8,.0f} rows/s, "
@@ -87,9 +88,9 @@ def of_keys(count: int = 100_000) -> float:
     """Seconds that the keys of a million rows take."""
     texts = pl.Series(make_texts(count)[0])
     frame = pl.DataFrame({"question": texts.str.head(60), "answer": texts.str.slice(60)})
-    keys(frame[:1])
+    in_plain = (plain(pl.col(name)).alias(f"plain_{name}") for name in frame.columns)
     started = time.process_time()
-    for part in frame.iter_slices(20_000):
+    for part in frame.with_columns(in_plain).iter_slices(20_000):
         keys(part)
     return (time.process_time() - started) * 1_000_000 / count
 
@@ -104,7 +105,7 @@ def of_datasketch(texts: list[str]) -> float | None:
     index = MinHashLSH(threshold=_THRESHOLD, num_perm=128)
     for number, text in enumerate(texts):
         signature = MinHash(num_perm=128)
-        signature.update_batch([text[place : place + SIZE].encode() for place in range(len(text) - SIZE + 1)])
+        signature.update_batch([text[place : place + SHINGLE].encode() for place in range(len(text) - SHINGLE + 1)])
         index.query(signature)
         index.insert(str(number), signature)
     return time.perf_counter() - started
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     rows = parser.parse_args().rows
     sizes = [rows // 20, rows // 4, rows]
-    near(["头痛", "头晕"], np.arange(2, dtype=np.uint64), _THRESHOLD)
+    near_duplicates(pl.DataFrame({"question": ["头痛", "头晕"], "answer": ["", ""], "key": [0, 1]}), _THRESHOLD)
     seconds = [of_copies(size) for size in sizes]
     timed(make_template(sizes[1]))
     print(", all of one template")
