@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.entries.generation import generate, knowledge, prompt
+from openbook_eval.books.generation import generate, knowledge, prompt
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.replies import Reply
 from openbook_eval.types import Question
