@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval import leaderboard_cli, linking, report
+from openbook_eval import install, leaderboard_cli, report
 from openbook_eval.console import run_program, version_option
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
@@ -119,18 +119,18 @@ def tiny_model(
 @app.command()
 def link() -> None:
     """Make `lm_eval --tasks cmed_openbook` work: link our task files into the installed lm_eval."""
-    folder, count = linking.link()
+    folder, count = install.link()
     print(f"{folder}: {count} task files linked; undo with: openbook-eval unlink")
 
 
 @app.command()
 def unlink() -> None:
     """Undo `link`."""
-    folder, count = linking.unlink()
+    folder, count = install.unlink()
     print(f"{folder}: {count} links removed" if count else f"{folder}: nothing was linked")
 
 
 @app.command("tasks-dir")
 def tasks_dir() -> None:
     """Print the folder of our task files, for `lm_eval --include_path`."""
-    print(linking.tasks_dir())
+    print(install.tasks_dir())

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openbook_eval import linking, models, outcome, provenance
+from openbook_eval import install, models, outcome, provenance
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.models import context_window, profiles, replies, scheduling
 from openbook_eval.models.context_window import Fit, Truncation
@@ -35,8 +35,8 @@ def run(arguments: list[str]) -> None:
     if config.output_path and any(task.task_name.startswith("cmed_reading_") for task in tasks):
         # Gains and losses are paired by item: they are found in the samples.
         namespace.log_samples = True
-    if not linking.is_linked():
-        namespace.include_path = [str(linking.tasks_dir()), *([config.include_path] if config.include_path else [])]
+    if not install.is_linked():
+        namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
     _execute(harness, namespace)
     _complete(_results(config) - before, fits)
 
@@ -144,7 +144,7 @@ def _check_tasks(config: Any) -> list[Any]:
     """
     from lm_eval.tasks import TaskManager
 
-    ours = TaskManager(include_path=str(linking.tasks_dir()), include_defaults=False, metadata=config.metadata)
+    ours = TaskManager(include_path=str(install.tasks_dir()), include_defaults=False, metadata=config.metadata)
     names: dict[str, None] = {}
     for name in config.tasks:
         if found := ours.match_tasks([name]):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openbook_eval import linking
+from openbook_eval import install
 from openbook_eval.exams import load_exam
 from openbook_eval.scores import read_runs
 from openbook_eval.types import SIX_EXAMS
@@ -47,11 +47,11 @@ def examinee() -> str:
 
 @pytest.fixture
 def linked() -> Iterator[None]:
-    was_linked = linking.is_linked()
-    linking.link()
+    was_linked = install.is_linked()
+    install.link()
     yield
     if not was_linked:
-        linking.unlink()
+        install.unlink()
 
 
 @pytest.mark.usefixtures("linked")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval import linking
+from openbook_eval import install
 
 ROOT = Path(__file__).parents[1]
 UV = str(Path(sys.executable).parent / "uv")
@@ -22,7 +22,7 @@ def test_importing_the_package_loads_no_engine() -> None:
 
 
 def test_in_a_checkout_tasks_and_recipes_stand_beside_the_package() -> None:
-    assert (linking.tasks_dir(), linking.data_dir("recipes")) == (ROOT / "tasks", ROOT / "recipes")
+    assert (install.tasks_dir(), install.data_dir("recipes")) == (ROOT / "tasks", ROOT / "recipes")
 
 
 def test_every_constraint_is_an_exact_version() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from openbook_eval import outcome
 from openbook_eval.exams import load_exam
-from openbook_eval.linking import tasks_dir
+from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
 from openbook_eval.prompt import render
 from openbook_eval.scores import read_runs

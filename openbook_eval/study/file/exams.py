@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from openbook_eval import linking
+from openbook_eval import install
 from openbook_eval.exams import load_exam
 from openbook_eval.types import SIX_EXAMS
 
@@ -68,7 +68,7 @@ def conditions() -> Mapping[str, str]:
 
     Versions of a group and of what its tasks include are told together where they differ, such as 1.0+1.1.
     """
-    root = linking.tasks_dir()
+    root = install.tasks_dir()
     found = {}
     for file in sorted(root.rglob("_group.yaml")):
         text = file.read_text("utf-8")
