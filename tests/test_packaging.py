@@ -75,8 +75,8 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
     assert {
         f"openbook_eval/tiny_model_files/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
     } <= names
-    runner = "openbook_eval/study/running"
-    assert {f"{runner}/Snakefile", f"{runner}/clusters/slurm/config.yaml"} <= names
+    study = "openbook_eval/study"
+    assert {f"{study}/Snakefile", f"{study}/profiles/slurm/config.yaml"} <= names
     assert {"data_prep/specs/paper.yml", "data_prep/decontamination/phrases.txt"} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
 
