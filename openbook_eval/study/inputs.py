@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from data_prep.spec import Source, Spec, read_spec
-from openbook_eval import linking
+from openbook_eval import install
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.exams import load_exam
 from openbook_eval.files import canonical_json
@@ -29,7 +30,6 @@ HUB_EXAMS = {"cmb": 11_200, "cmb-val": 280}
 # Registered by `openbook-eval run`, beside what lm-eval lists.
 _OUR_ENGINES = ("vllm-openbook", "api-openbook")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_GROUP = re.compile(r"^group: cmed_(\w+)$", re.MULTILINE)
 _VERSION = re.compile(r"^ *version: *(\S+)$", re.MULTILINE)
 # Keys of a recipe whose text may name a folder or a file without a suffix; other texts must look like a path.
 _FOLDER_KEYS = ("tokenizer_config", "processor_config", "base_model_config", "lora_model_dir")
@@ -244,17 +244,12 @@ def replaced(value: Any, by: Mapping[str, str]) -> Any:
 
 @cache
 def task_versions() -> Mapping[str, str]:
-    """Return every condition that has tasks, `cmed_<condition>`, with the version of its prompt, scores and books."""
-    root = linking.tasks_dir()
-    found = {}
-    for file in sorted(root.rglob("_group.yaml")):
-        text = file.read_text("utf-8")
-        # The group of all conditions is none itself.
-        if (group := _GROUP.search(text)) and f"- cmed_{group[1]}_{SIX_EXAMS[0]}" in text:
-            shared = [path for place in {file.parent.parent, root} for path in place.glob("_*") if path.is_file()]
-            texts = [path.read_text("utf-8") for path in (*file.parent.glob("*.yaml"), *shared)]
-            found[group[1]] = "+".join(sorted({version for each in texts for version in _VERSION.findall(each)}))
-    return found
+    """Return every condition with the version of its prompt, scores and books; several are joined, as in 1.0+1.1."""
+    root = install.tasks_dir()
+    shared = (root / "_shared").read_text("utf-8")
+    texts = {name: [shared, *(file.read_text("utf-8") for file in (root / name).iterdir())] for name in CONDITIONS}
+    found = {name: {version for each in texts[name] for version in _VERSION.findall(each)} for name in CONDITIONS}
+    return {name: "+".join(sorted(versions)) for name, versions in found.items()}
 
 
 @cache

@@ -198,7 +198,7 @@ def shared_out(recipe: Mapping[str, Any], gpus: int) -> dict[str, Any]:
     batch = {"micro_batch_size": micro, "gradient_accumulation_steps": texts // gpus // micro}
     if any(recipe.get(key) for key in ("deepspeed", "fsdp", "fsdp_config")):
         return batch
-    from openbook_eval.linking import data_dir
+    from openbook_eval.install import data_dir
 
     return {**batch, "deepspeed": str(data_dir("recipes") / "sharding" / "zero3.json")}
 
