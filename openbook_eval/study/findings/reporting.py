@@ -19,7 +19,7 @@ from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.page.plots import Figure, draw
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from openbook_eval.results import Run, Runs
-from openbook_eval.results.runs import CONDITIONS
+from openbook_eval.results.runs import ORDER
 from openbook_eval.study.findings import sheets
 from openbook_eval.study.findings.claims import Outcome, judge
 from openbook_eval.study.findings.curves import curves
@@ -130,7 +130,7 @@ def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequ
         return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
 
     runs = sorted(
-        (each.run for each in once.values()), key=lambda run: (CONDITIONS.index(run.condition), run.model, run.date)
+        (each.run for each in once.values()), key=lambda run: (ORDER[run.condition], run.model, run.date)
     )
     return Runs(tuple(map(named, runs)), pl.concat([once[run.id].items for run in runs]), tuple(refused))
 
