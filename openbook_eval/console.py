@@ -1,15 +1,19 @@
 """What the command lines share: how they begin, how a user's mistake ends them, and what they print."""
 
 import io
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError, visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def run_program(name: str, app: Callable[[], object]) -> None:
@@ -47,3 +51,36 @@ def needing(what: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise OpenbookError(f"{what} ({error}); install openbook-eval[{extra}]") from error
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share of 1 in percent; a dash where there is none."""
+    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", notes: Iterable[str] = ()) -> "Table":
+    """Lay out a table of texts for a terminal of 80 columns: the first column to the left, figures to the right.
+
+    An empty row is a line between sections. No markup is read in the texts, which may come from outside.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    laid = Table(
+        title=Text("\n".join(map(visible, title.split("\n")))) if title else None,
+        caption=Text("\n").join(Text(visible(note)) for note in notes) or None,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for place, name in enumerate(columns):
+        laid.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        if row:
+            laid.add_row(*(Text(visible(cell)) for cell in row))
+        else:
+            laid.add_section()
+    return laid

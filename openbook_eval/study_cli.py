@@ -1,4 +1,4 @@
-"""The commands `openbook-eval study ...`: what a study would take, running it, what it found, and which cell next."""
+"""The commands `openbook-eval study ...`: plan a study, run it, report what it found, fit which cell comes next."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,32 +12,30 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
-    from openbook_eval.study.steps import Graph
+    from openbook_eval.study.spec import Study
+    from openbook_eval.study.workflow import Workflow
 
 study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to the paper's curves, told by one file.")
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The study: a YAML file.")]
-_Work = Annotated[Path, typer.Option("--work", help="Folder that the steps work in.")]
+_Work = Annotated[Path | None, typer.Option("--work", help="Folder of the study; else runs/study/NAME.")]
 _WORK = Path("runs") / "study"
-# Reasons why a sitting is no point, under an error.
+# Reasons why an evaluation is no point, under an error.
 _SHOWN = 5
 
 
 @study_app.command("plan")
-def plan(file: _File, work: _Work = _WORK) -> None:
-    """Print every cell, what it needs, what of it is there, GPU-hours and disk; nothing is run."""
-    from openbook_eval.report.study_plan import plan_report
-    from openbook_eval.study.file.study_file import read_study
-    from openbook_eval.study.planning.plan import plan as make_plan
+def plan(file: _File, work: _Work = None) -> None:
+    """Print every arm, what of it is there, GPU-hours and disk of the rest; nothing is run."""
+    from openbook_eval.study.plan import plan_report
 
-    _check(work)
-    _print(*plan_report(make_plan(read_study(file), work)))
+    _print(*plan_report(*_read(file, work)))
 
 
 @study_app.command("run")
 def run(
     file: _File,
-    work: _Work = _WORK,
+    work: _Work = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Steps at a time; else one a core, or as the profile says."),
@@ -45,7 +43,8 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="Run on a cluster: slurm, kubernetes, or a folder with a profile of Snakemake.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and with what resources.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Have Snakemake print what it would do, and why.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Have Snakemake print the state of every step.")] = False,
     training_env: Annotated[
         Path | None, typer.Option(help="The environment with Axolotl; else $OPENBOOK_TRAINING_ENV or .venv-train.")
     ] = None,
@@ -53,22 +52,25 @@ def run(
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
     with needing("studies need snakemake, scipy and others", "study"):
         # Nothing is run for hours whose report then lacks a package.
+        from openbook_eval.study import runner
         from openbook_eval.study.findings import reporting  # noqa: F401
-        from openbook_eval.study.running import run as running
 
-    graph = _graph(file, work)
-    options = running.Options(work=work, jobs=jobs, profile=profile, dry_run=dry_run, training_env=training_env)
-    failed = running.run(graph, options)
-    if not dry_run:
-        _report(graph, work)
+    _, workflow, folder = _read(file, work)
+    options = runner.RunOptions(folder, jobs, profile, training_env)
+    if dry_run or summary:
+        runner.show(workflow, options, "--summary" if summary else "--dry-run")
+        return
+    failed = runner.run(workflow, options)
+    _report(workflow, folder)
     if failed:
         raise typer.Exit(1)
 
 
 @study_app.command("report")
-def report(file: _File, work: _Work = _WORK) -> None:
+def report(file: _File, work: _Work = None) -> None:
     """Write the report of what is done so far, curves and all, and print it."""
-    _report(_graph(file, work), work)
+    _, workflow, folder = _read(file, work)
+    _report(workflow, folder)
 
 
 @study_app.command("fit")
@@ -76,7 +78,7 @@ def fit(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="The study, of which what is done counts; else the paper.")
     ] = None,
-    work: _Work = _WORK,
+    work: _Work = None,
     table: Annotated[int | None, typer.Option(min=1, max=5, help="Only the points of this table.")] = None,
     weight: Annotated[
         float, typer.Option(min=0, max=1, help="Of reading in the trade-off; the rest is of knowledge.")
@@ -88,13 +90,12 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
-    graph = _graph(file, work) if file else None
     with needing("studies need snakemake, scipy and others", "study"):
         from openbook_eval.report.study_fit import fit_report
         from openbook_eval.study import fitting
         from openbook_eval.study.findings import points
 
-        found, lacking = points.study_points(graph, work) if graph else (points.paper_points(), ())
+        found, lacking = points.study_points(*_read(file, work)[1:]) if file else (points.paper_points(), ())
         try:
             fits = fitting.fit(found, table=table, weight=weight, draws=draws, seed=seed, size=size)
         except OpenbookError as error:
@@ -104,33 +105,27 @@ def fit(
         _print(*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking))
 
 
-def _graph(file: Path, work: Path) -> "Graph":
-    from openbook_eval.study.file.study_file import read_study
-    from openbook_eval.study.hashing import Hashes
-    from openbook_eval.study.planning.graphs import graph_of
+def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":
+    """Read a study; return it with its steps and its folder. Raises OpenbookError where that can be none."""
+    from openbook_eval.study.spec import read_study
+    from openbook_eval.study.workflow import workflow_of
 
-    _check(work)
-    hashes = Hashes(work)
-    graph = graph_of(read_study(file), hashes)
-    hashes.save()
-    return graph
-
-
-def _check(work: Path) -> None:
-    """Raises OpenbookError where the folder of the steps can be none."""
+    study = read_study(file)
+    folder = work or _WORK / study.name
     try:
-        there = next(place for place in (work, *work.absolute().parents) if place.exists())
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     except OSError as error:
-        raise OpenbookError(f"--work {str(work)[:60]}: no folder can be called so ({error.strerror})") from error
+        raise OpenbookError(f"--work {str(folder)[:60]}: no folder can be called so ({error.strerror})") from error
     if not there.is_dir():
         raise OpenbookError(f"{there}: is no folder; name another with --work")
+    return study, workflow_of(study), folder
 
 
-def _report(graph: "Graph", work: Path) -> None:
+def _report(workflow: "Workflow", work: Path) -> None:
     with needing("studies need snakemake, scipy and others", "study"):
         from openbook_eval.report.study import study_report
 
-        _print(*study_report(graph, work))
+        _print(*study_report(workflow, work))
 
 
 def _print(*parts: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from openbook_eval import __version__
-from openbook_eval.linking import tasks_dir
+from openbook_eval.install import tasks_dir
 from tests.conftest import BOOK, cmb_entry, write
 from tests.exams.test_own import ROW, write_lines
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from openbook_eval import linking
+from openbook_eval import install
 from openbook_eval.exams import load_exam
-from openbook_eval.scores import read_runs
+from openbook_eval.results import Scores, read_runs
 from openbook_eval.types import SIX_EXAMS
 from tests.conftest import cmb_row, write
 
@@ -47,11 +47,11 @@ def examinee() -> str:
 
 @pytest.fixture
 def linked() -> Iterator[None]:
-    was_linked = linking.is_linked()
-    linking.link()
+    was_linked = install.is_linked()
+    install.link()
     yield
     if not was_linked:
-        linking.unlink()
+        install.unlink()
 
 
 @pytest.mark.usefixtures("linked")
@@ -69,9 +69,10 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path:
         assert len(results["task_hashes"][task]) == 64
         assert all(row["doc"]["exam_file"] == exam.provenance for row in rows)
         assert all(json.loads(row["filtered_resps"][0])["rule"] for row in rows)
-    opened, closed = read_runs(tmp_path)[0]
+    found = read_runs(tmp_path)
+    opened, closed = (Scores.of(found.items_of(run)) for run in found.runs)
     for scores, group in ((opened, "cmed_openbook"), (closed, "cmed_closedbook")):
-        assert [(score.exam, score.questions) for score in scores.exams] == [(name, 43) for name in SIX_EXAMS]
+        assert scores.exams.select("exam", "questions").rows() == [(name, 43) for name in SIX_EXAMS]
         assert scores.average == pytest.approx(results["groups"][group]["correct,choice"])
     # The examinee reads, and knows nothing.
     assert (opened.average or 0) > 0.8
@@ -96,4 +97,4 @@ def test_our_own_run_asks_an_exam_file_over_chat(examinee: str, tmp_path: Path) 
         "【题目】\n第2题的正确说法是( )。\nA. 甲2\nB. 乙2\nC. 丙2\n\n答案：<|im_end|>\n<|im_start|>assistant\n"
     )
     assert results["configs"]["cmed_openbook_nursing"]["metadata"]["exam_file"]["name"] == "CMB-val-merge.json"
-    assert [scores.condition for scores in read_runs(tmp_path / "out")[0]] == ["open book", "closed book"]
+    assert [run.condition for run in read_runs(tmp_path / "out").runs] == ["openbook", "closedbook"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval import linking
+from openbook_eval import install
 
 ROOT = Path(__file__).parents[1]
 UV = str(Path(sys.executable).parent / "uv")
@@ -22,7 +22,7 @@ def test_importing_the_package_loads_no_engine() -> None:
 
 
 def test_in_a_checkout_tasks_and_recipes_stand_beside_the_package() -> None:
-    assert (linking.tasks_dir(), linking.data_dir("recipes")) == (ROOT / "tasks", ROOT / "recipes")
+    assert (install.tasks_dir(), install.data_dir("recipes")) == (ROOT / "tasks", ROOT / "recipes")
 
 
 def test_every_constraint_is_an_exact_version() -> None:
@@ -75,8 +75,8 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
     assert {
         f"openbook_eval/tiny_model_files/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
     } <= names
-    runner = "openbook_eval/study/running"
-    assert {f"{runner}/Snakefile", f"{runner}/clusters/slurm/config.yaml"} <= names
+    study = "openbook_eval/study"
+    assert {f"{study}/Snakefile", f"{study}/profiles/slurm/config.yaml"} <= names
     assert {"data_prep/specs/paper.yml", "data_prep/phrases.txt", "data_prep/invented.yml"} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "tasks/")) for name in names)
 

@@ -15,7 +15,7 @@ from lm_eval.tasks import TaskManager
 from openbook_eval import prompt
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.exams import load_exam
-from openbook_eval.linking import tasks_dir
+from openbook_eval.install import tasks_dir
 from openbook_eval.types import SIX_EXAMS
 from tools import generate_tasks
 

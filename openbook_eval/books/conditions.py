@@ -48,7 +48,8 @@ class Condition:
     `title` and `meaning` are shown to users. `ask` makes the items of one exam, all of them or where that would be dear
     a sample; it raises ExamError where the exam cannot be asked so. `ranked`: the letters are ranked, nothing is
     generated. `frame` is that of the prompt; `scope` says which metrics there are. `control` names the condition that
-    asks the same without a book. `has_book`: there is a book in the prompt.
+    asks the same without a book. `has_book`: there is a book in the prompt. `is_library`: what is
+    kept of `reading_open` in it is measured.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Condition:
     ranked: bool = False
     control: str | None = None
     has_book: bool = True
+    is_library: bool = False
 
 
 def _open(material: Material, exam: ExamName, _: bool) -> list[Item]:
@@ -120,7 +122,8 @@ def _sample(material: Material, exam: ExamName, groups: Sequence[Group]) -> list
 
 def _library(name: str, length: int) -> Condition:
     ask = partial(_shared, library, length, lambda question, _: question.answer)
-    return Condition(f"library {name}", f"the entry somewhere in a shared book of {length:,} characters", ask)
+    meaning = f"the entry somewhere in a shared book of {length:,} characters"
+    return Condition(f"library {name}", meaning, ask, is_library=True)
 
 
 CONDITIONS: Mapping[str, Condition] = {

@@ -91,7 +91,7 @@ class Generated(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """Return entries of the questions for which the model writes anything but leaks."""
-        from openbook_eval.entries.generation import generate
+        from openbook_eval.books.generation import generate
 
         settings = self.model_dump(exclude={"provider"})
         texts = generate(questions, **settings)

@@ -10,28 +10,9 @@ import numpy as np
 import polars as pl
 
 from openbook_eval.errors import OpenbookError, some
-from openbook_eval.leaderboard.export import (
-    INTERVAL,
-    NONE,
-    Export,
-    Sheet,
-    ends,
-    percent,
-    percents,
-    sound,
-    without_folders,
-)
-from openbook_eval.leaderboard.stats import (
-    Averages,
-    Design,
-    Estimate,
-    Numbers,
-    Rank,
-    averages,
-    p_of_pairs,
-    ranks,
-    sensitivity,
-)
+from openbook_eval.leaderboard import stats
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, ends, percent, percents, sound
+from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
 from openbook_eval.results import Group, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
@@ -41,11 +22,9 @@ BESIDE = ("correct_strict", "format_followed", "answered", "partial_credit", "ab
 # What chance draws as a whole: the items of a shared book, where there is one, else each item ("auto"); each item
 # whatever it shares; all items of a class.
 Cluster = Literal["auto", "item", "class"]
-
 # An item that has its own book is apart from any name of a group.
 _ALONE = pl.concat_str(pl.lit("\0"), "id")
 _CLUSTERS = {"auto": pl.col("group").fill_null(_ALONE), "item": pl.col("id"), "class": pl.col("exam_class")}
-
 
 _ESTIMATES = ("average", "all_items", *EXAM_NAMES)
 _TEXTS = (
@@ -195,11 +174,11 @@ def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
 def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
     counted, beside = table.parts()
     scores, design = counted.scores(), ranked_design(counted, cluster)
-    found = averages(scores, counted.design(cluster))
+    found = stats.averages(scores, counted.design(cluster))
     if not is_complete(table.exams):
         found = [replace(each, macro=replace(each.macro, value=nan, interval=None)) for each in found]
     if beside:
-        apart = averages(beside.scores(), beside.design(cluster))
+        apart = stats.averages(beside.scores(), beside.design(cluster))
         found = [replace(each, exams=each.exams + own.exams) for each, own in zip(found, apart, strict=True)]
     metrics = {metric: _means(counted.scores(metric), design) for metric in BESIDE}
     rows = [
@@ -208,18 +187,12 @@ def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
     ]
     whole = np.flatnonzero(~np.isnan(scores).any(axis=1))
     means = np.array([rows[place].overall.value for place in whole])
-    for place, rank in zip(whole, ranks(means, p_of_pairs(scores[whole], design)), strict=True):
+    for place, rank in zip(whole, stats.ranks(means, stats.p_of_pairs(scores[whole], design)), strict=True):
         rows[place] = replace(rows[place], rank=rank)
     order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
-    power = sensitivity(scores, design, pairwise(order))
-    return Board(
-        group=group,
-        exams=table.exams,
-        rows=tuple(rows[place] for place in order),
-        detectable=power.detectable,
-        notes=tuple(notes(table, table.unanswered)),
-        items_for_a_point=power.items_for_a_point,
-    )
+    power = stats.sensitivity(scores, design, pairwise(order))
+    said = tuple(notes(table, table.unanswered))
+    return Board(group, table.exams, tuple(rows[n] for n in order), power.detectable, said, power.items_for_a_point)
 
 
 def _order(row: Row) -> tuple[bool, float, str]:
@@ -251,12 +224,10 @@ def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
         yield "taken with --limit: not all questions were asked"
     for run in table.runs:
         yield from _notes_of_run(run, unanswered.get(run.id))
-    unchecked: dict[str, list[str]] = {}
-    for run in table.runs:
-        if not run.truncation.checked:
-            unchecked.setdefault(run.truncation.reason or "no reason is given", []).append(run.model)
-    for reason, models in unchecked.items():
-        yield f"not checked for truncation ({reason}): {some(models)}"
+    unchecked = [run for run in table.runs if not run.truncation.checked]
+    for reason in dict.fromkeys(run.truncation.reason for run in unchecked):
+        models = [run.model for run in unchecked if run.truncation.reason == reason]
+        yield f"not checked for truncation ({reason or 'no reason is given'}): {some(models)}"
 
 
 def _notes_of_run(run: Run, unanswered: int | None) -> Iterator[str]:
@@ -309,23 +280,21 @@ def _power(board: Board) -> Iterator[str]:
 
 
 def board_export(boards: Sequence[Board]) -> Export:
-    """Return a row a run; as JSON a board with its runs; to read, a table a board; without folders of this machine."""
-    rows = [[_row(board, row) for row in board.rows] for board in boards]
-    frame = pl.DataFrame([row for own in rows for row in own], schema=RUNS)
+    """Return a row a run; as JSON a board with its runs; to read, a table a board."""
     records = [
         {
             "board": board.group.key,
             "condition": board.group.condition,
-            "exam": sound(board.group.title),
-            "exams": list(board.exams),
+            "exam": board.group.title,
+            "exams": board.exams,
             "detectable": board.detectable,
             "items_for_a_point": board.items_for_a_point,
-            "notes": list(map(sound, board.notes)),
-            "runs": own,
+            "notes": board.notes,
+            "runs": [_row(board, row) for row in board.rows],
         }
-        for board, own in zip(boards, rows, strict=True)
+        for board in boards
     ]
-    return Export(frame, "boards", without_folders(records), [board_sheet(board).without_folders() for board in boards])
+    return Export.of("boards", records, "runs", RUNS, map(board_sheet, boards))
 
 
 def _row(board: Board, row: Row) -> dict[str, Any]:
@@ -343,5 +312,4 @@ def of_run(run: Run) -> dict[str, Any]:
     own = {name: getattr(run, name) for name in set(RUNS) & set(Run.model_fields)}
     own |= {f"exam_{name}": getattr(run.exam, name) for name in ("name", "version", "sha256")}
     own |= {"run": run.id, "prompts_cut": run.truncation.cut, "truncation_checked": run.truncation.checked}
-    known = ((name, own[name]) for name in RUNS if name in own)
-    return dict(without_folders({name: sound(value) if isinstance(value, str) else value for name, value in known}))
+    return {name: own[name] for name in RUNS if name in own}

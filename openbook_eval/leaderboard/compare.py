@@ -7,14 +7,8 @@ from math import isfinite
 import polars as pl
 
 from openbook_eval.errors import OpenbookError, some
-from openbook_eval.leaderboard.board import (
-    Cluster,
-    ScoreTable,
-    is_complete,
-    notes,
-    of_run,
-    ranked_design,
-)
+from openbook_eval.leaderboard import stats
+from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, notes, of_run, ranked_design
 from openbook_eval.leaderboard.export import (
     INTERVAL,
     Export,
@@ -26,9 +20,8 @@ from openbook_eval.leaderboard.export import (
     percent,
     points,
     sound,
-    without_folders,
 )
-from openbook_eval.leaderboard.stats import ALPHA, T_TEST, Difference, holm, paired_difference, sensitivity
+from openbook_eval.leaderboard.stats import Difference
 from openbook_eval.results import Run, Runs, comparable, why_not_comparable
 from openbook_eval.types import ExamName
 
@@ -108,9 +101,9 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         raise _refusal(a, b)
     table = ScoreTable.of([a, b], runs.items)
     counted, beside = table.parts()
-    found = paired_difference(counted.scores(), counted.design(cluster))
-    of_exams = found.exams + (paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
-    adjusted = holm([each.p for each in of_exams])
+    found = stats.paired_difference(counted.scores(), counted.design(cluster))
+    of_exams = found.exams + (stats.paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
+    adjusted = stats.holm([each.p for each in of_exams])
     return Comparison(
         a=a,
         b=b,
@@ -120,7 +113,7 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         micro=found.micro,
         test=found.test,
         counts=_counts(counted),
-        detectable=sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)]).detectable,
+        detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)]).detectable,
         flipped=tuple(_flips(table)),
         notes=tuple(notes(table, {})),
     )
@@ -213,7 +206,7 @@ def conclusion(comparison: Comparison) -> str:
     found, interval = comparison.overall, comparison.overall.estimate.interval
     if not isfinite(found.p) or interval is None:
         return "too little to tell: an exam of one item, or of one group, says nothing of chance"
-    if found.p >= ALPHA or interval.low <= 0 <= interval.high:
+    if found.p >= stats.ALPHA or interval.low <= 0 <= interval.high:
         least = percent(comparison.detectable)
         power = f"; it would find one of {least} points (power 80 %)" if comparison.detectable is not None else ""
         return (
@@ -232,14 +225,14 @@ def _grounds(comparison: Comparison) -> Iterator[str]:
     )
     if counts.missing:
         yield f"{counts.missing:,} items have no score in one of them and are left out"
-    macro = "" if comparison.macro is None or comparison.test == T_TEST else f", of the average by the {T_TEST}"
+    macro = (
+        "" if comparison.macro is None or comparison.test == stats.T_TEST else f", of the average by the {stats.T_TEST}"
+    )
     yield f"p by the {comparison.test}{macro}"
 
 
 def comparison_export(comparisons: Sequence[Comparison]) -> Export:
     """Return a row a difference; as JSON a comparison with the flipped items; to read, a table a comparison."""
-    rows = [list(_rows(each)) for each in comparisons]
-    frame = pl.DataFrame([row for own in rows for row in own], schema=DIFFERENCES)
     records = [
         {
             "condition": each.a.condition,
@@ -248,25 +241,17 @@ def comparison_export(comparisons: Sequence[Comparison]) -> Export:
             "test": each.test,
             "detectable": each.detectable,
             "counts": asdict(each.counts),
-            "differences": own,
-            "flipped": [
-                {name: sound(value) if isinstance(value, str) else value for name, value in asdict(flip).items()}
-                for flip in each.flipped
-            ],
+            "differences": list(_rows(each)),
+            "flipped": list(map(asdict, each.flipped)),
         }
-        for each, own in zip(comparisons, rows, strict=True)
+        for each in comparisons
     ]
-    return Export(
-        frame,
-        "comparisons",
-        without_folders(records),
-        [comparison_sheet(each).without_folders() for each in comparisons],
-    )
+    return Export.of("comparisons", records, "differences", DIFFERENCES, map(comparison_sheet, comparisons))
 
 
 def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
-    a, b = of_run(comparison.a), of_run(comparison.b)
-    names = (a["condition"], a["model"], b["model"], a["run"], b["run"])
+    a, b = comparison.a, comparison.b
     for name, found in comparison.differences():
         figures = (number(found.a), number(found.b), *ends(found.estimate), number(found.p), number(found.adjusted))
-        yield dict(zip(DIFFERENCES, (*names, name, *figures, found.estimate.n), strict=True))
+        values = (a.condition, a.model, b.model, a.id, b.id, name, *figures, found.estimate.n)
+        yield dict(zip(DIFFERENCES, values, strict=True))

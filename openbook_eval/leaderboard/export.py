@@ -67,7 +67,7 @@ class Sheet:
 
     def without_folders(self) -> "Sheet":
         """Return the sheet without the folders of this machine."""
-        title, rows, notes = without_folders([self.title, list(map(list, self.rows)), list(self.notes)])
+        title, rows, notes = without_folders([self.title, self.rows, self.notes])
         return replace(self, title=title, rows=rows, notes=notes)
 
 
@@ -79,6 +79,15 @@ class Export:
     name: str = ""
     records: Sequence[Mapping[str, Any]] = ()
     sheets: Sequence[Sheet] = ()
+
+    @classmethod
+    def of(
+        cls, name: str, records: Sequence[Mapping[str, Any]], rows: str, schema: pl.Schema, sheets: Iterable[Sheet]
+    ) -> "Export":
+        """Return an export of which the frame has the `rows` of all records, fit to be published."""
+        sound_ones = _each_text(records, lambda text: _hide_folders(sound(text)))
+        frame = pl.DataFrame([row for record in sound_ones for row in record[rows]], schema=schema)
+        return cls(frame, name, sound_ones, [sheet.without_folders() for sheet in sheets])
 
 
 def percent(share: float | None) -> str:
@@ -130,11 +139,19 @@ def sound(text: str) -> str:
 
 def without_folders(value: Any) -> Any:
     """Return JSON without the folders of this machine: of an absolute path in a text the last two names are left."""
+    return _each_text(value, _hide_folders)
+
+
+def _hide_folders(text: str) -> str:
+    return _FOLDERS.sub(r"\1", text)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, Mapping):
-        return {name: without_folders(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [without_folders(each) for each in value]
-    return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
+        return {name: _each_text(each, change) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def export(what: Export, paths: Iterable[Path]) -> None:

@@ -13,20 +13,20 @@ from openbook_eval.report.cells import line
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.export import Sheet
     from openbook_eval.study.findings.reporting import Report
-    from openbook_eval.study.steps import Graph
+    from openbook_eval.study.workflow import Workflow
 
 _SHOWN = 20
 _STYLES = {"replicates": "green", "contradicts": "bold red"}
 
 
-def study_report(graph: "Graph", work: Path) -> Iterator[Table | Text]:
+def study_report(workflow: "Workflow", work: Path) -> Iterator[Table | Text]:
     """Writes the report of a study (`study.findings.reporting.write`, whose errors it raises), and lays it out.
 
     Raises ImportError at once where a package is lacking.
     """
     from openbook_eval.study.findings import reporting
 
-    return lay_out(reporting.write(graph, work))
+    return lay_out(reporting.write(workflow, work))
 
 
 def lay_out(report: "Report") -> Iterator[Table | Text]:

@@ -1,5 +1,6 @@
 """Results: what lm-eval and we have written down of runs, read in one way for everything that looks at them."""
 
+from openbook_eval.results.metrics import Rescored, Scores, reading_metrics, reading_runs, rescore
 from openbook_eval.results.reader import Progress, read_runs
 from openbook_eval.results.runs import (
     Group,
@@ -16,12 +17,17 @@ __all__ = [
     "Group",
     "ItemText",
     "Progress",
+    "Rescored",
     "Run",
     "Runs",
+    "Scores",
     "comparable",
     "comparable_groups",
     "has_texts",
     "item_texts",
     "read_runs",
+    "reading_metrics",
+    "reading_runs",
+    "rescore",
     "why_not_comparable",
 ]

@@ -6,7 +6,7 @@ NAME.json, with samples_TASK_DATE.jsonl beside it (--log_samples).
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import attrgetter
@@ -20,7 +20,7 @@ from openbook_eval.errors import OpenbookError, some
 from openbook_eval.files import sha256
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.results.runs import CONDITIONS, Count, ExamSource, Part, Run, Runs, SamplesFile, TrainingRecord
+from openbook_eval.results.runs import ORDER, Count, ExamSource, Part, Run, Runs, SamplesFile, TrainingRecord
 from openbook_eval.results.samples import ITEMS, Samples, read_samples
 from openbook_eval.types import EXAM_NAMES, ExamName
 
@@ -57,6 +57,18 @@ def read_runs(paths: Sequence[Path] | Path, progress: Progress | None = None) ->
     return Runs(tuple(runs), items, (*refused, *older))
 
 
+def read_conditions(file: Path, conditions: Collection[str]) -> dict[str, pl.DataFrame]:
+    """Return the items of some conditions of one results file, by condition. Raises OpenbookError for any fault."""
+    items = {}
+    for announced in _announced_by(file)[0]:
+        if announced.condition in conditions:
+            found = _read(announced)
+            if isinstance(found, str):
+                raise OpenbookError(found)
+            items[announced.condition] = found[1]
+    return items
+
+
 def _nothing(paths: Sequence[Path], refused: Sequence[str]) -> str:
     where = ", ".join(map(str, paths))
     if not refused:
@@ -78,15 +90,17 @@ def _newest(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
         f"({newest[run.model, run.comparison].date}); give models names of their own to compare them"
         for run in older
     ]
-    order = sorted(
-        newest.values(), key=lambda run: (list(CONDITIONS).index(run.condition), run.model, run.date, run.id)
-    )
+    order = sorted(newest.values(), key=lambda run: (ORDER[run.condition], run.model, run.date, run.id))
     return order, lines
 
 
 def results_files(path: Path) -> list[Path]:
-    """Return the file `path`, or the results files of all runs in a folder."""
-    return [path] if path.is_file() else sorted(file for file in path.rglob("*.json") if _DATED.search(file.stem))
+    """Return the file `path`, the results files of all runs in a folder, or those of --output_path NAME.json."""
+    if path.is_file():
+        return [path]
+    if path.suffix == ".json":
+        return sorted(file for file in path.parent.glob("*.json") if _DATED.sub("", file.stem) == path.stem)
+    return sorted(file for file in path.rglob("*.json") if _DATED.search(file.stem))
 
 
 def samples_files(file: Path) -> dict[str, Path]:
@@ -182,19 +196,30 @@ def _announced(paths: Sequence[Path]) -> tuple[list[_Announced], list[str]]:
         refused |= dict.fromkeys(_orphans(path) if path.is_dir() else ())
     for file in files.values():
         try:
-            results = _Results.model_validate_json(file.read_bytes())
-            tasks, foreign = _our_tasks(results)
-        except (OSError, ValidationError) as error:
-            reason = f"half-written, or not a results file of lm-eval ({_short(error)})"
-            refused[f"{file}: {reason}; run again or remove it"] = None
+            own, unknown, foreign = _announced_by(file)
+        except OpenbookError as error:
+            refused[str(error)] = None
             continue
+        announced += own
         others += foreign
-        if unknown := [task for task, metadata in tasks.items() if metadata.condition not in CONDITIONS]:
+        if unknown:
             refused[f"{file}: {len(unknown)} tasks that are not known here ({some(unknown)})"] = None
-        for condition in CONDITIONS:
-            if own := {task: metadata for task, metadata in tasks.items() if metadata.condition == condition}:
-                announced.append(_Announced(file, results, condition, own, samples_files(file)))
     return announced, [*refused, *([f"{others} tasks of other exams than ours"] if others else [])]
+
+
+def _announced_by(file: Path) -> tuple[list[_Announced], list[str], int]:
+    """Return the runs of a results file, its tasks of unknown conditions, and the number of tasks that are not ours."""
+    try:
+        results = _Results.model_validate_json(file.read_bytes())
+        tasks, others = _our_tasks(results)
+    except (OSError, ValidationError) as error:
+        reason = f"half-written, or not a results file of lm-eval ({_short(error)})"
+        raise OpenbookError(f"{file}: {reason}; run again or remove it") from error
+    samples, announced = samples_files(file), []
+    for condition in ORDER:
+        if own := {task: metadata for task, metadata in tasks.items() if metadata.condition == condition}:
+            announced.append(_Announced(file, results, condition, own, samples))
+    return announced, [task for task, each in tasks.items() if each.condition not in ORDER], others
 
 
 def _our_tasks(results: _Results) -> tuple[dict[str, _Metadata], int]:

@@ -15,7 +15,8 @@ from openbook_eval.results.samples import ItemText, has_texts, item_texts
 from openbook_eval.types import ExamName
 
 # In the order in which boards are shown.
-_ORDER = tuple(CONDITIONS)
+ORDER = {name: place for place, name in enumerate(CONDITIONS)}
+READING = tuple(name for name, condition in CONDITIONS.items() if condition.frame == "reading")
 
 # Figures that no run can have would stop a whole board later.
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -155,7 +156,7 @@ def comparable_groups(runs: Iterable[Run]) -> list[Group]:
         Group(sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own))
         for key, own in found.items()
     ]
-    return sorted(groups, key=lambda group: (_ORDER.index(group.condition), -len(group.runs), group.key))
+    return sorted(groups, key=lambda group: (ORDER[group.condition], -len(group.runs), group.key))
 
 
 def why_not_comparable(one: Run, other: Run) -> list[str]:

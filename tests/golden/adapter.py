@@ -102,21 +102,22 @@ def build_tiny(folder: Path) -> Path:
 
 def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
     """Return what the study studies/tiny.yml finds in the stored runs `name`: points, and what each claim comes to."""
-    from openbook_eval.study.file.study_file import read_study
     from openbook_eval.study.findings.claims import judge
     from openbook_eval.study.findings.points import points_of
     from openbook_eval.study.findings.results import read_results
     from openbook_eval.study.findings.settings import settings_of
-    from openbook_eval.study.planning.graphs import graph_of
+    from openbook_eval.study.spec import read_study
+    from openbook_eval.study.workflow import workflow_of
 
-    graph, stored = graph_of(read_study(REPOSITORY / "studies" / "tiny.yml")), lay_out(name, work / "stored")
-    exams = {cell: work / step.id for step in graph.steps if step.kind == "exam" for cell in step.cells}
-    for cell in graph.cells:
-        exams[cell.name].mkdir(parents=True)
-        (exams[cell.name] / "receipt.json").write_text("{}", encoding="utf-8")
-        (stored / (f"{cell.mix.name}-seed{cell.seed}" if cell.mix else "base")).rename(exams[cell.name] / "results")
-    found = read_results(graph, work)
-    points, without_average = points_of(found.results, graph.study)
+    workflow, stored = workflow_of(read_study(REPOSITORY / "studies" / "tiny.yml")), lay_out(name, work / "stored")
+    for cell in workflow.cells:
+        step = workflow.evaluation(cell)
+        (work / step.id).mkdir(parents=True)
+        parts = {part: {"digest": digest, "results": "results"} for part, digest in step.digests.items()}
+        (work / step.id / "record.json").write_text(json.dumps({"parts": parts}), encoding="utf-8")
+        (stored / (f"{cell.mix.name}-seed{cell.seed}" if cell.mix else "base")).rename(work / step.id / "results")
+    found = read_results(workflow, work)
+    points, without_average = points_of(found.results, workflow.name)
     settings, unlike = settings_of(found.results)
     assert [*found.undone, *found.refused, *without_average, *unlike] == []
     return {"points": [_point(point) for point in points], "claims": [_claim(each) for each in judge(settings)]}

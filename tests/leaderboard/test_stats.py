@@ -1,12 +1,10 @@
 """Statistics: published values, properties, and how often intervals hold the truth.
 
-Coverage is simulated 2,000 times a case: 93 to 97 of 100 for exams, 94 to 97 for averages, 94 to 98 for differences,
-with a margin of one for the simulation's own chance. Where it cannot be had the figure is pinned: no interval from a
-handful of clusters, or of two discordant items, can do it.
+Coverage is simulated 2,000 times a case, with a margin of half a point for the simulation's own chance. Where it cannot
+be had the figure is pinned: no interval from a handful of clusters, or of two discordant items, can do it.
 """
 
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -59,9 +57,6 @@ def pairs(both: int, only_a: int, only_b: int, neither: int) -> Numbers:
     return np.stack([np.repeat([1.0, 1.0, 0.0, 0.0], counts), np.repeat([1.0, 0.0, 1.0, 0.0], counts)])
 
 
-# Shares
-
-
 # R. G. Newcombe, Stat. Med. 17 (1998), 857-872, table I, method 3.
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
@@ -81,9 +76,6 @@ def test_of_no_items_a_share_may_be_anything_and_what_is_no_share_is_refused() -
             share_interval(share, n)
 
 
-# Averages
-
-
 def test_macro_is_the_mean_of_exams_and_micro_that_of_items() -> None:
     (found,) = averages(SCORES, alone(TWO_EXAMS))
     assert [(e.value, e.n) for e in found.exams] == [(pytest.approx(2 / 3), 3), (0.5, 2)]
@@ -96,12 +88,6 @@ def test_an_exam_without_scores_has_no_mean_and_neither_has_the_macro_average() 
     assert np.isnan([found.exams[1].value, found.macro.value]).all()
     assert (found.exams[1].interval, found.exams[1].n, found.macro.interval) == (None, 0, None)
     assert (found.micro.value, found.micro.interval) == (0.75, found.exams[0].interval)
-
-
-def test_the_only_cluster_of_an_exam_gives_no_interval() -> None:
-    (found,) = averages(SCORES, Design(TWO_EXAMS, np.zeros(6, dtype=np.int_), np.array([0, 0, 1, 1, 2, 2])))
-    assert (found.exams[1].interval, found.macro.interval, found.micro.interval) == (None, None, None)
-    assert found.exams[0].interval is not None
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -212,9 +198,6 @@ def test_the_other_way_round_only_signs_change(items: list[tuple[int, int, int, 
             assert (low, high) == pytest.approx(tuple(-end for end in bounds(here.estimate)[::-1]))
 
 
-# Paired differences
-
-
 # Airway hyper-responsiveness before and after a transplantation: M. W. Fagerland, S. Lydersen and P. Laake, BMC Med.
 # Res. Methodol. 13 (2013), 91, have 0.070 by the exact conditional test.
 def test_independent_items_have_the_exact_mcnemar_test_and_the_interval_of_bonett_and_price() -> None:
@@ -262,12 +245,6 @@ def test_three_clusters_of_one_difference_are_not_certain() -> None:
     assert paired_difference(scores, grouped(np.full(3, 10), np.zeros(3, dtype=np.int_))).micro.p == 0.25
 
 
-def test_on_equal_exams_the_macro_test_of_independent_items_agrees_with_mcnemar() -> None:
-    scores = (np.random.default_rng(1).random((2, 1200)) < [[0.76], [0.71]]).astype(np.float64)
-    found = paired_difference(scores, alone(np.arange(1200) // 200))
-    assert found.macro.p == pytest.approx(found.micro.p, rel=0.1)
-
-
 def test_p_of_pairs_are_those_of_the_macro_differences_and_unknown_for_single_clusters() -> None:
     design = alone(six_exams(300))
     scores = (np.random.default_rng(2).random((4, 300)) < [[0.5], [0.55], [0.6], [0.6]]).astype(np.float64)
@@ -285,9 +262,6 @@ def test_holms_correction() -> None:
     assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.04, float("nan"), 0.01]).tolist() == pytest.approx([0.04, np.nan, 0.02], nan_ok=True)
     assert holm([]).tolist() == []
-
-
-# Ranks and power
 
 
 def test_a_rank_counts_the_runs_that_are_surely_better() -> None:
@@ -308,14 +282,6 @@ def test_where_nothing_is_known_any_rank_may_be() -> None:
 @pytest.mark.parametrize(("one", "other", "items"), [(0.45, 0.05, 23), (0.3, 0.15, 155)])
 def test_published_numbers_of_pairs(one: float, other: float, items: int) -> None:
     assert items_needed(one - other, one + other) == items
-
-
-def test_what_the_exact_test_finds_is_what_was_promised() -> None:
-    n = items_needed(0.03, 0.2)
-    counts = np.random.default_rng(0).multinomial(n, [0.115, 0.085, 0.8], 4000)
-    fewer, discordant = counts[:, :2].min(axis=1), counts[:, :2].sum(axis=1)
-    p = np.minimum(2 * stats.binom.cdf(fewer, discordant, 0.5), 1)
-    assert (n, (p < 0.05).mean()) == (1742, pytest.approx(0.8, abs=0.02))
 
 
 def test_clusters_need_as_many_more_as_their_design_effect_and_too_few_items_detect_nothing() -> None:
@@ -347,9 +313,6 @@ def test_whole_books_that_flip_detect_as_much_as_items_as_many_as_they_are() -> 
     assert books.items_for_a_point == pytest.approx(10 * items.items_for_a_point, rel=0.03)
     assert books.detectable == pytest.approx(detectable(240, 0.5), rel=0.02)
     assert sensitivity(scores[[0, 0]], alone(exams), [(0, 1)]) == sensitivity(scores, alone(exams), [])
-
-
-# Coverage
 
 
 def independent(n: int, share: float) -> list[Averages]:
@@ -394,7 +357,7 @@ def test_differences_at_once_are_those_of_pairs() -> None:
 )
 def test_intervals_hold_the_truth(found: Callable[[], list[Averages]], truth: float) -> None:
     exams, macro, micro = covered(found(), truth)
-    assert 0.93 < exams < 0.975
+    assert 0.93 < exams < 0.97
     assert 0.935 < macro < 0.97
     assert 0.935 < micro < 0.97
 
@@ -434,20 +397,3 @@ def test_the_exact_test_tells_no_more_than_5_in_100_of_runs_alike_apart() -> Non
     better, worse = np.random.default_rng(5).multinomial(1000, [0.1, 0.1, 0.8], 1000).T[:2]
     # Fewer than 5, since the counts are whole numbers.
     assert 0.02 < np.mean([mcnemar(*pair) < 0.05 for pair in zip(better, worse, strict=True)]) < 0.05
-
-
-def test_a_regression_with_clustered_covariance_would_tell_more_apart() -> None:
-    from statsmodels.api import OLS
-
-    generator = np.random.default_rng(6)
-    design = grouped(np.array([60, 10, 10, 5, 5, 5]), np.zeros(6, dtype=np.int_))
-    ours, theirs = 0, 0
-    for pair in np.stack([correlated(generator, 200, design, 0.8, 0.3) for _ in range(2)], axis=1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            apart, groups = pair[0] - pair[1], {"groups": design.clusters}
-            fit = OLS(apart, np.ones(95)).fit(cov_type="cluster", cov_kwds=groups, use_t=True)
-        theirs += fit.pvalues[0] < 0.05
-        ours += paired_difference(pair, design).micro.p < 0.05
-    assert ours / 200 < 0.07
-    assert theirs / 200 > 0.15

@@ -8,7 +8,7 @@ from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.linking import tasks_dir
+from openbook_eval.install import tasks_dir
 from openbook_eval.models import context_window
 from openbook_eval.models.context_window import ContextWindow, Fit, check, misfit
 from openbook_eval.tiny_model import tiny_model_dir

@@ -94,7 +94,7 @@ def trained(name: str) -> Any:
 
 
 @cache
-def prompts(condition: str, questions: int = 200) -> list[str]:
+def prompts(condition: str, questions: int = 450) -> list[str]:
     """Prompts of a made-up exam, a fourth of them multiple choice, as the task asks them."""
     made = material(*make_exam(questions))
     return [render(item.question, item.book, "reading") for item in ask(made, "nursing", condition)]

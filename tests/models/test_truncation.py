@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 import pytest
 
-from openbook_eval import outcome
 from openbook_eval.exams import load_exam
-from openbook_eval.linking import tasks_dir
+from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
 from openbook_eval.prompt import render
-from openbook_eval.scores import read_runs
+from openbook_eval.results import read_runs
+from openbook_eval.results.annotate import annotate
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 
@@ -82,7 +82,7 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
 ) -> None:
     room = sorted(counts[OPEN])[-4]
     path = write_run(tmp_path, results(tiny_model, room + 100, model=model))
-    assert outcome.complete(tmp_path) == [path]
+    assert annotate(tmp_path) == [path]
     both = Truncation.from_json(found(path))
     assert (both.checked, both.reason) == (True, None)
     assert both.tasks == tuple(
@@ -97,7 +97,7 @@ def test_the_file_is_otherwise_as_it_was_and_completed_once(tiny_model: str, tmp
     before = results(tiny_model, 2048, nan=float("inf"))
     path = write_run(tmp_path, before)
     path.chmod(0o640)
-    assert outcome.complete(path) == [path]
+    assert annotate(path) == [path]
     after = json.loads(path.read_text(encoding="utf-8"))
     assert after.pop("openbook").keys() == {"truncation"}
     assert after == before
@@ -106,14 +106,14 @@ def test_the_file_is_otherwise_as_it_was_and_completed_once(tiny_model: str, tmp
     assert text.startswith('{\n  "results": {\n    "cmed_openbook_nursing": {}')
     assert '"note": "不变"' in text
     assert path.stat().st_mode & 0o777 == 0o640
-    assert outcome.complete(tmp_path) == []
+    assert annotate(tmp_path) == []
     assert path.read_text(encoding="utf-8") == text
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".jsonl", ".jsonl"]
 
 
 def test_what_others_have_found_stays(tiny_model: str, tmp_path: Path) -> None:
     path = write_run(tmp_path, {**results(tiny_model, 2048), "openbook": {"reading": {"gain": 0.5}}})
-    outcome.complete(path)
+    annotate(path)
     assert json.loads(path.read_text(encoding="utf-8"))["openbook"]["reading"] == {"gain": 0.5}
     assert found(path)["checked"] is True
 
@@ -121,7 +121,7 @@ def test_what_others_have_found_stays(tiny_model: str, tmp_path: Path) -> None:
 def test_a_question_is_counted_once_however_many_filters_read_it(tiny_model: str, tmp_path: Path) -> None:
     rows = [row(number, PROMPTS[OPEN][0], name) for number in range(3) for name in ("choice", "none")]
     write_run(tmp_path, results(tiny_model, 2048), {OPEN: rows, CLOSED: rows[:2]})
-    outcome.complete(tmp_path)
+    annotate(tmp_path)
     assert found(tmp_path / f"results_{DATE}.json")["prompts"] == 4
 
 
@@ -137,14 +137,14 @@ def test_a_run_that_cannot_be_checked_says_why(
     tiny_model: str, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     path = write_run(tmp_path, results(tiny_model, 2048, **changes))
-    outcome.complete(path)
+    annotate(path)
     assert found(path)["checked"] is False
     assert found(path)["reason"].startswith(reason)
     # Once it can be, it is.
     content = json.loads(path.read_text(encoding="utf-8"))
     content["config"] |= results(tiny_model, 2048)["config"]
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert outcome.complete(path) == [path]
+    assert annotate(path) == [path]
     assert found(path)["checked"] is True
 
 
@@ -153,14 +153,14 @@ def test_a_run_that_cannot_be_checked_says_why(
 )
 def test_broken_samples_are_not_checked(tiny_model: str, tmp_path: Path, lines: list[object]) -> None:
     path = write_run(tmp_path, results(tiny_model, 2048), {OPEN: lines, CLOSED: []})
-    outcome.complete(path)
+    annotate(path)
     assert found(path)["checked"] is False
     assert found(path)["reason"].startswith("the results or samples are not as lm-eval writes them")
 
 
 def test_a_task_without_samples_is_not_checked(tiny_model: str, tmp_path: Path) -> None:
     path = write_run(tmp_path, results(tiny_model, 2048), {OPEN: [row(0, "甲")]})
-    outcome.complete(path)
+    annotate(path)
     assert found(path)["reason"] == f"no samples of {CLOSED} beside the results"
 
 
@@ -173,7 +173,7 @@ def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> No
     (model / "evil.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
     arguments = {"pretrained": str(model), "trust_remote_code": True}
     path = write_run(tmp_path, results(tiny_model, 2048, model_args=arguments))
-    outcome.complete(path)
+    annotate(path)
     assert found(path)["checked"] is False
     assert not (tmp_path / "ran").exists()
 
@@ -182,7 +182,7 @@ def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> No
 def test_files_that_are_no_results_of_ours_are_left_alone(tmp_path: Path, content: object) -> None:
     path = write_run(tmp_path, content, {})
     before = path.read_bytes()
-    assert outcome.complete(tmp_path) == []
+    assert annotate(tmp_path) == []
     assert path.read_bytes() == before
 
 
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_written_is_warned_of(
     before = path.read_bytes()
     # What is written aside finds its name taken by a folder.
     (tmp_path / f".openbook-{os.getpid()}").mkdir()
-    assert outcome.complete(tmp_path) == []
+    assert annotate(tmp_path) == []
     assert f"{path}: truncation cannot be added ([Errno 21] Is a directory" in caplog.text
     assert path.read_bytes() == before
 
@@ -201,24 +201,11 @@ def test_a_file_that_cannot_be_written_is_warned_of(
 def test_a_verdict_from_before_the_run_stands_where_none_was_found(tiny_model: str, tmp_path: Path) -> None:
     before = asdict(Truncation.of([Fit(OPEN, 43, 0, 200, 300)]))
     path = write_run(tmp_path, results(tiny_model, 2048), {})
-    assert outcome.complete(path) == []
-    assert outcome.record(path, "truncation", before)
+    assert annotate(path) == []
+    assert annotate(path, {"truncation": before}) == [path]
     assert found(path)["prompts"] == 43
-    assert not outcome.record(path, "truncation", asdict(Truncation.of([Fit(OPEN, 1, 0, 2, 3)])))
+    assert annotate(path, {"truncation": asdict(Truncation.of([Fit(OPEN, 1, 0, 2, 3)]))}) == []
     assert found(path)["prompts"] == 43
-
-
-def test_results_are_found_where_output_path_puts_them(tmp_path: Path) -> None:
-    for name in ("out/model/results", "out/model/samples_cmed", "named", "named_too", "results"):
-        file = tmp_path / f"{name}_{DATE}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    (tmp_path / "out" / "notes.json").touch()
-    assert outcome.written_to(tmp_path / "named.json") == [tmp_path / f"named_{DATE}.json"]
-    assert outcome.written_to(tmp_path / "out") == [
-        tmp_path / f"out/model/{name}_{DATE}.json" for name in ("results", "samples_cmed")
-    ]
-    assert outcome.written_to(tmp_path / "none") == outcome.written_to(tmp_path / "no" / "none.json") == []
 
 
 BIN = Path(sys.executable).parent
@@ -262,12 +249,11 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(tiny_model: str, tm
     assert (len(lengths), max(lengths)) == (cut, longest)
     shown = call("openbook-eval", "scores", str(tmp_path / "plain"))
     assert f"TRUNCATED: {cut} of 43 prompts did not reach the model whole" in shown.stdout
-    (scores,) = read_runs(tmp_path / "plain")[0]
+    (scores,) = read_runs(tmp_path / "plain").runs
     assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 254),)
 
     followed = call("openbook-eval", *run_arguments(tiny_model, setting, tmp_path / "ours"))
     assert followed.returncode == 0, followed.stderr[-3000:]
     assert "Truncating context" not in followed.stderr
-    # Without --log_samples what was found before the run is kept.
-    (scores,) = read_runs(tmp_path / "ours")[0]
+    (scores,) = read_runs(tmp_path / "ours").runs
     assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, 0, longest, longest),)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.scores import read_runs
+from openbook_eval.results import Scores, read_runs
 from openbook_eval.types import SIX_EXAMS
 from tests.test_engine import BIN, examinee, read, sit  # noqa: F401 - a fixture
 
@@ -151,11 +151,12 @@ def test_ranked_choices_are_those_of_lm_evals_multiple_choice(runs: dict[str, An
 
 
 def test_ranked_runs_have_scores_and_were_checked_for_truncation(runs: dict[str, Any]) -> None:
-    scores = {run.condition: run for run in read_runs(runs["folder"] / "ours")[0]}
-    assert set(scores) == {"open book", "open book, letters ranked"}
-    ranked = scores["open book, letters ranked"]
-    assert ranked.average is not None
-    assert {score.correct_strict for score in ranked.exams} == {None}
+    found = read_runs(runs["folder"] / "ours")
+    assert [run.condition for run in found.runs] == ["openbook", "openbook_ranked"]
+    ranked = found.runs[1]
+    scores = Scores.of(found.items_of(ranked))
+    assert scores.average is not None
+    assert scores.exams["correct_strict"].null_count() == 6
     assert (ranked.truncation.checked, ranked.truncation.cut, ranked.truncation.prompts) == (True, 0, 258)
 
 

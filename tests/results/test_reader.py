@@ -181,6 +181,19 @@ def test_results_lie_in_a_folder_a_model_or_begin_with_the_name_asked_for(tmp_pa
     assert samples_files(renamed)["cmed_openbook_nursing"] == samples_of(renamed)
 
 
+def test_results_are_found_where_output_path_puts_them(tmp_path: Path) -> None:
+    for name in ("out/model/results", "out/model/samples_cmed", "named", "named_too", "results"):
+        file = tmp_path / f"{name}_{DATE}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert results_files(tmp_path / "named.json") == [tmp_path / f"named_{DATE}.json"]
+    assert [file.name for file in results_files(tmp_path / "out")] == [
+        f"results_{DATE}.json",
+        f"samples_cmed_{DATE}.json",
+    ]
+    assert results_files(tmp_path / "none") == results_files(tmp_path / "no" / "none.json") == []
+
+
 def test_a_run_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     path = write_run(tmp_path)
     told: list[tuple[int, int]] = []

@@ -6,11 +6,9 @@ from typing import Any
 
 import yaml
 
-from openbook_eval.study.file.study_file import read_study
-from openbook_eval.study.planning.graphs import graph_of
-from openbook_eval.study.steps import Graph, Step
-from openbook_eval.training.recipes import cells
-from openbook_eval.training.recipes import recipe_text as recipe
+from openbook_eval.study.spec import read_study
+from openbook_eval.study.workflow import Workflow, workflow_of
+from openbook_eval.training.recipes import cells, recipe_text
 
 SPEC = """
 sources:
@@ -51,15 +49,20 @@ def write(folder: Path, **changes: Any) -> Path:
 def write_recipe(path: Path, name: str = "tiny_lora", **changes: Any) -> None:
     """A recipe of the table with some keys changed; None leaves a key out."""
     table = {cell.name: cell for cell in cells()}
-    config = {**yaml.safe_load(recipe(table[name])), **changes}
+    config = {**yaml.safe_load(recipe_text(table[name])), **changes}
     config = {key: value for key, value in config.items() if value is not None}
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
 
 
-def graph(path: Path) -> Graph:
-    return graph_of(read_study(path))
+def workflow(path: Path) -> Workflow:
+    return workflow_of(read_study(path))
 
 
-def step(found: Graph, kind: str, cell: str = "own_mix91-seed1") -> Step:
-    (one,) = [each for each in found.steps if each.kind == kind and cell in each.cells]
-    return one
+def digests(path: Path) -> dict[str, str]:
+    """What names the content of every step, a condition of an evaluation by itself."""
+    steps = workflow(path).steps.values()
+    return {
+        f"{step.id}{'' if part == step.kind else f'/{part}'}": digest
+        for step in steps
+        for part, digest in step.digests.items()
+    }

@@ -7,73 +7,78 @@ from pathlib import Path
 import numpy as np
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.cells import Cell, Mix
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.settings import Setting
-from openbook_eval.study.steps import Graph, Resources, Step
+from openbook_eval.study.inputs import StudyMix
+from openbook_eval.study.needs import Need
+from openbook_eval.study.spec import Cell, StudyModel
+from openbook_eval.study.workflow import Kind, Step, Workflow
 from openbook_eval.types import SIX_EXAMS, Question
 from tests.results.lm_eval_output import invented, write_run
 
 BASE = "models/tiny"
 QUESTIONS = invented(60)
-KEY = "0123456789ab"
+CONDITIONS = ("openbook", "closedbook")
+_SOURCE = StudyModel.model_construct(model=BASE)
 
 
 def trained(ratio: str, seed: int, *, table: int = 4, rows: int = 400, model: str = BASE) -> Cell:
     general, medical = map(int, ratio.split(":"))
-    mix = Mix(f"mix{general}{medical}_{rows}", general, medical, rows)
-    return Cell(f"tiny_{mix.name}-seed{seed}", table, model, "tiny.yml", mix, seed)
+    mix = StudyMix(f"mix{general}{medical}_{rows}", general, medical, rows)
+    return Cell(f"tiny_{mix.name}-seed{seed}", table, model, "tiny.yml", mix, seed, _SOURCE)
 
 
 def as_it_is(model: str = BASE, table: int | None = None) -> Cell:
-    return Cell(model.rpartition("/")[2], table, model, None, None, None)
+    return Cell(model.rpartition("/")[2], table, model, None, None, None, _SOURCE)
 
 
-def graph_of(cells: Iterable[Cell], *, title: str = "A study", name: str = "tiny") -> Graph:
-    """A step of training and one of the exam for each trained cell, of the exam alone for others."""
+def workflow_of(cells: Iterable[Cell], *, title: str = "A study", name: str = "tiny") -> Workflow:
+    """A training and an evaluation for each trained cell, an evaluation alone for others."""
     own = tuple(cells)
-    return Graph(name, title, own, tuple(step for cell in own for step in _steps(cell)))
+    return Workflow(name, title, own, {step.id: step for cell in own for step in _steps(cell)})
 
 
 def _steps(cell: Cell) -> list[Step]:
-    resources = Resources(0, 100, 1, 1)
-    train = Step("train", cell.name, KEY, (), (cell.name,), {}, resources)
+    train = _step("train", cell, ("train",), ())
     needs = (train.id,) if cell.recipe else ()
-    exam = Step("exam", cell.name, KEY, needs, (cell.name,), {}, resources)
-    return [*([train] if cell.recipe else []), exam]
+    return [*([train] if cell.recipe else []), _step("evaluate", cell, CONDITIONS, needs)]
+
+
+def _step(kind: Kind, cell: Cell, parts: Iterable[str], needs: tuple[str, ...]) -> Step:
+    return Step(kind, cell.name, dict.fromkeys(parts, "0"), needs, (cell.name,), {}, Need(0, None, None, None))
 
 
 def examine(
     work: Path,
     cell: Cell,
     right: Callable[[Question], bool] | float,
-    conditions: Iterable[str] = ("openbook", "closedbook"),
+    conditions: Iterable[str] = CONDITIONS,
     limit: int | None = None,
 ) -> None:
     """All that a cell leaves when it is done."""
     if cell.recipe:
-        receipt(work, "train", cell)
-    folder = work / f"exam/{cell.name}-{KEY}"
+        record(work, "train", cell, ("train",))
     write_run(
-        folder / "results",
-        model=f"merge/{cell.name}-{KEY}/model" if cell.recipe else cell.model,
+        work / "evaluate" / cell.name / "results",
+        model=f"merge/{cell.name}/model" if cell.recipe else cell.model,
         condition=list(conditions),
         questions=QUESTIONS,
         right=right,
         seed=cell.seed or 0,
         limit=limit,
     )
-    receipt(work, "exam", cell)
+    record(work, "evaluate", cell, CONDITIONS)
 
 
-def receipt(work: Path, kind: str, cell: Cell) -> None:
-    folder = work / f"{kind}/{cell.name}-{KEY}"
+def record(work: Path, kind: str, cell: Cell, parts: Iterable[str]) -> None:
+    folder = work / kind / cell.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "receipt.json").write_text(json.dumps({"step": f"{kind}/{cell.name}-{KEY}"}), encoding="utf-8")
+    content = {"parts": {part: {"digest": "0", "results": "results"} for part in parts}}
+    (folder / "record.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def fail(work: Path, kind: str, cell: Cell, reason: str) -> None:
-    folder = work / f"{kind}/{cell.name}-{KEY}"
+    folder = work / kind / cell.name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "failed.json").write_text(json.dumps({"reason": reason, "log": "log.txt"}), encoding="utf-8")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from openbook_eval.files import canonical_json
 from openbook_eval.leaderboard import published
-from openbook_eval.study.cells import Cell
 from openbook_eval.study.findings.results import Result, read_results
-from openbook_eval.study.hashing import canonical
-from openbook_eval.study.steps import Graph
+from openbook_eval.study.spec import Cell
+from openbook_eval.study.workflow import Workflow
 from openbook_eval.training.recipes import TINY_MODEL
 from openbook_eval.types import SIX_EXAMS
 
@@ -77,27 +77,26 @@ def paper_points() -> tuple[Point, ...]:
     )
 
 
-def study_points(graph: Graph, work: Path) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+def study_points(workflow: Workflow, work: Path) -> tuple[tuple[Point, ...], tuple[str, ...]]:
     """The points of what is done of a study in the folder `work`, and the runs that give none, each with the reason."""
-    found = read_results(graph, work)
-    points, faults = points_of(found.results, graph.study, recipes_of(graph))
+    found = read_results(workflow, work)
+    points, faults = points_of(found.results, workflow.name, recipes_of(workflow))
     return points, (*found.refused, *faults)
 
 
-def recipes_of(graph: Graph) -> Mapping[str, str]:
+def recipes_of(workflow: Workflow) -> Mapping[str, str]:
     """What each trained cell was trained by, whatever its mix: one name for all recipes that differ in their mix alone.
 
     It is that of the first of them, without the mix at its end; with a number where another has it already.
     """
-    trainings = {name: step for step in graph.steps if step.kind == "train" for name in step.cells}
     names: dict[bytes, str] = {}
     found: dict[str, str] = {}
-    for cell in graph.cells:
+    for cell in workflow.cells:
         if cell.recipe is None:
             continue
-        step = trainings.get(cell.name)
-        config = {**step.what.get("recipe", {}), "seed": None} if step else {}
-        content = canonical(config if len(config) > 1 else cell.recipe)
+        step = workflow.steps.get(f"train/{cell.name}")
+        config = {**step.task.get("recipe", {}), "seed": None} if step else {}
+        content = canonical_json(config if len(config) > 1 else cell.recipe)
         if content not in names:
             own = _without_mix(cell)
             others = (f"{own} #{number}" for number in count(2))

@@ -19,14 +19,14 @@ from openbook_eval.leaderboard.page.build import build
 from openbook_eval.leaderboard.page.plots import Figure, draw
 from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
 from openbook_eval.results import Run, Runs
-from openbook_eval.results.runs import CONDITIONS
+from openbook_eval.results.runs import ORDER
 from openbook_eval.study.findings import sheets
 from openbook_eval.study.findings.claims import Outcome, judge
 from openbook_eval.study.findings.curves import curves
 from openbook_eval.study.findings.points import Point, paper_points, points_of
 from openbook_eval.study.findings.results import Result, Undone, read_results
 from openbook_eval.study.findings.settings import Setting, settings_of
-from openbook_eval.study.steps import Graph
+from openbook_eval.study.workflow import Workflow
 
 REPORT, POINTS, PAGE = "report.md", "points.csv", "index.html"
 _POINTS = pl.Schema(
@@ -67,22 +67,22 @@ class Report:
         return self.cells - len(self.undone) - self.unread
 
 
-def write(graph: Graph, work: Path) -> Report:
+def write(workflow: Workflow, work: Path) -> Report:
     """Reads what is done of a study in `work` and writes `WORK/reports/STUDY/`, the whole folder at once.
 
     The same results make the same bytes. Raises OpenbookError where the folder cannot be written, or is not a report.
     """
-    found = read_results(graph, work)
-    points, without_average = points_of(found.results, graph.study)
+    found = read_results(workflow, work)
+    points, without_average = points_of(found.results, workflow.name)
     settings, unlike = settings_of(found.results)
     report = Report(
-        title=graph.title,
-        folder=work / "reports" / graph.study,
-        cells=len(graph.cells),
+        title=workflow.title,
+        folder=work / "reports" / workflow.name,
+        cells=len(workflow.cells),
         settings=settings,
         outcomes=judge(settings),
         undone=found.undone,
-        unread=len(graph.cells) - len(found.undone) - len({each.cell.name for each in found.results}),
+        unread=len(workflow.cells) - len(found.undone) - len({each.cell.name for each in found.results}),
         refused=(*found.refused, *without_average, *unlike),
         figures=tuple(curves(settings)),
         paged=bool(found.results),
@@ -130,7 +130,7 @@ def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequ
         return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
 
     runs = sorted(
-        (each.run for each in once.values()), key=lambda run: (CONDITIONS.index(run.condition), run.model, run.date)
+        (each.run for each in once.values()), key=lambda run: (ORDER[run.condition], run.model, run.date)
     )
     return Runs(tuple(map(named, runs)), pl.concat([once[run.id].items for run in runs]), tuple(refused))
 

@@ -1,6 +1,6 @@
 """What the exams of a study have left: runs with their items, each by its cell; what is not there, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import polars as pl
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.results import Run, read_runs
-from openbook_eval.study.cells import Cell
-from openbook_eval.study.steps import Graph, Step, done, failed
+from openbook_eval.study.spec import Cell
+from openbook_eval.study.workflow import StepState, Workflow, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +46,44 @@ class Results:
     refused: tuple[str, ...]
 
 
-def read_results(graph: Graph, work: Path) -> Results:
-    """Reads every exam of `graph` that is done in the folder `work`, in the order of its cells.
+def read_results(workflow: Workflow, work: Path) -> Results:
+    """Read every evaluation of a study that is done in the folder `work`, in the order of its cells.
 
     Raises nothing for what is missing or broken there: it is named.
     """
-    there = {step.id for step in graph.steps if done(step, work)}
     results: list[Result] = []
     refused: list[str] = []
-    read: dict[str, list[tuple[Run, pl.DataFrame]]] = {}
-    exams = {name: step for step in graph.steps if step.kind == "exam" for name in step.cells}
-    for cell in graph.cells:
-        step = exams.get(cell.name)
-        if step is None or step.id not in there:
-            continue
-        if step.id not in read:
-            read[step.id], faults = _read(work / step.id)
+    for cell in workflow.cells:
+        step = workflow.evaluation(cell)
+        state = state_of(step, work)
+        if state.done:
+            runs, faults = _read(work / step.id, state)
             refused += faults
-        results += [Result(cell, run, items) for run, items in read[step.id]]
-    return Results(tuple(results), tuple(_undone(graph, exams, work, there)), tuple(refused))
+            results += [Result(cell, run, items) for run, items in runs]
+    return Results(tuple(results), tuple(_undone(workflow, work)), tuple(refused))
 
 
-def _read(folder: Path) -> tuple[list[tuple[Run, pl.DataFrame]], list[str]]:
-    try:
-        found = read_runs(folder / "results")
-    except OpenbookError as error:
-        return [], [str(error)]
-    return [(run, found.items_of(run)) for run in found.runs], list(found.refused)
-
-
-def _undone(graph: Graph, exams: Mapping[str, Step], work: Path, there: set[str]) -> Iterator[Undone]:
-    """Of each cell without an exam the first step that failed, else the first that is not done."""
-    steps = {step.id: step for step in graph.steps}
-    for cell in graph.cells:
-        exam = exams.get(cell.name)
-        if exam is None or exam.id in there:
+def _read(folder: Path, state: StepState) -> tuple[list[tuple[Run, pl.DataFrame]], list[str]]:
+    """Read the runs of a cell: each condition from the results that the record names for it."""
+    places = {condition: part["results"] for condition, part in state.record["parts"].items()}
+    runs: list[tuple[Run, pl.DataFrame]] = []
+    faults: list[str] = []
+    for place in dict.fromkeys(places.values()):
+        try:
+            found = read_runs(folder / place)
+        except OpenbookError as error:
+            faults.append(str(error))
             continue
-        missing = [step for step in _chain(exam, steps) if step.id not in there]
-        failures = ((step, failure) for step in missing if (failure := failed(step, work)))
-        at, failure = next(failures, (missing[0], None))
-        reason, log = (failure.reason, failure.log) if failure else ("not done yet", "")
-        yield Undone(cell.name, at.id, reason, log, failure is not None)
+        runs += [(run, found.items_of(run)) for run in found.runs if places.get(run.condition) == place]
+        faults += found.refused
+    return runs, faults
 
 
-def _chain(step: Step, steps: Mapping[str, Step]) -> list[Step]:
-    """A step and all that it needs, what is needed first."""
-    found: dict[str, Step] = {}
-    for need in step.needs:
-        found |= {each.id: each for each in _chain(steps[need], steps)}
-    return [*found.values(), step]
+def _undone(workflow: Workflow, work: Path) -> Iterator[Undone]:
+    """Yield for each cell without an evaluation the first step that failed, else the first that is not done."""
+    for cell in workflow.cells:
+        steps = [(step, state_of(step, work)) for step in workflow.needed_by(workflow.evaluation(cell))]
+        missing = [(step, state) for step, state in steps if not state.done]
+        if not steps[-1][1].done:
+            at, state = next(((step, state) for step, state in missing if state.reason), missing[0])
+            yield Undone(cell.name, at.id, state.reason or "not done yet", state.log, bool(state.reason))

@@ -10,7 +10,7 @@ import polars as pl
 from openbook_eval.leaderboard.board import ScoreTable
 from openbook_eval.leaderboard.stats import Design, Interval, Numbers
 from openbook_eval.results import comparable_groups, why_not_comparable
-from openbook_eval.results.runs import CONDITIONS
+from openbook_eval.results.runs import ORDER
 from openbook_eval.study.findings import contrasts
 from openbook_eval.study.findings.contrasts import Part
 from openbook_eval.study.findings.points import title, unanswered
@@ -91,7 +91,7 @@ def settings_of(results: Sequence[Result]) -> tuple[tuple[Setting, ...], tuple[s
     """
     settings: list[Setting] = []
     faults: list[str] = []
-    for condition in CONDITIONS:
+    for condition in ORDER:
         own = [result for result in results if result.run.condition == condition]
         alike, unlike = _alike(own)
         faults += unlike

@@ -9,10 +9,10 @@ import pytest
 from openbook_eval.study.findings.points import Point, paper_points, recipes_of, study_points
 from openbook_eval.study.findings.results import Undone, read_results
 from openbook_eval.study.findings.settings import settings_of
-from openbook_eval.study.steps import Graph, Step
+from openbook_eval.study.workflow import Step, Workflow
 from openbook_eval.training.recipes import TINY_MODEL
 from tests.results.lm_eval_output import invented, write_run
-from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
+from tests.study.made import CONDITIONS, as_it_is, examine, fail, record, trained, workflow_of
 
 
 def test_the_paper_has_the_points_of_tables_3_to_5() -> None:
@@ -30,12 +30,12 @@ def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
     base, cell = as_it_is(), trained("4:1", 2)
     examine(tmp_path, base, lambda question: question.exam == "nursing")
     examine(tmp_path, cell, lambda question: question.exam in ("nursing", "technician", "physician"))
-    points, faults = study_points(graph_of([base, cell]), tmp_path)
+    points, faults = study_points(workflow_of([base, cell]), tmp_path)
     assert faults == ()
     own = [point for point in points if point.condition == "openbook"]
     title = "the tiny model"
     assert [replace(point, exam="") for point in own] == [
-        Point("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "examinee", ""),
+        Point("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "tiny", ""),
         Point("tiny", 4, title, TINY_MODEL, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
     ]
     assert len({point.exam for point in points}) == 4
@@ -46,18 +46,18 @@ def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
 def test_the_average_is_the_plain_mean_of_exams_of_any_size(tmp_path: Path) -> None:
     cell = as_it_is("some/model")
     questions = [one for number, one in enumerate(invented(120)) if one.exam == "nursing" or number % 2]
-    write_run(tmp_path / f"exam/model-{KEY}/results", questions=questions, right=lambda one: one.exam == "nursing")
-    receipt(tmp_path, "exam", cell)
-    ((point,), _) = study_points(graph_of([cell]), tmp_path)
+    write_run(tmp_path / "evaluate/model/results", questions=questions, right=lambda one: one.exam == "nursing")
+    record(tmp_path, "evaluate", cell, CONDITIONS)
+    ((point,), _) = study_points(workflow_of([cell]), tmp_path)
     assert (point.items, point.model) == (70, "model")
     assert point.share == pytest.approx(1 / 6)
 
 
 def test_a_run_that_lacks_an_exam_has_no_point_and_is_named(tmp_path: Path) -> None:
     cell = as_it_is("some/model")
-    write_run(tmp_path / f"exam/model-{KEY}/results", questions=invented(10, ["nursing", "physician"]))
-    receipt(tmp_path, "exam", cell)
-    points, faults = study_points(graph_of([cell]), tmp_path)
+    write_run(tmp_path / "evaluate/model/results", questions=invented(10, ["nursing", "physician"]))
+    record(tmp_path, "evaluate", cell, CONDITIONS)
+    points, faults = study_points(workflow_of([cell]), tmp_path)
     lacking = "pharmacist, technician, professional, postgraduate"
     assert points == ()
     assert faults == (f"model, openbook: no average of the six exams, for {lacking} has no answer",)
@@ -67,12 +67,12 @@ def test_a_run_that_lacks_an_exam_has_no_point_and_is_named(tmp_path: Path) -> N
 def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: Path, content: str | None) -> None:
     good, bad = as_it_is("some/model"), as_it_is("other/broken")
     examine(tmp_path, good, 0.5)
-    folder = tmp_path / f"exam/broken-{KEY}/results/broken"
+    folder = tmp_path / "evaluate/broken/results/broken"
     if content is not None:
         folder.mkdir(parents=True)
         (folder / "results_2026-01-02T03-04-05.678901.json").write_text(content, encoding="utf-8")
-    receipt(tmp_path, "exam", bad)
-    points, (fault,) = study_points(graph_of([bad, good]), tmp_path)
+    record(tmp_path, "evaluate", bad, CONDITIONS)
+    points, (fault,) = study_points(workflow_of([bad, good]), tmp_path)
     assert {point.run for point in points} == {"model"}
     assert "broken" in fault
     assert "\n" not in fault
@@ -80,11 +80,11 @@ def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: P
 
 def test_a_profile_has_the_name_that_its_trainings_have_for_it(tmp_path: Path) -> None:
     before, after = as_it_is("wingpt2-7b", 2), trained("1:0", 1, table=3, model="winninghealth/WiNGPT2-7B-Chat")
-    folder = tmp_path / f"exam/{before.name}-{KEY}/results"
+    folder = tmp_path / f"evaluate/{before.name}/results"
     write_run(folder, model="winninghealth/WiNGPT2-7B-Chat", model_args={"profile": "wingpt2"})
-    receipt(tmp_path, "exam", before)
+    record(tmp_path, "evaluate", before, CONDITIONS)
     examine(tmp_path, after, 0.5, ["openbook"])
-    graph = graph_of([before, after])
+    graph = workflow_of([before, after])
     assert [point.model for point in study_points(graph, tmp_path)[0]] == ["WiNGPT2-7B-Chat"] * 2
     settings, _ = settings_of(read_results(graph, tmp_path).results)
     assert len({setting.base for setting in settings}) == 1
@@ -94,7 +94,7 @@ def test_seeds_that_answered_nothing_in_common_are_no_setting(tmp_path: Path) ->
     cells = [as_it_is(), trained("4:1", 1), trained("4:1", 2)]
     for cell in cells:
         examine(tmp_path, cell, 0.5, ["openbook"])
-    results = read_results(graph_of(cells), tmp_path).results
+    results = read_results(workflow_of(cells), tmp_path).results
     of_nursing = pl.col("exam") == "nursing"
     half = pl.int_range(pl.len()) % 2
     halves = [
@@ -111,67 +111,46 @@ def test_seeds_that_answered_nothing_in_common_are_no_setting(tmp_path: Path) ->
 def test_an_exam_without_a_receipt_is_not_read(tmp_path: Path) -> None:
     cell = as_it_is("some/model")
     examine(tmp_path, cell, 0.5)
-    (tmp_path / f"exam/model-{KEY}/receipt.json").unlink()
-    assert study_points(graph_of([cell]), tmp_path) == ((), ())
+    (tmp_path / "evaluate/model/record.json").unlink()
+    assert study_points(workflow_of([cell]), tmp_path) == ((), ())
 
 
 def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_next_one(tmp_path: Path) -> None:
     failed, waiting, next_one = (trained("4:1", seed) for seed in (1, 2, 3))
     fail(tmp_path, "train", failed, "out of memory")
-    receipt(tmp_path, "train", next_one)
-    assert read_results(graph_of([failed, waiting, next_one]), tmp_path).undone == (
-        Undone(failed.name, f"train/{failed.name}-{KEY}", "out of memory", "log.txt", True),
-        Undone(waiting.name, f"train/{waiting.name}-{KEY}", "not done yet", "", False),
-        Undone(next_one.name, f"exam/{next_one.name}-{KEY}", "not done yet", "", False),
+    record(tmp_path, "train", next_one, ("train",))
+    assert read_results(workflow_of([failed, waiting, next_one]), tmp_path).undone == (
+        Undone(failed.name, f"train/{failed.name}", "out of memory", "log.txt", True),
+        Undone(waiting.name, f"train/{waiting.name}", "not done yet", "", False),
+        Undone(next_one.name, f"evaluate/{next_one.name}", "not done yet", "", False),
     )
 
 
 def test_a_failure_is_told_before_what_is_only_not_done(tmp_path: Path) -> None:
     cell = trained("4:1", 1)
-    fail(tmp_path, "exam", cell, "killed")
-    (undone,) = read_results(graph_of([cell]), tmp_path).undone
-    assert (undone.step, undone.reason) == (f"exam/{cell.name}-{KEY}", "killed")
-
-
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_a_failure_that_cannot_be_read_is_a_failure(tmp_path: Path, content: str) -> None:
-    cell = trained("4:1", 1)
-    fail(tmp_path, "train", cell, "")
-    (tmp_path / f"train/{cell.name}-{KEY}/failed.json").write_text(content, encoding="utf-8")
-    (undone,) = read_results(graph_of([cell]), tmp_path).undone
-    assert undone.failed
-    assert undone.reason.startswith("failed, and failed.json ")
+    fail(tmp_path, "evaluate", cell, "killed")
+    (undone,) = read_results(workflow_of([cell]), tmp_path).undone
+    assert (undone.step, undone.reason) == (f"evaluate/{cell.name}", "killed")
 
 
 def test_a_step_that_failed_and_was_done_later_is_done(tmp_path: Path) -> None:
     cell = trained("4:1", 1)
-    fail(tmp_path, "exam", cell, "killed")
+    fail(tmp_path, "evaluate", cell, "killed")
     examine(tmp_path, cell, 0.5)
-    assert read_results(graph_of([cell]), tmp_path).undone == ()
+    assert read_results(workflow_of([cell]), tmp_path).undone == ()
 
 
-def test_an_exam_that_two_cells_share_is_known_by_one_name(tmp_path: Path) -> None:
-    cell = trained("4:1", 1)
-    other = replace(cell, name="other", table=5)
-    examine(tmp_path, cell, 0.5, ["openbook"])
-    made = graph_of([cell])
-    graph = replace(made, cells=(cell, other), steps=tuple(replace(s, cells=(cell.name, "other")) for s in made.steps))
-    points, _ = study_points(graph, tmp_path)
-    assert [(point.run, point.table) for point in points] == [(cell.name, 4), ("other", 5)]
-    assert len({point.exam for point in points}) == 1
-
-
-def trained_by(recipes: dict[str, dict[str, object]]) -> Graph:
+def trained_by(recipes: dict[str, dict[str, object]]) -> Workflow:
     """A graph of trainings, a recipe each, the mixes 4:1 and 9:1 in turn."""
     mixes = [trained(ratio, 1) for ratio in ("4:1", "9:1")]
     cells = [replace(mixes[at % 2], name=f"c{at}", recipe=name) for at, name in enumerate(recipes)]
-    graph = graph_of(cells)
+    graph = workflow_of(cells)
 
     def told(step: Step) -> Step:
         recipe = next(recipes[cell.recipe or ""] for cell in cells if cell.name == step.cells[0])
-        return replace(step, what={"recipe": recipe}) if step.kind == "train" else step
+        return replace(step, task={"recipe": recipe}) if step.kind == "train" else step
 
-    return replace(graph, steps=tuple(map(told, graph.steps)))
+    return replace(graph, steps={name: told(step) for name, step in graph.steps.items()})
 
 
 def test_recipes_that_differ_in_mix_and_seed_alone_are_one() -> None:

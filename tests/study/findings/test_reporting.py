@@ -16,9 +16,9 @@ from openbook_eval.report.study import lay_out, study_report
 from openbook_eval.study import findings
 from openbook_eval.study.findings import reporting
 from openbook_eval.study.findings.reporting import Report
-from openbook_eval.study.steps import Graph
+from openbook_eval.study.workflow import Workflow
 from openbook_eval.types import Question
-from tests.study.made import KEY, as_it_is, examine, fail, graph_of, receipt, trained
+from tests.study.made import CONDITIONS, as_it_is, examine, fail, record, trained, workflow_of
 
 HOSTILE = "<script>alert(1)</script> | [x](http://y) \x1b[31m`"
 
@@ -34,7 +34,7 @@ def right(share: float, seed: int = 0) -> Callable[[Question], bool]:
     return is_right
 
 
-def falling(work: Path) -> Graph:
+def falling(work: Path) -> Workflow:
     """Two ratios far apart with two seeds each, and the base."""
     cells = [as_it_is()]
     examine(work, cells[0], right(0.9))
@@ -42,7 +42,7 @@ def falling(work: Path) -> Graph:
         for seed in (1, 2):
             cells.append(trained(ratio, seed))
             examine(work, cells[-1], right(share, seed))
-    return graph_of(cells)
+    return workflow_of(cells)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -106,7 +106,7 @@ def test_the_same_results_make_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
-    graph = graph_of([trained("9:1", 1)])
+    graph = workflow_of([trained("9:1", 1)])
     report = reporting.write(graph, tmp_path)
     assert set(files(report.folder)) == {"report.md", "points.csv"}
     text = (report.folder / "report.md").read_text(encoding="utf-8")
@@ -119,14 +119,14 @@ def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path:
     graph = falling(tmp_path)
     failed, waiting = trained("4:1", 1), trained("4:1", 2)
     fail(tmp_path, "train", failed, "CUDA out of memory")
-    more = graph_of([*graph.cells, waiting, failed])
+    more = workflow_of([*graph.cells, waiting, failed])
     report = reporting.write(more, tmp_path)
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert "| 7 | 5 | 0 | 1 | 1 |" in text
     rows = [line for line in text.splitlines() if line.startswith(r"| tiny\_mix41\_400")]
     assert rows == [
-        rf"| tiny\_mix41\_400-seed1 | failed | train/tiny\_mix41\_400-seed1-{KEY} | CUDA out of memory | log.txt |",
-        rf"| tiny\_mix41\_400-seed2 | to be done | train/tiny\_mix41\_400-seed2-{KEY} | not done yet | - |",
+        r"| tiny\_mix41\_400-seed1 | failed | train/tiny\_mix41\_400-seed1 | CUDA out of memory | log.txt |",
+        r"| tiny\_mix41\_400-seed2 | to be done | train/tiny\_mix41\_400-seed2 | not done yet | - |",
     ]
     assert "CUDA out of memory" in printed(report)
 
@@ -134,9 +134,9 @@ def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path:
 def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) -> None:
     graph = falling(tmp_path)
     bad = trained("4:1", 1)
-    (tmp_path / f"exam/{bad.name}-{KEY}").mkdir(parents=True)
-    receipt(tmp_path, "exam", bad)
-    more = graph_of([*graph.cells, bad])
+    (tmp_path / f"evaluate/{bad.name}").mkdir(parents=True)
+    record(tmp_path, "evaluate", bad, CONDITIONS)
+    more = workflow_of([*graph.cells, bad])
     report = reporting.write(more, tmp_path)
     assert len(report.refused) == 1
     text = (report.folder / "report.md").read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
     cell, failed = as_it_is(f"owner/{HOSTILE.replace('/', '')}"), trained("9:1", 1)
     examine(tmp_path, cell, 0.5)
     fail(tmp_path, "train", failed, HOSTILE)
-    graph = graph_of([cell, failed], title=HOSTILE)
+    graph = workflow_of([cell, failed], title=HOSTILE)
     report = reporting.write(graph, tmp_path)
     for path in report.folder.rglob("*"):
         if path.suffix in (".md", ".html", ".svg", ".js") and "assets" not in path.parts:
@@ -169,7 +169,7 @@ def test_a_base_model_with_characters_that_do_not_print_is_drawn(tmp_path: Path)
     cells = [replace(cell, name=f"cell{place}") for place, cell in enumerate(cells)]
     for cell in cells:
         examine(tmp_path, cell, 0.5, ["openbook"])
-    report = reporting.write(graph_of(cells), tmp_path)
+    report = reporting.write(workflow_of(cells), tmp_path)
     assert [figure.name for figure in report.figures] == ["study-ratio", "study-size"]
     assert all("\x1b" not in path.read_text(encoding="utf-8") for path in report.folder.rglob("*.svg"))
 
@@ -181,14 +181,14 @@ def test_a_package_that_is_lacking_is_told_before_anything_is_written(
     monkeypatch.delitem(sys.modules, "openbook_eval.study.findings.reporting")
     monkeypatch.delattr(findings, "reporting")
     with pytest.raises(ImportError, match="vl_convert"):
-        study_report(graph_of([trained("9:1", 1)]), tmp_path)
+        study_report(workflow_of([trained("9:1", 1)]), tmp_path)
 
 
 def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:
     graph = falling(tmp_path)
     other = trained("4:1", 1)
     examine(tmp_path, other, right(0.5), limit=5)
-    report = reporting.write(graph_of([*graph.cells, other]), tmp_path)
+    report = reporting.write(workflow_of([*graph.cells, other]), tmp_path)
     assert report.refused == (
         "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
         "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
@@ -203,14 +203,14 @@ def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report
 
 
 def test_a_study_is_reported_as_it_is_written(tmp_path: Path) -> None:
-    graph = graph_of([trained("9:1", 1)])
+    graph = workflow_of([trained("9:1", 1)])
     first = next(iter(study_report(graph, tmp_path)))
     assert str(first) == "A study: 0 of 1 cells are examined"
     assert (tmp_path / "reports" / "tiny" / "report.md").is_file()
 
 
 def test_a_folder_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
-    graph = graph_of([trained("9:1", 1)])
+    graph = workflow_of([trained("9:1", 1)])
     folder = tmp_path / "reports" / "tiny"
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("years of work", encoding="utf-8")
@@ -222,4 +222,4 @@ def test_a_folder_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("", encoding="utf-8")
     with pytest.raises(OpenbookError, match="cannot be written"):
-        reporting.write(graph_of([trained("9:1", 1)]), tmp_path)
+        reporting.write(workflow_of([trained("9:1", 1)]), tmp_path)

@@ -1,4 +1,4 @@
-"""Retention by the length of the book and the depth of the entry in it, as openbook_eval.measures defines it."""
+"""Retention by the length of the book and the depth of the entry in it, as results.metrics defines it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import polars as pl
 
 from openbook_eval.leaderboard.page.plots.figure import Figure, data, in_place, labels, shown_of
 from openbook_eval.leaderboard.page.plots.sittings import Sitting
-from openbook_eval.measures import DEPTHS, Answered, measures
+from openbook_eval.results.metrics import DEPTHS, reading_metrics
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.page.plots.figure import Drawable
@@ -45,22 +45,13 @@ def _fields(sitting: Sitting, items: Mapping[str, pl.DataFrame]) -> Iterator[dic
     conditions = [condition for condition in sitting.runs if condition.startswith((_OPEN, _LIBRARY))]
     if _OPEN not in conditions or len(conditions) < 2:
         return
-    answered = (item for condition in conditions for item in _answered(items[sitting.runs[condition].id], condition))
-    for length, found in measures(answered)["retention"].items():
+    own = {condition: items[sitting.runs[condition].id] for condition in conditions}
+    for length, found in reading_metrics(own)["retention"].items():
         parts = [(_depth(part), part) for part in found["by_depth"]] if found else []
         for depth, part in [(_WHOLE, found), *parts] if found else []:
             if part["retention"] is not None:
-                place = {"length": length.removeprefix("library_"), "depth": depth}
+                place = {"length": length.removeprefix(_LIBRARY), "depth": depth}
                 yield place | {"retention": part["retention"], "items": part["items"]}
-
-
-def _answered(items: pl.DataFrame, condition: str) -> Iterator[Answered]:
-    """Items without a response have no marks, and are in no measure."""
-    marked = items.filter(pl.col("correct").is_not_null())
-    short = condition.removeprefix("reading_")
-    columns = [marked[name] for name in ("id", "exam", "depth", "correct", "answered", "abstained")]
-    for key, exam, depth, correct, answered, abstained in zip(*columns, strict=True):
-        yield Answered(key, exam, short, depth, correct, bool(answered), bool(abstained), None)
 
 
 def _depth(part: Mapping[str, float]) -> str:

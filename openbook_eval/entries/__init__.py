@@ -1,1 +1,0 @@
-"""Entries that a model writes."""

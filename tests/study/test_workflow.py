@@ -1,0 +1,200 @@
+"""Steps and what names their content: only what depends on a change is named anew."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.study import jobs
+from openbook_eval.study.workflow import resources, state_of
+from tests.study.folders import RAW, digests, workflow, write, write_recipe
+
+PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+
+
+def of(mix: str) -> set[str]:
+    """Steps of the cells that are trained on a mix, without it."""
+    return {
+        f"{step}/own_{mix}-seed{seed}{part}"
+        for seed in (1, 2)
+        for step, part in (("train", ""), ("merge", ""), ("evaluate", "/openbook"), ("evaluate", "/closedbook"))
+    }
+
+
+ALL = {
+    "mix/mix91",
+    "mix/mix11",
+    *of("mix91"),
+    *of("mix11"),
+    *(f"evaluate/models-tiny/{c}" for c in ("openbook", "closedbook")),
+}
+EVALUATIONS = {name for name in ALL if name.startswith("evaluate/")}
+
+
+def test_a_cell_is_a_mix_a_training_a_merge_and_an_evaluation_by_condition(tmp_path: Path) -> None:
+    found = workflow(write(tmp_path))
+    assert set(digests(tmp_path / "mine.yml")) == ALL
+    assert found.steps["mix/mix91"].cells == ("own_mix91-seed1", "own_mix91-seed2")
+    chain = found.needed_by(found.steps["evaluate/own_mix91-seed1"])
+    assert [step.id for step in chain] == [
+        "mix/mix91", "train/own_mix91-seed1", "merge/own_mix91-seed1", "evaluate/own_mix91-seed1",
+    ]  # fmt: skip
+
+
+def _in(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / name
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        (_in("spec.yml", "mix91: {size: 40", "mix91: {size: 41"), {"mix/mix91", *of("mix91")}),
+        (_in("spec.yml", "ratio: 1:1", "ratio: 1:2"), {"mix/mix11", *of("mix11")}),
+        (_in("spec.yml", "mixes:", "seed: 3\nmixes:"), {"mix/mix91", "mix/mix11", *of("mix91"), *of("mix11")}),
+        (_in("spec.yml", "mix11: {", "more: {size: 3, ratio: 1:1}\n  mix11: {"), set()),
+        (_in("own.yml", "learning_rate: 0.003", "learning_rate: 0.002"), of("mix91") | of("mix11")),
+        (_in("own.yml", "output_dir: checkpoints/tiny_lora", "output_dir: elsewhere"), set()),
+        (_in("own.yml", "logging_steps: 1", "logging_steps: 7"), set()),
+        (_in("own.yml", "seed: 42", "seed: 43"), set()),
+        (_in("mine.yml", "title: In miniature", "title: Otherwise"), set()),
+        (_in("mine.yml", "exam: mini", "exam: cmb"), EVALUATIONS),
+        (_in("mine.yml", "exam: mini", "exam: mini\nconditions: [closedbook, openbook]"), set()),
+        (_in("mine.yml", "exam: mini", "exam: mini\nengine: {chat_template: false}"), EVALUATIONS),
+    ],
+)
+def test_only_what_depends_on_a_change_is_named_anew(
+    tmp_path: Path, change: Callable[[Path], None], anew: set[str]
+) -> None:
+    path = write(tmp_path)
+    before = digests(path)
+    change(tmp_path)
+    after = digests(path)
+    assert {name for name in before if before[name] != after[name]} == anew
+
+
+def test_another_condition_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    before = digests(write(tmp_path))
+    after = digests(write(tmp_path, conditions=["openbook", "reading_open", "closedbook"]))
+    assert before.items() < after.items()
+    assert {name.rpartition("/")[2] for name in after.keys() - before.keys()} == {"reading_open"}
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(RAW), place=st.integers(0, 30), byte=st.integers(0, 255))
+def test_any_byte_of_a_raw_file_counts(tmp_path: Path, name: str, place: int, byte: int) -> None:
+    path = write(tmp_path)
+    before = digests(path)
+    content = bytearray((tmp_path / "raw" / name).read_bytes())
+    same = content[place] == byte
+    content[place] = byte
+    (tmp_path / "raw" / name).write_bytes(content)
+    after = digests(path)
+    assert (before["mix/mix91"] == after["mix/mix91"]) == same
+    assert (before["evaluate/own_mix11-seed2/openbook"] == after["evaluate/own_mix11-seed2/openbook"]) == same
+
+
+def test_content_counts_and_not_where_it_lies(tmp_path: Path) -> None:
+    def made(folder: Path, template: str = "{{ messages }}", model: str = "{}") -> dict[str, str]:
+        (folder / "base").mkdir(parents=True)
+        (folder / "base" / "config.json").write_text(model, encoding="utf-8")
+        (folder / "chat.jinja").write_text(template, encoding="utf-8")
+        path = write(folder)
+        write_recipe(folder / "own.yml", base_model="base", chat_template_jinja="chat.jinja")
+        return digests(path)
+
+    assert made(tmp_path / "a") == made(tmp_path / "b" / "c")
+    assert (
+        made(tmp_path / "d", template="{{ x }}")["train/own_mix91-seed1"]
+        != made(tmp_path / "e")["train/own_mix91-seed1"]
+    )
+    assert made(tmp_path / "f", model="{ }")["train/own_mix91-seed1"] != made(tmp_path / "g")["train/own_mix91-seed1"]
+
+
+def test_a_file_that_happens_to_be_called_as_a_setting_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests(write(tmp_path))
+    for name in ("lora", "jinja", "cosine", "chat_template"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert digests(write(tmp_path)) == before
+
+
+def test_what_is_saved_on_the_way_counts_where_the_best_of_it_is_taken(tmp_path: Path) -> None:
+    found = []
+    for times in (1, 2):
+        path = write(tmp_path)
+        write_recipe(tmp_path / "own.yml", load_best_model_at_end=True, saves_per_epoch=times)
+        found.append(digests(path)["train/own_mix91-seed1"])
+    assert found[0] != found[1]
+
+
+def test_one_training_under_two_names_in_a_table_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, models=[], groups=[{"recipes": ["own.yml", "twin.yml"], "mixes": ["mix91"]}])
+    write_recipe(tmp_path / "twin.yml")
+    with pytest.raises(OpenbookError, match="own_mix91-seed1 and twin_mix91-seed1 are the same training; leave one"):
+        workflow(path)
+
+
+def test_a_step_is_done_where_its_record_has_the_digest_of_every_part(tmp_path: Path) -> None:
+    step = workflow(write(tmp_path)).steps["evaluate/models-tiny"]
+    record = tmp_path / step.id / jobs.RECORD
+    record.parent.mkdir(parents=True)
+    parts = {part: {"digest": digest} for part, digest in step.digests.items()}
+    for content, done in (({}, False), ({"openbook": parts["openbook"]}, False), (parts, True)):
+        record.write_bytes(json.dumps({"parts": content}).encode())
+        assert state_of(step, tmp_path).done is done
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "[" * 100_000])
+def test_a_broken_record_or_failure_counts_for_nothing(tmp_path: Path, content: str) -> None:
+    step = workflow(write(tmp_path)).steps["mix/mix91"]
+    (tmp_path / step.id).mkdir(parents=True)
+    for name in (jobs.RECORD, jobs.FAILURE):
+        (tmp_path / step.id / name).write_text(content, encoding="utf-8")
+    assert (state_of(step, tmp_path).done, state_of(step, tmp_path).reason) == (False, "")
+
+
+def test_what_is_asked_of_a_machine_is_half_as_much_again_as_is_expected() -> None:
+    need = workflow(PAPER).steps["train/qwen7b_mix11-seed1"].need
+    # 2.3 hours of an A100 (recipes/qwen7b_mix11.yml), and a quarter of an hour.
+    asked = {"mem_mb": 35164, "runtime": 226, "threads": 8}
+    assert resources(need, "slurm") == {**asked, "nodes": 1, "slurm_extra": "--gres=gpu:1"}
+    assert resources(need, "kubernetes") == {**asked, "gpu": 1, "gpu_manufacturer": "nvidia"}
+    assert resources(need, None) == {**asked, "threads": 1, "gpu": 1, "gpu_manufacturer": "nvidia"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpus"),
+    [
+        ({}, 1),
+        ({"model_args": {"tensor_parallel_size": 2, "data_parallel_size": 2}}, 4),
+        ({"model_args": {"tensor_parallel_size": 2}, "gpus": 0}, 0),
+    ],
+)
+def test_an_evaluation_takes_the_gpus_that_the_engine_is_told(
+    tmp_path: Path, engine: dict[str, Any], gpus: int
+) -> None:
+    path = write(tmp_path, models=[{"model": "Qwen/Qwen1.5-14B"}, {"model": "models/tiny"}], groups=[], engine=engine)
+    found = workflow(path)
+    assert found.steps["evaluate/Qwen-Qwen1.5-14B"].need.gpus == gpus
+    assert found.steps["evaluate/models-tiny"].need.gpus == 0
+
+
+def test_the_steps_of_the_paper_are_known_at_once() -> None:
+    workflow(PAPER)
+    began = time.process_time()
+    workflow(PAPER)
+    assert time.process_time() - began < 2

@@ -1,0 +1,152 @@
+"""What a run of ours checks before lm-eval takes over, and what reaches the terminal."""
+
+import logging
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from openbook_eval import run as running
+from openbook_eval.errors import OpenbookError
+from openbook_eval.tiny_model import tiny_model_dir
+
+# Writes as lm-eval, an engine, a library and its bar do.
+PROGRAM = """
+import logging, os, subprocess, sys, warnings
+from pathlib import Path
+from tqdm import tqdm
+from openbook_eval.console import run_program
+from openbook_eval.quiet import quiet
+
+def work():
+    logging.basicConfig()
+    with quiet(Path(sys.argv[1]) / "logs" / "run.log") as printed:
+        print("a table")
+        logging.warning("a log")
+        warnings.warn("a warning")
+        os.write(2, b"an engine\\n")
+        subprocess.run(["echo", "a process"])
+        for _ in tqdm(range(3), desc="Loading weights"): pass
+        for _ in tqdm(range(3), desc="Running generate_until requests"): pass
+        if sys.argv[2:]:
+            print("openbook-eval: " + sys.argv[2], file=sys.stderr)
+            raise SystemExit(2)
+    print("after:", "".join(printed).strip())
+
+run_program("openbook-eval", work)
+"""
+LOGGED = ("a table", "a log", "a warning", "an engine", "a process", "Loading weights", "Running generate_until")
+
+
+def quietly(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", PROGRAM, *arguments]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
+def test_all_but_the_bar_goes_to_the_log(tmp_path: Path) -> None:
+    done = quietly(str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    log = tmp_path / "logs" / "run.log"
+    assert done.stdout.splitlines() == [f"log: {log}", "after: a table"]
+    (bar,) = done.stderr.splitlines()
+    assert bar.startswith("Running generate_until requests: 100%|")
+    assert all(words in log.read_text(encoding="utf-8") for words in LOGGED)
+
+
+def test_the_last_words_of_a_program_that_ends_itself_are_shown(tmp_path: Path) -> None:
+    done = quietly(str(tmp_path), "the exam is broken")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "openbook-eval: the exam is broken"
+    assert "after" not in done.stdout
+
+
+def test_a_run_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    with pytest.raises(SystemExit):
+        running.run(["--help"], lambda _: None)
+    assert (os.environ["VLLM_NO_USAGE_STATS"], os.environ["DO_NOT_TRACK"]) == ("1", "1")
+
+
+def check_tasks(*asked: str) -> tuple[list[str], bool]:
+    tasks, only_ours = running._check_tasks(Namespace(tasks=list(asked), metadata={"exam": "mini"}))
+    return [task.task_name for task in tasks], only_ours
+
+
+def test_tasks_of_ours_are_built_and_others_left_to_lm_eval() -> None:
+    ours = ["cmed_closedbook_nursing", "cmed_openbook_nursing"]
+    assert check_tasks("cmed_closedbook_nursing", "cmed_openbook_n*", "cmed_openbook_nursing") == (ours, True)
+    assert check_tasks("cmed_closedbook_nursing", "arc_easy", "cmed_openbook_n*") == (ours, False)
+    assert check_tasks("arc_easy") == ([], False)
+
+
+def test_lm_evals_own_tasks_are_indexed_only_where_they_are_asked_for() -> None:
+    import lm_eval.tasks
+
+    whole = lm_eval.tasks.TaskManager
+    with running._without_tasks_of_others():
+        assert lm_eval.tasks.TaskManager(include_path=str(running.install.tasks_dir())).match_tasks(["arc_easy"]) == []
+    assert lm_eval.tasks.TaskManager is whole
+
+
+def test_warnings_of_lm_eval_are_kept_back_while_checking() -> None:
+    logger = logging.getLogger("lm_eval")
+    logger.setLevel(logging.INFO)
+    with running._lm_eval_silent():
+        assert not logging.getLogger("lm_eval.api.task").isEnabledFor(logging.WARNING)
+    assert logger.level == logging.INFO
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("cmed_nonsense", "no task 'cmed_nonsense'; groups of ours are cmed_closedbook, "),
+        ("cmed_openbook cmed_openbook_nursing", "--tasks .*: Duplicate task 'cmed_openbook_nursing': .*; name it once"),
+    ],
+)
+def test_tasks_that_lm_eval_would_stumble_over_are_reported_before_it_starts(asked: str, message: str) -> None:
+    with pytest.raises(OpenbookError, match=message) as caught:
+        check_tasks(*asked.split())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # transformers and torch warn of their own affairs
+def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "openbook-eval"), "run", "--model", "vllm", "--tasks", "cmed_openbook"]
+    arguments = [
+        "--model_args",
+        f"pretrained={tiny_model_dir()},max_model_len=830",
+        "--output_path",
+        str(tmp_path / "out"),
+    ]
+    environment = {**os.environ, "OPENBOOK_EXAM": "mini", "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "openbook-eval: 2 of 258 prompts of cmed_openbook do not fit: the longest has 322 tokens and 512 are kept for "
+        "the answer, but max_model_len is 830; set max_model_len=834 in --model_args"
+    )
+    assert "Traceback" not in result.stderr
+    assert "Initializing vllm model" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("set_before", "after"), [({}, "2"), ({"VLLM_CPU_KVCACHE_SPACE": "7"}, "7")])
+def test_vllm_finds_our_plugin_and_what_the_user_set_holds(set_before: dict[str, str], after: str) -> None:
+    program = (
+        "import os; from vllm.plugins import load_general_plugins; load_general_plugins(); "
+        "print('cache', os.environ.get('VLLM_CPU_KVCACHE_SPACE'))"
+    )
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("VLLM_")}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env={**kept, **set_before}, capture_output=True, text=True, check=True)
+    on_cpu = version("vllm").endswith("+cpu")
+    expected = after if on_cpu or set_before else "None"
+    assert result.stdout.splitlines()[-1] == f"cache {expected}"
