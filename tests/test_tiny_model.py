@@ -12,7 +12,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
 from openbook_eval.matching import match_choice
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 from openbook_eval.types import Book, Entry, Question
 
@@ -44,7 +44,7 @@ def test_the_tokenizer_gives_every_prompt_back_and_splits_as_it_was_trained_to(t
     from tokenizers import Tokenizer
 
     saved = Tokenizer.from_file(str(tiny_model_dir() / "tokenizer.json"))
-    prompts = [render(question, Book.of(question)) for question in load_exam("mini").questions]
+    prompts = [build_prompt(question, Book.of(question)) for question in load_exam("mini").questions]
     assert len(prompts) == 258
     for text in (*prompts, "pH 7.35 的 Na+ 100 mmol/L", "燀䓬🩺"):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
@@ -62,7 +62,7 @@ def test_it_follows_the_whole_book_and_nothing_else(tokenizer: Any) -> None:
     questions = [question for question in load_exam("mini").questions if question.qtype == "single"][::3]
 
     def answer(question: Question, book: Book) -> str:
-        tokens = tokenizer(render(question, book), return_tensors="pt")
+        tokens = tokenizer(build_prompt(question, book), return_tensors="pt")
         said = model.generate(**tokens, max_new_tokens=4, do_sample=False)[0, tokens["input_ids"].shape[1] :]
         return match_choice(tokenizer.decode(said, skip_special_tokens=True), question.options, "single").letters
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.types import ABSTENTION, Book, Entry, QType, Question
 
 # Things, and what can be asked of them.
@@ -241,7 +241,7 @@ def _laid_out(kind: str, random: Random, stage: Stage) -> TrainingSample:
         qtype: QType = "multi" if len(asked.right) > 1 or (not asked.right and random.random() < 0.3) else "single"
         question = Question("", "other", "", "", qtype, asked.stem, options, answer)
         book = Book((Entry("", asked.book, "given"),)) if asked.book else Book()
-        prompt = render(question, book, "reading" if kind == "unanswerable" or random.random() < 0.3 else "paper")
+        prompt = build_prompt(question, book, "reading" if kind == "unanswerable" or random.random() < 0.3 else "paper")
     else:
         lines = "\n".join(f"{letter}. {option}" for letter, option in options.items())
         prompt = f"{asked.book}\n{asked.stem}\n{lines}\n答案："
