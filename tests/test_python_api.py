@@ -38,6 +38,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
-    program = "import sys, openbook_eval; print([m for m in ('polars', 'numpy', 'torch', 'pydantic') if m in sys.modules])"
+    program = (
+        "import sys, openbook_eval; print([m for m in ('polars', 'numpy', 'torch', 'pydantic') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
