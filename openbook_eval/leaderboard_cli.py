@@ -120,7 +120,7 @@ def _comparison(comparison: "Comparison", shown: int) -> Iterable[Table | Text]:
     from openbook_eval.leaderboard.export import NONE, Sheet, terminal
 
     exam = comparison.a.exam
-    yield Text(visible(f"\n{comparison.a.condition}, {exam.name} {exam.version}"), "bold")
+    yield Text("\n" + visible(f"{comparison.a.condition}, {exam.name} {exam.version}"), "bold")
     for side, run in (("A", comparison.a), ("B", comparison.b)):
         yield Text(visible(f"{side}: {run.model}, run {run.date or 'without a date'}"))
     yield from terminal(replace(comparison_sheet(comparison), title=""))

@@ -16,7 +16,7 @@ _TYPE_NAMES: dict[QType, str] = {"single": "单项选择题", "multi": "多项�
 _LETTERS: dict[QType, str] = {"single": "正确选项的字母", "multi": "全部正确选项的字母"}
 
 
-def render(question: Question, book: Book, frame: Frame = "paper") -> str:
+def build_prompt(question: Question, book: Book, frame: Frame = "paper") -> str:
     """Return the text that is put to the examinee; it ends where the letters are due, for chat and base models alike.
 
     The paper's rule (section 3): answer only from the given information and directly output the right option. The frame

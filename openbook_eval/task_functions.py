@@ -18,7 +18,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.scoring import score
 from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Question, Unanswered
 
@@ -97,7 +97,7 @@ def _log_once(name: str, notices: tuple[str, ...]) -> None:
 
 def prompt(doc: Doc) -> str:
     """Return the prompt of a document, with the book that it names."""
-    return render(Question.from_doc(doc), _books[doc["book"]], CONDITIONS[doc["condition"]].frame)
+    return build_prompt(Question.from_doc(doc), _books[doc["book"]], CONDITIONS[doc["condition"]].frame)
 
 
 class ChoiceFilter(Filter):  # type: ignore[misc]

@@ -46,33 +46,33 @@ C. 每分钟120～160次
 
 
 def test_the_reading_prompt_also_says_what_to_answer_when_the_material_does_not_tell() -> None:
-    assert prompt.render(question(), Book.of(question()), "reading") == READING
+    assert prompt.build_prompt(question(), Book.of(question()), "reading") == READING
 
 
 def test_without_a_book_the_reading_prompt_is_the_papers() -> None:
-    assert prompt.render(question(qtype="multi"), Book(), "reading") == CLOSED_MULTI
+    assert prompt.build_prompt(question(qtype="multi"), Book(), "reading") == CLOSED_MULTI
 
 
 def test_the_open_book_prompt() -> None:
-    assert prompt.render(question(), Book.of(question())) == OPEN
+    assert prompt.build_prompt(question(), Book.of(question())) == OPEN
 
 
 def test_options_stand_in_the_files_order() -> None:
     turned = question(options={"B": "乙", "A": "甲"})
-    assert "\nB. 乙\nA. 甲\n" in prompt.render(turned, Book())
+    assert "\nB. 乙\nA. 甲\n" in prompt.build_prompt(turned, Book())
 
 
 def test_the_closed_book_prompt_of_a_multiple_choice_question() -> None:
-    assert prompt.render(question(qtype="multi"), Book()) == CLOSED_MULTI
+    assert prompt.build_prompt(question(qtype="multi"), Book()) == CLOSED_MULTI
 
 
 def test_the_book_stands_first_so_that_it_can_be_read_once() -> None:
     other = question(stem="另一道题", id="q2")
     book = Book.of(question())
-    shared = prompt.render(question(), book).partition("【题目】")[0]
-    assert prompt.render(other, book).startswith(shared)
+    shared = prompt.build_prompt(question(), book).partition("【题目】")[0]
+    assert prompt.build_prompt(other, book).startswith(shared)
 
 
 def test_text_of_an_exam_is_put_in_as_it_is() -> None:
     hostile = question(stem="{{ doc }} {% raw %} \\n <b>")
-    assert "【题目】\n{{ doc }} {% raw %} \\n <b>\nA. " in prompt.render(hostile, Book())
+    assert "【题目】\n{{ doc }} {% raw %} \\n <b>\nA. " in prompt.build_prompt(hostile, Book())

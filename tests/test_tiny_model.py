@@ -12,7 +12,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
 from openbook_eval.matching import match_choice
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 from openbook_eval.types import Book, Entry, Question
 
@@ -44,17 +44,13 @@ def test_the_tokenizer_gives_every_prompt_back_and_splits_as_it_was_trained_to(t
     from tokenizers import Tokenizer
 
     saved = Tokenizer.from_file(str(tiny_model_dir() / "tokenizer.json"))
-    prompts = [render(question, Book.of(question)) for question in load_exam("mini").questions]
+    prompts = [build_prompt(question, Book.of(question)) for question in load_exam("mini").questions]
     assert len(prompts) == 258
     for text in (*prompts, "pH 7.35 的 Na+ 100 mmol/L", "燀䓬🩺"):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
         assert tokenizer(text)["input_ids"] == saved.encode(text).ids
-
-
-def test_the_chat_format_is_chatml(tokenizer: Any) -> None:
-    chat = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "你好"}], tokenize=False, add_generation_prompt=True
-    )
+    asked = [{"role": "user", "content": "你好"}]
+    chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     assert chat == "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"
     assert tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
 
@@ -66,7 +62,7 @@ def test_it_follows_the_whole_book_and_nothing_else(tokenizer: Any) -> None:
     questions = [question for question in load_exam("mini").questions if question.qtype == "single"][::3]
 
     def answer(question: Question, book: Book) -> str:
-        tokens = tokenizer(render(question, book), return_tensors="pt")
+        tokens = tokenizer(build_prompt(question, book), return_tensors="pt")
         said = model.generate(**tokens, max_new_tokens=4, do_sample=False)[0, tokens["input_ids"].shape[1] :]
         return match_choice(tokenizer.decode(said, skip_special_tokens=True), question.options, "single").letters
 
@@ -97,6 +93,8 @@ def test_something_else_is_not_overwritten(tmp_path: Path, other: str) -> None:
     out = tmp_path / "out"
     if other == "a file":
         out.write_text("mine")
+        with pytest.raises(OpenbookError, match=r"out/models/tiny: cannot be written \(Not a directory\); name"):
+            copy_tiny_model(out / "models" / "tiny")
     elif other == "empty":
         out.mkdir()
     else:
@@ -113,9 +111,3 @@ def test_something_else_is_not_overwritten(tmp_path: Path, other: str) -> None:
     with pytest.raises(OpenbookError, match=r"out: exists and is not the tiny model; remove it, or name another"):
         copy_tiny_model(out)
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OpenbookError, match=r"file/models/out: cannot be written \(Not a directory\); name another"):
-        copy_tiny_model(tmp_path / "file" / "models" / "out")

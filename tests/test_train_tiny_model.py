@@ -12,7 +12,8 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import ABSTENTION
 from tools import train_tiny_model as training
-from tools.train_tiny_model import Position, Stage, TinyModelTrainer, TrainingSample, make_sample
+from tools.tiny_model_samples import STAGES, Stage, TrainingSample, make_sample, samples
+from tools.train_tiny_model import Position, TinyModelTrainer
 
 # transformers and torch give warnings of their own.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -37,44 +38,35 @@ def test_right_options_stand_in_the_book_and_no_others_do(draws: random.Random, 
 
 
 @given(RANDOM)
-def test_an_unanswerable_book_holds_no_option(draws: random.Random) -> None:
+def test_unanswerable_closed_and_copied_samples(draws: random.Random) -> None:
     made = make_sample(draws, Stage(1, 30, 5, 3, unanswerable=1.0))
     book, texts = book_and_options(made)
-    assert made.answer == ABSTENTION
+    assert (made.answer, [text for text in texts.values() if text in book]) == (ABSTENTION, [])
     assert book
-    assert not [text for text in texts.values() if text in book]
-    assert f"只输出“{ABSTENTION}”" in made.prompt
-
-
-@given(RANDOM)
-def test_closed_samples_have_no_book_and_copied_text_stands_in_the_prompt(draws: random.Random) -> None:
     closed = make_sample(draws, Stage(1, 30, 5, 3, closed=1.0))
     assert ("【材料】" in closed.prompt, closed.spans) == (False, ())
     copied = make_sample(draws, Stage(1, 30, 5, 3, copy=1.0))
     assert copied.answer in copied.prompt
 
 
-@given(RANDOM, st.sampled_from(training.STAGES))
-def test_spans_are_the_places_of_the_options(draws: random.Random, stage: Stage) -> None:
+@given(RANDOM, st.sampled_from(STAGES))
+def test_spans_are_the_places_of_the_options_and_every_character_is_one_token(
+    draws: random.Random, stage: Stage
+) -> None:
     made = make_sample(draws, stage)
     if made.spans:
         book, texts = book_and_options(made)
         places = [(made.prompt[start:end], is_stated) for start, end, is_stated in made.spans]
         assert places == [(text, text in book) for text in texts.values()]
+    assert len(training.tokenizer()(made.prompt + made.answer)["input_ids"]) == len(made.prompt + made.answer)
 
 
 def test_the_samples_of_a_seed_have_not_changed() -> None:
-    made = training.samples("0 0 0", training.STAGES[0], 1)[0][0]
+    made = samples("0 0 0", STAGES[0], 1)[0][0]
     assert made.prompt == (
         "胰岛素与湛题由揽的IN，脑谴及脑蚜于胶囊。\n焕有筛拯泥泥焕泥中脑谴及脑蚜于（ ）。\nA. 乃者\nB. 胶囊\n答案："
     )
     assert made.answer == "B"
-
-
-@given(RANDOM, st.sampled_from(training.STAGES))
-def test_every_character_of_a_sample_is_one_token(draws: random.Random, stage: Stage) -> None:
-    made = make_sample(draws, stage)
-    assert len(training.tokenizer()(made.prompt + made.answer)["input_ids"]) == len(made.prompt + made.answer)
 
 
 def test_a_batch_predicts_every_token_of_an_answer_where_the_one_before_it_stands() -> None:
@@ -105,7 +97,7 @@ def test_a_stage_ends_when_it_is_mastered_or_its_share_is_used_up() -> None:
 
 
 def test_a_new_model_attends_to_like_tokens_and_learns_what_it_is_shown_again() -> None:
-    trainer, batch = TinyModelTrainer(100), training.make_batch(training.samples("0 0 0", training.STAGES[0], 8))
+    trainer, batch = TinyModelTrainer(100), training.make_batch(samples("0 0 0", STAGES[0], 8))
     layers = [layer.self_attn for layer in trainer.model.model.layers]
     assert [bool((each.q_proj.weight == each.k_proj.weight).all()) for each in layers] == [True, True, False, False]
     losses = [trainer.step(batch, 1e-3) for _ in range(12)]
@@ -119,7 +111,7 @@ class CutOffError(Exception):
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "STAGES", tuple(each._replace(batch=4) for each in training.STAGES))
+    monkeypatch.setattr(training, "STAGES", tuple(each._replace(batch=4) for each in STAGES))
     monkeypatch.setattr(TinyModelTrainer, "save_steps", 2)
     monkeypatch.setattr(TinyModelTrainer, "logging_steps", 1)
 

@@ -14,7 +14,7 @@ from openbook_eval.books.grouping import Material, gather
 from openbook_eval.books.providers import Provided, provide
 from openbook_eval.errors import ExamError, validation_message
 from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.prompt import Frame, render
+from openbook_eval.prompt import Frame, build_prompt
 
 
 class Settings(BaseModel):
@@ -124,7 +124,7 @@ def _overview(name: str, frame: Frame, items: Iterable[Item]) -> Overview:
     for item in items:
         length = len(item.book.text)
         books[item.book.sha256] = length
-        size = len(render(item.question, item.book, frame))
+        size = len(build_prompt(item.question, item.book, frame))
         count, characters, apart = count + 1, characters + size, apart + size - length
     lengths = books.values()
     return Overview(name, count, len(books), min(lengths), max(lengths), characters, apart + sum(lengths))

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval import files
 from openbook_eval.books.leaks import remove_leaks
@@ -121,20 +121,22 @@ class EntryFile(_Provider):
         return entries, {"provider": self.provider, "path": name, "sha256": sha256}
 
 
-Provider = Given | Statement | Passage | Retrieved | Generated | EntryFile
 PROVIDERS: Mapping[str, type[_Provider]] = {
-    kind.model_fields["provider"].default: kind for kind in (Given, Statement, Passage, Retrieved, Generated, EntryFile)
+    "given": Given,
+    "statement": Statement,
+    "passage": Passage,
+    "retrieved": Retrieved,
+    "generated": Generated,
+    "file": EntryFile,
 }
-_ADAPTER: TypeAdapter[Provider] = TypeAdapter(Annotated[Provider, Field(discriminator="provider")])
 _WANTED = (
     "given, statement, passage, the path of an entry file, "
     '{"provider": "retrieved", "corpus": FOLDER} or {"provider": "generated", "endpoint": URL, "model": NAME}'
 )
 
 
-def parse_providers(wanted: object) -> list[Provider]:
-    """Return the providers of a setting: one or a list, each a name, the path of an entry file, or an object of
-    settings.
+def parse_providers(wanted: object) -> list[_Provider]:
+    """Return the providers of a setting: one or a list, each a name, the path of an entry file, or an object.
 
     Nothing means the exam's own: what its file gives, else the statement. Raises ExamError with every fault at once.
     """
@@ -146,23 +148,23 @@ def parse_providers(wanted: object) -> list[Provider]:
     return [_parse(part) for part in parts]
 
 
-def _parse(part: object) -> Provider:
+def _parse(part: object) -> _Provider:
     if isinstance(part, str):
-        if part in ("given", "statement", "passage"):
-            return _ADAPTER.validate_python({"provider": part})
         if Path(part).suffix == ".jsonl":
             return EntryFile(path=part)
-        raise ExamError(f"entries: no provider {part!r}; {did_you_mean(part, PROVIDERS)}; wanted {_WANTED}")
+        kind = PROVIDERS.get(part)
+        # One that needs settings is no provider by its name alone.
+        if not kind or any(field.is_required() for field in kind.model_fields.values()):
+            raise ExamError(f"entries: no provider {part!r}; {did_you_mean(part, PROVIDERS)}; wanted {_WANTED}")
+        return kind()
     # A list or an object in place of the name could not be looked up.
     name = part.get("provider") if isinstance(part, dict) else None
     if not isinstance(name, str) or name not in PROVIDERS:
         raise ExamError(f"entries: {part!r} names no provider; wanted {_WANTED}")
-    keys = PROVIDERS[name].model_fields
     try:
-        return _ADAPTER.validate_python(part)
+        return PROVIDERS[name].model_validate(part)
     except ValidationError as error:
-        # The first place is the discriminator's value, which the user did not write as a key.
-        found = [validation_message({**fault, "loc": fault["loc"][1:]}, keys) for fault in error.errors()]
+        found = [validation_message(dict(fault), PROVIDERS[name].model_fields) for fault in error.errors()]
         raise ExamError(f"entries, {name}: {'; '.join(found)}") from error
 
 
@@ -204,7 +206,7 @@ def provide(questions: Sequence[Question], wanted: object = None) -> Provided:
         if not lacking:
             break
         # An entry file is read for all questions: one that names others than those lacking is no other exam's file.
-        offered, provenance = provider.offer(questions if provider.provider == "file" else lacking)
+        offered, provenance = provider.offer(questions if isinstance(provider, EntryFile) else lacking)
         taken = {question.id: offered[question.id] for question in lacking if question.id in offered}
         entries |= taken
         told.append({**provenance, "entries": len(taken)})

@@ -190,9 +190,9 @@ def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
     for place, rank in zip(whole, stats.ranks(means, stats.p_of_pairs(scores[whole], design)), strict=True):
         rows[place] = replace(rows[place], rank=rank)
     order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
-    power = stats.sensitivity(scores, design, pairwise(order))
+    detectable, for_a_point = stats.sensitivity(scores, design, pairwise(order))
     said = tuple(notes(table, table.unanswered))
-    return Board(group, table.exams, tuple(rows[n] for n in order), power.detectable, said, power.items_for_a_point)
+    return Board(group, table.exams, tuple(rows[n] for n in order), detectable, said, for_a_point)
 
 
 def _order(row: Row) -> tuple[bool, float, str]:

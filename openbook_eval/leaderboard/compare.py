@@ -113,7 +113,7 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         micro=found.micro,
         test=found.test,
         counts=_counts(counted),
-        detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)]).detectable,
+        detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)])[0],
         flipped=tuple(_flips(table)),
         notes=tuple(notes(table, {})),
     )

@@ -72,12 +72,6 @@ class Design:
     strata: Codes
     clusters: Codes
 
-    def __post_init__(self) -> None:
-        """Raise ValueError where the arrays are not of one length, or empty."""
-        shapes = {np.shape(codes) for codes in (self.exams, self.strata, self.clusters)}
-        if len(shapes) > 1 or len(shape := shapes.pop()) != 1 or not shape[0]:
-            raise ValueError("exams, strata and clusters must be arrays of one length, of one item at least")
-
 
 class Clusters:
     """The clusters of a design: `of_item` is the cluster of each item, `exam` the exam of each cluster, both from 0."""
@@ -119,9 +113,8 @@ class Clusters:
         around the mean of their stratum; one alone in its stratum, or in several, around that of the exam, which is too
         much rather than too little (T. Lumley, Complex Surveys, 2010, section 3.2).
         """
-        number, total, squares = (
-            np.add.reduceat(each, self._strata, axis=1, dtype=np.float64) for each in (present, residuals, residuals**2)
-        )
+        values = (present.astype(np.float64), residuals, residuals**2)
+        number, total, squares = (np.add.reduceat(each, self._strata, axis=1) for each in values)
         own, less = self._whole & (number > 1), np.maximum(number - 1, 1)
         within = number / less * (squares - total**2 / np.maximum(number, 1))
         parts = (np.where(own, within, 0), np.where(own, less, 0), np.where(own, 0, number), np.where(own, 0, squares))
@@ -195,9 +188,8 @@ class _Moments:
         variance, spread = np.maximum(self.least, self.variance * unsure), self.square - self.mean**2
         worth = np.divide(spread, variance, out=self.items / unsure, where=(variance > 0) & (spread > 0))
         low, high = bounds(*(np.where(known, each, 1.0) for each in (self.mean, self.square, worth)))
-        intervals = (
-            Interval(*ends) if sure else None for sure, *ends in zip(known, low.tolist(), high.tolist(), strict=True)
-        )
+        ends = zip(low.tolist(), high.tolist(), strict=True)
+        intervals = [Interval(*both) if sure else None for sure, both in zip(known, ends, strict=True)]
         return [Estimate(*found) for found in zip(self.mean.tolist(), intervals, map(int, n), strict=True)]
 
 
@@ -219,10 +211,8 @@ def averages(scores: Numbers, design: Design) -> list[Averages]:
 
 
 def share_interval(share: float, n: int) -> Interval:
-    """Return Wilson's interval of a share, maybe rounded, of `n` independent items; ValueError where it cannot be."""
-    if not 0 <= share <= 1 or n < 0:
-        raise ValueError(f"a share between 0 and 1 of no fewer than 0 items is needed, not {share} of {n}")
-    low, high = _wilson(np.array([share]), np.array([share]), np.array([float(n)])) if n else ([0.0], [1.0])
+    """Return Wilson's interval of a share, maybe rounded, of `n` independent items."""
+    low, high = _wilson(np.array([share]), np.array([share]), np.array([float(n)]))
     return Interval(float(low[0]), float(high[0]))
 
 
@@ -381,19 +371,11 @@ def ranks(means: Numbers, p_values: Numbers) -> list[Rank]:
     return [Rank(1 + surely, len(means) - worse) for surely, worse in zip(above, below, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
-    """The smallest difference that is found with a power of 80 %, and the items that 0.01 needs; None if unknown."""
+def sensitivity(scores: Numbers, design: Design, pairs: Iterable[tuple[int, int]]) -> tuple[float | None, int | None]:
+    """Return the smallest difference of the median pair that is found, and the items that 0.01 needs; None if unknown.
 
-    detectable: float | None = None
-    items_for_a_point: int | None = None
-
-
-def sensitivity(scores: Numbers, design: Design, pairs: Iterable[tuple[int, int]]) -> Sensitivity:
-    """Return the sensitivity to the median pair, of scores (runs, n), by its discordance and its design effect.
-
-    This is the variance of the difference of averages, which knows clusters and the weights of exams, over that of as
-    many independent items: L. Kish, Survey Sampling (1965), section 8.2.
+    Pairs of `scores`, (runs, n), have a discordance and a design effect: the variance of the difference of averages
+    over that of as many independent items (L. Kish, Survey Sampling, 1965, section 8.2).
     """
     one, other = np.array(list(pairs), dtype=np.int_).reshape(-1, 2).T
     apart = scores[one] - scores[other]
@@ -404,10 +386,9 @@ def sensitivity(scores: Numbers, design: Design, pairs: Iterable[tuple[int, int]
         effect = together.variance * n / (discordance - mean**2)
     known = np.isfinite(effect) & (effect > _LEAST) & (together.freedom > 0)
     if not known.any():
-        return Sensitivity()
+        return None, None
     items, share, factor = (float(np.median(each[known])) for each in (n, discordance, effect))
-    for_a_point = items_needed(_POINT, share, factor) if share >= _POINT else None
-    return Sensitivity(detectable(items, share, factor), for_a_point)
+    return detectable(items, share, factor), items_needed(_POINT, share, factor) if share >= _POINT else None
 
 
 def items_needed(difference: float, discordance: float, design_effect: float = 1.0) -> int:

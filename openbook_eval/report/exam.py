@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.exams import ExamFile
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Book, Question
 
 # Signs that move the cursor or change the terminal; a line break and a tab are as the model sees them.
@@ -27,7 +27,7 @@ def exam_report(exam: ExamFile) -> Iterator[Table | Text | str]:
     yield _counts_table((*exam.questions, *exam.unmarkable))
     first = exam.questions[0]
     yield Text(f"The first prompt (question {first.id}), as the model sees it:\n")
-    yield _CONTROL.sub(lambda sign: repr(sign.group())[1:-1], render(first, Book.of(first)))
+    yield _CONTROL.sub(lambda sign: repr(sign.group())[1:-1], build_prompt(first, Book.of(first)))
 
 
 def _counts_table(questions: tuple[Question, ...]) -> Table:

@@ -32,13 +32,13 @@ _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
 
 
-def read_runs(paths: Sequence[Path] | Path, progress: Progress | None = None) -> Runs:
+def read_runs(paths: Sequence[Path] | Path | str, progress: Progress | None = None) -> Runs:
     """Read all runs in `paths`: results files of lm-eval, and folders of them.
 
     A run with any fault is left out whole and named. Of comparable runs of one model the newest stands. Raises
     OpenbookError for a path that is not there, and where no run is left.
     """
-    paths = [paths] if isinstance(paths, Path) else paths
+    paths = [Path(paths)] if isinstance(paths, Path | str) else paths
     announced, refused = _announced(paths)
     read: dict[str, tuple[Run, pl.DataFrame]] = {}
     # polars and hashing let other threads work.

@@ -16,7 +16,7 @@ from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.matching import rank_letters
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import Book, Choice, Entry, ExamName, QType, Question, State
 
@@ -274,10 +274,10 @@ def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
 def _around_book(question: Question, condition: Condition) -> tuple[str, str]:
     """Return the bare prompt before and behind its book."""
     if not condition.has_book:
-        return "", render(question, Book(), condition.frame)
+        return "", build_prompt(question, Book(), condition.frame)
     # No exam's text holds it.
     place = "\0book\0"
-    before, _, after = render(question, Book((Entry(question.id, place, ""),)), condition.frame).partition(place)
+    before, _, after = build_prompt(question, Book((Entry(question.id, place, ""),)), condition.frame).partition(place)
     return before, after
 
 

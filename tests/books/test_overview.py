@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from openbook_eval.books.preparation import Settings, overviews, prepare
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from tests.books.exams import ask
 from tests.exams.test_own import ROW, write_lines
 
@@ -22,7 +22,9 @@ def test_a_book_counts_once_however_many_prompts_begin_with_it(tmp_path: Path) -
     rows = [{**ROW, "id": str(n), "knowledge": f"第{n}条材料，" + "长" * 400} for n in range(20)]
     prepared = prepare(Settings(exam=str(write_lines(tmp_path, *rows))))
     library = next(row for row in overviews(prepared) if row.condition == "library 4k")
-    prompts = [render(item.question, item.book, "reading") for item in ask(prepared.material, "nursing", "library_4k")]
+    prompts = [
+        build_prompt(item.question, item.book, "reading") for item in ask(prepared.material, "nursing", "library_4k")
+    ]
     books = {prompt.partition("【要求】")[0] for prompt in prompts}
     assert (library.items, library.books, len(books)) == (20, 3, 3)
     assert library.characters == sum(map(len, prompts))

@@ -118,7 +118,7 @@ def test_the_papers_rows_are_printed_when_asked_for_and_need_no_run(run: Run, ru
 def test_two_folders_or_models_are_compared_under_each_condition_of_both(run: Run, runs: Path) -> None:
     text = run("compare", runs / "good", runs / "poor")
     assert text.count("A is better by ") == 2
-    assert "A: good/model, run 2026-01-02T03-04-05" in text
+    assert "\nopenbook, invented 1.0\nA: good/model, run 2026-01-02T03-04-05\nB: poor/model" in text
     assert ["of", "A", "B", "A", "-", "B", "interval", "p", "p", "(Holm)"] in rows(text)
     assert run("compare", "good/model", "poor/model", "--among", runs) == text
     with pytest.raises(OpenbookError, match="no model 'god/model' there; did you mean 'good/model'"):

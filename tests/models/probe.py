@@ -13,12 +13,12 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
 from openbook_eval.models.scheduling import Cost, spent
 from openbook_eval.models.vllm import VllmOpenbook
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.types import Book
 
 GREEDY = {"until": ["<|im_end|>"], "max_gen_toks": 12, "do_sample": False}
 QUESTIONS = load_exam("mini").questions[:60]
-PROMPTS = [render(question, Book.of(question)) for question in QUESTIONS]
+PROMPTS = [build_prompt(question, Book.of(question)) for question in QUESTIONS]
 WORDS = ["请只根据材料回答", "不做任何分析和解释", "正确选项的字母", "患者", "治疗", "用药", "成人", "检查"]
 # A book has about 600 tokens; the cache holds 80 blocks of 32, which is less than two prompts with their answers.
 BLOCKS = 80

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.models.tokenization import encode
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.books.exams import ask, make_exam, material
 
@@ -97,7 +97,7 @@ def trained(name: str) -> Any:
 def prompts(condition: str, questions: int = 450) -> list[str]:
     """Prompts of a made-up exam, a fourth of them multiple choice, as the task asks them."""
     made = material(*make_exam(questions))
-    return [render(item.question, item.book, "reading") for item in ask(made, "nursing", condition)]
+    return [build_prompt(item.question, item.book, "reading") for item in ask(made, "nursing", condition)]
 
 
 @pytest.fixture(

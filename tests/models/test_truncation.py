@@ -16,7 +16,7 @@ import pytest
 from openbook_eval.exams import load_exam
 from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
 from openbook_eval.results.annotate import annotate
 from openbook_eval.tiny_model import tiny_model_dir
@@ -29,8 +29,8 @@ DATE = "2026-01-02T03-04-05.678901"
 OPEN, CLOSED = "cmed_openbook_nursing", "cmed_closedbook_nursing"
 QUESTIONS = [question for question in load_exam("mini").questions if question.exam == "nursing"]
 PROMPTS = {
-    OPEN: [render(question, Book.of(question)) for question in QUESTIONS],
-    CLOSED: [render(question, Book()) for question in QUESTIONS],
+    OPEN: [build_prompt(question, Book.of(question)) for question in QUESTIONS],
+    CLOSED: [build_prompt(question, Book()) for question in QUESTIONS],
 }
 
 

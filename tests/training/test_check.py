@@ -18,7 +18,6 @@ from openbook_eval.training.check import CheckReport, read_recipe, recipes_in
 from openbook_eval.training.record import training_mix
 from tests.test_cli import assert_one_line_error, call
 from tests.training.conftest import RECIPES, training_environment
-from tests.training.recipe_cases import EXPECTED, FAULTY, FSDP2, GPU, SOUND, SURPRISING, UNREADABLE
 
 RUN = """
 import json, logging
@@ -28,6 +27,32 @@ logging.basicConfig()
 print(json.dumps([check([Path(folder)], mixes=mixes).faults for folder, mixes in FOLDERS]))
 """
 OF_MIXES = ("no mix", "changed mix")
+TABLE = yaml.safe_load(Path(__file__).with_name("recipe_cases.yml").read_text("utf-8"))
+GPU = TABLE["gpu"]
+# Whole files, and what is reported of them.
+UNREADABLE: dict[str, tuple[bytes, str]] = {
+    "broken": (b"seed: 1\nsets: [a\n", "not YAML (line 3: expected ',' or ']', but got '<stream end>')"),
+    "code": (
+        b"seed: !!python/object/apply:os.mkdir [ran]\n",
+        "not YAML (line 1: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.mkdir')",
+    ),
+    "a list": (b"- seed\n", "is no mapping of keys to values; write KEY: VALUE lines"),
+    "empty": (b"", "is no mapping of keys to values; write KEY: VALUE lines"),
+    "an alias": (b"a: &a [1, 2]\nb: [*a]\n", "not YAML (line 2: an alias (*) is not read here; write its value out)"),
+    "very deep": (b"a: " + b"[" * 9999, "nested too deeply"),
+    "other encoding": ("seed: 种子".encode("gb18030"), "not UTF-8 (byte 6); save it as UTF-8"),
+}
+EXPECTED: dict[str, list[str]] = {
+    **{name: case.get("faults", []) for name, case in {**TABLE["cases"], **TABLE["surprising"]}.items()},
+    **{name: [fault] for name, (_, fault) in UNREADABLE.items()},
+}
+
+
+def recipe_of(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe of a case of the table."""
+    changed = {**GPU, **(TABLE[case["from"]] if "from" in case else {}), **case.get("changes", {})}
+    return {key: value for key, value in changed.items() if value is not None}
 
 
 def dump(recipe: Mapping[str, Any], name: str) -> str:
@@ -48,12 +73,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
     (folder / "models" / "tiny").mkdir(parents=True)
     (folder / "models" / "tiny" / "config.json").write_text("{}")
     (folder / "zero3.json").write_text('{"zero_optimization": {"stage": 3}}')
-    recipes = {name: dump(recipe, name) for name, recipe in SOUND.items()}
-    recipes |= {name: dump(recipe, name) for name, (recipe, _) in FAULTY.items()}
-    recipes |= {name: dump(GPU, name) + lines for name, (lines, _) in SURPRISING.items()}
-    files = {name: text.encode() for name, text in recipes.items()} | {
-        name: raw for name, (raw, _) in UNREADABLE.items()
-    }
+    files = {name: dump(recipe_of(case), name).encode() for name, case in TABLE["cases"].items()}
+    files |= {name: (dump(GPU, name) + case["lines"]).encode() for name, case in TABLE["surprising"].items()}
+    files |= {name: content for name, (content, _) in UNREADABLE.items()}
     for name, content in files.items():
         (folder / "recipes").mkdir(exist_ok=True)
         (folder / "recipes" / f"{name}.yml").write_bytes(content)
@@ -65,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
 def write_odd_values(folder: Path) -> None:
     folder.mkdir()
     values: list[Any] = [None, True, -1, "x" * 9999, "\0", "/dev/zero", [[]], {"type": {}}, [{"path": [1]}]]
-    for key in [*GPU, *FSDP2, "deepspeed", "rl", "test_datasets", "output_dir"]:
+    for key in [*GPU, "fsdp_config", "fsdp_version", "deepspeed", "rl", "test_datasets", "output_dir"]:
         value = values[sum(map(ord, key)) % len(values)]
         (folder / f"{key}.yml").write_text(dump({**GPU, key: value}, key))
 

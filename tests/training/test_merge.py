@@ -10,7 +10,7 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
-from openbook_eval.prompt import render
+from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.training.merge import merge
 from openbook_eval.types import Book
@@ -70,7 +70,7 @@ def answers(model: Any, folder: Path) -> list[list[int]]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = []
     for question in load_exam("mini").questions[::22]:
-        asked = tokenizer(render(question, Book.of(question)), return_tensors="pt")
+        asked = tokenizer(build_prompt(question, Book.of(question)), return_tensors="pt")
         said = model.generate(**asked, max_new_tokens=16, do_sample=False)[0].tolist()
         found.append(said[asked["input_ids"].shape[1] :])
     return found

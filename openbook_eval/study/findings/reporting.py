@@ -129,9 +129,7 @@ def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequ
         model = run.model if cell.seed is None else cell.name
         return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
 
-    runs = sorted(
-        (each.run for each in once.values()), key=lambda run: (ORDER[run.condition], run.model, run.date)
-    )
+    runs = sorted((each.run for each in once.values()), key=lambda run: (ORDER[run.condition], run.model, run.date))
     return Runs(tuple(map(named, runs)), pl.concat([once[run.id].items for run in runs]), tuple(refused))
 
 
