@@ -52,6 +52,7 @@ _THREADS = max(2, min(8, os.cpu_count() or 1))
 # Rows that are written at a time.
 _ROWS = 16_384
 
+_KEPT_SCHEMA: Mapping[str, pl.DataType] = {**SCHEMA, "tokens": pl.UInt32(), "key": pl.UInt64()}
 _DROPPED_SCHEMA: Mapping[str, pl.DataType] = {
     **SCHEMA,
     "reason": pl.String(),
@@ -63,6 +64,7 @@ _DROPPED_SCHEMA: Mapping[str, pl.DataType] = {
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 Count = Callable[[Sequence[str]], list[int]]
+_Broken = Mapping[str, Sequence[Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,9 @@ class Built:
 class _Pass:
     """What the first pass came to: rows kept and dropped, and what of the files could not be read, by source."""
 
-    kept: list[pl.DataFrame] = field(default_factory=list)
+    kept: list[pl.DataFrame] = field(default_factory=lambda: [pl.DataFrame(schema=_KEPT_SCHEMA)])
     dropped: list[pl.DataFrame] = field(default_factory=list)
-    broken: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    broken: dict[str, list[Mapping[str, object]]] = field(default_factory=dict)
     breaks: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -171,7 +173,7 @@ def build(order: Order, notify: Callable[[str], None] = lambda _: None) -> Built
             done = _read_all(todo, spec.clean, ExamIndex.of(exams.read) if exams.read else None, advance)
         kept, dropped = _without_duplicates(done, spec)
         flows = _flows(spec, kept, dropped, done)
-        _write_dropped(order.out, work, dropped, done, bool(exams.read))
+        _write_dropped(order.out, work, dropped, {name: done.broken.get(name, []) for name in flows}, bool(exams.read))
         chosen = _choose(kept, mixes, spec, count)
         facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, exams, flows), order.scale)
         manifests = _write_mixes(order.out, work, chosen, facts)
@@ -186,14 +188,16 @@ def _hold(out: Path) -> Iterator[Path]:
         handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise OpenbookError(f"{out}: cannot be made or opened as a folder ({error.strerror})") from error
-    work = out / _WORK
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise OpenbookError(f"{out}: another build is writing there; wait for it or name another folder") from error
+    work = out / _WORK
+    try:
         shutil.rmtree(work, ignore_errors=True)
         (work / DROPPED).mkdir(parents=True)
         yield work
-    except BlockingIOError as error:
-        raise OpenbookError(f"{out}: another build is writing there; wait for it or name another folder") from error
     except (OSError, pl.exceptions.PolarsError) as error:
         # polars passes on some errors of the system as its own.
         if not isinstance(error, OSError) and "os error" not in str(error):
@@ -252,7 +256,10 @@ def _hashing(todo: Sequence[Part]) -> Iterator[list[InputFile]]:
 
 
 def _state(file: Path) -> tuple[int, int]:
-    found = file.stat()
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise OpenbookError(f"{file}: cannot be read ({error.strerror}); run again when it is there") from error
     return found.st_size, found.st_mtime_ns
 
 
@@ -345,13 +352,13 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, done: _Pass) -
     return flows
 
 
-def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, done: _Pass, against_exams: bool) -> None:
+def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, broken: _Broken, against_exams: bool) -> None:
     """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front.
 
     Where rows were checked against exams, contamination.jsonl names each that holds an item, and the item.
     """
     (out / DROPPED).mkdir(exist_ok=True)
-    for source, notes in done.broken.items():
+    for source, notes in broken.items():
         with (work / DROPPED / "rows").open("wb") as file:
             file.writelines(orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE) for note in notes)
             for some in dropped.filter(pl.col("source") == source).iter_slices(_ROWS):

@@ -166,6 +166,15 @@ def test_a_source_of_unclean_rows_alone_leaves_nothing_and_stops_nothing(tmp_pat
     assert (built.sources["huatuo"].read, built.sources["huatuo"].kept) == (3, 0)
 
 
+def test_sources_without_rows_are_too_small_and_nothing_worse(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    for name in NAMES:
+        (tmp_path / "data" / f"{name}.jsonl").write_text("[]")
+    with pytest.raises(OpenbookError, match="mix mix: tcm has 0 rows and 10 are wanted, 10 too few"):
+        run(tmp_path, spec=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
+    assert dropped(tmp_path / "out") == []
+
+
 def test_broken_rows_and_breaks_of_a_file_are_kept_with_their_place(tmp_path: Path) -> None:
     write_data(tmp_path / "data")
     rows = [json.dumps(row(number, "中医"), ensure_ascii=False) for number in range(30)]
@@ -276,11 +285,12 @@ def test_a_file_that_changes_while_it_is_read_ends_the_build(tmp_path: Path, mon
 
 
 def test_a_second_build_into_the_same_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".work").mkdir(parents=True)
     handle = os.open(tmp_path / "out", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     with pytest.raises(OpenbookError, match="out: another build is writing there"):
         run(tmp_path)
+    assert (tmp_path / "out" / ".work").exists()
     os.close(handle)
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenbookError, match=r"file: cannot be made or opened as a folder \(File exists\)"):
