@@ -17,7 +17,7 @@ from data_prep.layouts import Layout, Row, kind
 
 # --- JSON lines: the number of a row is that of its line
 
-# Bytes that the encoding is told from.
+# The first bytes, by which the encoding is recognised.
 _SAMPLE = 1 << 20
 
 

@@ -1,7 +1,7 @@
 """Raw files, whatever their format, encoding and layout, as frames of rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -242,15 +242,15 @@ def read(part: Part) -> Iterator[Chunk]:
     """
     format_ = format_of(part.file, part.label, part.source.format)
     layout = Layout.of(part.source, format_)
-    refused = _Refused()
+    faults: list[str] = []
     for batch in _batches(part, format_, layout):
         chunk = _chunk(part, batch, layout)
         if part.source.broken == "refuse":
-            refused.add([*batch.breaks, *(f"row {row.row}: {row.reason}" for row in chunk.broken)])
-        if not refused.count and (chunk.frame.height or chunk.broken or chunk.breaks):
+            faults += [*batch.breaks, *(f"row {row.row}: {row.reason}" for row in chunk.broken)]
+        if not faults and (chunk.frame.height or chunk.broken or chunk.breaks):
             yield chunk
-    if refused.count:
-        raise refused.error(part.label)
+    if faults:
+        raise _refused(part.label, faults)
 
 
 def _batches(part: Part, format_: Format, layout: Layout) -> Iterator[Batch]:
@@ -297,24 +297,13 @@ def _one_by_one(batch: Batch, layout: Layout, faults: list[Fault]) -> tuple[Sequ
     return list(found), pl.DataFrame(list(found.values()), schema, orient="row")
 
 
-@dataclass(slots=True)
-class _Refused:
-    """Faults of a file that is not read: how many, and the first of them."""
-
-    count: int = 0
-    first: list[str] = field(default_factory=list)
-
-    def add(self, faults: Sequence[str]) -> None:
-        self.count += len(faults)
-        self.first += faults[: _SHOWN - len(self.first)]
-
-    def error(self, label: str) -> OpenbookError:
-        way_out = "fix it or the source's fields, or say broken: salvage there to take all other rows"
-        if self.count == 1:
-            return OpenbookError(f"{label}: {self.first[0]}; {way_out}")
-        more = [f"and {self.count - _SHOWN:,} more"] if self.count > _SHOWN else []
-        head = f"{label}: {self.count:,} faults, nothing was taken; {way_out}:"
-        return OpenbookError("\n  ".join([head, *self.first, *more]))
+def _refused(label: str, faults: Sequence[str]) -> OpenbookError:
+    way_out = "fix it or the source's fields, or say broken: salvage there to take all other rows"
+    if len(faults) == 1:
+        return OpenbookError(f"{label}: {faults[0]}; {way_out}")
+    more = [f"and {len(faults) - _SHOWN:,} more"] if len(faults) > _SHOWN else []
+    head = f"{label}: {len(faults):,} faults, nothing was taken; {way_out}:"
+    return OpenbookError("\n  ".join([head, *faults[:_SHOWN], *more]))
 
 
 def train_line() -> pl.Expr:

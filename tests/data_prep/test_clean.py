@@ -252,13 +252,13 @@ def test_a_filter_finds_its_texts_in_question_and_answer(reason: str) -> None:
     texts = FOUND[reason]
     missed = [
         text
-        for text, asked, told in zip(
+        for text, in_question, in_answer in zip(
             texts,
             dropped(reason, *((text, ANSWER) for text in texts)),
             dropped(reason, *((QUESTION, text) for text in texts)),
             strict=True,
         )
-        if not (asked and told)
+        if not (in_question and in_answer)
     ]
     assert missed == []
 

@@ -108,7 +108,7 @@ def test_names_that_the_source_declares_are_those_that_are_read() -> None:
         ({"messages": [*BOTH[:3], {"role": "assistant", "content": " "}]}, "turn 4 of the conversation is empty"),
     ],
 )
-def test_a_chat_that_cannot_be_trained_on_is_told(row: dict[str, Any], reason: str) -> None:
+def test_a_chat_that_cannot_be_trained_on_is_refused(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowError) as caught:
         CHAT.read(row)
     assert str(caught.value).startswith(reason)
@@ -198,7 +198,7 @@ def test_keys_paths_and_templates_read_what_they_name(items: tuple[str, ...], te
         (("{question}{absent}",), "key '{question}{absent}' is missing"),
     ],
 )
-def test_what_is_missing_or_no_text_is_told_by_its_key(items: tuple[str, ...], reason: str) -> None:
+def test_what_is_missing_or_no_text_is_reported_by_its_key(items: tuple[str, ...], reason: str) -> None:
     with pytest.raises(RowError) as caught:
         Text(items).read(ITEM)
     assert str(caught.value).startswith(reason)
@@ -218,7 +218,7 @@ def test_what_looks_like_a_placeholder_in_a_value_is_left_alone() -> None:
     assert Text(("{a}{b}",)).read({"a": "{b}{0.__class__}%s", "b": "乙"}) == "{b}{0.__class__}%s乙"
 
 
-def test_a_value_nested_too_deeply_is_told() -> None:
+def test_a_value_nested_too_deeply_is_refused() -> None:
     value: Any = "x"
     for _ in range(9):
         value = [value]

@@ -291,11 +291,11 @@ def test_a_file_cut_off_anywhere_keeps_the_rows_before_the_cut() -> None:
            '{"a":NaN}')], []),
     ],
 )  # fmt: skip
-def test_broken_places_are_told_with_their_lines(
+def test_broken_places_are_reported_with_their_lines(
     text: bytes, numbers: list[int], faults: list[tuple[int, str, str]], breaks: list[str]
 ) -> None:
-    _, found, broken, told = _read(text)
-    assert (found, [(fault.row, fault.reason, fault.text) for fault in broken], told) == (numbers, faults, breaks)
+    _, found, broken, reported = _read(text)
+    assert (found, [(fault.row, fault.reason, fault.text) for fault in broken], reported) == (numbers, faults, breaks)
 
 
 def test_objects_inside_a_broken_row_are_not_taken_for_rows() -> None:
