@@ -167,7 +167,10 @@ def test_damaged_utf8_is_not_taken_for_gb18030() -> None:
         (b"5", "line 2 is a number, not an object"),
         (b"null", "line 2 is null, not an object"),
         (b'{"instruction": NaN}', "line 2 is not JSON (unexpected character, expected a JSON value, at character 17)"),
-        (b'{"a": "\\ud800"}', "line 2 is not JSON (no low surrogate in string, at character 8)"),
+        (
+            b'{"instruction": "\\ud800", "output": "a"}',
+            "line 2 is not JSON (no low surrogate in string, at character 18)",
+        ),
     ],
 )
 def test_a_line_that_is_no_object_is_broken_and_the_others_are_read(tmp_path: Path, line: bytes, reason: str) -> None:
