@@ -68,7 +68,7 @@ study: $(READY) $(TRAINS)
 	OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
 	  $(BIN)/openbook-eval study run studies/tiny.yml --training-env $(TRAIN)
 
-## tiny-model: train the tiny model from scratch; minutes on a card, an hour or two on a CPU
+## tiny-model: train the tiny model from scratch; minutes on a GPU, an hour or two on a CPU
 tiny-model: $(READY)
 	$(BIN)/python -m tools.train_tiny_model --out runs/tiny-model \
 	  $(if $(filter gpu,$(ENGINE)),--times 4)

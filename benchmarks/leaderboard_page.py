@@ -19,7 +19,7 @@ import polars as pl
 from playwright.sync_api import Browser, Page
 
 from openbook_eval.leaderboard import board
-from openbook_eval.leaderboard.page.build import build
+from openbook_eval.leaderboard.page import build
 from openbook_eval.results import Runs, read_runs
 from tests.browser.chromium import chromium
 from tests.results.lm_eval_output import invented, write_run
@@ -34,7 +34,7 @@ _CHANGE = """([id, value]) => new Promise((done) => {
   const control = document.getElementById(id);
   const start = performance.now();
   control.value = value;
-  control.dispatchEvent(new Event(control.tagName === "SELECT" ? "change" : "input"));
+  control.dispatchEvent(new Event("input"));
   requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
 })"""
 
@@ -90,7 +90,7 @@ def measure(browser: Browser, index: str, ids: tuple[str, str], rounds: int) -> 
     table = seconds(rounds, lambda: first_table(browser, index))
     print(f"first table: {table:.2f} s ({table / TABLE_SECONDS:.0%} of the limit)")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    address = f"{index}#/items?a={ids[0]}&b={ids[1]}"
+    address = f"{index.removesuffix('index.html')}pages/items.html#a={ids[0]}&b={ids[1]}"
     page.goto(index)
     start = time.perf_counter()
     page.goto(address)

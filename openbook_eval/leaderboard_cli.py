@@ -57,12 +57,12 @@ def leaderboard(
     with needing(*_LACKING):
         from openbook_eval.leaderboard import board as rooms
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.leaderboard.page import folder
+        from openbook_eval.leaderboard import page
         from openbook_eval.results import read_runs
 
     exports.check(export or ())
     if html:
-        folder.refuse_other(html)
+        page.refuse_other(html)
     if not paths and not paper:
         raise OpenbookError("leaderboard: name a results file or a folder of runs")
     console = Console()
@@ -78,9 +78,7 @@ def leaderboard(
         _print(console, (Text(visible(f"not shown: {reason}")) for reason in found.refused))
         exports.export(rooms.board_export(boards), export or ())
     if paths and html:
-        from openbook_eval.leaderboard.page.build import build
-
-        print(build(found, boards, html, progress=_tell_page))
+        print(page.build(found, boards, html, progress=_tell_page))
 
 
 def compare(

@@ -1,7 +1,6 @@
 """A browser, a report built once, and pages that fail a test by what they print or ask for."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, Request
@@ -10,22 +9,6 @@ from tests.browser.chromium import chromium
 from tests.browser.reports import Report, build_report
 
 Open = Callable[..., Page]
-
-
-@dataclass
-class Watched:
-    """What went wrong on a page, and what it asked for from elsewhere."""
-
-    faults: list[str] = field(default_factory=list)
-
-    def watch(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
-        page.on("request", self._request)
-
-    def _request(self, request: Request) -> None:
-        if not request.url.startswith("file:"):
-            self.faults.append(f"asked for {request.url}")
 
 
 def rectangle(locator: Locator) -> FloatRect:
@@ -50,22 +33,27 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
     """Opens an address in a window of its own; errors, messages in the console and foreign requests fail the test."""
-    watched = Watched()
+    faults: list[str] = []
     contexts = []
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith("file:"):
+            faults.append(f"asked for {request.url}")
 
     def opened(address: str, *, width: int = 1280, height: int = 900, **settings: object) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        watched.watch(page)
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
+        page.on("request", asked)
         page.goto(address)
-        page.locator(".view").wait_for()
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    assert watched.faults == []
+    assert faults == []
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
-from openbook_eval.leaderboard import board
-from openbook_eval.leaderboard.page.build import build
-from openbook_eval.results import Run, read_runs
+from openbook_eval.leaderboard.board import boards
+from openbook_eval.leaderboard.page import build
+from openbook_eval.results import Run, Runs, read_runs
 from openbook_eval.types import Question
 from tests.results.lm_eval_output import invented, write_run
 
 BASE, TUNED, HOSTILE = "Qwen/Qwen1.5-7B-Chat", "out/qwen7b_mix41", "<script>window.ran=1</script>\u202eevil\u202c"
-
-BASE_CONDITIONS = ("openbook", "reading_library_4k", "openbook_ranked")
+LIBRARY = "reading_library_4k"
 
 # Each sets `window.ran` where the page were to run it, or would turn, end or stall what stands around it.
 ATTACKS = (
@@ -33,27 +32,32 @@ LONG = 6  # place of the longest among them
 
 @dataclass(frozen=True)
 class Report:
-    """A built page, and what it was built from."""
+    """A built page, and the runs that it was built from, in the order of its boards."""
 
     index: Path
+    found: Runs
     runs: tuple[Run, ...]
-    items: pl.DataFrame
 
     def run(self, model: str, condition: str = "openbook") -> Run:
         return next(run for run in self.runs if run.model == model and run.condition == condition)
 
     def items_of(self, model: str, condition: str = "openbook") -> pl.DataFrame:
-        return self.items.filter(pl.col("run") == self.run(model, condition).id)
+        return self.found.items_of(self.run(model, condition))
 
-    def address(self, view: str = "#/") -> str:
-        return self.index.as_uri() + view
+    def address(self, view: str = "index.html") -> str:
+        return f"{self.index.parent.as_uri()}/{view}"
+
+    def run_address(self, model: str) -> str:
+        return self.address(f"pages/run-{self.runs.index(self.run(model))}.html")
 
     def items_address(self, *models: str, condition: str = "openbook", **settings: str) -> str:
         runs = zip("ab", (self.run(model, condition).id for model in models), strict=False)
-        return self.address("#/items?" + "&".join(f"{key}={value}" for key, value in [*runs, *settings.items()]))
+        return self.address(
+            "pages/items.html#" + "&".join(f"{key}={value}" for key, value in [*runs, *settings.items()])
+        )
 
 
-def write_runs(folder: Path) -> None:
+def build_report(folder: Path) -> Report:
     """Three models with the own entry, two on the library, one ranked, one without a book; one file is half-written."""
     questions = invented(120)
     places = {question.id: place for place, question in enumerate(questions)}
@@ -62,22 +66,20 @@ def write_runs(folder: Path) -> None:
         place = places[question.id]
         return None if place % 40 == 39 else ATTACKS[place % len(ATTACKS)]
 
-    write_run(folder, model=BASE, condition=BASE_CONDITIONS, questions=questions, right=0.9, chat=True)
-    write_run(folder, model=TUNED, condition=["openbook", "reading_library_4k"], questions=questions, right=0.6)
-    hostile = write_run(folder, model=HOSTILE, questions=questions, respond=attack)
+    runs = folder / "runs"
+    write_run(
+        runs, model=BASE, condition=["openbook", LIBRARY, "openbook_ranked"], questions=questions, right=0.9, chat=True
+    )
+    write_run(runs, model=TUNED, condition=["openbook", LIBRARY], questions=questions, right=0.6)
+    hostile = write_run(runs, model=HOSTILE, questions=questions, respond=attack)
     for samples in hostile.parent.glob("samples_*"):
         # JSON can tell half of a surrogate pair, UTF-8 cannot.
         samples.write_bytes(samples.read_bytes().replace(b"half a pair", rb"\ud800 half a pair"))
     # Two of the six exams only, without a book.
     few = invented(24, ("physician", "nursing"))
-    write_run(folder, model=TUNED, condition="closedbook", questions=few, right=0.5, date="2026-01-03T03-04-05.678901")
-    broken = write_run(folder, model="half/written", questions=questions)
+    write_run(runs, model=TUNED, condition="closedbook", questions=few, right=0.5, date="2026-01-03T03-04-05.678901")
+    broken = write_run(runs, model="half/written", questions=questions)
     broken.write_bytes(broken.read_bytes()[:200])
-
-
-def build_report(folder: Path) -> Report:
-    """Writes runs under `folder`, and the report of them to `folder/report`."""
-    write_runs(folder / "runs")
-    taken = read_runs([folder / "runs"])
-    index = build(taken, board.boards(taken), folder / "report")
-    return Report(index, taken.runs, taken.items)
+    found = read_runs([runs])
+    own = boards(found)
+    return Report(build(found, own, folder / "report"), found, tuple(row.run for board in own for row in board.rows))

@@ -1,3 +1,5 @@
+"""Items: the list and its filters, one item with its texts, two runs side by side, keys, and files that lack."""
+
 import shutil
 from pathlib import Path
 
@@ -6,49 +8,34 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Open, rectangle
-from tests.browser.reports import BASE, TUNED, Report
+from tests.browser.reports import BASE, LIBRARY, TUNED, Report
 
 pytestmark = pytest.mark.browser
 
-LIBRARY = "reading_library_4k"
-
 
 def counted(page: Page) -> str:
-    return page.locator(".count").inner_text()
+    expect(page.locator("#summary")).to_contain_text("items")
+    return page.locator("#summary").inner_text()
 
 
-def test_an_item_shows_what_was_asked_and_answered(report: Report, open_page: Open) -> None:
-    item = report.items_of(BASE).row(4, named=True)
-    page = open_page(report.items_address(BASE))
-    page.get_by_role("option", name=item["id"], exact=False).first.click()
-    detail = page.get_by_role("article")
-    expect(detail.get_by_role("heading", level=2)).to_have_text(item["id"])
-    expect(detail.locator("mark")).to_have_count(1)
-    right = detail.locator(".options li", has_text="✓ right").locator("b").all_inner_texts()
-    assert "".join(right) == item["right"]
-    chosen = detail.locator(".options li", has_text="chosen").locator("b").all_inner_texts()
-    assert "".join(chosen) == item["letters"]
-    read = detail.locator(".read").inner_text()
-    assert ("right" if item["correct"] else "wrong") in read
-    assert item["rule"] in read
-    expect(detail.locator(".response")).to_contain_text(item["letters"])
+def test_an_item_shows_prompt_book_options_and_how_its_response_was_read(report: Report, open_page: Open) -> None:
+    item = report.items_of(BASE).filter(pl.col("id") == "nursing-3").row(0, named=True)
+    page = open_page(report.items_address(BASE, item="nursing-3"))
+    expect(page.get_by_role("article").get_by_role("heading", level=2)).to_have_text("nursing-3")
+    expect(page.locator("mark")).to_be_visible()
+    assert page.locator("mark").inner_text() in page.locator(".prompt").inner_text()
+    expect(page.locator(".options li.right b")).to_have_text(list(item["expected"]))
+    expect(page.locator(".read .letters")).to_have_text(item["letters"])
+    expect(page.locator(".read code")).to_have_text(item["rule"])
+    assert item["letters"] in page.locator(".response").inner_text()
+    page.get_by_text("Chat template before it").click()
+    expect(page.locator(".template .text").first).to_contain_text("<|im_start|>user")
 
 
-def test_the_chat_template_is_folded(report: Report, open_page: Open) -> None:
-    detail = open_page(report.items_address(BASE, item="physician-0")).get_by_role("article")
-    template = detail.locator(".template").first
-    expect(template.locator(".text")).to_be_hidden()
-    template.locator("summary").click()
-    expect(template.locator(".text")).to_contain_text("<|im_start|>user")
-
-
-def test_without_a_book_the_prompt_says_so(report: Report, open_page: Open) -> None:
+def test_without_a_book_none_is_marked_and_ranked_letters_have_no_text(report: Report, open_page: Open) -> None:
     page = open_page(report.items_address(TUNED, condition="closedbook", item="nursing-3"))
     expect(page.get_by_role("article").locator("h3").first).to_contain_text("no book")
     expect(page.locator("mark")).to_have_count(0)
-
-
-def test_ranked_letters_have_no_text(report: Report, open_page: Open) -> None:
     item = report.items_of(BASE, "openbook_ranked").row(0, named=True)
     page = open_page(report.items_address(BASE, condition="openbook_ranked", item=item["id"]))
     expect(page.locator(".side")).to_contain_text("Letters were ranked: there is no text.")
@@ -58,11 +45,9 @@ def test_ranked_letters_have_no_text(report: Report, open_page: Open) -> None:
 def test_the_needed_entry_of_a_shared_book_is_in_sight(report: Report, open_page: Open) -> None:
     items = report.items_of(BASE, LIBRARY).sort("depth")
     page = open_page(report.items_address(BASE, condition=LIBRARY, item=items["id"][-1]))
-    prompt = page.locator(".prompt")
-    mark = page.locator("mark")
-    mark.wait_for()
-    assert prompt.evaluate("box => box.scrollTop") > 0
-    assert 0 <= rectangle(mark)["y"] - rectangle(prompt)["y"] < rectangle(prompt)["height"]
+    page.locator("mark").wait_for()
+    assert page.locator(".prompt").evaluate("box => box.scrollTop") > 0
+    expect(page.locator("mark")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize(
@@ -95,42 +80,31 @@ def test_filters_work_together_and_stand_in_the_address(report: Report, open_pag
     assert counted(open_page(page.url)).startswith(f"{left} of 120 items")
 
 
-def test_flipped_only_leaves_the_items_where_two_runs_differ(report: Report, open_page: Open) -> None:
+def test_two_runs_stand_side_by_side_with_what_flipped(report: Report, open_page: Open) -> None:
     pairs = report.items_of(BASE).join(report.items_of(TUNED), on="id").select("correct", "correct_right")
-    only_a = pairs.filter(pl.col("correct") > pl.col("correct_right")).height
-    only_b = pairs.filter(pl.col("correct") < pl.col("correct_right")).height
-    page = open_page(report.items_address(BASE, TUNED))
-    page.get_by_label("Flipped").select_option("flipped only")
-    told = counted(page)
-    assert told.startswith(f"{only_a + only_b} of 120 items")
-    assert told.endswith(f"both right 0, only A {only_a}, only B {only_b}, neither 0")
-    page.get_by_label("Flipped").select_option("only B right")
-    assert counted(page).startswith(f"{only_b} of 120 items")
-
-
-def test_two_runs_stand_side_by_side(report: Report, open_page: Open) -> None:
+    counts = [pairs.filter(correct=a, correct_right=b).height for a, b in ((1, 1), (1, 0), (0, 1), (0, 0))]
     page = open_page(report.items_address(BASE, TUNED, item="nursing-3"))
-    sides = page.locator(".side")
-    expect(sides).to_have_count(2)
-    assert [side.locator("h3 bdi").inner_text() for side in sides.all()] == [BASE, TUNED]
-    left, right = (rectangle(side) for side in sides.all())
+    expect(page.locator(".side h3 bdi")).to_have_text([BASE, TUNED])
+    left, right = map(rectangle, page.locator(".side").all())
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]
+    words = ("both right", "only A", "only B", "neither")
+    assert counted(page).endswith(", ".join(f"{name} {count}" for name, count in zip(words, counts, strict=True)))
+    page.get_by_label("Flipped").select_option("flipped only")
+    assert counted(page).startswith(f"{counts[1] + counts[2]} of 120 items")
+    page.get_by_label("Flipped").select_option("only B right")
+    assert counted(page).startswith(f"{counts[2]} of 120 items")
 
 
-def test_another_run_keeps_filter_and_item(report: Report, open_page: Open) -> None:
+def test_another_run_keeps_filter_and_item_and_back_takes_it_away(report: Report, open_page: Open) -> None:
     page = open_page(report.items_address(BASE, exam="nursing", item="nursing-3"))
-    page.get_by_label("Run B").focus()
+    expect(page.locator(".side")).to_have_count(1)
     page.get_by_label("Run B").select_option(TUNED)
     expect(page.locator(".side")).to_have_count(2)
     expect(page.get_by_label("Exam")).to_have_value("nursing")
-    expect(page.get_by_label("Run B")).to_be_focused()
     expect(page.get_by_role("article").get_by_role("heading", level=2)).to_have_text("nursing-3")
-
-
-def test_runs_of_different_boards_are_not_compared(report: Report, open_page: Open) -> None:
-    address = report.address(f"#/items?a={report.run(BASE).id}&b={report.run(TUNED, LIBRARY).id}")
-    expect(open_page(address).get_by_role("alert")).to_contain_text("stand on different boards")
+    page.go_back()
+    expect(page.locator(".side")).to_have_count(1)
 
 
 def test_search_finds_ids_and_loaded_stems(report: Report, open_page: Open) -> None:
@@ -140,71 +114,45 @@ def test_search_finds_ids_and_loaded_stems(report: Report, open_page: Open) -> N
     assert counted(page).startswith("11 of 120 items")
     page.get_by_role("button", name="Load all stems").click()
     expect(page.get_by_role("button", name="Load all stems")).to_be_hidden()
-    stem = page.evaluate("openbook.loaded('questions-0-0')[7].stem")
-    search.fill(stem)
+    search.fill(page.evaluate("openbook.loaded('questions-0-0')[7].stem"))
     assert counted(page).startswith("1 of 120 items")
 
 
-def test_keys_lead_from_item_to_item(report: Report, open_page: Open) -> None:
+def test_keys_lead_from_item_to_item_but_not_out_of_a_field(report: Report, open_page: Open) -> None:
     ids = report.items_of(BASE)["id"]
     page = open_page(report.items_address(BASE, item=ids[0]))
     heading = page.get_by_role("article").get_by_role("heading", level=2)
     expect(heading).to_have_text(ids[0])
-    page.keyboard.press("j")
-    page.keyboard.press("j")
-    expect(heading).to_have_text(ids[2])
-    page.keyboard.press("k")
+    for key in "jjk":
+        page.keyboard.press(key)
     expect(heading).to_have_text(ids[1])
+    page.get_by_role("searchbox").press_sequentially("kjk")
+    page.get_by_role("searchbox").fill("")
     page.get_by_role("listbox").focus()
     page.keyboard.press("ArrowDown")
     expect(heading).to_have_text(ids[2])
     page.keyboard.press("End")
     expect(heading).to_have_text(ids[-1])
     expect(page.get_by_role("button", name="Next")).to_be_disabled()
-
-
-def test_letters_typed_into_the_search_move_nothing(report: Report, open_page: Open) -> None:
-    page = open_page(report.items_address(BASE, item="physician-0"))
-    page.get_by_role("searchbox").press_sequentially("jk")
-    expect(page.get_by_role("article").get_by_role("heading", level=2)).to_have_text("physician-0")
-
-
-def test_only_lines_in_sight_stand_in_the_document(report: Report, open_page: Open) -> None:
-    page = open_page(report.items_address(BASE))
-    lines = page.get_by_role("option", include_hidden=True).and_(page.locator(".line"))
-    assert 10 < lines.count() < 50
-    page.get_by_role("listbox").scroll_into_view_if_needed()
-    page.get_by_role("listbox").evaluate("box => box.scrollTop = box.scrollHeight")
+    lines = page.locator(".line")
     expect(lines.last).to_have_attribute("aria-posinset", "120")
-    expect(lines.last).to_be_in_viewport()
-    assert 10 < lines.count() < 50
+    assert 10 < lines.count() < 50  # only those in sight stand in the document
 
 
-def test_back_leads_to_the_board(report: Report, open_page: Open) -> None:
-    page = open_page(report.address())
-    page.get_by_role("link", name=BASE).click()
-    page.get_by_role("link", name="Items of this run").click()
-    page.get_by_role("option").and_(page.locator(".line")).nth(3).click()
-    page.wait_for_url("**item=**")
-    page.go_back()
-    page.go_back()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Leaderboard")
-
-
-def test_a_missing_piece_is_named(report: Report, browser: Browser, tmp_path: Path) -> None:
+def test_what_cannot_be_shown_is_named(report: Report, browser: Browser, tmp_path: Path) -> None:
     copy = tmp_path / "report"
     shutil.copytree(report.index.parent, copy)
-    (copy / "data" / "answers-0-0.js").unlink()
-    (copy / "data" / "marks-1.js").write_text("openbook.piece('marks-1', {")
-    runs = [run for board in ("openbook", LIBRARY) for run in report.runs if run.condition == board]
+    (copy / "data" / "responses-0-0.js").unlink()
+    (copy / "data" / "scores-1.js").write_text("openbook.piece('scores-1', {")
     page = browser.new_page()
-    page.goto((copy / "index.html").as_uri())
-    first, second = (page.evaluate(f"openbook.loaded('board').runs[{number}].id") for number in (0, 1))
-    assert {first, second} <= {run.id for run in runs}
-    page.goto((copy / "index.html").as_uri() + f"#/items?a={first}&item=physician-0")
-    expect(page.get_by_role("alert")).to_have_text(
-        "physician-0 cannot be shown: the file data/answers-0-0.js is missing"
-    )
-    page.goto((copy / "index.html").as_uri() + f"#/items?a={second}")
-    expect(page.get_by_role("alert")).to_have_text("This cannot be shown: the file data/marks-1.js is broken.")
+    ids = [report.runs[0].id, report.runs[1].id, report.run(TUNED, LIBRARY).id]
+    for settings, told in (
+        (f"a={ids[0]}&item=physician-0", "physician-0 cannot be shown: the file data/responses-0-0.js is missing"),
+        (f"a={ids[1]}", "This cannot be shown: the file data/scores-1.js is broken."),
+        (f"a={ids[0]}&b={ids[2]}", "stand on different boards"),
+        ("a=<img src=x onerror=window.ran=1>", "This cannot be shown: this page holds no run <img"),
+    ):
+        page.goto("about:blank")
+        page.goto(f"{(copy / 'pages' / 'items.html').as_uri()}#{settings}")
+        expect(page.get_by_role("alert")).to_contain_text(told)
     page.close()

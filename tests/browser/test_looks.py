@@ -1,8 +1,11 @@
+"""How the page looks: themes, contrast, narrow screens, keyboard, paper."""
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, rectangle
-from tests.browser.reports import BASE, HOSTILE, TUNED, Report
+from tests.browser.reports import BASE, LIBRARY, TUNED, Report
+from tests.browser.test_hostile import views
 
 pytestmark = pytest.mark.browser
 
@@ -38,27 +41,23 @@ CONTRAST = """() => {
 }"""
 
 
-def views(report: Report) -> list[str]:
-    items = report.items_address(BASE, TUNED, item="nursing-3")
-    run = report.address(f"#/run/{report.run(HOSTILE).id}")
-    return [*map(report.address, ("#/", "#/paper", "#/plots", "#/items")), items, run]
+def all_views(report: Report) -> list[str]:
+    return [*views(report), report.items_address(BASE, TUNED, item="nursing-3")]
 
 
 def background(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-def test_the_theme_is_the_systems(report: Report, open_page: Open) -> None:
-    assert background(open_page(report.address(), color_scheme="light")) == "rgb(255, 255, 255)"
+def test_the_theme_is_the_systems_until_the_button_turns_it(report: Report, open_page: Open) -> None:
     assert background(open_page(report.address(), color_scheme="dark")) == "rgb(20, 23, 27)"
-
-
-def test_the_button_turns_the_theme_and_is_remembered(report: Report, open_page: Open) -> None:
-    page = open_page(report.address("#/plots"), color_scheme="light")
-    expect(page.locator("figure img:visible").first).to_have_class("of-light")
+    page = open_page(report.address("pages/plots.html"), color_scheme="light")
+    assert background(page) == "rgb(255, 255, 255)"
+    line = page.locator("#ratio .c0.line").first
+    assert line.evaluate("line => getComputedStyle(line).stroke") == "rgb(0, 114, 178)"
     page.get_by_role("button", name="Dark colours").click()
     assert background(page) == "rgb(20, 23, 27)"
-    expect(page.locator("figure img:visible").first).to_have_class("of-dark")
+    assert line.evaluate("line => getComputedStyle(line).stroke") == "rgb(86, 180, 233)"
     page.reload()
     assert background(page) == "rgb(20, 23, 27)"
     expect(page.get_by_role("button", name="Light colours")).to_be_visible()
@@ -66,35 +65,38 @@ def test_the_button_turns_the_theme_and_is_remembered(report: Report, open_page:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_has_the_contrast_of_wcag_aa(scheme: str, report: Report, open_page: Open) -> None:
-    for address in views(report):
+    for address in all_views(report):
         page = open_page(address, color_scheme=scheme)
         page.wait_for_load_state()
         ratio, text = page.evaluate(CONTRAST)
         assert ratio >= WCAG_AA, text
 
 
-@pytest.mark.parametrize("width", [360, 768])
-def test_a_narrow_page_scrolls_in_its_boxes_only(width: int, report: Report, open_page: Open) -> None:
-    for address in views(report):
+@pytest.mark.parametrize("width", [390, 768, 1400])
+def test_a_page_scrolls_in_its_boxes_only_and_plots_fill_its_grid(width: int, report: Report, open_page: Open) -> None:
+    for address in all_views(report):
         page = open_page(address, width=width, height=780)
         page.wait_for_load_state()
         assert page.evaluate("document.documentElement.scrollWidth") == width, address
+    plots = open_page(report.address("pages/plots.html"), width=width).locator("figure").all()
+    places = [rectangle(figure) for figure in plots[:2]]
+    assert (places[0]["y"] == places[1]["y"]) is (width > 900)
+    assert all(place["x"] > 0 and place["x"] + place["width"] <= width for place in places)
 
 
 def test_the_models_column_stays_when_a_narrow_table_scrolls(report: Report, open_page: Open) -> None:
-    page = open_page(report.address(), width=360)
-    box = page.locator(".box")
-    box.evaluate("box => box.scrollLeft = 500")
-    assert box.evaluate("box => box.scrollLeft") == 500
-    expect(page.locator("tbody .model").first).to_be_in_viewport()
-    assert rectangle(page.locator("tbody .model").first)["x"] == rectangle(box)["x"]
+    page = open_page(report.address(), width=390)
+    page.locator(".box").evaluate("box => box.scrollLeft = 500")
+    model, box = (rectangle(page.locator(place).first) for place in ("tbody .model", ".box"))
+    assert model["x"] == box["x"]
 
 
-def test_keys_alone_reach_a_run(report: Report, open_page: Open) -> None:
+def test_keys_alone_reach_the_content_and_a_run(report: Report, open_page: Open) -> None:
     page = open_page(report.address())
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
     run = page.get_by_role("link", name=BASE)
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -103,43 +105,26 @@ def test_keys_alone_reach_a_run(report: Report, open_page: Open) -> None:
     assert run.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(BASE)
-    expect(page.get_by_role("main")).to_be_focused()
 
 
-def test_the_skip_link_leads_to_the_content_and_keeps_the_view(report: Report, open_page: Open) -> None:
-    page = open_page(report.address("#/plots"))
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("main")).to_be_focused()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Plots")
-
-
-def test_paper_holds_the_table_and_no_controls(report: Report, open_page: Open) -> None:
+def test_paper_holds_the_table_the_prompt_and_light_plots_but_no_controls(report: Report, open_page: Open) -> None:
     page = open_page(report.address(), color_scheme="dark")
     page.emulate_media(media="print")
     assert background(page) == "rgb(255, 255, 255)"
-    for control in ("#theme", ".tools", ".choose", "#views"):
+    for control in ("#theme", ".tools", ".choose", ".top nav"):
         expect(page.locator(control).first).to_be_hidden()
     assert page.locator(".box").evaluate("box => getComputedStyle(box).overflowX") == "visible"
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
-
-
-def test_paper_holds_all_of_a_prompt_and_light_plots(report: Report, open_page: Open) -> None:
-    page = open_page(report.items_address(BASE, condition="reading_library_4k", item="nursing-3"))
+    page = open_page(report.items_address(BASE, condition=LIBRARY, item="nursing-3"))
     page.locator("mark").wait_for()
     page.emulate_media(media="print")
     assert page.locator(".prompt").evaluate("box => box.scrollHeight <= box.clientHeight + 1")
     expect(page.get_by_role("listbox")).to_be_hidden()
-    plots = open_page(report.address("#/plots"), color_scheme="dark")
-    plots.emulate_media(media="print")
-    expect(plots.locator("figure img:visible").first).to_have_class("of-light")
 
 
 def test_chinese_text_says_that_it_is(report: Report, open_page: Open) -> None:
     page = open_page(report.items_address(BASE, item="nursing-3"))
     page.locator("mark").wait_for()
-    assert page.evaluate("document.documentElement.lang") == "en"
     for place in (".prompt", ".response", ".options bdi[lang]"):
         assert page.locator(place).first.get_attribute("lang") == "zh"
-    family = page.locator(".prompt").evaluate("box => getComputedStyle(box).fontFamily")
-    assert "Noto Sans CJK SC" in family
+    assert "Noto Sans CJK SC" in page.locator(".prompt").evaluate("box => getComputedStyle(box).fontFamily")

@@ -23,11 +23,13 @@ def placed(row: Row) -> int | None:
     return row.rank.place if row.rank else None
 
 
-def test_macro_is_the_plain_mean_of_six_and_micro_that_of_items() -> None:
+def test_macro_is_the_plain_mean_of_six_as_of_other_metrics_and_micro_that_of_items() -> None:
     (row,) = board(make_runs({"a": first(10)}, sizes=SIZES)).rows
     assert [estimate.value for estimate in row.averages.exams] == [1, 1, 1, 1, 1, 0.2]
     assert row.averages.macro.value == pytest.approx(5.2 / 6)
     assert row.averages.micro.value == pytest.approx(0.6)
+    assert row.metrics["correct_strict"] == pytest.approx(5.2 / 6)
+    assert (row.metrics["answered"], row.metrics["abstained"], row.metrics["partial_credit"]) == (1.0, None, None)
 
 
 def test_the_best_stands_first_and_names_decide_between_equals() -> None:
@@ -74,12 +76,6 @@ def test_questions_without_a_label_alone_are_ranked_by_their_share() -> None:
     found = [(row.run.model, row.averages.micro.value, placed(row)) for row in own.rows]
     assert found == [("b", 0.5, 1), ("a", 0.15, 2)]
     assert own.notes == ()
-
-
-def test_metrics_are_averaged_over_the_exams_that_have_them() -> None:
-    (row,) = board(make_runs({"a": first(10)}, sizes=SIZES)).rows
-    assert row.metrics["correct_strict"] == pytest.approx(5.2 / 6)
-    assert (row.metrics["answered"], row.metrics["abstained"], row.metrics["partial_credit"]) == (1.0, None, None)
 
 
 def test_a_run_with_items_that_got_no_response_has_no_rank_and_that_is_said() -> None:

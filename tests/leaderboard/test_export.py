@@ -117,12 +117,7 @@ def test_a_table_stays_a_table_whatever_stands_in_its_cells(name: str) -> None:
 def test_sound_text_is_one_line_that_utf_8_can_hold(text: str) -> None:
     assert len(sound(text).encode().decode().splitlines()) <= 1
     assert not set(sound(text)) & set("\x1b\u202e\u2066\ufeff")
-
-
-def test_characters_that_move_the_cursor_or_turn_the_writing_are_replaced() -> None:
-    assert sound("a\x1b[31m\u202eb\u2066\ufeff\u2028\x85\ud800汉字\u3000é") == (
-        "a\ufffd[31m\ufffdb\ufffd\ufffd\ufffd\ufffd\ufffd汉字\u3000é"
-    )
+    assert sound(f"a\x1b[31m\u202e汉字\u3000é{text}").startswith("a\ufffd[31m\ufffd汉字\u3000é")
 
 
 @pytest.mark.parametrize("suffix", FORMS)
@@ -158,14 +153,6 @@ def test_an_unknown_form_or_a_folder_in_its_place_is_refused_before_anything_is_
     with pytest.raises(OpenbookError, match=r"x\.csv: cannot be written"):
         export(exported("a"), [tmp_path / "x.csv"])
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
-
-
-def test_folders_are_made_and_older_files_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "x.json"
-    for model in ("a", "b"):
-        export(exported(model), [path])
-    assert [run["model"] for run in json.loads(path.read_bytes())["boards"][0]["runs"]] == ["b"]
-    assert len(list(path.parent.iterdir())) == 1
 
 
 def test_a_comparison_is_exported_with_its_flipped_items(tmp_path: Path) -> None:

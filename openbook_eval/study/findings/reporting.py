@@ -6,19 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 
-# Drawing needs both: a report that cannot be drawn is not begun.
-import altair  # noqa: F401
 import polars as pl
-import vl_convert  # noqa: F401
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.board import boards
 from openbook_eval.leaderboard.export import Export, Sheet, export, sound, without_folders
 from openbook_eval.leaderboard.export import markdown as markdown_tables
-from openbook_eval.leaderboard.page.build import build
-from openbook_eval.leaderboard.page.plots import Figure, draw
-from openbook_eval.leaderboard.page.plots.studied import Studied, StudiedRun
-from openbook_eval.results import Run, Runs
+from openbook_eval.leaderboard.page import build
+from openbook_eval.leaderboard.plots import Trained
+from openbook_eval.leaderboard.svg import Plot, draw
+from openbook_eval.results import Runs
 from openbook_eval.results.runs import ORDER
 from openbook_eval.study.findings import sheets
 from openbook_eval.study.findings.claims import Outcome, judge
@@ -58,7 +55,7 @@ class Report:
     undone: tuple[Undone, ...]
     unread: int
     refused: tuple[str, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[Plot, ...]
     paged: bool
 
     @property
@@ -101,13 +98,11 @@ def _write(report: Report, results: Sequence[Result], points: Sequence[Point]) -
             # Not the temporary folder itself: only its owner may look into that.
             new = Path(building) / "new"
             if results:
-                taken = _taken(results, report.settings, report.refused)
-                build(taken, boards(taken), new)
+                taken = _taken(results, report.refused)
+                build(taken, boards(taken), new, trained=_trained(results, report.settings))
             (new / "plots").mkdir(parents=True, exist_ok=True)
             for figure in report.figures:
-                for theme, picture in draw(figure).items():
-                    path = new / "plots" / f"{figure.name}-{theme}.svg"
-                    path.write_text(picture, encoding="utf-8", newline="\n")
+                (new / "plots" / f"{figure.name}.svg").write_text(draw(figure), encoding="utf-8", newline="\n")
             frame = pl.DataFrame([asdict(point) for point in (*points, *paper_points())], schema=_POINTS)
             export(Export(frame), [new / POINTS])
             (new / REPORT).write_text(markdown(report), encoding="utf-8", newline="\n")
@@ -118,26 +113,27 @@ def _write(report: Report, results: Sequence[Result], points: Sequence[Point]) -
         raise OpenbookError(f"{out}: the report cannot be written ({error.strerror or error})") from error
 
 
-def _taken(results: Sequence[Result], settings: Sequence[Setting], refused: Sequence[str]) -> Runs:
-    """The runs as the leaderboard takes them, each once, by the names of their cells and with what was trained."""
-    studied = {(name, each.condition): _studied(each) for each in settings for name in each.cells}
-    cells = {result.run.id: result.cell for result in reversed(results)}
+def _taken(results: Sequence[Result], refused: Sequence[str]) -> Runs:
+    """Return the runs as the leaderboard takes them, each once, by the names of their cells."""
     once = {result.run.id: result for result in reversed(results)}
-
-    def named(run: Run) -> StudiedRun:
-        cell = cells[run.id]
-        model = run.model if cell.seed is None else cell.name
-        return StudiedRun(**dict(run) | {"model": model}, studied=studied.get((cell.name, run.condition)))
-
-    runs = sorted((each.run for each in once.values()), key=lambda run: (ORDER[run.condition], run.model, run.date))
-    return Runs(tuple(map(named, runs)), pl.concat([once[run.id].items for run in runs]), tuple(refused))
+    runs = [
+        each.run if each.cell.seed is None else each.run.model_copy(update={"model": each.cell.name})
+        for each in once.values()
+    ]
+    runs.sort(key=lambda run: (ORDER[run.condition], run.model, run.date))
+    return Runs(tuple(runs), pl.concat([once[run.id].items for run in runs]), tuple(refused))
 
 
-def _studied(setting: Setting) -> Studied | None:
-    if not setting.trained:
-        return None
+def _trained(results: Sequence[Result], settings: Sequence[Setting]) -> dict[str, Trained]:
+    """Return what was trained by the ids of the runs; those that differ in their seed only have the same."""
+    of = {(name, each.condition): _of_setting(each) for each in settings if each.trained for name in each.cells}
+    places = {result.run.id: (result.cell.name, result.run.condition) for result in reversed(results)}
+    return {run: of[place] for run, place in places.items() if place in of}
+
+
+def _of_setting(setting: Setting) -> Trained:
     seeds = len(setting.seeds)
-    return Studied(
+    return Trained(
         name=f"{setting.cells[0]} ({seeds} {'seed' if seeds == 1 else 'seeds'})",
         table=setting.table,
         model=setting.model,
@@ -145,8 +141,7 @@ def _studied(setting: Setting) -> Studied | None:
         medical=setting.medical,
         rows=setting.rows,
         share=setting.share,
-        low=setting.interval.low,
-        high=setting.interval.high,
+        interval=setting.interval,
     )
 
 
@@ -180,12 +175,9 @@ def _sections(report: Report) -> Iterator[str]:
         yield f"- [{PAGE}]({PAGE}): every run and every answer, in a browser"
 
 
-def _picture(figure: Figure) -> str:
-    """An SVG for each theme; names of models in its description are escaped."""
-    dark, light = (f"plots/{figure.name}-{theme}.svg" for theme in ("dark", "light"))
-    alt = escape(sound(figure.alt))
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-    return f'<picture>{source}<img src="{light}" alt="{alt}"></picture>'
+def _picture(figure: Plot) -> str:
+    """Return the picture as HTML, for names of models in its description are escaped."""
+    return f'<img src="plots/{figure.name}.svg" alt="{escape(sound(figure.alt))}">'
 
 
 def _without_folders(sheet: Sheet) -> Sheet:

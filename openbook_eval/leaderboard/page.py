@@ -1,0 +1,370 @@
+"""Write boards as a page: a folder that works from disk, the texts of items in pieces that are loaded on demand."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from openbook_eval import __version__
+from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard import published, svg
+from openbook_eval.leaderboard.board import is_complete
+from openbook_eval.leaderboard.export import ends, without_folders
+from openbook_eval.leaderboard.plots import Shown, Trained, plots
+from openbook_eval.leaderboard.stats import Estimate
+from openbook_eval.results import ItemText, Run, Runs
+from openbook_eval.types import CHINESE_NAMES
+
+if TYPE_CHECKING:
+    from openbook_eval.leaderboard.board import Board
+
+Progress = Callable[[str], None]
+
+# All that a page consists of. A folder that holds anything else is not replaced.
+_PARTS = frozenset({"index.html", "pages", "assets", "data"})
+_CHUNK = 200  # items whose texts are loaded together
+# The metrics that the page filters by and shows beside each item.
+_METRICS = ("correct", "correct_strict", "format_followed", "answered", "abstained")
+# What a run is told by, section by section; its board and average stand above.
+_FACTS = {
+    "Run": ("id", "model", "condition", "date", "asked", "limited", "gaps", "results"),
+    "Exam": ("exam", "entries_sha256", "items_sha256"),
+    "Prompt": ("task_version", "profile", "shots", "system_instruction", "chat_template", "task_hashes"),
+    "Truncation": ("truncation",),
+    "Training": ("trained_on",),
+    "Cost": ("cost",),
+    "Versions": ("versions",),
+}
+# What could end a script or a line of it early, or begin markup, as JSON's own escapes.
+_ESCAPES = (
+    (b"<", rb"\u003c"),
+    (b">", rb"\u003e"),
+    (b"&", rb"\u0026"),
+    ("\u2028".encode(), rb"\u2028"),
+    ("\u2029".encode(), rb"\u2029"),
+    # As a key it would set the prototype in JavaScript's notation of an object, and be none of its entries.
+    (b'{"__proto__":', b'{"proto":'),
+    (b',"__proto__":', b',"proto":'),
+)
+
+
+def build(
+    found: Runs,
+    boards: "Sequence[Board]",
+    out: Path,
+    *,
+    trained: Mapping[str, Trained] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the page of `boards` to the folder `out` and return its index.html; an older page there is replaced.
+
+    The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
+    have scores but no texts. `trained` says of runs of a study what was trained, by their ids. Raises OpenbookError
+    where `out` holds something else, or cannot be written.
+    """
+    tell = progress or (lambda _: None)
+    runs = [row.run for board in boards for row in board.rows]
+    items = {str(run): own for (run,), own in found.items.partition_by("run", as_dict=True).items()}
+    with _replacing(out) as new:
+        texts = set()
+        for number, board in enumerate(boards):
+            texts |= _write_items(new / "data", number, board, items, runs, tell)
+        tell("plots")
+        write_piece(new / "data", "runs", _runs(boards, runs, texts))
+        shown = Shown(boards, items, trained or {})
+        _write_views(new, boards, runs, {"refused": found.refused, "plots": plots(shown)})
+        for name in ("page.css", "plots.css", "page.js", "items.js", "item.js"):
+            (new / "assets" / name).write_bytes((files("openbook_eval.leaderboard") / "static" / name).read_bytes())
+    return out / "index.html"
+
+
+# The folder.
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `out` when all went well."""
+    out = out.resolve()
+    refuse_other(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
+            # Not the temporary folder itself: only its owner may look into that.
+            new = Path(building) / "new"
+            for part in ("pages", "assets", "data"):
+                (new / part).mkdir(parents=True)
+            yield new
+            # Systems know no exchange of folders: for a moment there is neither.
+            if out.exists():
+                out.rename(Path(building) / "old")
+            new.rename(out)
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        raise OpenbookError(f"{out}: the page cannot be written ({error.strerror or error}{place})") from error
+
+
+def refuse_other(out: Path) -> None:
+    """Raise OpenbookError where `out` is something else than a page, an empty folder or nothing."""
+    if out.exists() and not out.is_dir():
+        raise OpenbookError(f"{out}: not a folder; name one that the page may be written to")
+    if not out.is_dir():
+        return
+    names = {path.name for path in out.iterdir()}
+    if stray := sorted(names - _PARTS):
+        raise OpenbookError(f"{out}: holds {stray[0]!r}, which is no part of a page; name another folder")
+    if names and not (out / "data" / "runs.js").is_file():
+        raise OpenbookError(f"{out}: is not a page of a leaderboard; name another folder")
+
+
+# Data, as scripts: a page opened from disk may load `<script src>`, but no JSON.
+
+
+def encoded(value: Any) -> bytes:
+    """Return `value` as JSON that may stand anywhere in a script or in HTML.
+
+    It holds no `<`, `>`, `&`, U+2028 or U+2029. Half a surrogate pair becomes U+FFFD, a key `__proto__` `proto`, a
+    number that is none null. Raises TypeError for values that JSON has no word for.
+    """
+    try:
+        data = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        data = orjson.dumps(_without_halves(value))
+    for raw, escape in _ESCAPES:
+        data = data.replace(raw, escape)
+    return data
+
+
+def write_piece(data: Path, name: str, value: Any) -> None:
+    """Write the script that hands `value` to the page under `name`."""
+    script = b"openbook.piece(" + encoded(name) + b"," + encoded(value) + b");\n"
+    (data / f"{name}.js").write_bytes(script)
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
+    return [_without_halves(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _runs(boards: "Sequence[Board]", runs: Sequence[Run], texts: set[str]) -> Any:
+    """Return what the view of items knows before it loads any: boards, and their runs by number."""
+    own = [
+        {
+            "title": f"{board.group.condition.replace('_', ' ')}, {board.group.title}",
+            "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams},
+            "runs": [
+                {"id": row.run.id, "number": number, "model": row.run.model, "texts": row.run.id in texts}
+                for row in board.rows
+                for number in [runs.index(row.run)]
+            ],
+        }
+        for board in boards
+    ]
+    return without_folders({"chunk": _CHUNK, "boards": own})
+
+
+def _write_items(
+    data: Path,
+    number: int,
+    board: "Board",
+    items: Mapping[str, pl.DataFrame],
+    runs: Sequence[Run],
+    tell: Progress,
+) -> set[str]:
+    """Write items, scores and texts of a board; return the ids of the runs whose texts were at hand."""
+    exam_place = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(board.exams)})
+    asked = items[board.rows[0].run.id].sort(exam_place, maintain_order=True)
+    write_piece(data, f"items-{number}", item_columns(asked, board.exams))
+    places = {key: place for place, key in enumerate(asked["id"])}
+    texts: set[str] = set()
+    for run in (row.run for row in board.rows):
+        tell(f"{run.model}, {run.condition}")
+        write_piece(data, f"scores-{runs.index(run)}", score_columns(items[run.id], asked["id"]))
+        if run.samples and run.has_texts:
+            # All runs of a board were asked the same in the same words: the first that has them tells them.
+            _write_texts(data, run, runs.index(run), None if texts else number, places)
+            texts.add(run.id)
+    return texts
+
+
+def item_columns(items: pl.DataFrame, exams: Sequence[str]) -> dict[str, Any]:
+    """Return what was asked as columns, so that 11,200 items are filtered without a look at any text."""
+    classes = sorted(items["exam_class"].unique())
+    return {
+        "ids": items["id"].to_list(),
+        "exam": _codes(items["exam"], exams),
+        "classes": classes,
+        "class": _codes(items["exam_class"], classes),
+        "multi": _digits(items["qtype"] == "multi"),
+        "depth": items["depth"].round(4).to_list(),
+        "expected": items["expected"].to_list(),
+    }
+
+
+def score_columns(items: pl.DataFrame, ids: pl.Series) -> dict[str, Any]:
+    """Return the scores of a run's items as columns, in the order of `ids`."""
+    own = pl.DataFrame({"id": ids}).join(items, on="id", how="left", maintain_order="left")
+    rules = own["rule"].fill_null("")
+    names = sorted(rules.unique())
+    scores = {metric: _digits(own[metric]) for metric in _METRICS}
+    return {**scores, "letters": own["letters"].fill_null("").to_list(), "rules": names, "rule": _codes(rules, names)}
+
+
+def _codes(values: pl.Series, names: Sequence[str]) -> list[int]:
+    codes = {name: code for code, name in enumerate(names)}
+    return [codes[value] for value in values]
+
+
+def _digits(scores: pl.Series) -> str:
+    """Return a digit a score, a dash where there is none."""
+    return "".join(scores.cast(pl.Int8).cast(pl.String).fill_null("-"))
+
+
+def _write_texts(data: Path, run: Run, number: int, board: int | None, places: Mapping[str, int]) -> None:
+    """Write the responses of a run, and for the first of its `board` the questions and their books."""
+    responses: list[Any] = [None] * len(places)
+    questions = list(responses)
+    for text in run.texts():
+        place = places.get(text.question.id)
+        if place is None or responses[place] is not None:
+            continue
+        responses[place] = _response(text)
+        if board is not None:
+            questions[place] = _question(text)
+            if text.book is not None and not (data / f"{_book(text)}.js").exists():
+                write_piece(data, _book(text), text.book)
+    for name, rows in ((f"responses-{number}", responses), (f"questions-{board}", questions)):
+        for start in range(0, len(rows), _CHUNK) if any(rows) else ():
+            write_piece(data, f"{name}-{start // _CHUNK}", rows[start : start + _CHUNK])
+
+
+def _book(text: ItemText) -> str:
+    # Digests stand in files from outside; this one was found to be the book's.
+    return f"book-{str(text.book_sha256)[:16]}"
+
+
+def _question(text: ItemText) -> dict[str, Any]:
+    question = text.question
+    return {
+        "id": question.id,
+        "subject": question.subject,
+        "stem": question.stem,
+        "options": list(question.options.items()),
+        "expected": text.expected,
+        "entry": text.entry,
+        "provider": text.provider,
+        "book": _book(text) if text.book is not None else None,
+        "before": text.prompt_before,
+        "after": text.prompt_after,
+    }
+
+
+def _response(text: ItemText) -> dict[str, Any]:
+    return {
+        "response": text.response,
+        "state": text.choice.state if text.choice else None,
+        "before": text.template_before,
+        "after": text.template_after,
+    }
+
+
+# Views, by the template.
+
+
+def _write_views(new: Path, boards: "Sequence[Board]", runs: Sequence[Run], told: Mapping[str, Any]) -> None:
+    made = max((run.date for run in runs), default="")[:10]
+    addresses = ["index.html", *(f"pages/board-{number}.html" for number in range(1, len(boards)))]
+    of_run = {run.id: f"pages/run-{number}.html" for number, run in enumerate(runs)}
+    shared = {"boards": list(zip(addresses, boards, strict=False)), "of_run": of_run, "made": made, **told}
+
+    def write(name: str, view: str, **values: Any) -> None:
+        root = "../" if "/" in name else ""
+        text = _template().render(shared | {"view": view, "root": root, **values}).lstrip()
+        (new / name).write_text(text, encoding="utf-8", newline="\n")
+
+    for name, board in shared["boards"] or [("index.html", None)]:
+        write(name, "board", board=board)
+    for name, board in shared["boards"]:
+        for row in board.rows:
+            facts = row.run.model_dump(exclude={"samples": True, "truncation": {"tasks"}})
+            others = [run for run in runs if run.model == row.run.model and run is not row.run]
+            write(of_run[row.run.id], "run", board=board, back=name, row=row, facts=facts, others=others)
+    own = [(board, [row for row in board.rows if isfinite(row.averages.macro.value)]) for board in boards]
+    write("pages/paper.html", "paper", own=[each for each in own if each[0].group.condition == "openbook"])
+    write("pages/plots.html", "plots")
+    write("pages/items.html", "items")
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("openbook_eval.leaderboard", "static"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": _percent,
+        "range": _range,
+        "words": _words,
+        "count": "{:,}".format,
+        "estimate": lambda row: Estimate(row.share, row.interval, published.ITEMS),
+    }
+    environment.globals |= {
+        "FACTS": _FACTS,
+        "CHINESE_NAMES": CHINESE_NAMES,
+        "version": __version__,
+        "tables": published.tables(),
+        "flags": _flags,
+        "is_complete": is_complete,
+        "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in ends(each) if end is not None),
+        "whisker": lambda estimate, scale: svg.whisker(*ends(estimate), scale),
+        "picture": svg.picture,
+        "key": svg.key,
+    }
+    return environment.get_template("page.html.jinja")
+
+
+def _shown(value: Any) -> Any:
+    """Return what the template puts out: text from outside hides nothing, and tells no folder of this machine."""
+    return svg.visible(without_folders(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or not isfinite(share) else f"{100 * share:.1f}"
+
+
+def _range(estimate: Any) -> str:
+    _, low, high = ends(estimate)
+    return "–" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def _words(name: str) -> str:
+    """Return the name of a field or of a condition as words."""
+    return re.sub("_?sha256$", " digest", name).replace("_", " ").strip()
+
+
+def _flags(run: Run) -> list[tuple[str, str]]:
+    """Return what speaks against a run's figures: a word and the reason each."""
+    cut = run.truncation
+    found = {
+        "cut": f"{cut.cut:,} prompts did not reach the model whole" if cut.checked and cut.cut else "",
+        "unchecked": "" if cut.checked else f"whether prompts were cut is not known: {cut.reason}",
+        "limited": "not all questions were asked" if run.limited else "",
+        "gaps": run.gaps,
+    }
+    return [(word, why) for word, why in found.items() if why]

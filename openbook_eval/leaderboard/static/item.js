@@ -1,0 +1,130 @@
+"use strict";
+// One item: what was asked, what stood in the book, what was answered, and what was read in the answer.
+
+(() => {
+  const { element, foreign } = openbook;
+  const LONGEST = 20_000; // characters of a response that are shown at once
+  const VERDICTS = { 1: ["right", "\u2713"], 0: ["wrong", "\u2717"], "-": ["no response", "\u00b7"] };
+  const count = (number) => new Intl.NumberFormat("en").format(number);
+
+  /** A score as a symbol, with words for those who do not see it. */
+  function verdict(score, inWords = false) {
+    const [words, symbol] = VERDICTS[score];
+    const told = inWords ? ` ${words}` : element("span", { class: "hidden" }, words);
+    return element("span", { class: `verdict ${words}` }, element("span", { "aria-hidden": "true" }, symbol), told);
+  }
+
+  /** A box of Chinese text that is reached by keyboard, as it may scroll. */
+  function box(kind, label) {
+    return element("div", { class: `text ${kind}`, lang: "zh", dir: "auto", tabindex: 0, role: "region", "aria-label": label });
+  }
+
+  function prompt(question, book, response) {
+    // A book that is shared with nobody is the entry; without a book all of the prompt stands behind it.
+    const open = book !== null || question.before !== "";
+    const text = question.before + (book ?? (open ? question.entry : "")) + question.after;
+    const at = open && question.entry ? text.indexOf(question.entry) : -1;
+    const where = box("prompt", "Prompt");
+    const end = at + question.entry.length;
+    if (at < 0) where.append(openbook.visible(text));
+    else where.append(openbook.visible(text.slice(0, at)), element("mark", {}, question.entry), openbook.visible(text.slice(end)));
+    const by = question.provider ? [", entry by ", foreign(question.provider)] : "";
+    const told = open ? [by, at < 0 ? ", which does not stand in this book" : ", marked"] : ", no book";
+    return element("section", {},
+      element("h3", {}, "Prompt", element("small", {}, `${count(text.length)} characters`, told)),
+      template("Chat template before it", response && response.before),
+      where,
+      template("Chat template after it", response && response.after),
+    );
+  }
+
+  function template(name, text) {
+    if (!text) return null;
+    return element("details", { class: "template" }, element("summary", {}, name), element("div", { class: "text" }, text));
+  }
+
+  function options(question, sides) {
+    const line = ([letter, text]) => {
+      const right = question.expected.includes(letter);
+      const chosen = sides.filter((one) => one.letters.includes(letter));
+      return element("li", { class: right ? "right" : null },
+        element("b", {}, foreign(letter)),
+        foreign(text, "zh"),
+        right ? element("span", { class: "verdict right" }, "\u2713 right") : null,
+        chosen.map((one) => element("span", { class: "chosen" }, sides.length > 1 ? `${one.name} chose this` : "chosen")),
+      );
+    };
+    const abstain = question.expected ? null : element("p", {}, "Right is to say that the material does not tell.");
+    const list = element("ul", { class: "options" }, question.options.map(line));
+    return element("section", {}, element("h3", {}, "Options"), list, abstain);
+  }
+
+  function side(one) {
+    const name = element("h3", {}, element("span", { class: "side-name" }, one.name), foreign(one.run.model));
+    return element("section", { class: "side" }, name, read(one), response(one));
+  }
+
+  function read({ score, strict, followed, letters, rule, text }) {
+    const state = text ? text.state : null;
+    return element("p", { class: "read" },
+      verdict(score, true),
+      " \u00b7 read ",
+      letters ? element("span", { class: "letters" }, foreign(letters)) : element("span", { class: "none" }, "no letter"),
+      rule ? [" by the rule ", element("code", {}, foreign(rule))] : null,
+      state === "implied" ? ", implied" : null,
+      followed === "0" ? " \u00b7 format not followed" : null,
+      score === "1" && strict === "0" ? " \u00b7 strictly wrong" : null,
+    );
+  }
+
+  function response({ run, text, score, rule, name }) {
+    const missing = run.texts
+      ? rule === "ranked" ? "Letters were ranked: there is no text." : score === "-" ? "No response came." : "The response is empty."
+      : "The texts of this run are not at hand.";
+    if (!text || !text.response) return element("p", { class: "none" }, missing);
+    const where = box("response", `Response of ${name}`);
+    const put = (shown) => where.replaceChildren(openbook.visible(shown));
+    put(text.response.slice(0, LONGEST));
+    if (text.response.length <= LONGEST) return where;
+    const onclick = ({ target }) => (put(text.response), target.remove());
+    return [where, element("button", { type: "button", onclick }, `Show all ${count(text.response.length)} characters`)];
+  }
+
+  function title({ board, columns }, place, question) {
+    const exam = Object.keys(board.exams)[columns.exam[place]];
+    const depth = columns.depth[place];
+    return element("header", {},
+      element("h2", {}, foreign(columns.ids[place])),
+      element("p", { class: "lead" }, `${exam} `, foreign(board.exams[exam], "zh"), " \u00b7 ",
+        foreign(columns.classes[columns.class[place]], "zh"),
+        question && question.subject ? [" \u00b7 ", foreign(question.subject, "zh")] : null,
+        ` \u00b7 ${columns.multi[place] === "1" ? "multiple" : "single"} choice`,
+        depth === null || !columns.depth.some(Boolean) ? null : ` \u00b7 entry at ${Math.round(100 * depth)} % of the book`),
+    );
+  }
+
+  /** What is known of one side: its scores, and its text where it has one. */
+  function sideOf({ name, run, scores }, place, text) {
+    const [score, strict, followed] = [scores.correct, scores.correct_strict, scores.format_followed].map((own) => own[place]);
+    return { name, run, text, score, strict, followed, letters: scores.letters[place], rule: scores.rules[scores.rule[place]] };
+  }
+
+  /** Loads the texts of the item at `place` for all sides and draws it; what is missing is told in its place. */
+  async function itemDetail(exam, sides, place) {
+    const [chunk, at] = [Math.floor(place / exam.chunk), place % exam.chunk];
+    const row = async (name) => (await openbook.load(`${name}-${chunk}`))[at];
+    try {
+      const question = exam.texts ? await row(`questions-${exam.number}`) : null;
+      const book = question && question.book ? await openbook.load(question.book) : null;
+      const texts = await Promise.all(sides.map((one) => (one.run.texts ? row(`responses-${one.run.number}`) : null)));
+      const shown = sides.map((one, index) => sideOf(one, place, texts[index]));
+      const asked = question ? [prompt(question, book, texts.find(Boolean)), options(question, shown)] : [];
+      return [title(exam, place, question), ...asked, element("div", { class: "sides" }, shown.map(side))];
+    } catch (error) {
+      const told = `${exam.columns.ids[place]} cannot be shown: ${error.message}`;
+      return [title(exam, place, null), element("p", { class: "fault", role: "alert" }, told)];
+    }
+  }
+
+  Object.assign(openbook, { itemDetail, verdict, count });
+})();

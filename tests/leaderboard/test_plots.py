@@ -1,0 +1,185 @@
+"""Plots as data with values that a test can tell beforehand, and their drawing as text that nothing escapes from."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbook_eval.leaderboard import svg
+from openbook_eval.leaderboard.board import Board, Row, boards
+from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, front, plots, short_names
+from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
+from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series
+from openbook_eval.results import Run, Runs, comparable_groups
+from openbook_eval.results.runs import TrainingRecord
+from openbook_eval.types import SIX_EXAMS
+from tests.leaderboard.hand_made import first, make_run, make_runs
+
+SHARE = st.integers(0, 4).map(lambda fifth: fifth / 4)
+
+
+def shown(found: Runs, trained: dict[str, Trained] | None = None) -> Shown:
+    return Shown(boards(found), {run.id: found.items_of(run) for run in found.runs}, trained or {})
+
+
+def together(*found: Runs) -> Runs:
+    return Runs(tuple(run for each in found for run in each.runs), pl.concat([each.items for each in found]))
+
+
+def of(name: str, given: Shown) -> list[Plot]:
+    return list(PLOTS[name](given))
+
+
+def board_of(*runs: Run, share: float = 0.6) -> Shown:
+    estimate = Estimate(share, Interval(share - 0.02, share + 0.02), 60)
+    averages = Averages((estimate,) * 6, estimate, estimate)
+    rows = tuple(Row(run, averages, SIX_EXAMS, {}, Rank(1, 1), 60) for run in runs)
+    groups = comparable_groups(runs)
+    return Shown([Board(g, SIX_EXAMS, tuple(r for r in rows if r.run in g.runs), None, ()) for g in groups], {})
+
+
+def trained(recipe: str, *, finished: bool = True) -> TrainingRecord:
+    return TrainingRecord(recipe=recipe, started="2026-01-01T00:00:00+00:00", finished=finished)
+
+
+def own(plot: Plot) -> list[tuple[Any, ...]]:
+    return [row for row in plot.rows if row[1] == "own"]
+
+
+def test_the_papers_tables_stand_there_without_own_runs() -> None:
+    ratio, size = plots(Shown([], {}))
+    assert (ratio.name, len(ratio.rows), size.name, len(size.rows)) == ("ratio", 20, "size", 8)
+    assert [row[4] for row in ratio.rows if row[:4] == ("Qwen1.5-7B", "paper", "", "4:1")] == [pytest.approx(0.6227)]
+    assert ratio.panels[0].x.names == ("9:1", "4:1", "1:1", "1:4", "1:9")
+    assert [row[3] for row in size.rows] == [10_000, 20_000, 50_000, 70_000, 80_000, 90_000, 100_000, 200_000]
+
+
+@pytest.mark.parametrize(
+    ("plot", "recipe", "x"),
+    [
+        ("ratio", "my/qwen7b_mix91.yml", "9:1"),
+        ("ratio", "qwen7b_mix11_full.yml", "1:1"),
+        ("size", "qwen7b_med70k.yml", 70_000),
+    ],
+)
+def test_a_run_stands_where_its_recipe_does(plot: str, recipe: str, x: str | int) -> None:
+    found = board_of(make_run("out/a", trained_on=trained(recipe)))
+    ((point,), others) = (own(of(plot, found)[0]), own(of({"ratio": "size", "size": "ratio"}[plot], found)[0]))
+    assert point == ("Qwen1.5-7B", "own", "out/a", x, 0.6, 0.6 - 0.02, 0.6 + 0.02)
+    assert others == []
+
+
+def test_other_recipes_conditions_boards_and_runs_that_were_not_trained_to_the_end_are_left_out() -> None:
+    records = [None, trained("mix41.yml"), trained("qwen7b_mix41.yml", finished=False), trained("pulse_general.yml")]
+    assert own(of("ratio", board_of(*(make_run(f"m{n}", trained_on=each) for n, each in enumerate(records))))[0]) == []
+    run = make_run("a", trained_on=trained("qwen7b_mix41.yml"))
+    closed, other = make_run("b", "closedbook", trained_on=run.trained_on), run.model_copy(update={"items_sha256": "1"})
+    assert [row[2] for row in own(of("ratio", board_of(run, closed, other))[0])] == ["a"]
+    assert own(of("ratio", board_of(run, share=float("nan")))[0]) == []
+
+
+def test_the_seeds_of_a_study_are_one_point_and_two_ways_of_training_two_lines() -> None:
+    runs = [make_run(f"seed{seed}", id=f"{seed}") for seed in range(4)]
+    places = [
+        Trained(name, 4, "some model", *parts, 400, 0.6, Interval(0.5, 0.7))
+        for name, parts in (("lora", (4, 1)), ("full", (4, 1)), ("all", (1, 0)))
+    ]
+    of_runs = dict(zip("0123", (places[0], places[0], places[1], places[2]), strict=True))
+    (ratio,) = of("ratio", Shown(board_of(*runs).boards, {}, of_runs))
+    expected = (("lora", "4:1"), ("full", "4:1"), ("all", "1:0"))
+    assert own(ratio) == [("some model", "own", name, x, 0.6, 0.5, 0.7) for name, x in expected]
+    assert ratio.panels[0].x.names[0] == "1:0"
+    lines = [series.points for series in ratio.panels[0].series if series.name.endswith("own")]
+    assert [[point.x for point in points] for points in lines] == [["1:0", "4:1"], ["4:1"]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SHARE, SHARE), max_size=8))
+def test_on_the_front_are_those_that_nobody_dominates_by_rising_knowledge(places: list[tuple[float, float]]) -> None:
+    best = front([(f"{n}", Point(x, y), 1) for n, (x, y) in enumerate(places)])
+    expected = [one for one in places if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in places)]
+    assert sorted((point.x, point.y) for _, point, _ in best) == sorted(expected)
+    assert [point.x for _, point, _ in best] == sorted(x for x, _ in expected)
+
+
+def test_gain_is_the_share_right_with_the_book_less_that_without() -> None:
+    runs = [make_runs({"m": first(9)}), make_runs({"m": first(4)}, condition="closedbook", id="closed")]
+    (plot,) = of("gain", shown(together(*runs)))
+    ((model, knowledge, low, high, gain, gain_low, gain_high, questions, on_front),) = plot.rows
+    assert (plot.name, model, questions, on_front) == ("gain-openbook", "m", 60, "yes")
+    assert [knowledge, gain] == pytest.approx([0.4, 0.5])
+    assert float(str(low)) < 0.4 < float(str(high))
+    assert float(str(gain_low)) < 0.5 < float(str(gain_high))
+    assert of("gain", shown(runs[0])) == []
+    # Asked in another way: not of the same model under the same chat template.
+    other = make_runs({"m": first(4)}, condition="closedbook", id="closed", chat_template="a" * 64)
+    assert of("gain", shown(together(runs[0], other))) == []
+
+
+def test_retention_stands_for_the_whole_book_and_for_each_fifth_of_it() -> None:
+    opened = make_runs({"m": lambda _, place: place < 3}, sizes={"nursing": 4}, condition="reading_open")
+    library = make_runs(
+        {"m": lambda _, place: {0: True, 3: True}.get(place, False)},
+        sizes={"nursing": 4}, condition="reading_library_4k", id="library",
+    )  # fmt: skip
+    depths = pl.Series("depth", [0.0, 0.1, 0.5, 1.0])
+    library = Runs(library.runs, library.items.with_columns(depths, pl.lit(4000, pl.Int64).alias("book_length")))
+    (plot,) = of("retention", shown(together(opened, library)))
+    # At the back none was right on its own entry: there is nothing to retain.
+    assert plot.rows == (("m", "4k", "all", 2 / 3, 4), ("m", "4k", "0–0.2", 1 / 2, 2), ("m", "4k", "0.4–0.6", 0.0, 1))
+    assert ">67</text>" in svg.draw(plot)
+    assert of("retention", shown(opened)) == of("retention", shown(library)) == []
+
+
+def test_exams_and_strict_hold_all_models_and_their_pictures_the_best() -> None:
+    found = shown(make_runs({f"m{number:02}": first(number % 10) for number in range(24)}))
+    (exams,), (strict,) = of("exams", found), of("strict", found)
+    assert (exams.name, len(exams.rows), len(exams.panels)) == ("exams-openbook", 24 * 6, 6)
+    assert [len(panel.series[0].points) for panel in exams.panels] == [20] * 6
+    assert exams.caption.endswith("The picture shows 20 of 24 models, the table all.")
+    assert (len(strict.rows), len(strict.legend)) == (24, 20)
+    assert strict.rows[0] == ("m09", 0.9, 0.9)
+
+
+def test_long_names_are_cut_each_its_own() -> None:
+    assert short_names(["a" * 40, "a" * 41, "医"]) == {
+        "a" * 40: f"{'a' * 15}…{'a' * 15}",
+        "a" * 41: f"{'a' * 15}…{'a' * 15} (2)",
+        "医": "医",
+    }
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.text(), min_size=1, max_size=3), SHARE, SHARE, st.sampled_from(["points", "line", "fields", "level"])
+)
+def test_any_text_is_drawn_as_text(names: list[str], x: float, y: float, mark: Any) -> None:
+    series = tuple(Series(name, (Point(x, y, (y, y), value=y),), mark, style=n) for n, name in enumerate(names))
+    plot = Plot("p", "t", "a", "c", (), (), (Panel(names[0], Axis(names[0]), Axis(names[0]), series),))
+    drawn = ElementTree.fromstring(svg.draw(plot))  # noqa: S314 - ours
+    texts = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {svg.visible(name) for name in plot.legend} - {""} <= {
+        text.replace("\r", "") if text else "" for text in texts
+    } | {""}
+    assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= {
+        "svg",
+        "style",
+        "g",
+        "text",
+        "path",
+        "rect",
+        "title",
+    }
+
+
+def test_numbers_on_axes_are_round() -> None:
+    assert svg.round_numbers(10_000, 200_000) == [10_000, 20_000, 50_000, 100_000, 200_000]
+    assert svg.round_numbers(100, 200_000) == [100, 1_000, 10_000, 100_000]
+    assert svg.round_numbers(300, 400) == []
+    assert [svg.short_number(number) for number in (400, 3_950, 200_000)] == ["400", "3.95k", "200k"]
+    assert svg.scale_of([0.62, 0.71]) == (0.6, 0.75)
+    assert svg.scale_of([0.2, 0.71]) == (0.2, 0.8)
+    assert svg.scale_of([]) == (0.0, 1.0)
