@@ -355,7 +355,7 @@ def do(kind: str, name: str) -> None:
         write_atomic(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
         (folder / BEGUN).unlink(missing_ok=True)
         # What only a training that goes on needs: the rows as tokens, and checkpoints.
-        for scratch in (folder / "prepared", *folder.glob(f"{OUTPUT}/checkpoint-*")):
+        for scratch in (*folder.glob("prepared*"), *folder.glob(f"{OUTPUT}/checkpoint-*")):
             shutil.rmtree(scratch, ignore_errors=True)
 
 

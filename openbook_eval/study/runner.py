@@ -79,7 +79,7 @@ def run(workflow: Workflow, options: RunOptions) -> int:
     """
     work, console = options.work.absolute(), Console(highlight=False, soft_wrap=True)
     with _alone(work):
-        todo = [step for step in workflow.steps.values() if not state_of(step, work).done]
+        todo = to_do(workflow, work)
         if any(step.kind == "train" for step in todo) and not _in_image(options):
             jobs.accelerate(options.training_env)
         command, environment = _prepare(workflow, options)
@@ -87,17 +87,26 @@ def run(workflow: Workflow, options: RunOptions) -> int:
             (work / step.id / jobs.FAILURE).unlink(missing_ok=True)
         log = work / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         log.parent.mkdir(exist_ok=True)
-        console.print(f"{len(todo)} of {len(workflow.steps)} steps are to be done; log: {log}", markup=False)
+        console.print(f"{len(todo)} of {len(workflow.steps)} steps to do; log: {log}", markup=False)
         left = _follow(command, environment, log, todo, work, console, far=bool(options.profile))
-        failed = {step.id: state.reason for step in todo if (state := state_of(step, work)).reason}
-        # Those that could be done and ended without a word.
-        for step in left:
-            if all(state_of(workflow.steps[need], work).done for need in step.needs) and step.id not in failed:
-                failed[step.id] = _silent(step, work, log)
-                console.print(visible(f"failed: {step.kind} {step.name}: {failed[step.id]}"), markup=False)
-        if not_begun := len(left) - sum(step.id in failed for step in left):
-            console.print(f"{not_begun} steps were not begun, for what they need has failed")
-        return len(failed)
+        failed = sum(bool(state_of(step, work).reason) for step in todo)
+        silent = [step for step in left if all(state_of(workflow.steps[need], work).done for need in step.needs)]
+        for step in silent:
+            console.print(visible(f"{step.kind} {step.name}: failed: {_silent(step, work, log)}"), markup=False)
+        if not_begun := len(left) - len(silent):
+            console.print(f"{not_begun} not begun, for what they need has failed")
+        return failed + len(silent)
+
+
+def to_do(workflow: Workflow, work: Path) -> list[Step]:
+    """Return the steps that are not done, without those that only a done step needs."""
+    wanted = set(workflow.steps) - {need for step in workflow.steps.values() for need in step.needs}
+    found = []
+    for step in reversed(workflow.steps.values()):
+        if step.id in wanted and not state_of(step, work).done:
+            found.append(step)
+            wanted.update(step.needs)
+    return found[::-1]
 
 
 def _prepare(workflow: Workflow, options: RunOptions) -> tuple[list[str], dict[str, str]]:
@@ -205,7 +214,7 @@ def _follow(
                     count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
                     bar.console.print(visible(f"{count}  {step.kind} {step.name}: {line}"), markup=False)
                     bar.advance(progress)
-    return [step for step in todo if not state_of(step, work).done]
+    return list(waiting.values())
 
 
 def _line(step: Step, work: Path) -> str:

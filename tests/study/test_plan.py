@@ -1,0 +1,141 @@
+"""The plan: what is there, what failed, what the rest needs, and what stands in the way; figures by the formulas."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from openbook_eval.study import jobs, needs
+from openbook_eval.study.inputs import StudyExam
+from openbook_eval.study.plan import plan_report, size_text
+from openbook_eval.study.spec import read_study
+from openbook_eval.study.workflow import workflow_of
+from tests.study.folders import workflow, write
+
+PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+# Two seeds, a LoRA of the 7B model merged for its evaluation.
+LORA: dict[str, Any] = {"models": [], "data": {"spec": "paper"}, "groups": [{"recipes": ["qwen7b_mix11"]}]}
+
+
+def printed(path: Path, width: int = 200) -> str:
+    console = Console(width=width)
+    study = read_study(path)
+    with console.capture() as capture:
+        for part in plan_report(study, workflow_of(study), path.parent / "work"):
+            console.print(part)
+    return capture.get()
+
+
+def rows(path: Path, width: int = 200) -> list[list[str]]:
+    return [line.split() for line in printed(path, width).splitlines() if line.split()[:1] in (["-"], ["4"], ["2"])]
+
+
+def finish(path: Path, name: str) -> None:
+    step = workflow(path).steps[name]
+    (path.parent / "work" / name).mkdir(parents=True)
+    parts = {part: {"digest": digest} for part, digest in step.digests.items()}
+    (path.parent / "work" / name / jobs.RECORD).write_text(json.dumps({"parts": parts}), encoding="utf-8")
+
+
+def fail(path: Path, name: str, reason: str) -> None:
+    (path.parent / "work" / name).mkdir(parents=True)
+    failure = {"reason": reason, "log": f"{name}/log.txt"}
+    (path.parent / "work" / name / jobs.FAILURE).write_text(json.dumps(failure), encoding="utf-8")
+
+
+def test_a_row_stands_for_all_seeds_of_an_arm_and_says_what_is_there(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    finish(path, "train/own_mix91-seed1")
+    fail(path, "train/own_mix11-seed1", "x")
+    assert [row[:7] for row in rows(path)] == [
+        ["-", "tiny", "-", "-", "-", "-", "0/1"],
+        ["4", "tiny", "mix91", "9:1", "40", "2", "1/7"],
+        ["4", "tiny", "mix11", "1:1", "40", "2", "1"],
+    ]
+    assert "5 cells, 15 steps, of which 1 are done" in printed(path)
+
+
+def test_rows_stand_on_one_line_of_80_characters(tmp_path: Path) -> None:
+    path = write(tmp_path, models=[{"model": "an-owner-with-a-long-name/Qwen1.5-14B-Chat"}])
+    assert [len(row) for row in rows(path, 80)] == [10, 10, 10]
+
+
+def test_a_failed_step_is_named_with_its_reason_and_its_log_and_moves_no_cursor(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    fail(path, "train/own_mix91-seed1", "\x1b[2J [red]x[/red]")
+    told = rf"failed: train/own_mix91-seed1: \x1b[2J [red]x[/red] (log: {tmp_path}/work/train/own_mix91-seed1/log.txt)"
+    assert told in printed(path).replace("\n", " ") or told in printed(path, 1000)
+
+
+def test_gpu_hours_and_disk_are_the_sums_of_what_is_left(tmp_path: Path) -> None:
+    path = write(tmp_path, **LORA)
+    steps = workflow(path).steps
+    # A training takes 2.3 hours of an A100 (recipes/qwen7b_mix11.yml).
+    assert steps["train/qwen7b_mix11-seed1"].need.hours == pytest.approx(2.3, abs=0.05)
+    (row,) = [line.split() for line in printed(path).splitlines() if "mix11" in line and "1:1" in line]
+    gpu = [step.need.hours or 0 for step in steps.values() if step.need.gpus]
+    assert float(row[7]) == pytest.approx(sum(gpu), abs=0.05)
+    finish(path, "train/qwen7b_mix11-seed1")
+    (after,) = [line.split() for line in printed(path).splitlines() if "mix11" in line and "1:1" in line]
+    assert float(row[7]) - float(after[7]) == pytest.approx(2.35, abs=0.1)
+
+
+def test_a_merged_model_stays_on_disk_and_an_adapter_hardly(tmp_path: Path) -> None:
+    kept = [
+        sum(step.need.kept or 0 for step in workflow(path).steps.values())
+        for path in (write(tmp_path / "a", **LORA), write(tmp_path / "b", evaluate="adapter", **LORA))
+    ]
+    # Two seeds of 2 bytes a parameter.
+    assert kept[0] - kept[1] == pytest.approx(2 * 2 * 7_721_324_544)
+
+
+def test_an_evaluation_costs_what_its_prompts_and_responses_cost() -> None:
+    study = read_study(PAPER)
+    size = needs.size_of("Qwen/Qwen1.5-7B")
+    assert size is not None
+    longer = study.model_copy(update={"conditions": ("openbook", "reading_library_16k")})
+    ranked = study.model_copy(update={"conditions": ("openbook_ranked",)})
+    one = study.model_copy(update={"conditions": ("openbook",), "exam": StudyExam("cmb", None, 1)})
+    hours = [needs.evaluation(size, each, None).hours or 0 for each in (one, ranked, study, longer)]
+    assert hours == sorted(hours)
+    # Loading alone: a single question takes no time.
+    assert hours[0] * 3600 == pytest.approx(180, abs=1)
+    assert needs.evaluation(size, study, 0).hours is None
+    assert needs.evaluation(None, study, None).gpus == 1
+
+
+def test_a_disk_that_is_too_small_is_told(tmp_path: Path) -> None:
+    assert "name another disk by --work, or set evaluate: adapter" in printed(PAPER, 1000)
+    assert "another disk" not in printed(write(tmp_path), 1000)
+
+
+def test_raw_files_that_are_not_there_are_named_until_the_mixes_are_built(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "raw" / "western.jsonl").unlink()
+    assert "source western: no file western.jsonl; its rows are missing" in printed(path)
+    for name in ("mix/mix91", "mix/mix11"):
+        finish(path, name)
+    assert "source western" not in printed(path)
+
+
+def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
+    models = [{"profile": "ivygpt-13b"}, {"model": "a/b"}, {"endpoint": "glm-4"}]
+    text = printed(write(tmp_path, models=models, groups=[], exam="cmb"), 1000)
+    hub = "wangrongsheng/Baichuan2-13B-Chat-sft-multi-mix"
+    assert "exam cmb: read from the hub when it is run; whether it can be was not looked up" in text
+    assert f"2 models come from the hub, unless cached: {hub}, a/b; 28 GB and 1 of unknown size" in text
+    assert f"{hub}: run code of their authors" in text
+    assert "glm-4: asked through an API, which costs money" in text
+    engine = {"model_args": {"trust_remote_code": True}}
+    assert "code of their authors" not in printed(write(tmp_path, models=models, groups=[], engine=engine), 1000)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (15_400, "15 kB"), (999_499, "999 kB"), (999_600, "1.0 MB"),
+     (46e9, "46 GB"), (1.6e12, "1.6 TB"), (2.5e15, "2,500.0 TB")],
+)  # fmt: skip
+def test_bytes_are_told_as_people_read_them(count: float, told: str) -> None:
+    assert size_text(count) == told
