@@ -211,7 +211,7 @@ def _hold(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _step(title: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
-    """Show how far a step is, where the standard error is a terminal; the value is told how much was done."""
+    """Show how far a step is, where the standard error is a terminal; call the value with how much was done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -43,7 +43,7 @@ _REWRITTEN_STEM = ((0.9, WHOLE), (0.65, 16), (0.5, 30))
 _REWRITTEN_PASSAGE = ((0.6, 16),)
 # Share of the stem beside the list of its options, and beside three of them with letters in front.
 _BESIDE_LIST, _BESIDE_LETTERED = 0.4, 0.5
-# Characters of a list of options that is told without its stem, and of options here and there beside a short stem.
+# Characters of a list of options without its stem, and of options here and there beside a short stem.
 _LONG_LIST, _SCATTERED = 32, 8
 # What lies close together: twice the length of the item, and some more.
 _SLACK = 20
@@ -79,7 +79,7 @@ Codes = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ExamItem:
     """A question of an exam, or a piece of its book without options; texts in plain form, `shown` as in the exam."""
 
     exam: str
@@ -113,8 +113,8 @@ class ExamIndex:
     the upper bits of each hash. `common` are the three-grams that tell nothing.
     """
 
-    questions: tuple[Item, ...]
-    passages: tuple[Item, ...]
+    questions: tuple[ExamItem, ...]
+    passages: tuple[ExamItem, ...]
     grams: pl.DataFrame
     table: NDArray[np.uint8]
     common: frozenset[str]
@@ -140,7 +140,9 @@ class ExamIndex:
         """
         texts = rows.select(pl.concat_str("plain_question", "plain_answer")).to_series()
         questions = rows["plain_question"].str.len_chars()
-        found = (self._best(_Row(texts[row], questions[row]), numbers, row) for row, numbers in self._likely(texts))
+        found = (
+            self._best(_PlainRow(texts[row], questions[row]), numbers, row) for row, numbers in self._likely(texts)
+        )
         return [match for match in found if match]
 
     def _likely(self, texts: pl.Series) -> Iterator[tuple[int, list[int]]]:
@@ -166,15 +168,15 @@ class ExamIndex:
             hashes.append(block[found])
         return np.concatenate(places), np.concatenate(hashes)
 
-    def _best(self, row: "_Row", numbers: Sequence[int], place: int) -> Match | None:
+    def _best(self, row: "_PlainRow", numbers: Sequence[int], place: int) -> Match | None:
         """The item that the row holds most of; of equals that whose kind tells more, then the earlier one."""
         count = len(self.questions)
         asked = [
             self.questions[number] for number in sorted({number % count for number in numbers if number < 2 * count})
         ]
-        told = [self.passages[number - 2 * count] for number in numbers if number >= 2 * count]
-        best: tuple[Kind, float, Item] | None = None
-        for item in chain(asked, told):
+        passages = [self.passages[number - 2 * count] for number in numbers if number >= 2 * count]
+        best: tuple[Kind, float, ExamItem] | None = None
+        for item in chain(asked, passages):
             held = self._held(item, row)
             if held and (best is None or _rank(*held) < _rank(*best[:2])):
                 best = *held, item
@@ -185,7 +187,7 @@ class ExamIndex:
         kind, share, item = best
         return Match(place, item.question_id, item.exam, kind, share, item.shown)
 
-    def _held(self, item: Item, row: "_Row") -> tuple[Kind, float] | None:
+    def _held(self, item: ExamItem, row: "_PlainRow") -> tuple[Kind, float] | None:
         """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
         own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
         whole = bool(item.options and item.text) and item.text in row.text
@@ -201,7 +203,7 @@ class ExamIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _PlainRow:
     """A row's question and answer as one plain text, and where its answer begins."""
 
     text: str
@@ -215,22 +217,22 @@ def _rank(kind: Kind, share: float) -> tuple[float, int]:
 # What of an exam is looked for.
 
 
-def items(exams: Sequence[ExamFile]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def items(exams: Sequence[ExamFile]) -> tuple[tuple[ExamItem, ...], tuple[ExamItem, ...]]:
     """Return questions and passages, each different one once, by the first exam and question that has it."""
     pairs = sorted(
         ((exam.name, question) for exam in exams for question in exam.questions),
         key=lambda pair: (pair[0], pair[1].id, pair[1].stem, *pair[1].options.values()),
     )
     texts = _plain(text for _, asked in pairs for text in (_NUMBER.sub("", asked.stem, 1), *asked.options.values()))
-    questions: dict[tuple[str, ...], Item] = {}
+    questions: dict[tuple[str, ...], ExamItem] = {}
     for exam, asked in pairs:
         stem, *options = (next(texts) for _ in range(1 + len(asked.options)))
         shown = " ".join([asked.stem, *(f"{letter}. {text}" for letter, text in asked.options.items())])
-        questions.setdefault((stem, *options), Item(exam, asked.id, stem, tuple(options), _shortened(shown)))
+        questions.setdefault((stem, *options), ExamItem(exam, asked.id, stem, tuple(options), _shortened(shown)))
     pieces = [(exam, asked.id, piece) for exam, asked in pairs for text in _book(asked) for piece in cut(text, _PIECE)]
-    passages: dict[str, Item] = {}
+    passages: dict[str, ExamItem] = {}
     for (exam, number, piece), text in zip(pieces, _plain(piece for *_, piece in pieces), strict=True):
-        passages.setdefault(text, Item(exam, number, text, (), _shortened(piece)))
+        passages.setdefault(text, ExamItem(exam, number, text, (), _shortened(piece)))
     return tuple(questions.values()), tuple(passages.values())
 
 
@@ -284,7 +286,7 @@ def _common(texts: Sequence[str]) -> set[str]:
     return {gram for gram, count in counts.items() if count > max(_MANY, len(texts) // _ONE_IN)}
 
 
-def _grams(questions: Sequence[Item], passages: Sequence[Item]) -> pl.DataFrame:
+def _grams(questions: Sequence[ExamItem], passages: Sequence[ExamItem]) -> pl.DataFrame:
     """The n-grams of all texts that tell which text it is; columns as ExamIndex.grams, each pair once."""
     count = len(questions)
     texts = [(number, each.text) for number, each in enumerate(questions)]
@@ -361,13 +363,13 @@ def _covered(places: Sequence[int]) -> int:
     return sum(min(_N, following - place) for place, following in pairwise([*places, sys.maxsize]))
 
 
-def _asks_only(stem: str, row: _Row) -> bool:
+def _asks_only(stem: str, row: _PlainRow) -> bool:
     """Whether the row's question is the stem and no more, but for options."""
     before, found, after = row.text[: row.answer].partition(stem)
     return bool(found) and len(before) <= _BETWEEN and (len(after) <= _BETWEEN or after.startswith("a"))
 
 
-def _options_tell(item: Item, whole: bool, share: float, row: str) -> bool:
+def _options_tell(item: ExamItem, whole: bool, share: float, row: str) -> bool:
     """Whether the options that the row holds make up for a stem that is short, or was rewritten, or is not there."""
     options = item.options
     if _in_list(options, row) and (whole or share >= _BESIDE_LIST or sum(map(len, options)) >= _LONG_LIST):
@@ -398,6 +400,6 @@ def _follow(options: Sequence[str], row: str, start: int) -> bool:
     return True
 
 
-def _share_of_all(item: Item, row: str) -> float:
+def _share_of_all(item: ExamItem, row: str) -> float:
     every = {gram for text in (item.text, *item.options) for gram in _three_grams(text)}
     return sum(gram in row for gram in every) / len(every) if every else 1.0

@@ -36,11 +36,11 @@ ROWS_SCHEMA: Mapping[str, pl.DataType] = {
 _BLOCK = 1 << 20
 
 
-class _Model(BaseModel):
+class _ManifestPart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class FileContent(_Model):
+class FileContent(_ManifestPart):
     """A file by its content."""
 
     bytes: int
@@ -60,7 +60,7 @@ class InputFile(FileContent):
     file: str
 
 
-class Flow(_Model):
+class Flow(_ManifestPart):
     """What became of a source's rows. `read` are whole rows: dropped, duplicate, contaminated or kept; not `broken`.
 
     `exact` and `near` are duplicates of rows that were kept, of this source or another.
@@ -77,7 +77,7 @@ class Flow(_Model):
     kept: int
 
 
-class Contamination(_Model):
+class Contamination(_ManifestPart):
     """The exams that rows were checked against (name, version, sha256), rows dropped, and the report's file.
 
     `report` is relative to the folder of the build.
@@ -88,7 +88,7 @@ class Contamination(_Model):
     report: str
 
 
-class RowCount(_Model):
+class RowCount(_ManifestPart):
     """Rows and their tokens."""
 
     rows: int
@@ -103,7 +103,7 @@ class DomainCount(RowCount):
     sources: dict[str, RowCount]
 
 
-class BuildFacts(_Model):
+class BuildFacts(_ManifestPart):
     """What all mixes of a build share."""
 
     versions: dict[str, str]
@@ -142,7 +142,7 @@ class BuildFacts(_Model):
         )
 
 
-class Manifest(_Model):
+class Manifest(_ManifestPart):
     """All of manifest.json.
 
     `nested_in` names the mixes of the same build that hold all rows of this one in some domains, and those domains.
