@@ -5,13 +5,20 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import comb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openbook_eval.baselines import Baseline, baselines
 from openbook_eval.books.grouping import near_duplicates
+from openbook_eval.console import line, percent, table
+from openbook_eval.errors import some
 from openbook_eval.evidence import options_held, plain
+from openbook_eval.exams import ExamFile
 from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
-from openbook_eval.types import Entry, Question
+from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Entry, Question
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 # What each finding means for a score.
 MEANINGS: Mapping[str, str] = {
@@ -27,6 +34,8 @@ MEANINGS: Mapping[str, str] = {
     "same_stem_other_answer": "One stem, other right texts; those that contradict cannot both be answered right.",
     "asks_the_same": "The entry of one answers the other: a book without the one's entry may still tell.",
 }
+# Names of files of others are cut so short.
+_LONGEST = 40
 Cluster = tuple[Question, ...]
 
 
@@ -233,3 +242,64 @@ def _balance(number: int, questions: Sequence[Question]) -> LetterBalance:
     counts = Counter(question.answer for question in questions)
     letters = sorted({letter for question in questions for letter in question.options})
     return LetterBalance(number, {letter: counts[letter] for letter in letters})
+
+
+def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
+    """Lay out an audit: origin, notices, each finding with its first ids, letter balance, and the baselines."""
+    yield line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
+    yield line(f"{found.questions} questions: {_listed(found.by_exam)}")
+    yield from (line(f"notice: {notice}") for notice in found.notices)
+    for finding in found.findings:
+        if finding.ids:
+            yield from _finding_lines(finding)
+    if clean := [_title(finding) for finding in found.findings if not finding.ids]:
+        yield line(f"none found: {', '.join(clean)}")
+    if found.letter_balance:
+        yield _balance_table(found.letter_balance)
+    if found.set_sizes:
+        sizes = ", ".join(f"{size} in {count}" for size, count in found.set_sizes.items())
+        yield line(f"right letters of multiple choice: {sizes}")
+    yield _baselines_table(found.baselines)
+
+
+def _finding_lines(finding: Finding) -> Iterator["Text"]:
+    yield line("")
+    yield line(f"{_title(finding)}: {len(finding.ids)} of {finding.of} ({percent(finding.share)} %)")
+    yield line(finding.meaning)
+    if len(finding.by) > 1 or finding.name == "missing_background":
+        yield line(_listed(finding.by))
+    clusters = [" = ".join(map(_short, ids)) for ids in (*finding.within, *finding.across)]
+    yield line(f"ids: {some(clusters or [*map(_short, finding.ids)])}")
+
+
+def _title(finding: Finding) -> str:
+    return finding.name.replace("_", " ")
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return some([f"{_short(name.replace('_', ' '))} {count}" for name, count in counts.items()], 30)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+
+
+def _balance_table(balance: Sequence[LetterBalance]) -> "Table":
+    rows = []
+    for row in balance:
+        shares = "  ".join(f"{letter} {100 * count / row.questions:.1f}" for letter, count in row.right.items())
+        rows.append((str(row.options), str(row.questions), percent(row.majority_share), shares))
+    return table(("options", "questions", "commonest %", "each letter %"), rows, "right letters of single choice")
+
+
+def _baselines_table(baselines: Sequence[Baseline]) -> "Table":
+    exams = [exam for exam in EXAM_NAMES if any(exam in baseline.by_exam for baseline in baselines)]
+    rows: list[tuple[str, ...]] = [
+        (f"{exam} {CHINESE_NAMES[exam]}", *(percent(baseline.by_exam.get(exam)) for baseline in baselines))
+        for exam in exams
+    ]
+    rows += [(), ("all questions", *(percent(baseline.overall) for baseline in baselines))]
+    if any(baseline.average is not None for baseline in baselines):
+        rows.append(("Avg.(All exams)", *(percent(baseline.average) for baseline in baselines)))
+    notes = ["expected share of right answers in percent; lexical reader: longest overlap with the entry"]
+    return table(("exam", *(baseline.name for baseline in baselines)), rows, "readers without understanding", notes)

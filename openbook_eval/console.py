@@ -14,6 +14,7 @@ from openbook_eval.errors import OpenbookError, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 
 def run_program(name: str, app: Callable[[], object]) -> None:
@@ -53,6 +54,13 @@ def needing(what: str, extra: str) -> Iterator[None]:
         raise OpenbookError(f"{what} ({error}); install openbook-eval[{extra}]") from error
 
 
+def line(text: str) -> "Text":
+    """Return text from outside for the terminal: no markup is read in it, and no character of it moves the cursor."""
+    from rich.text import Text
+
+    return Text(visible(text))
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share of 1 in percent; a dash where there is none."""
     return "-" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}"
@@ -84,3 +92,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
         else:
             laid.add_section()
     return laid
+
+
+def show(parts: Iterable["Table | Text"]) -> None:
+    """Print tables and lines; a line is not broken, so that programs can read it."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -32,9 +32,9 @@ class ExamError(OpenbookError):
         return cls("\n  ".join([head, *faults[:_SHOWN], more]), report)
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], shown: int = 5) -> str:
     """Return the first few names, for a notice."""
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    return ", ".join(names[:shown]) + (" ..." if len(names) > shown else "")
 
 
 def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:

@@ -1,16 +1,26 @@
 """The commands `openbook-eval exam ...`: look into an exam file, its entries, its books and its faults."""
 
+import re
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from openbook_eval import report
 from openbook_eval.errors import ExamError, OpenbookError
-from openbook_eval.exams import ExamFile, load_exam
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from openbook_eval.books.preparation import Overview, PreparedExam
+    from openbook_eval.exams import ExamFile
+
+# Characters that move the cursor or change the terminal; a line break and a tab are as the model sees them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 exam_app = typer.Typer(no_args_is_help=True, help="Look into exam files.")
 
@@ -33,7 +43,9 @@ _Entries = Annotated[
 ]
 
 
-def _read_exam(exam: str) -> ExamFile:
+def _read_exam(exam: str) -> "ExamFile":
+    from openbook_eval.exams import load_exam
+
     try:
         return load_exam(exam or None)
     except ExamError as error:
@@ -41,16 +53,39 @@ def _read_exam(exam: str) -> ExamFile:
 
 
 @exam_app.command("show")
-def show(
-    exam: _Exam = "",
-) -> None:
+def show(exam: _Exam = "") -> None:
     """Read an exam and print its counts, its first prompt as the model sees it, and what is odd about it."""
-    console = Console()
-    for part in report.exam_report(_read_exam(exam)):
-        if isinstance(part, str):
-            print(part)
-        else:
-            console.print(part, soft_wrap=isinstance(part, Text))
+    from openbook_eval.console import show as print_parts
+    from openbook_eval.prompt import build_prompt
+    from openbook_eval.types import Book
+
+    found = _read_exam(exam)
+    print_parts(_exam_report(found))
+    first = found.questions[0]
+    print(f"The first prompt (question {first.id}), as the model sees it:\n")
+    print(_CONTROL.sub(lambda character: repr(character.group())[1:-1], build_prompt(first, Book.of(first))))
+
+
+def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
+    """Lay out origin, counts by exam, class and type, where the entries come from, and notices."""
+    from openbook_eval.console import line, table
+    from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES
+
+    questions = (*exam.questions, *exam.unmarkable)
+    given = sum(bool(question.knowledge) for question in exam.questions)
+    yield line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
+    yield line(f"{len(questions)} questions read, {len(exam.questions)} to be asked")
+    yield line(f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer")
+    yield from (line(f"notice: {notice}") for notice in exam.notices)
+    counts = Counter((question.exam, question.exam_class, question.qtype) for question in questions)
+    rows = []
+    for name in EXAM_NAMES:
+        for exam_class in dict.fromkeys(question.exam_class for question in questions if question.exam == name):
+            single, multi = counts[name, exam_class, "single"], counts[name, exam_class, "multi"]
+            rows.append((f"{name} {CHINESE_NAMES[name]}", exam_class, *map(str, (single, multi, single + multi))))
+    single, multi = (sum(question.qtype == qtype for question in questions) for qtype in ("single", "multi"))
+    rows += [(), ("all", "", str(single), str(multi), str(single + multi))]
+    yield table(("exam", "class", "single", "multi", "all"), rows)
 
 
 @exam_app.command("audit")
@@ -60,18 +95,21 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every id.")] = False,
 ) -> None:
     """Look for faults of an exam itself, and say what a reader without understanding would score on it."""
+    import orjson
+
     from openbook_eval.audit import audit as look_for_faults
+    from openbook_eval.audit import audit_report
     from openbook_eval.books.providers import provide
+    from openbook_eval.console import show as print_parts
 
     exam_file = _read_exam(exam)
     entries = provide(exam_file.questions, _parsed(provider)).entries
     found = look_for_faults(exam_file.questions, entries, exam_file.unmarkable, exam_file.notices)
     if as_json:
-        print(report.audit_json(exam_file, found))
-        return
-    console = Console()
-    for part in report.audit_report(exam_file, found):
-        console.print(part)
+        record = {"exam": exam_file.provenance, **found.as_dict()}
+        print(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_parts(audit_report(exam_file, found))
 
 
 @exam_app.command("books")
@@ -82,14 +120,38 @@ def books(
     full: Annotated[bool, typer.Option("--full", help="Ask all questions on the longest books.")] = False,
     book_seed: Annotated[int, typer.Option(help="Seed of the order of questions and entries.")] = 0,
 ) -> None:
-    """Lay the books of the reading exam and print what it comes to: items, books, characters, unique text."""
+    """Make the books of the reading exam and print what it comes to: items, books, characters, unique text."""
     from openbook_eval.books.preparation import Settings, overviews, prepare
+    from openbook_eval.console import show as print_parts
 
     settings = Settings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
     prepared = prepare(settings)
-    console = Console()
-    for part in report.books_report(prepared, overviews(prepared, full=full)):
-        console.print(part, soft_wrap=isinstance(part, Text))
+    print_parts(_books_report(prepared, list(overviews(prepared, full=full))))
+
+
+def _books_report(prepared: "PreparedExam", overviews: "list[Overview]") -> "Iterator[Table | Text]":
+    """Lay out who gave the entries, a row for each condition, the unique share of all prompts, and refusals."""
+    from openbook_eval.console import line, table
+
+    file = prepared.file
+    yield line(f"{file.name}, version {file.version}, sha256 {file.sha256}")
+    for provider in prepared.provided.providers:
+        settings = ", ".join(f"{key} {value}" for key, value in provider.items() if key not in ("provider", "entries"))
+        yield line(f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}")
+    yield from (line(f"notice: {notice}") for notice in (*file.notices, *prepared.provided.notices))
+    asked = [overview for overview in overviews if not overview.refusal]
+    rows = []
+    for each in asked:
+        books = (f"{each.books:,}", f"{each.shortest:,} to {each.longest:,}") if each.longest else ("-", "-")
+        rows.append((each.condition, f"{each.items:,}", *books, *_characters(each.characters, each.unique)))
+    items, characters, unique = (sum(getattr(each, key) for each in asked) for key in ("items", "characters", "unique"))
+    rows += [(), ("all", f"{items:,}", "", "", *_characters(characters, unique))]
+    yield table(("condition", "items", "books", "characters a book", "of all prompts", "unique"), rows)
+    yield from (line(f"{each.condition}: {each.refusal}") for each in overviews if each.refusal)
+
+
+def _characters(characters: int, unique: int) -> tuple[str, str]:
+    return f"{characters:,}", f"{unique / characters:.1%}" if characters else "-"
 
 
 @exam_app.command("entries")
@@ -98,7 +160,7 @@ def entries(
     provider: _Entries = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("entries.jsonl"),
 ) -> None:
-    """Write the entries of an exam's questions to a file: to read and mend them, or to hand them on."""
+    """Write the entries of an exam's questions to a file: to read and correct them, or to hand them on."""
     from openbook_eval.books.providers import provide, write_entry_file
 
     provided = provide(_read_exam(exam).questions, _parsed(provider))

@@ -7,9 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from openbook_eval.console import needing
+from openbook_eval.console import line, needing
 from openbook_eval.errors import OpenbookError
-from openbook_eval.report.cells import line
 
 if TYPE_CHECKING:
     from openbook_eval.study.spec import Study

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.report.cells import line
+from openbook_eval.console import line
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.export import Sheet

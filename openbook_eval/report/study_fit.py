@@ -7,8 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from openbook_eval.console import line, percent
 from openbook_eval.errors import visible
-from openbook_eval.report.cells import line, percent
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.stats import Interval
