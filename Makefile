@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 TRAIN  := .venv-train
 RUNS   ?= runs/exam
 
-# The engine for CUDA where there is a card, else the one for CPUs.
+# The engine for CUDA where there is a GPU, else the one for CPUs.
 ENGINE ?= $(shell if nvidia-smi >/dev/null 2>&1; then echo gpu; else echo cpu; fi)
 READY  := $(VENV)/ready-$(ENGINE)
 TRAINS := $(TRAIN)/ready-$(ENGINE)
@@ -40,7 +40,7 @@ define new_environment
 endef
 INSTALL = bin/uv pip install --quiet $(FLAGS) --compile-bytecode
 
-.PHONY: exam train study tiny-model test check setup train-env browser clean
+.PHONY: exam train study tiny-model quick test nightly check setup train-env browser clean
 
 ## exam: run the bundled exam with the tiny model on vLLM, print the table
 exam: $(READY)
@@ -73,9 +73,17 @@ tiny-model: $(READY)
 	$(BIN)/python -m tools.train_tiny_model --out runs/tiny-model \
 	  $(if $(filter gpu,$(ENGINE)),--times 4)
 
+## quick: unit tests, without engine, trainer and browser; under two minutes
+quick: $(READY)
+	$(BIN)/pytest -q -n 2 -m "not (engine or training or browser or slow)"
+
 ## test: lint, types, import contracts, all tests; those of training and of the page as well
 test: check $(TRAINS) browser
-	$(BIN)/pytest
+	$(BIN)/pytest -q -n 2 -m "not (engine or training or browser)"
+	$(BIN)/pytest -m "engine or training or browser"
+
+## nightly: what is too long for every change: all tests, then the exam, the training and the study as users start them
+nightly: test exam train study
 
 ## check: lint, types, import contracts
 check: $(READY)
