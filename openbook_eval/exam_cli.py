@@ -140,7 +140,7 @@ def _books_report(prepared: "PreparedExam", overviews: "list[Overview]") -> "Ite
         yield line(f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}")
     yield from (line(f"notice: {notice}") for notice in (*file.notices, *prepared.provided.notices))
     asked = [overview for overview in overviews if not overview.refusal]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in asked:
         books = (f"{each.books:,}", f"{each.shortest:,} to {each.longest:,}") if each.longest else ("-", "-")
         rows.append((each.condition, f"{each.items:,}", *books, *_characters(each.characters, each.unique)))

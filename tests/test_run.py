@@ -12,6 +12,7 @@ import pytest
 
 from openbook_eval import run as running
 from openbook_eval.errors import OpenbookError
+from openbook_eval.install import tasks_dir
 from openbook_eval.tiny_model import tiny_model_dir
 
 # Writes as lm-eval, an engine, a library and its bar do.
@@ -91,7 +92,7 @@ def test_lm_evals_own_tasks_are_indexed_only_where_they_are_asked_for() -> None:
 
     whole = lm_eval.tasks.TaskManager
     with running._without_tasks_of_others():
-        assert lm_eval.tasks.TaskManager(include_path=str(running.install.tasks_dir())).match_tasks(["arc_easy"]) == []
+        assert lm_eval.tasks.TaskManager(include_path=str(tasks_dir())).match_tasks(["arc_easy"]) == []
     assert lm_eval.tasks.TaskManager is whole
 
 

@@ -102,7 +102,7 @@ def to_do(workflow: Workflow, work: Path) -> list[Step]:
     """Return the steps that are not done, without those that only a done step needs."""
     wanted = set(workflow.steps) - {need for step in workflow.steps.values() for need in step.needs}
     found = []
-    for step in reversed(workflow.steps.values()):
+    for step in reversed(list(workflow.steps.values())):
         if step.id in wanted and not state_of(step, work).done:
             found.append(step)
             wanted.update(step.needs)

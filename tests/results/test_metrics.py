@@ -9,7 +9,7 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.results import ITEMS, Scores, read_runs, reading_metrics, reading_runs, rescore
-from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 from tests.results.lm_eval_output import DATE, invented, write_run
 
 
@@ -29,7 +29,7 @@ def measured(**conditions: pl.DataFrame) -> dict[str, Any]:
     return reading_metrics({f"reading_{name}": frame for name, frame in conditions.items()})
 
 
-def six(shares: Mapping[str, str]) -> Scores:
+def six(shares: Mapping[ExamName, str]) -> Scores:
     return Scores.of(pl.concat(items(correct, exam=exam) for exam, correct in shares.items()))
 
 
@@ -176,7 +176,7 @@ def test_equal_scores_share_a_rank_and_cmb_averages_subclasses(tmp_path: Path) -
         write_run(tmp_path, model=model, questions=questions, right=lambda question: question.exam_class == "class 0")
     (rescored,) = rescore(read_runs(tmp_path).runs)
     assert rescored.ranks["ours"] == {"a": 1, "b": 1}
-    assert (rescored.scores["ours"]["a"], rescored.scores["cmb"]["a"]) == (0.5, pytest.approx(1 / 3))
+    assert [rescored.scores[name]["a"] for name in ("ours", "cmb")] == pytest.approx([0.5, 1 / 3])
 
 
 def test_only_written_responses_to_questions_with_right_letters_are_rescored(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError
 from openbook_eval.results import ITEMS, read_runs
 from openbook_eval.results.reader import results_files, samples_files
-from openbook_eval.results.runs import CONDITIONS
 from openbook_eval.types import SIX_EXAMS
 from tests.results.lm_eval_output import DATE, write_run
 from tests.results.spoil import change_first, change_lines, change_results, samples_of

@@ -116,7 +116,7 @@ def test_a_training_goes_on_from_its_own_checkpoints_and_from_no_others(
             raise OpenbookError("cut off")
         return {"train": {}}
 
-    monkeypatch.setitem(jobs._KINDS, "train", train)  # type: ignore[arg-type]
+    monkeypatch.setitem(jobs._KINDS, "train", train)
     for digest in ("1", "1", "2", "2"):
         configure(work, "train", {"train": digest}, {})
         jobs.main(["train", "cell"])
