@@ -138,6 +138,31 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_profile_brings_our_model_and_the_chat_format() -> None:
+    flags, others = running._own_flags(["--tasks", "cmed_openbook", "--profile", "pulse-7b", "--limit", "2"])
+    assert (flags.profile, flags.dry_run) == ("pulse-7b", False)
+    assert others == [
+        *("--tasks", "cmed_openbook", "--limit", "2"),
+        *("--model", "vllm-openbook", "--apply_chat_template"),
+    ]
+
+
+def test_without_our_flags_lm_evals_are_left_as_they_are() -> None:
+    arguments = ["--tasks", "a,b", "--model", "vllm", "--model_args", "pretrained=x,profile=y"]
+    assert running._own_flags([*arguments, "--dry-run"])[1] == arguments
+
+
+@pytest.mark.parametrize("model", [["--model", "vllm"], ["--model=hf"], ["-M", "hf"]])
+def test_a_profile_is_for_our_own_model(model: list[str]) -> None:
+    with pytest.raises(OpenbookError, match="leave out --model"):
+        running._own_flags(["--profile", "pulse-7b", *model])
+
+
+def test_a_profile_without_a_name_is_told_in_one_line() -> None:
+    with pytest.raises(OpenbookError, match="name a profile such as"):
+        running._own_flags(["--tasks", "cmed_openbook", "--profile"])
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize(("set_before", "after"), [({}, "2"), ({"VLLM_CPU_KVCACHE_SPACE": "7"}, "7")])
 def test_vllm_finds_our_plugin_and_what_the_user_set_holds(set_before: dict[str, str], after: str) -> None:

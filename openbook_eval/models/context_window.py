@@ -15,7 +15,6 @@ from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import read_json_lines
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.tokenization import encode
-from openbook_eval.types import EXAM_NAMES
 
 _HF = ("hf", "hf-auto", "huggingface")
 # A letter, and the token that an engine generates in any case.
@@ -160,9 +159,8 @@ def _by_condition(tasks: Sequence[Any], fits: Sequence[Fit]) -> list[Fit]:
     """Merge the exams of a condition under the name of its group; an exam that is asked alone keeps its name."""
     groups: dict[str, list[Fit]] = {}
     for task, one in zip(tasks, fits, strict=True):
-        metadata = task.config.metadata or {}
-        exam = metadata.get("exam_label") or one.task.rpartition("_")[2]
-        groups.setdefault(one.task.removesuffix(f"_{exam}") if exam in EXAM_NAMES else one.task, []).append(one)
+        condition = (task.config.metadata or {}).get("condition")
+        groups.setdefault(f"cmed_{condition}" if condition else one.task, []).append(one)
     return [Fit.merged(name if len(group) > 1 else group[0].task, group) for name, group in groups.items()]
 
 
@@ -348,8 +346,8 @@ def find(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, A
 
 
 def our_tasks(results: Mapping[str, Any]) -> list[str]:
-    """Return the tasks of a results file that are ours."""
-    return [task for task in results["configs"] if task.startswith("cmed")]
+    """Return the tasks of a results file that are ours: those that name a condition."""
+    return [task for task, config in results["configs"].items() if (config.get("metadata") or {}).get("condition")]
 
 
 def _found(results: Mapping[str, Any], samples: Mapping[str, Path]) -> Iterator[Fit]:

@@ -25,6 +25,9 @@ from openbook_eval.models.tokenization import Ids, encode
 # A prefix is shared in whole blocks, so that small ones share more of it. On a CPU vLLM takes 128 unless told, and has
 # its fast kernels for multiples of 32 (vllm.v1.attention.backends.cpu_attn).
 _CPU_BLOCK = 32
+# The share of the cache's blocks that stays free when a prompt is admitted, so that the answers of those at work find
+# room. Without it vLLM puts prompts back for want of memory, and computes them once more.
+_WATERMARK = 0.1
 
 Result = tuple[float, bool]
 
@@ -50,7 +53,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 "--data-parallel-size N and ask it with --model api-openbook, or give each GPU a run of its own"
             )
         try:
-            super().__init__(pretrained, **{**_block(), **arguments})
+            super().__init__(pretrained, **{**_cache_settings(), **arguments})
         except Exception as error:  # an engine fails in as many ways as there are models and machines
             raise OpenbookError(_why_not(pretrained, error)) from error
         if self._profile:
@@ -132,9 +135,14 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         ordered = [new[place] for place in scheduling.order([prompt.tokens for prompt in new])]
         cost = Cost(prompts=len(new), kept=len(known))
         with tqdm(total=len(distinct), initial=len(known), disable=quiet or not new, desc="Questions answered") as bar:
-            for prompt, response, one in self._stream(ordered):
-                cost += one
-                known[prompt.key] = response
+            for prompt, output, seconds in self._stream(ordered):
+                known[prompt.key] = response = _response(prompt, output.outputs[0])
+                cost += Cost(
+                    prompt_tokens=len(prompt.tokens),
+                    computed_tokens=len(prompt.tokens) - (output.num_cached_tokens or 0),
+                    generated_tokens=response.generated,
+                    engine_seconds=seconds,
+                )
                 self._cache.append(prompt.key, response.model_dump(exclude_defaults=True))
                 bar.update()
         tokens = [prompt.tokens for prompt in ordered]
@@ -150,8 +158,8 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         )
         return [known[prompt.key] for prompt in prompts]
 
-    def _stream(self, ordered: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response, Cost]]:
-        """Yield responses as they end, each with what it cost.
+    def _stream(self, ordered: Sequence[Prompt]) -> Iterator[tuple[Prompt, Any, float]]:
+        """Yield vLLM's outputs as they end, each with the seconds since the last in which the engine worked.
 
         The engine computes prompts in the order they come and begins a prompt only when all of the one before is on its
         way, so that neighbours with a common prefix compute it once (vllm.v1.core.sched.scheduler.Scheduler.schedule).
@@ -176,10 +184,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 outputs = [output for output in engine.step() if output.finished]
                 seconds += time.perf_counter() - started
                 for output in outputs:
-                    prompt = running.pop(output.request_id)
-                    response = _response(prompt, output.outputs[0])
-                    computed = len(prompt.tokens) - (output.num_cached_tokens or 0)
-                    yield prompt, response, Cost(0, 0, len(prompt.tokens), computed, 0, 0, response.generated, seconds)
+                    yield running.pop(output.request_id), output, seconds
                     seconds = 0.0
         finally:
             if running:
@@ -247,10 +252,10 @@ def _response(prompt: Prompt, completion: Any) -> Response:
     )
 
 
-def _block() -> dict[str, Any]:
+def _cache_settings() -> dict[str, Any]:
     from vllm.platforms import current_platform
 
-    return {"block_size": _CPU_BLOCK} if current_platform.is_cpu() else {}
+    return {"watermark": _WATERMARK} | ({"block_size": _CPU_BLOCK} if current_platform.is_cpu() else {})
 
 
 def _seeded(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:

@@ -1,6 +1,5 @@
 """Many questions at a failing endpoint: the real client against servers on this machine."""
 
-import itertools
 import json
 import os
 import signal
@@ -235,26 +234,6 @@ def test_an_endpoint_that_is_down_is_not_asked_everything(chat: ChatServer) -> N
     assert len(chat.bodies) == 3 + 10 * 2
 
 
-def test_failures_between_answers_are_those_of_single_questions(chat: ChatServer) -> None:
-    chat.reply = lambda number, prompt: DEAD if number % 2 else completion(knowing(prompt))
-    kept, outcome = run(settings(chat.url, num_concurrent=1, max_retries=0), 30)
-    assert (len(kept), len(outcome.failures), outcome.stopped) == (15, 15, None)
-
-
-def test_pauses_double_and_are_drawn(chat: ChatServer) -> None:
-    times: list[float] = []
-
-    def reply(number: int, prompt: str) -> Answer:
-        times.append(time.monotonic())
-        return DEAD if number <= 3 else completion(knowing(prompt))
-
-    chat.reply = reply
-    run(settings(chat.url, retry_seconds=0.1), 1)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert len(gaps) == 3
-    assert all(0.05 * 2**n <= gap <= 0.1 * 2**n + 0.2 for n, gap in enumerate(gaps))
-
-
 def test_what_waits_to_be_asked_again_is_not_when_the_run_has_ended(chat: ChatServer) -> None:
     def reply(_: int, prompt: str) -> Answer:
         if prompt == "第0题":
@@ -265,11 +244,6 @@ def test_what_waits_to_be_asked_again_is_not_when_the_run_has_ended(chat: ChatSe
     chat.reply = reply
     run(settings(chat.url, num_concurrent=2, retry_seconds=0.6), 2)
     assert sorted(chat.prompts) == ["第0题", "第1题"]
-
-
-def test_nobody_there_is_a_failure_without_a_traceback() -> None:
-    _, outcome = run(settings("http://127.0.0.1:9/v1", max_retries=0), 2)
-    assert {failure.reason for failure in outcome.failures.values()} == {"connection"}
 
 
 def test_a_key_that_is_missing_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,12 +313,6 @@ def test_tokens_a_minute_are_held(chat: ChatServer) -> None:
     # Of 30 tokens each: the first two go at once, then one every half second.
     run(settings(chat.url, tokens_per_minute=3600, num_concurrent=200), 122)
     assert time.monotonic() - started >= 0.9
-
-
-def test_a_budget_that_suffices_asks_everything(chat: ChatServer) -> None:
-    chat.reply = lambda _, prompt: counted(prompt)
-    kept, outcome = run(settings(chat.url, num_concurrent=7, max_tokens_total=50 * 15 + 15), 50)
-    assert (len(kept), outcome.stopped) == (50, None)
 
 
 # Ends that nobody chose

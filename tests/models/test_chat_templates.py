@@ -79,12 +79,8 @@ def test_every_family_has_its_golden_prompts() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_question_is_asked_as_the_family_wants_it(tokenizer: Any, family: str) -> None:
+def test_a_family_is_asked_in_its_own_format(tokenizer: Any, family: str) -> None:
     assert rendered(tokenizer, family, QUESTION) == ASKED[family]
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_conversation_with_a_system_turn_goes_on_as_the_family_wants_it(tokenizer: Any, family: str) -> None:
     assert rendered(tokenizer, family, CONVERSATION) == CONTINUED[family]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.models.endpoints import Settings, endpoints, read_settings
+from openbook_eval.models.endpoints import endpoints, read_settings
 
 HERE = {"base_url": "http://127.0.0.1:8000/v1", "model": "m"}
 
@@ -40,10 +40,6 @@ def test_an_address_may_be_given_with_or_without_its_end(ending: str) -> None:
     assert (
         read_settings({**HERE, "base_url": f"http://127.0.0.1:8000/v1{ending}"}).base_url == "http://127.0.0.1:8000/v1"
     )
-
-
-def test_an_endpoint_without_profile_may_go_without_a_key() -> None:
-    assert not read_settings(HERE).needs_key
 
 
 def test_who_answers_is_model_and_host_whatever_the_port() -> None:
@@ -85,10 +81,3 @@ def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
     with pytest.raises(OpenbookError, match="without user, password or query") as caught:
         read_settings({**HERE, "base_url": "http://me:hunter2@127.0.0.1/v1"})
     assert "hunter2" not in str(caught.value)
-
-
-def test_every_setting_is_described() -> None:
-    told = Settings.__doc__ or ""
-    assert [
-        name for name in ("max_cost", "omit", "extra", "thinking_budget", "think_end_token") if name not in told
-    ] == []

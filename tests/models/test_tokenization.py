@@ -157,14 +157,6 @@ def test_a_book_that_prompts_share_is_read_once(opening: str) -> None:
     assert read.characters < sum(map(len, texts)) / 10
 
 
-@pytest.mark.parametrize("name", ["sentencepiece", "gpt2", "bert"])
-def test_ids_are_put_together_with_words_or_without(name: str) -> None:
-    texts = prompts("library")
-    read = Reads(trained(name))
-    encode(texts, read, first=None, special=True)
-    assert read.characters < sum(map(len, texts)) / 4
-
-
 @pytest.mark.parametrize("name", ["unigram", "across lines"])
 def test_where_equality_cannot_be_shown_texts_are_tokenised_whole(name: str) -> None:
     texts = prompts("library")
@@ -191,14 +183,6 @@ def test_words_that_are_counted_from_the_beginning_are_found_out() -> None:
     for start in range(8):
         texts = [BOOK[start:] + BOOK[: 200 + end] for end in (0, 3)]
         assert lists(encode(texts, eight, first=None, special=False)) == wholes(texts, eight, False)
-
-
-def test_words_that_end_far_away_are_found_out() -> None:
-    from tokenizers import Regex, pre_tokenizers
-
-    texts = [BOOK + "\n" + "，" * 80 + end for end in ("", "始", "终")]
-    quoting = word_tokenizer(pre_tokenizers.Split(Regex(r"发[^终]*终|[^发\n]+|发|\n"), "isolated"), texts[-1])
-    assert lists(encode(texts, quoting, first=None, special=False)) == wholes(texts, quoting, False)
 
 
 def test_a_tokenizer_without_a_fast_backend_is_asked_for_whole_texts() -> None:

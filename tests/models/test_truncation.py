@@ -6,26 +6,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
 from openbook_eval.exams import load_exam
 from openbook_eval.install import tasks_dir
-from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
+from openbook_eval.models.context_window import ContextWindow, Fit, Truncation, find
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
-from openbook_eval.results.annotate import annotate
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-DATE = "2026-01-02T03-04-05.678901"
 OPEN, CLOSED = "cmed_openbook_nursing", "cmed_closedbook_nursing"
 QUESTIONS = [question for question in load_exam("mini").questions if question.exam == "nursing"]
 PROMPTS = {
@@ -46,10 +43,13 @@ def counts(tiny_model: str) -> dict[str, list[int]]:
 
 
 def results(tiny_model: str, length: object, **config: Any) -> dict[str, Any]:
-    generation = {"max_gen_toks": 100, "until": ["<|im_end|>"]}
+    def config_of(condition: str) -> dict[str, Any]:
+        generation = {"max_gen_toks": 100, "until": ["<|im_end|>"]}
+        return {"generation_kwargs": generation, "metadata": {"condition": condition, "exam_label": "nursing"}}
+
     return {
         "results": {OPEN: {}, CLOSED: {}, "arc_easy": {}},
-        "configs": {OPEN: {"generation_kwargs": generation}, CLOSED: {"generation_kwargs": generation}, "arc_easy": {}},
+        "configs": {OPEN: config_of("openbook"), CLOSED: config_of("closedbook"), "arc_easy": {}},
         "config": {"model": "vllm", "model_args": {"pretrained": tiny_model, "max_model_len": length}, **config},
         "max_length": length,
         "note": "不变",
@@ -61,19 +61,13 @@ def row(number: int, prompt: object, filter_name: str = "choice") -> dict[str, A
     return {"doc_id": number, "arguments": arguments, "filter": filter_name}
 
 
-def write_run(folder: Path, content: object, rows: dict[str, Sequence[object]] | None = None) -> Path:
+def found(folder: Path, results: object, rows: dict[str, Sequence[object]] | None = None) -> Truncation:
+    """What is found in a run with these results and samples; all prompts where `rows` names none."""
     rows = rows if rows is not None else {task: [row(*pair) for pair in enumerate(PROMPTS[task])] for task in PROMPTS}
-    folder.mkdir(parents=True, exist_ok=True)
+    samples = {task: folder / f"samples_{task}.jsonl" for task in rows}
     for task, lines in rows.items():
-        text = b"\n".join(map(orjson.dumps, lines)) + b"\n"
-        (folder / f"samples_{task}_{DATE}.jsonl").write_bytes(text)
-    path = folder / f"results_{DATE}.json"
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    return path
-
-
-def found(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))["openbook"]["truncation"])
+        samples[task].write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
+    return Truncation.from_json(json.loads(json.dumps(find(cast(Any, results), samples))))
 
 
 @pytest.mark.parametrize("model", ["vllm", "hf", "vllm-ours"])
@@ -81,9 +75,7 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
     tiny_model: str, counts: dict[str, list[int]], tmp_path: Path, model: str
 ) -> None:
     room = sorted(counts[OPEN])[-4]
-    path = write_run(tmp_path, results(tiny_model, room + 100, model=model))
-    assert annotate(tmp_path) == [path]
-    both = Truncation.from_json(found(path))
+    both = found(tmp_path, results(tiny_model, room + 100, model=model))
     assert (both.checked, both.reason) == (True, None)
     assert both.tasks == tuple(
         Fit(task, 43, sum(tokens > room for tokens in counts[task]), max(counts[task]), room) for task in (OPEN, CLOSED)
@@ -91,38 +83,12 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
     assert 0 < both.cut == sum(tokens > room for task in counts.values() for tokens in task) <= 3
     assert (both.prompts, both.longest, both.room) == (86, max(counts[OPEN]), room)
     assert both.only([CLOSED]).cut == 0
-
-
-def test_the_file_is_otherwise_as_it_was_and_completed_once(tiny_model: str, tmp_path: Path) -> None:
-    before = results(tiny_model, 2048, nan=float("inf"))
-    path = write_run(tmp_path, before)
-    path.chmod(0o640)
-    assert annotate(path) == [path]
-    after = json.loads(path.read_text(encoding="utf-8"))
-    assert after.pop("openbook").keys() == {"truncation"}
-    assert after == before
-    assert list(after) == list(before)
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith('{\n  "results": {\n    "cmed_openbook_nursing": {}')
-    assert '"note": "不变"' in text
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert annotate(tmp_path) == []
-    assert path.read_text(encoding="utf-8") == text
-    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".jsonl", ".jsonl"]
-
-
-def test_what_others_have_found_stays(tiny_model: str, tmp_path: Path) -> None:
-    path = write_run(tmp_path, {**results(tiny_model, 2048), "openbook": {"reading": {"gain": 0.5}}})
-    annotate(path)
-    assert json.loads(path.read_text(encoding="utf-8"))["openbook"]["reading"] == {"gain": 0.5}
-    assert found(path)["checked"] is True
+    assert not both.only([CLOSED, "another"]).checked
 
 
 def test_a_question_is_counted_once_however_many_filters_read_it(tiny_model: str, tmp_path: Path) -> None:
     rows = [row(number, PROMPTS[OPEN][0], name) for number in range(3) for name in ("choice", "none")]
-    write_run(tmp_path, results(tiny_model, 2048), {OPEN: rows, CLOSED: rows[:2]})
-    annotate(tmp_path)
-    assert found(tmp_path / f"results_{DATE}.json")["prompts"] == 4
+    assert found(tmp_path, results(tiny_model, 2048), {OPEN: rows, CLOSED: rows[:2]}).prompts == 4
 
 
 @pytest.mark.parametrize(
@@ -136,32 +102,22 @@ def test_a_question_is_counted_once_however_many_filters_read_it(tiny_model: str
 def test_a_run_that_cannot_be_checked_says_why(
     tiny_model: str, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
-    path = write_run(tmp_path, results(tiny_model, 2048, **changes))
-    annotate(path)
-    assert found(path)["checked"] is False
-    assert found(path)["reason"].startswith(reason)
-    # Once it can be, it is.
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["config"] |= results(tiny_model, 2048)["config"]
-    path.write_text(json.dumps(content), encoding="utf-8")
-    assert annotate(path) == [path]
-    assert found(path)["checked"] is True
+    truncation = found(tmp_path, results(tiny_model, 2048, **changes))
+    assert not truncation.checked
+    assert str(truncation.reason).startswith(reason)
 
 
 @pytest.mark.parametrize(
     "lines", [[{}], [row(0, 7)], [row(0, "甲"), []], ["text"], [{**row(0, "甲"), "arguments": {"gen_args_0": None}}]]
 )
 def test_broken_samples_are_not_checked(tiny_model: str, tmp_path: Path, lines: list[object]) -> None:
-    path = write_run(tmp_path, results(tiny_model, 2048), {OPEN: lines, CLOSED: []})
-    annotate(path)
-    assert found(path)["checked"] is False
-    assert found(path)["reason"].startswith("the results or samples are not as lm-eval writes them")
+    truncation = found(tmp_path, results(tiny_model, 2048), {OPEN: lines, CLOSED: []})
+    assert str(truncation.reason).startswith("the results or samples are not as lm-eval writes them")
 
 
 def test_a_task_without_samples_is_not_checked(tiny_model: str, tmp_path: Path) -> None:
-    path = write_run(tmp_path, results(tiny_model, 2048), {OPEN: [row(0, "甲")]})
-    annotate(path)
-    assert found(path)["reason"] == f"no samples of {CLOSED} beside the results"
+    truncation = found(tmp_path, results(tiny_model, 2048), {OPEN: [row(0, "甲")]})
+    assert truncation.reason == f"no samples of {CLOSED} beside the results"
 
 
 def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> None:
@@ -172,40 +128,8 @@ def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> No
     (model / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     (model / "evil.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
     arguments = {"pretrained": str(model), "trust_remote_code": True}
-    path = write_run(tmp_path, results(tiny_model, 2048, model_args=arguments))
-    annotate(path)
-    assert found(path)["checked"] is False
+    assert not found(tmp_path, results(tiny_model, 2048, model_args=arguments)).checked
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize("content", [[], {}, 3, {"configs": 3}, {"configs": {"arc": {}}}, {"configs": {OPEN: {}}}])
-def test_files_that_are_no_results_of_ours_are_left_alone(tmp_path: Path, content: object) -> None:
-    path = write_run(tmp_path, content, {})
-    before = path.read_bytes()
-    assert annotate(tmp_path) == []
-    assert path.read_bytes() == before
-
-
-def test_a_file_that_cannot_be_written_is_warned_of(
-    tiny_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = write_run(tmp_path, results(tiny_model, 2048))
-    before = path.read_bytes()
-    # What is written aside finds its name taken by a folder.
-    (tmp_path / f".openbook-{os.getpid()}").mkdir()
-    assert annotate(tmp_path) == []
-    assert f"{path}: truncation cannot be added ([Errno 21] Is a directory" in caplog.text
-    assert path.read_bytes() == before
-
-
-def test_a_verdict_from_before_the_run_stands_where_none_was_found(tiny_model: str, tmp_path: Path) -> None:
-    before = asdict(Truncation.of([Fit(OPEN, 43, 0, 200, 300)]))
-    path = write_run(tmp_path, results(tiny_model, 2048), {})
-    assert annotate(path) == []
-    assert annotate(path, {"truncation": before}) == [path]
-    assert found(path)["prompts"] == 43
-    assert annotate(path, {"truncation": asdict(Truncation.of([Fit(OPEN, 1, 0, 2, 3)]))}) == []
-    assert found(path)["prompts"] == 43
 
 
 BIN = Path(sys.executable).parent

@@ -55,7 +55,8 @@ def mix(folder: Path, name: str, digest: str = "1") -> Step:
 
 
 def outputs(work: Path) -> Mapping[str, object]:
-    return {path.parent.name: path.read_bytes() for path in work.glob("mix/*/*/train.jsonl")}
+    found = {path.parent.name: json.loads(path.read_bytes()) for path in work.glob(f"mix/*/{jobs.RECORD}")}
+    return {name: content["parts"]["mix"]["files"] for name, content in found.items()}
 
 
 def written(work: Path) -> Mapping[str, int]:
