@@ -39,7 +39,7 @@ def read(output: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]
 
 
 @pytest.fixture(scope="session")
-def examinee() -> str:
+def tiny_model() -> str:
     return subprocess.run(
         [BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -55,8 +55,8 @@ def linked() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("linked")
-def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path: Path) -> None:
-    model_args = f"pretrained={examinee},max_model_len=2048"
+def test_plain_lm_eval_sits_the_bundled_exam_after_link(tiny_model: str, tmp_path: Path) -> None:
+    model_args = f"pretrained={tiny_model},max_model_len=2048"
     arguments = ["--tasks", "cmed_openbook,cmed_closedbook", "--model", "vllm", "--model_args", model_args]
     sit("lm_eval", *arguments, output=tmp_path, OPENBOOK_EXAM="mini")
     results, samples = read(tmp_path)
@@ -74,16 +74,16 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(examinee: str, tmp_path:
     for scores, group in ((opened, "cmed_openbook"), (closed, "cmed_closedbook")):
         assert scores.exams.select("exam", "questions").rows() == [(name, 43) for name in SIX_EXAMS]
         assert scores.average == pytest.approx(results["groups"][group]["correct,choice"])
-    # The examinee reads, and knows nothing.
+    # The tiny model reads, and knows nothing.
     assert (opened.average or 0) > 0.8
     assert (closed.average or 1) < 0.25
 
 
-def test_our_own_run_asks_an_exam_file_over_chat(examinee: str, tmp_path: Path) -> None:
+def test_our_own_run_asks_an_exam_file_over_chat(tiny_model: str, tmp_path: Path) -> None:
     rows = [cmb_row(n, answer="B") for n in range(1, 13)]
     exam = write(tmp_path / "CMB-val-merge.json", rows)
     arguments = ["--tasks", "cmed_openbook,cmed_closedbook", "--model", "vllm", "--apply_chat_template"]
-    model_args = f"pretrained={examinee},max_model_len=512,enforce_eager=True"
+    model_args = f"pretrained={tiny_model},max_model_len=512,enforce_eager=True"
     choice = ["--metadata", json.dumps({"exam": str(exam)}), "--gen_kwargs", "max_gen_toks=16"]
     sit("openbook-eval", "run", *arguments, "--model_args", model_args, *choice, output=tmp_path / "out")
     results, samples = read(tmp_path / "out")

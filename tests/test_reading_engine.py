@@ -47,7 +47,7 @@ def write_exam(folder: Path, count: int = 900) -> Path:
 
 @pytest.fixture(scope="module")
 def skimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examinee with a token for each clause: 256,000 characters of them fit into its 32,768 positions."""
+    """The tiny model with a token for each clause: 256,000 characters of them fit into its 32,768 positions."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tmp_path_factory.mktemp("skimming")

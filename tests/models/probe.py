@@ -69,7 +69,7 @@ def small_cache(model: VllmOpenbook) -> dict[str, Any]:
 
 
 def sampled(model: VllmOpenbook) -> dict[str, Any]:
-    # No question of the exam: there the examinee knows what to say.
+    # No question of the exam: there the tiny model knows what to say.
     asked, open_end = {"max_gen_toks": 8, "do_sample": True, "temperature": 2.0}, "，".join(WORDS)
     three = [request(open_end, asked)] * 3
     first, cost = model.generate_until(three, True), cost_of(model, three)

@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     """The address of a server that takes no other key than ours."""
     folder = subprocess.run([BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True).stdout
     port = str(free_port())
-    line = [str(BIN / "vllm"), "serve", folder.strip(), "--served-model-name", "examinee", "--dtype", "float32"]
+    line = [str(BIN / "vllm"), "serve", folder.strip(), "--served-model-name", "tiny-model", "--dtype", "float32"]
     settings = ["--max-model-len", "1024", "--enforce-eager", "--api-key", KEY, "--host", "127.0.0.1", "--port", port]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([*line, *settings], env=environment(tmp_path), stdout=log, stderr=subprocess.STDOUT)
@@ -68,7 +68,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def sit(url: str, folder: Path, out: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-    arguments = {"base_url": url, "model": "examinee", "key_variable": "EXAM_KEY", "retry_seconds": 0.01} | changes
+    arguments = {"base_url": url, "model": "tiny-model", "key_variable": "EXAM_KEY", "retry_seconds": 0.01} | changes
     line = ["run", "--model", "api-openbook", "--tasks", "cmed_openbook", "--limit", "3", "--log_samples"]
     settings = [
         "--model_args",
@@ -109,8 +109,8 @@ def test_faults_on_the_way_lose_no_answer_and_change_none(server: str, tmp_path:
     assert (found["questions"], found["answered"], found["failures"]) == (QUESTIONS, QUESTIONS, {})
     assert found["completion_tokens"] <= QUESTIONS * 16
     # A run that asks the server itself, with nothing kept, hears the same.
-    (journal,) = (tmp_path / "cache").iterdir()
-    journal.unlink()
+    (kept_file,) = (tmp_path / "cache").iterdir()
+    kept_file.unlink()
     plain = sit(server, tmp_path, "plain")
     assert plain.returncode == 0, plain.stderr[-3000:]
     assert responses(tmp_path / "faulty") == responses(tmp_path / "plain")

@@ -15,7 +15,7 @@ from openbook_eval.tiny_model import tiny_model_dir
 
 
 def bloom(folder: Path) -> Path:
-    """A BLOOM of random weights, PULSE's architecture, with the examinee's words."""
+    """A BLOOM of random weights, PULSE's architecture, with the tiny model's words."""
     import torch
     from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
 

@@ -102,12 +102,12 @@ def prompts(condition: str, questions: int = 450) -> list[str]:
 
 @pytest.fixture(
     scope="module",
-    params=["sentencepiece", "across lines", "two lines a word", "gpt2", "bert", "unigram", "examinee", "qwen2"],
+    params=["sentencepiece", "across lines", "two lines a word", "gpt2", "bert", "unigram", "tiny_model", "qwen2"],
 )
 def tokenizer(request: pytest.FixtureRequest) -> Any:
     from transformers import AutoTokenizer
 
-    if request.param == "examinee":
+    if request.param == "tiny_model":
         return AutoTokenizer.from_pretrained(tiny_model_dir())
     if request.param == "qwen2":
         exams: Path = request.getfixturevalue("real_exams")

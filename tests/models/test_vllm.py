@@ -13,7 +13,7 @@ import pytest
 
 from openbook_eval.results import Scores, read_runs
 from openbook_eval.types import SIX_EXAMS
-from tests.test_engine import BIN, examinee, read, sit  # noqa: F401 - a fixture
+from tests.test_engine import BIN, read, sit, tiny_model  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.engine
 
@@ -28,9 +28,9 @@ ENGINE = {
 
 
 @pytest.fixture(scope="module")
-def probed(examinee: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # noqa: F811
+def probed(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # noqa: F811
     """What tests/models/probe.py found out."""
-    command = [sys.executable, "-m", "tests.models.probe", examinee, str(tmp_path_factory.mktemp("cache"))]
+    command = [sys.executable, "-m", "tests.models.probe", tiny_model, str(tmp_path_factory.mktemp("cache"))]
     root = Path(__file__).parents[2]
     run = subprocess.run(
         command, env={**os.environ, **ENGINE}, cwd=root, capture_output=True, text=True, check=False, timeout=600
@@ -85,8 +85,8 @@ def test_a_prompt_that_does_not_fit_is_refused_and_nothing_cut(probed: dict[str,
     assert probed["refused"].endswith("in --model_args")
 
 
-def command(examinee: str, model: str, output: Path) -> list[str]:  # noqa: F811
-    model_args = f"pretrained={examinee},max_model_len=2048,enforce_eager=True,dtype=float32,max_num_seqs=4"
+def command(tiny_model: str, model: str, output: Path) -> list[str]:  # noqa: F811
+    model_args = f"pretrained={tiny_model},max_model_len=2048,enforce_eager=True,dtype=float32,max_num_seqs=4"
     tasks = "cmed_openbook,cmed_openbook_ranked"
     asked = ["--model", model, "--tasks", tasks, "--model_args", model_args, "--gen_kwargs", "max_gen_toks=24"]
     return ["run", *asked, "--output_path", str(output)]
@@ -107,14 +107,14 @@ def kill_midway(line: list[str], cache: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def runs(examinee: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # noqa: F811
+def runs(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # noqa: F811
     """A run that was killed and started again, and one of lm-eval's own model."""
     folder = tmp_path_factory.mktemp("runs")
-    ours = command(examinee, "vllm-openbook", folder / "ours")
+    ours = command(tiny_model, "vllm-openbook", folder / "ours")
     ENGINE["OPENBOOK_CACHE"] = str(folder / "cache")
     kept = kill_midway([str(BIN / "openbook-eval"), *ours], folder / "cache")
     sit("openbook-eval", *ours, output=folder / "ours", **ENGINE)
-    sit("openbook-eval", *command(examinee, "vllm", folder / "theirs"), output=folder / "theirs", **ENGINE)
+    sit("openbook-eval", *command(tiny_model, "vllm", folder / "theirs"), output=folder / "theirs", **ENGINE)
     return {"folder": folder, "kept": kept, "ours": read(folder / "ours"), "theirs": read(folder / "theirs")}
 
 
@@ -131,7 +131,7 @@ def test_a_killed_run_ends_as_lm_evals_own_does(runs: dict[str, Any]) -> None:
 
 def test_nothing_is_asked_twice_after_a_kill(runs: dict[str, Any]) -> None:
     cost = runs["ours"][0]["openbook"]["cost"]
-    # Beside what was kept there is the journal's own line, and a last one that may be torn.
+    # Beside what was kept there is the line of the cache's identity, and a last one that may be torn.
     assert runs["kept"] - 2 <= cost["kept"] < 516
     assert cost["prompts"] + cost["kept"] == 516
     # The prompts that are ranked were read when they were answered.
@@ -164,12 +164,14 @@ def test_ranked_runs_have_scores_and_were_checked_for_truncation(runs: dict[str,
     ("model", "message"),
     [
         ("no/such-model", "pretrained=no/such-model: vLLM cannot load it"),
-        ("EXAMINEE,data_parallel_size=2", "replicas are vLLM's own: start vllm serve MODEL --data-parallel-size N"),
+        ("TINY_MODEL,data_parallel_size=2", "replicas are vLLM's own: start vllm serve MODEL --data-parallel-size N"),
         ("TINY_MODEL,num_gpu_blocks_override=10", "lower max_model_len, raise gpu_memory_utilization"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_is_told_in_one_line(examinee: str, model: str, message: str) -> None:  # noqa: F811
-    settings = f"pretrained={model.replace('TINY_MODEL', examinee)},max_model_len=2048,enforce_eager=True,dtype=float32"
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tiny_model: str, model: str, message: str) -> None:  # noqa: F811
+    settings = (
+        f"pretrained={model.replace('TINY_MODEL', tiny_model)},max_model_len=2048,enforce_eager=True,dtype=float32"
+    )
     line = [str(BIN / "openbook-eval"), "run", "--model", "vllm-openbook", "--tasks", "cmed_openbook_nursing"]
     asked = [*line, "--model_args", settings]
     run = subprocess.run(asked, env={**os.environ, **ENGINE}, capture_output=True, text=True, check=False)
