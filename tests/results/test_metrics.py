@@ -52,7 +52,8 @@ def test_exams_without_a_label_are_scored_but_in_no_average() -> None:
 
 @pytest.mark.parametrize("nursing", [{}, {"nursing": "--"}])
 def test_without_scores_of_all_six_exams_there_is_no_average(nursing: dict[str, str]) -> None:
-    scores = six({exam: correct for exam, correct in SIX.items() if exam != "nursing"} | nursing)
+    others: dict[str, str] = {exam: correct for exam, correct in SIX.items() if exam != "nursing"}
+    scores = six(others | nursing)
     assert (scores.average, scores.weighted_average) == (None, None)
 
 
