@@ -79,7 +79,7 @@ def _holding(folder: Path, **changes: Any) -> tuple[int, int | None, bool, str]:
         ("a.json", orjson.dumps(ALL, option=orjson.OPT_INDENT_2), 7, False),
         ("a.json", b"[]", None, True),
         ("a.csv", b"question,answer\n1,2\n3,4\n", 2, False),
-        ("a.jsonl.gz", gzip.compress(b"{}"), None, True),
+        ("a.jsonl.gz", gzip.compress(b"{}", mtime=0), None, True),
         ("a.xlsx", b"PK\x03\x04", None, True),
     ],
 )
