@@ -10,7 +10,7 @@ from rich.text import Text
 
 from openbook_eval.errors import some, visible
 from openbook_eval.models.profiles import named
-from openbook_eval.study.inputs import StudyRecipe, raw_files
+from openbook_eval.study.inputs import raw_files
 from openbook_eval.study.needs import size_of
 from openbook_eval.study.spec import Cell, Study, StudyModel
 from openbook_eval.study.workflow import Step, StepState, Workflow, state_of
@@ -117,36 +117,27 @@ def _sums(workflow: Workflow, todo: list[Step], work: Path) -> Iterator[Text]:
 
 def _notices(study: Study, workflow: Workflow, todo: list[Step]) -> Iterator[str]:
     """Yield what the steps that are left lean on: raw files, the hub, code of others, providers that want money."""
-    kinds = {step.kind for step in todo}
-    wanted = {name for step in todo for name in step.cells if step.kind != "mix"}
-    cells = [cell for cell in workflow.cells if cell.name in wanted]
-    if study.data and "mix" in kinds:
+    if study.data and any(step.kind == "mix" for step in todo):
         if study.data.folder is None:
             yield "there is no folder of raw files; name it by data: {folder: ...} or OPENBOOK_DATA"
         for source in study.data.spec.spec.sources:
             if not raw_files(source, study.data.folder):
                 fetched = f"fetched from the hub: {source.hub}" if source.hub else "its rows are missing"
                 yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
-    if study.exam.digest is None and "evaluate" in kinds:
+    if study.exam.digest is None and any(step.kind == "evaluate" for step in todo):
         yield f"exam {study.exam.name}: read from the hub when it is run; whether it can be was not looked up"
-    own = dict.fromkeys(cell.recipe for cell in cells if isinstance(cell.source, StudyRecipe) and not cell.source.row)
-    if own and "train" in kinds:
-        names = some([str(each) for each in own])
-        yield f"recipes of your own ({names}) are not checked here: openbook-eval recipes check FILE"
-    yield from _hub_notices(study, cells)
+    wanted = {name for step in todo for name in step.cells if step.kind != "mix"}
+    sources = {cell.model: cell.source for cell in workflow.cells if cell.name in wanted}
+    as_they_are = {name: each for name, each in sources.items() if isinstance(each, StudyModel)}
+    profiles = {name: named(name)[1].hub for name, each in as_they_are.items() if each.profile}
+    asked = [name for name, each in as_they_are.items() if each.endpoint]
+    models = {profiles.get(name, name) for name in sources.keys() - asked if not Path(name).is_absolute()}
+    yield from _hub_notices(study, sorted(models - {TINY_MODEL}))
+    if asked:
+        yield f"{some(asked)}: asked through an API, which costs money; how much, openbook-eval run --dry-run says"
 
 
-def _hub_notices(study: Study, cells: Iterable[Cell]) -> Iterator[str]:
-    models: list[str] = []
-    endpoints: list[str] = []
-    for cell in cells:
-        source = cell.source
-        if isinstance(source, StudyModel) and source.endpoint:
-            endpoints.append(cell.model)
-        else:
-            profile = source.profile if isinstance(source, StudyModel) else None
-            models.append(named(profile)[1].hub if profile else cell.model)
-    models = [name for name in dict.fromkeys(models) if name != TINY_MODEL and not Path(name).is_absolute()]
+def _hub_notices(study: Study, models: list[str]) -> Iterator[str]:
     sizes = {name: size for name in models if (size := size_of(name))}
     if models:
         known = sum(2.0 * size.parameters for size in sizes.values()) / 1e9
@@ -157,9 +148,4 @@ def _hub_notices(study: Study, cells: Iterable[Cell]) -> Iterator[str]:
         yield (
             f"{some(code)}: run code of their authors; their evaluations fail until you have read it and set "
             "engine: {model_args: {trust_remote_code: true}}"
-        )
-    if endpoints:
-        yield (
-            f"{some(endpoints)}: asked through an API, which costs money; how much: openbook-eval run --model "
-            "api-openbook --model_args profile=NAME --tasks cmed_openbook --apply_chat_template --dry-run"
         )

@@ -92,7 +92,7 @@ def run(workflow: Workflow, options: RunOptions) -> int:
         failed = sum(bool(state_of(step, work).reason) for step in todo)
         silent = [step for step in left if all(state_of(workflow.steps[need], work).done for need in step.needs)]
         for step in silent:
-            console.print(visible(f"{step.kind} {step.name}: failed: {_silent(step, work, log)}"), markup=False)
+            console.print(visible(f"{step.kind} {step.name}: failed: ended without a word; see {log}"), markup=False)
         if not_begun := len(left) - len(silent):
             console.print(f"{not_begun} not begun, for what they need has failed")
         return failed + len(silent)
@@ -223,12 +223,6 @@ def _line(step: Step, work: Path) -> str:
     if state.done:
         return f"done in {state.record.get('seconds', 0):.1f} s"
     return f"failed: {state.reason}" if state.reason else ""
-
-
-def _silent(step: Step, work: Path, log: Path) -> str:
-    if (work / step.id / jobs.BEGUN).is_file():
-        return f"ended without a word; see {step.id}/{jobs.LOG}"
-    return f"could not be begun: {jobs.reason(log.read_text('utf-8', 'replace'), 1)}; see {log}"
 
 
 @contextmanager

@@ -198,9 +198,10 @@ class _Planner:
             "chat_template": chat and "profile" not in model,
             "batch_size": engine.batch_size,
         }
+        # Where a model lies is no part of what it is.
         subject = {name: each for name, each in model.items() if name not in ("pretrained", "adapter")}
         content = {
-            name: {**shared, **asked, "model": subject, "name": asked.get("model"), "version": task_versions()[name]}
+            name: {**shared, "asked": asked, "model": subject, "version": task_versions()[name]}
             for name in sorted(study.conditions)
         }
         task = {**shared, "exam": study.exam.name, "model": model}
@@ -213,6 +214,7 @@ class _Planner:
         content = {
             "spec": {**spec.model_dump(mode="json"), "mixes": spec.mixes[mix.name].model_dump(mode="json")},
             "files": self._raw_files,
+            "exams": [self._content(path) for path in data.spec.exam_files()],
         }
         size = sum(
             (data.folder / name).stat().st_size for name in self._raw_files if data.folder and self._raw_files[name]
@@ -222,7 +224,7 @@ class _Planner:
 
     @cached_property
     def _raw_files(self) -> dict[str, str | None]:
-        """The SHA-256 of every raw file by its relative path, and of the exams that a mix must not hold by its name."""
+        """The SHA-256 of every raw file by its relative path; None for a source without any."""
         assert self.study.data is not None  # noqa: S101
         folder, found = self.study.data.folder, dict[str, str | None]()
         for source in self.study.data.spec.spec.sources:
@@ -246,11 +248,11 @@ class _Planner:
         return self._content(Path(model)) if Path(model).is_absolute() else model
 
     def _content(self, path: Path) -> str:
+        """Return what names the content of a file, or of a folder without its hidden files and its README."""
         if path not in self._contents:
-            files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-            shown = [each for each in files if not each.name.startswith(".") and each.name != "README.md"]
+            shown = (each for each in sorted(path.rglob("[!.]*")) if each.is_file() and each.name != "README.md")
             hashes = [[each.relative_to(path).as_posix(), sha256_file(each)] for each in shown]
-            self._contents[path] = hashes[0][1] if path.is_file() else sha256_json(hashes)
+            self._contents[path] = sha256_file(path) if path.is_file() else sha256_json(hashes)
         return self._contents[path]
 
     @cached_property

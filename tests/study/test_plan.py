@@ -125,7 +125,7 @@ def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
     text = printed(write(tmp_path, models=models, groups=[], exam="cmb"), 1000)
     hub = "wangrongsheng/Baichuan2-13B-Chat-sft-multi-mix"
     assert "exam cmb: read from the hub when it is run; whether it can be was not looked up" in text
-    assert f"2 models come from the hub, unless cached: {hub}, a/b; 28 GB and 1 of unknown size" in text
+    assert f"2 models come from the hub, unless cached: a/b, {hub}; 28 GB and 1 of unknown size" in text
     assert f"{hub}: run code of their authors" in text
     assert "glm-4: asked through an API, which costs money" in text
     engine = {"model_args": {"trust_remote_code": True}}

@@ -132,6 +132,17 @@ def test_a_file_that_happens_to_be_called_as_a_setting_does_not_count(
     assert digests(write(tmp_path)) == before
 
 
+def test_an_exam_that_the_mixes_must_not_hold_counts_by_its_file(tmp_path: Path) -> None:
+    path, exam = write(tmp_path), tmp_path / "exam.jsonl"
+    spec = (tmp_path / "spec.yml").read_text("utf-8")
+    (tmp_path / "spec.yml").write_text(f"{spec}decontaminate: {{exams: ['{exam}#part']}}\n", encoding="utf-8")
+    found = []
+    for text in ("one", "two"):
+        exam.write_text(text, encoding="utf-8")
+        found.append(digests(path)["mix/mix91"])
+    assert found[0] != found[1]
+
+
 def test_what_is_saved_on_the_way_counts_where_the_best_of_it_is_taken(tmp_path: Path) -> None:
     found = []
     for times in (1, 2):
