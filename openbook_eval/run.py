@@ -51,7 +51,7 @@ def run(arguments: list[str], show: Show) -> None:
     with _output(config.output_path) as output:
         namespace.output_path = str(output)
         # Everything that is said of a run beyond its averages comes from its samples.
-        namespace.log_samples = namespace.log_samples or bool(tasks)
+        namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
         before = set(results_files(output))
         log = None if flags.dry_run else _log_file(config.output_path)
         printed = _execute(harness, namespace, log, only_ours=only_ours)
