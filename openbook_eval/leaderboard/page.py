@@ -1,5 +1,6 @@
 """Write boards as a page: a folder that works from disk, the texts of items in pieces that are loaded on demand."""
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,7 +139,9 @@ def encoded(value: Any) -> bytes:
     try:
         data = orjson.dumps(value)
     except orjson.JSONEncodeError:
-        data = orjson.dumps(_without_halves(value))
+        # orjson refuses half a surrogate pair.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
     for raw, escape in _ESCAPES:
         data = data.replace(raw, escape)
     return data
@@ -148,14 +151,6 @@ def write_piece(data: Path, name: str, value: Any) -> None:
     """Write the script that hands `value` to the page under `name`."""
     script = b"openbook.piece(" + encoded(name) + b"," + encoded(value) + b");\n"
     (data / f"{name}.js").write_bytes(script)
-
-
-def _without_halves(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_without_halves(key): _without_halves(item) for key, item in value.items()}
-    return [_without_halves(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _runs(boards: "Sequence[Board]", runs: Sequence[Run], texts: set[str]) -> Any:

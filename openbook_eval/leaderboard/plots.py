@@ -17,7 +17,7 @@ from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import Board, Row, ScoreTable, ranked_design
 from openbook_eval.leaderboard.stats import Interval, averages, paired_difference
-from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, short_number
+from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, scale_of, short_names, short_number
 from openbook_eval.results import Run
 from openbook_eval.results.metrics import DEPTHS, reading_metrics
 from openbook_eval.training.recipes import Cell, cells
@@ -26,7 +26,6 @@ from openbook_eval.types import CHINESE_NAMES
 # Models that one picture shows at most, the best ones; the table beside it has all.
 MOST = 20
 _MAPS = 12  # maps of retention
-_LONGEST = 32  # characters of a model's name in a picture
 _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
     "for 11,200 questions."
@@ -65,28 +64,9 @@ def plots(shown: Shown) -> list[Plot]:
     return [plot for make in PLOTS.values() for plot in make(shown)]
 
 
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Return what names are called in a picture: cut in the middle, each its own."""
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        half = (_LONGEST - 1) // 2
-        label = short = (name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}").strip() or "(no name)"
-        count = 1
-        while label in found.values():
-            count += 1
-            label = f"{short} ({count})"
-        found[name] = label
-    return found
-
-
 def ends(interval: Interval | None) -> Ends:
     """Return the ends of an interval, where there is one."""
     return (interval.low, interval.high) if interval else None
-
-
-def share_axis(title: str) -> Axis:
-    """Return an axis of shares that its values say the ends of."""
-    return Axis(title)
 
 
 def ratio_axis(points: Iterable[Point], title: str = "general : medical") -> Axis:
@@ -189,7 +169,7 @@ def _curves(name: str, title: str, caption: str, head: str, axis: Axis, placed: 
         caption=f"{caption} Dashed: the paper.",
         columns=("base model", "source", "run", head, "accuracy", "low", "high"),
         rows=tuple((*of, point.x, point.y, *(point.y_ends or (None, None))) for *of, _, point in placed),
-        panels=(Panel("", axis, share_axis("accuracy"), series),),
+        panels=(Panel("", axis, Axis("accuracy"), series),),
     )
 
 
@@ -275,7 +255,7 @@ def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> 
             (t[0], t[1].x, *(t[1].x_ends or none), t[1].y, *(t[1].y_ends or none), t[2], "yes" if t in best else "no")
             for t in trades
         ),
-        panels=(Panel("", share_axis("accuracy without the book"), share_axis("gain"), (steps, *series)),),
+        panels=(Panel("", Axis("accuracy without the book"), Axis("gain"), (steps, *series)),),
     )
 
 
@@ -365,9 +345,9 @@ def _strict(shown: Shown) -> Iterator[Plot]:
         if not rows:
             continue
         short = short_names(model for model, *_ in rows[:MOST])
-        lowest = min(strict for *_, strict in rows[:MOST])
-        scale = (max(0.0, lowest - 0.05), min(1.0, max(right for _, right, _ in rows[:MOST]) + 0.05))
-        diagonal = Series("alike", tuple(Point(end, end) for end in scale), "path", None, dashed=True)
+        # Both axes alike, so that the diagonal is one.
+        scale = scale_of(share for _, *shares in rows[:MOST] for share in shares)
+        diagonal = Series("alike", tuple(Point(end, end) for end in scale), "line", None, dashed=True)
         series = [
             Series(short[model], (Point(right, strict),), style=style)
             for style, (model, right, strict) in enumerate(rows[:MOST])

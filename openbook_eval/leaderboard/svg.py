@@ -16,6 +16,7 @@ Cell = str | int | float | None
 Place = Callable[[float | str], float]
 
 WIDTH, HEIGHT = 380, 280
+_NAME = 160  # pixels that a model's name takes at most
 _ROW = 19  # pixels of a line of text, or of a name on an axis
 _LETTER, _WIDE_LETTER = 6.9, 12.0  # a little more than fonts of most systems need
 COLOURS, _TICKS = 7, 5
@@ -64,7 +65,7 @@ class Series:
 
     name: str
     points: tuple[Point, ...]
-    mark: Literal["points", "line", "level", "path", "steps", "fields"] = "points"
+    mark: Literal["points", "line", "level", "steps", "fields"] = "points"
     style: int | None = 0
     dashed: bool = False
 
@@ -116,11 +117,10 @@ def draw(plot: Plot) -> str:
         f'<g transform="translate({place % across * (WIDTH + 12)} {tops[place // across]})">{content}</g>'
         for place, (content, _) in enumerate(drawn)
     )
-    keys = list(_key_places(plot.legend, tops[-1], width))
-    height = keys[-1][2] + _ROW if keys else tops[-1]
+    height = tops[-1] + _ROW * len(plot.legend)
     legend = (
-        f'<g transform="translate({x} {y - 13})">{_key(series)}</g>{_text(x + 28, y, name)}'
-        for (name, series), (x, _, y) in zip(plot.legend.items(), keys, strict=True)
+        f'<g transform="translate(8 {tops[-1] + _ROW * line})">{_key(series)}{_text(30, 13, name)}</g>'
+        for line, (name, series) in enumerate(plot.legend.items())
     )
     css = ":root{color-scheme:light dark}" + style()
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {height}" width="{width}" '
@@ -166,11 +166,27 @@ def style() -> str:
     return (files("openbook_eval.leaderboard") / "static" / "plots.css").read_text(encoding="utf-8")
 
 
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return what names are called in a picture: the middle of long ones left out, each its own."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        label = short = name.strip() or "(no name)"
+        while _length(label) > _NAME and len(label) > 3:
+            half = len(label) // 2 - 1
+            label = short = f"{label[:half]}…{label[-half:]}"
+        count = 1
+        while label in found.values():
+            count += 1
+            label = f"{short} ({count})"
+        found[name] = label
+    return found
+
+
 def panel(shown: Panel) -> tuple[str, int]:
     """Return the drawing of a panel, `WIDTH` wide, and its height."""
     names_down = shown.y.kind == "names"
     labels = shown.y.names if names_down else ("100 %",)
-    left = min(176, max(map(_length, labels)) + 10) + (18 if shown.y.title else 0)
+    left = min(_NAME + 40, max(map(_length, labels)) + 10) + (18 if shown.y.title else 0)
     top = 26 if shown.title else 8
     bottom = 20 + (18 if shown.x.title else 0)
     height = top + bottom + _ROW * max(2, len(shown.y.names)) if names_down else HEIGHT
@@ -187,17 +203,6 @@ def panel(shown: Panel) -> tuple[str, int]:
     return "".join(parts), height
 
 
-def _key_places(legend: Iterable[str], top: int, width: int) -> Iterator[tuple[int, int, int]]:
-    """Give left, right and baseline of each key, line by line."""
-    left, y = 8, top + _ROW
-    for name in legend:
-        wide = ceil(_length(visible(name))) + 48
-        if left > 8 and left + wide > width:
-            left, y = 8, y + _ROW
-        yield left, left + wide, y
-        left += wide
-
-
 def _scale(axis: Axis, ends: tuple[float, float], values: Sequence[float | str]) -> tuple[Place, list[float | str]]:
     """Return where values lie between two pixels, and the values that are labelled."""
     if axis.kind == "names":
@@ -208,12 +213,13 @@ def _scale(axis: Axis, ends: tuple[float, float], values: Sequence[float | str])
         return lambda value: places[str(value)], list(axis.names)
     known = [float(value) for value in values if not isinstance(value, str)] or [0.5]
     if axis.kind == "log":
-        low, high = (log10(max(1.0, value)) for value in axis.ends or (min(known), max(known)))
+        low, high = log10(max(1.0, min(known))), log10(max(1.0, max(known)))
         spread = (high - low or 1) / 20
         logarithmic = _linear((low - spread, high + spread), ends)
         return lambda value: logarithmic(log10(max(1.0, float(value)))), list(round_numbers(min(known), max(known)))
     ticks = _shares(*(axis.ends or (min(known), max(known))))
-    return _linear(axis.ends or (ticks[0], ticks[-1]), ends), list(ticks)
+    low, high = axis.ends or (ticks[0], ticks[-1])
+    return _linear((low, high), ends), [tick for tick in ticks if low <= tick <= high]
 
 
 def _linear(scale: tuple[float, float], ends: tuple[float, float]) -> Place:
@@ -255,7 +261,7 @@ def _x_axis(axis: Axis, scale: tuple[Place, list[float | str]], box: tuple[float
     if axis.title:
         yield _text((left + right) / 2, height - 5, axis.title, "middle faint")
     room = (right - left) / max(1, len(ticks))
-    every = max(1, ceil(max((_length(_label(axis, tick)) for tick in ticks), default=1) * 1.1 / room))
+    every = max(1, ceil(max((_length(_label(axis, tick)) for tick in ticks), default=1) * 0.9 / room))
     for number, tick in enumerate(ticks):
         if axis.kind != "names":
             yield f'<path class="grid" d="M{place(tick)} {top}V{bottom}"/>'
@@ -271,7 +277,7 @@ def _y_axis(axis: Axis, scale: tuple[Place, list[float | str]], box: tuple[float
         yield f'<text class="middle faint" transform="translate(13 {middle}) rotate(-90)">{_quoted(axis.title)}</text>'
     for tick in ticks:
         yield f'<path class="grid" d="M{left} {place(tick)}H{right}"/>'
-        yield _text(left - 6, place(tick) + 4, _cut(_label(axis, tick), 166), "end")
+        yield _text(left - 6, place(tick) + 4, _label(axis, tick), "end")
 
 
 def _series(series: Series, across: Place, along: Place, box: tuple[float, ...]) -> Iterator[str]:
@@ -284,7 +290,7 @@ def _series(series: Series, across: Place, along: Place, box: tuple[float, ...])
         yield from (_field(series, point, *place) for point, place in zip(series.points, at, strict=True))
     elif series.mark == "line":
         yield from _band(series, across, along, colour)
-    if series.mark in ("line", "path", "steps") and len(at) > 1:
+    if series.mark in ("line", "steps") and len(at) > 1:
         turns = (f"V{y}H{x}" if series.mark == "steps" else f"L{x} {y}" for x, y in at[1:])
         yield f'<path class="{line}" d="M{at[0][0]} {at[0][1]}{"".join(turns)}"/>'
     if series.style is not None and series.mark in ("points", "line"):
@@ -349,13 +355,3 @@ def _quoted(text: str) -> str:
 
 def _length(text: str) -> float:
     return sum(_WIDE_LETTER if letter > "\u2e80" else _LETTER for letter in text)
-
-
-def _cut(text: str, room: float) -> str:
-    """Return text that takes no more room, its middle left out where it is longer."""
-    most = len(text)
-    while most > 3 and _length(text) > room:
-        most -= 1
-        half = (most - 1) // 2
-        text = f"{text[:half]}…{text[-half:]}" if half else text[:most]
-    return text

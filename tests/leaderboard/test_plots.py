@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.leaderboard import svg
 from openbook_eval.leaderboard.board import Board, Row, boards
-from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, front, plots, short_names
+from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, front, plots
 from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
 from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series
 from openbook_eval.results import Run, Runs, comparable_groups
@@ -145,10 +145,12 @@ def test_exams_and_strict_hold_all_models_and_their_pictures_the_best() -> None:
 
 
 def test_long_names_are_cut_each_its_own() -> None:
-    assert short_names(["a" * 40, "a" * 41, "医"]) == {
-        "a" * 40: f"{'a' * 15}…{'a' * 15}",
-        "a" * 41: f"{'a' * 15}…{'a' * 15} (2)",
+    cut = f"{'a' * 11}…{'a' * 11}"
+    assert svg.short_names(["a" * 40, "a" * 41, "医", " "]) == {
+        "a" * 40: cut,
+        "a" * 41: f"{cut} (2)",
         "医": "医",
+        " ": "(no name)",
     }
 
 

@@ -5,18 +5,20 @@
   const { element, foreign } = openbook;
   const LONGEST = 20_000; // characters of a response that are shown at once
   const VERDICTS = { 1: ["right", "\u2713"], 0: ["wrong", "\u2717"], "-": ["no response", "\u00b7"] };
+  const cell = (kind, ...inside) => element("span", { class: kind }, inside);
   const count = (number) => new Intl.NumberFormat("en").format(number);
 
   /** A score as a symbol, with words for those who do not see it. */
   function verdict(score, inWords = false) {
     const [words, symbol] = VERDICTS[score];
-    const told = inWords ? ` ${words}` : element("span", { class: "hidden" }, words);
+    const told = inWords ? ` ${words}` : cell("hidden", words);
     return element("span", { class: `verdict ${words}` }, element("span", { "aria-hidden": "true" }, symbol), told);
   }
 
   /** A box of Chinese text that is reached by keyboard, as it may scroll. */
   function box(kind, label) {
-    return element("div", { class: `text ${kind}`, lang: "zh", dir: "auto", tabindex: 0, role: "region", "aria-label": label });
+    const spoken = { role: "region", "aria-label": label, tabindex: 0 };
+    return element("div", { class: `text ${kind}`, lang: "zh", dir: "auto", ...spoken });
   }
 
   function prompt(question, book, response) {
@@ -25,9 +27,9 @@
     const text = question.before + (book ?? (open ? question.entry : "")) + question.after;
     const at = open && question.entry ? text.indexOf(question.entry) : -1;
     const where = box("prompt", "Prompt");
-    const end = at + question.entry.length;
-    if (at < 0) where.append(openbook.visible(text));
-    else where.append(openbook.visible(text.slice(0, at)), element("mark", {}, question.entry), openbook.visible(text.slice(end)));
+    const [before, after] = at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + question.entry.length)];
+    const mark = at < 0 ? "" : element("mark", {}, question.entry);
+    where.append(openbook.visible(before), mark, openbook.visible(after));
     const by = question.provider ? [", entry by ", foreign(question.provider)] : "";
     const told = open ? [by, at < 0 ? ", which does not stand in this book" : ", marked"] : ", no book";
     return element("section", {},
@@ -40,7 +42,8 @@
 
   function template(name, text) {
     if (!text) return null;
-    return element("details", { class: "template" }, element("summary", {}, name), element("div", { class: "text" }, text));
+    const inside = element("div", { class: "text" }, text);
+    return element("details", { class: "template" }, element("summary", {}, name), inside);
   }
 
   function options(question, sides) {
@@ -50,8 +53,8 @@
       return element("li", { class: right ? "right" : null },
         element("b", {}, foreign(letter)),
         foreign(text, "zh"),
-        right ? element("span", { class: "verdict right" }, "\u2713 right") : null,
-        chosen.map((one) => element("span", { class: "chosen" }, sides.length > 1 ? `${one.name} chose this` : "chosen")),
+        right ? cell("verdict right", "\u2713 right") : null,
+        chosen.map((one) => cell("chosen", sides.length > 1 ? `${one.name} chose this` : "chosen")),
       );
     };
     const abstain = question.expected ? null : element("p", {}, "Right is to say that the material does not tell.");
@@ -60,7 +63,7 @@
   }
 
   function side(one) {
-    const name = element("h3", {}, element("span", { class: "side-name" }, one.name), foreign(one.run.model));
+    const name = element("h3", {}, cell("side-name", one.name), foreign(one.run.model));
     return element("section", { class: "side" }, name, read(one), response(one));
   }
 
@@ -69,7 +72,7 @@
     return element("p", { class: "read" },
       verdict(score, true),
       " \u00b7 read ",
-      letters ? element("span", { class: "letters" }, foreign(letters)) : element("span", { class: "none" }, "no letter"),
+      letters ? cell("letters", foreign(letters)) : cell("none", "no letter"),
       rule ? [" by the rule ", element("code", {}, foreign(rule))] : null,
       state === "implied" ? ", implied" : null,
       followed === "0" ? " \u00b7 format not followed" : null,
@@ -78,19 +81,22 @@
   }
 
   function response({ run, text, score, rule, name }) {
-    const missing = run.texts
-      ? rule === "ranked" ? "Letters were ranked: there is no text." : score === "-" ? "No response came." : "The response is empty."
-      : "The texts of this run are not at hand.";
-    if (!text || !text.response) return element("p", { class: "none" }, missing);
+    const why = () => {
+      if (!run.texts) return "The texts of this run are not at hand.";
+      if (rule === "ranked") return "Letters were ranked: there is no text.";
+      return score === "-" ? "No response came." : "The response is empty.";
+    };
+    if (!text || !text.response) return element("p", { class: "none" }, why());
     const where = box("response", `Response of ${name}`);
     const put = (shown) => where.replaceChildren(openbook.visible(shown));
     put(text.response.slice(0, LONGEST));
     if (text.response.length <= LONGEST) return where;
     const onclick = ({ target }) => (put(text.response), target.remove());
-    return [where, element("button", { type: "button", onclick }, `Show all ${count(text.response.length)} characters`)];
+    const all = `Show all ${count(text.response.length)} characters`;
+    return [where, element("button", { type: "button", onclick }, all)];
   }
 
-  function title({ board, columns }, place, question) {
+  function title({ board, columns, deep }, place, question) {
     const exam = Object.keys(board.exams)[columns.exam[place]];
     const depth = columns.depth[place];
     return element("header", {},
@@ -99,14 +105,15 @@
         foreign(columns.classes[columns.class[place]], "zh"),
         question && question.subject ? [" \u00b7 ", foreign(question.subject, "zh")] : null,
         ` \u00b7 ${columns.multi[place] === "1" ? "multiple" : "single"} choice`,
-        depth === null || !columns.depth.some(Boolean) ? null : ` \u00b7 entry at ${Math.round(100 * depth)} % of the book`),
+        deep && depth !== null ? ` \u00b7 entry at ${Math.round(100 * depth)} % of the book` : null),
     );
   }
 
   /** What is known of one side: its scores, and its text where it has one. */
   function sideOf({ name, run, scores }, place, text) {
-    const [score, strict, followed] = [scores.correct, scores.correct_strict, scores.format_followed].map((own) => own[place]);
-    return { name, run, text, score, strict, followed, letters: scores.letters[place], rule: scores.rules[scores.rule[place]] };
+    const [score, strict, followed] = ["correct", "correct_strict", "format_followed"].map((key) => scores[key][place]);
+    const [letters, rule] = [scores.letters[place], scores.rules[scores.rule[place]]];
+    return { name, run, text, score, strict, followed, letters, rule };
   }
 
   /** Loads the texts of the item at `place` for all sides and draws it; what is missing is told in its place. */
@@ -126,5 +133,5 @@
     }
   }
 
-  Object.assign(openbook, { itemDetail, verdict, count });
+  Object.assign(openbook, { itemDetail, verdict, cell, count });
 })();

@@ -2,7 +2,7 @@
 // The items behind a score: a list with filters, and one item whole, for one run or two side by side.
 
 (() => {
-  const { element, foreign, settings, count } = openbook;
+  const { element, foreign, settings, cell, count } = openbook;
   const byId = (id) => document.getElementById(id);
 
   // Data comes as scripts, each of which hands over its piece: opened from disk, a page may load scripts but no JSON.
@@ -93,10 +93,9 @@
     }
 
     #lineAt(index, place) {
-      const selected = { id: `line-${index}`, "aria-selected": `${index === this.#chosen}` };
-      const sizes = { "aria-setsize": this.#places.length, "aria-posinset": index + 1 };
-      const onclick = () => this.#choose(index);
-      const made = element("div", { class: "line", role: "option", ...selected, ...sizes, onclick }, this.line(place));
+      const option = { id: `line-${index}`, class: "line", role: "option", onclick: () => this.#choose(index) };
+      const spoken = { "aria-selected": `${index === this.#chosen}`, "aria-setsize": this.#places.length };
+      const made = element("div", { ...option, ...spoken, "aria-posinset": index + 1 }, this.line(place));
       made.style.top = `${index * TALL}px`;
       return made;
     }
@@ -131,13 +130,13 @@
   const FLIPS = { 1: ["10", "01"], a: ["10"], b: ["01"] };
 
   /** [value, words] of what each filter may be set to; those with nothing to tell apart are hidden. */
-  function choices({ columns, board }, sides) {
+  function choices({ columns, board, deep }, sides) {
     const named = (names) => names.filter(Boolean).map((name) => [name, name]);
     return {
       exam: Object.entries(board.exams).map(([exam, chinese]) => [exam, `${exam} ${chinese}`]),
       class: named(columns.classes),
       type: [["single", "single choice"], ["multi", "multiple choice"]],
-      depth: columns.depth.some((depth) => depth) ? FIFTHS.map((words, fifth) => [`${fifth + 1}`, words]) : [],
+      depth: deep ? FIFTHS.map((words, fifth) => [`${fifth + 1}`, words]) : [],
       right: named(Object.keys(OUTCOMES)),
       rule: named(sides[0].scores.rules),
       flipped: sides.length > 1 ? [["1", "flipped only"], ["a", "only A right"], ["b", "only B right"]] : [],
@@ -166,24 +165,25 @@
 
   // The view.
 
-  const runOf = (data, id) => data.boards.flatMap((board) => board.runs).find((run) => run.id === id);
+  function runOf(data, id) {
+    const found = data.boards.flatMap((board) => board.runs).find((run) => run.id === id);
+    if (id && !found) throw new Error(`this page holds no run ${id}`);
+    return found;
+  }
 
   async function show(data) {
     const wanted = settings();
-    const [a, b] = ["a", "b"].map((side) => wanted.get(side)).map((id) => {
-      if (id && !runOf(data, id)) throw new Error(`this page holds no run ${id}`);
-      return id ? runOf(data, id) : null;
-    });
-    const first = a || data.boards[0]?.runs[0];
+    const [a, b] = ["a", "b"].map((side) => runOf(data, wanted.get(side)));
+    const first = a || data.boards[0]?.runs[0]; // no settings: the best of the first board
     if (!first) throw new Error("this page holds no run");
     const number = data.boards.findIndex((board) => board.runs.includes(first));
     const board = data.boards[number];
-    if (b && !board.runs.includes(b)) {
-      throw new Error(`${first.model} and ${b.model} stand on different boards: the items of one are not those of the other`);
-    }
+    if (b && !board.runs.includes(b)) throw new Error(`${first.model} and ${b.model} stand on different boards`);
     const runs = [first, b].filter(Boolean);
-    const [columns, ...scores] = await Promise.all([`items-${number}`, ...runs.map((run) => `scores-${run.number}`)].map(load));
-    const exam = { data, board, number, columns, chunk: data.chunk, texts: board.runs.some((run) => run.texts) };
+    const names = [`items-${number}`, ...runs.map((run) => `scores-${run.number}`)];
+    const [columns, ...scores] = await Promise.all(names.map(load));
+    const [texts, deep] = [board.runs.some((run) => run.texts), columns.depth.some(Boolean)];
+    const exam = { data, board, number, columns, chunk: data.chunk, texts, deep };
     browse(exam, runs.map((run, index) => ({ name: "AB"[index], run, scores: scores[index] })), wanted);
   }
 
@@ -230,8 +230,11 @@
     const list = new List(box, heads(sides), line(exam, sides), choose);
     apply();
     for (const key of KEYS) byId(`by-${key}`).oninput = apply;
-    byId("by-a").onchange = () => go({ ...shown(), a: byId("by-a").value, b: besides(exam, byId("by-a").value, sides[1]) });
-    byId("by-b").onchange = () => go({ ...shown(), b: byId("by-b").value });
+    // Another run is another address: the view is drawn anew, with the same filters and the same item.
+    byId("by-a").onchange = ({ target: { value: a } }) => {
+      location.hash = openbook.address({ ...shown(), a, b: besides(exam, a, sides[1]) });
+    };
+    byId("by-b").onchange = ({ target: { value: b } }) => (location.hash = openbook.address({ ...shown(), b }));
     [byId("previous").onclick, byId("next").onclick] = [-1, 1].map((by) => () => list.step(by));
     byId("load-stems").onclick = () => loadStems(exam, apply);
     document.onkeydown = (event) => {
@@ -241,11 +244,6 @@
       list.step(by);
     };
     if (ids.includes(item)) choose(ids.indexOf(item));
-  }
-
-  // Another run is another address: the view is drawn anew, with the same filters and the same item.
-  function go(values) {
-    location.hash = openbook.address(values);
   }
 
   // A run B stays only beside a run of its own board, and not beside itself.
@@ -286,23 +284,17 @@
   }
 
   async function loadStems(exam, apply) {
-    const [button, told] = [byId("load-stems"), byId("load-stems").nextElementSibling];
+    const button = byId("load-stems");
     button.disabled = true;
     try {
-      for (const name of missing(exam)) {
-        await load(name);
-        told.textContent = `${missing(exam).length} are left`;
-      }
+      for (const name of missing(exam)) await load(name);
       button.hidden = true;
-      told.textContent = "";
     } catch (error) {
-      button.disabled = false;
-      told.textContent = openbook.visible(error.message);
+      button.nextElementSibling.textContent = openbook.visible(error.message);
     }
+    button.disabled = false;
     apply();
   }
-
-  const cell = (kind, ...inside) => element("span", { class: kind }, inside);
 
   function line({ columns }, sides) {
     const { ids, classes, expected } = columns;
@@ -341,9 +333,8 @@
   }
 
   function draw() {
-    const data = pieces.get("runs");
     document.querySelector("main > .fault")?.remove();
-    show(data).catch((error) => {
+    show(pieces.get("runs")).catch((error) => {
       document.querySelector(".browser").hidden = byId("filters").hidden = true;
       byId("summary").textContent = "";
       byId("main").append(element("p", { class: "fault", role: "alert" }, `This cannot be shown: ${error.message}.`));

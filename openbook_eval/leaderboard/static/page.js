@@ -78,8 +78,6 @@ const openbook = (() => {
     waiting = setTimeout(() => location.hash === before && history.replaceState(null, "", address(values)), 120);
   }
 
-  const direction = (up) => (up ? "ascending" : "descending");
-
   /** Makes the heads of a table sort it; gives `order()` and `sort(key, up)`. */
   function sortable(table, onsort) {
     const heads = [...table.tHead.rows[0].cells];
@@ -98,7 +96,7 @@ const openbook = (() => {
       };
       table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
       for (const one of heads) {
-        if (one.dataset.sort) one.setAttribute("aria-sort", one === head ? direction(up) : "none");
+        if (one.dataset.sort) one.setAttribute("aria-sort", one !== head ? "none" : up ? "ascending" : "descending");
       }
       order = { sort: key, up: up ? "" : "0" };
     }

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from openbook_eval.leaderboard import published
-from openbook_eval.leaderboard.plots import ends, in_order, ratio_axis, short_names
-from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series
+from openbook_eval.leaderboard.plots import ends, in_order, ratio_axis
+from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, short_names
 from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting, under
 
 # Books of a study, and the paper, each a panel.
