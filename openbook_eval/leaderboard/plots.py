@@ -315,6 +315,9 @@ def _retention_plot(name: str, maps: Sequence[tuple[str, Sequence[Field]]]) -> P
 def _by_exam(shown: Shown) -> Iterator[Plot]:
     for name, board in _named("exams", shown.boards):
         short = short_names(row.run.model for row in board.rows[:MOST])
+        drawn = [each for row in board.rows[:MOST] for each in row.averages.exams if isfinite(each.value)]
+        # All exams alike, so that one sees which is harder.
+        scale = scale_of(end for each in drawn for end in (each.value, *(ends(each.interval) or ())))
         panels, rows = [], []
         for place, exam in enumerate(board.exams):
             found = [(row.run.model, row.averages.exams[place]) for row in board.rows]
@@ -324,7 +327,9 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
                 Point(each.value, short[model], x_ends=ends(each.interval)) for model, each in known if model in short
             ]
             models = Axis(kind="names", names=tuple(short.values()))
-            panels.append(Panel(f"{exam} {CHINESE_NAMES[exam]}", Axis(), models, (Series("", tuple(points)),)))
+            panels.append(
+                Panel(f"{exam} {CHINESE_NAMES[exam]}", Axis(ends=scale), models, (Series("", tuple(points)),))
+            )
         if rows:
             yield Plot(
                 name=name,

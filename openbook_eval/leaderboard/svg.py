@@ -117,10 +117,11 @@ def draw(plot: Plot) -> str:
         f'<g transform="translate({place % across * (WIDTH + 12)} {tops[place // across]})">{content}</g>'
         for place, (content, _) in enumerate(drawn)
     )
-    height = tops[-1] + _ROW * len(plot.legend)
+    height = tops[-1] + _ROW * ceil(len(plot.legend) / across)
     legend = (
-        f'<g transform="translate(8 {tops[-1] + _ROW * line})">{_key(series)}{_text(30, 13, name)}</g>'
-        for line, (name, series) in enumerate(plot.legend.items())
+        f'<g transform="translate({8 + place % across * (WIDTH + 12)} {tops[-1] + place // across * _ROW})">'
+        f"{_key(series)}{_text(30, 13, name)}</g>"
+        for place, (name, series) in enumerate(plot.legend.items())
     )
     css = ":root{color-scheme:light dark}" + style()
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {height}" width="{width}" '

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.plots import ends, in_order, ratio_axis
-from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, short_names
+from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, scale_of, short_names
 from openbook_eval.study.findings.settings import CLOSED, OPEN, Setting, under
 
 # Books of a study, and the paper, each a panel.
@@ -49,6 +49,8 @@ def _plot(
         return None
     placed = [*own, *_paper(table)]
     short = short_names(each.model for each in placed)
+    # All panels alike: what the book gives is the way between them.
+    scale = scale_of(end for each in placed for end in (float(each.point.y), *(each.point.y_ends or ())))
     panels = dict.fromkeys(each.panel for each in placed)
     models = ", ".join(dict.fromkeys(each.model for each in own))
     return Plot(
@@ -60,7 +62,9 @@ def _plot(
         rows=tuple(
             (p.panel, p.model, p.point.x, p.seeds, p.point.y, *(p.point.y_ends or (None, None))) for p in placed
         ),
-        panels=tuple(_panel(panel, [each for each in placed if each.panel == panel], short, axis) for panel in panels),
+        panels=tuple(
+            _panel(panel, [each for each in placed if each.panel == panel], short, axis, scale) for panel in panels
+        ),
     )
 
 
@@ -90,7 +94,13 @@ def _paper(number: int) -> Iterator[_Placed]:
         yield _Placed(_PAPER, row.model, 1, 1, Point(x, row.share, ends(row.interval)))
 
 
-def _panel(title: str, placed: Sequence[_Placed], short: dict[str, str], axis: Callable[[list[Point]], Axis]) -> Panel:
+def _panel(
+    title: str,
+    placed: Sequence[_Placed],
+    short: dict[str, str],
+    axis: Callable[[list[Point]], Axis],
+    scale: tuple[float, float],
+) -> Panel:
     x = axis([each.point for each in placed if each.line])
     series = []
     for model, line in dict.fromkeys((each.model, each.line) for each in placed):
@@ -100,4 +110,4 @@ def _panel(title: str, placed: Sequence[_Placed], short: dict[str, str], axis: C
             series.append(Series(short[model], in_order(x, points), "line", style))
         else:
             series.append(Series(f"{short[model]}, {_BEFORE}", tuple(points), "level", style, dashed=True))
-    return Panel(title, x, Axis("accuracy"), tuple(series))
+    return Panel(title, x, Axis("accuracy", ends=scale), tuple(series))
