@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -96,12 +95,3 @@ def test_the_page_makes_no_markup_or_script_of_text(sink: str, report: Report, b
     browser_page.goto(report.items_address(BASE))
     with pytest.raises(Error, match=r"TrustedHTML|TrustedScriptURL"):
         browser_page.evaluate(f"() => {{ {sink} }}")
-
-
-def test_no_script_of_ours_makes_markup_of_text() -> None:
-    scripts = [path for path in (files("openbook_eval.leaderboard") / "static").iterdir() if path.name.endswith(".js")]
-    assert len(scripts) == 3
-    sinks = re.compile(
-        r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|srcdoc|DOMParser|fetch\("
-    )
-    assert [path.name for path in scripts if sinks.search(path.read_text(encoding="utf-8"))] == []

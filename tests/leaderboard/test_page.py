@@ -6,15 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.board import boards
-from openbook_eval.leaderboard.page import build, encoded, item_columns, refuse_other, score_columns
-from openbook_eval.results import ITEMS, read_runs
+from openbook_eval.leaderboard.page import build, encoded, refuse_other
+from openbook_eval.results import read_runs
 from openbook_eval.types import Question
 from tests.results.lm_eval_output import write_run
 
@@ -127,28 +126,6 @@ def test_a_run_whose_samples_changed_since_has_scores_and_no_texts(tmp_path: Pat
     kinds = {path.name.partition("-")[0] for path in (tmp_path / "report" / "data").iterdir()}
     assert kinds == {"runs.js", "items", "scores"}
     assert told == ["some/model, openbook", "plots"]
-
-
-def test_columns_hold_codes_digits_and_a_dash_for_none() -> None:
-    rows: list[dict[str, Any]] = [
-        {"id": "a", "exam": "nursing", "exam_class": "y", "qtype": "multi", "depth": 0.33333, "expected": "AB"},
-        {"id": "b", "exam": "physician", "exam_class": "x", "qtype": "single", "depth": None, "expected": ""},
-    ]
-    scores: list[dict[str, Any]] = [{"correct": True, "rule": "letters_only", "letters": "AB"}, {"correct": None}]
-    items = pl.DataFrame([{**row, **score} for row, score in zip(rows, scores, strict=True)], schema=ITEMS)
-    assert item_columns(items, ["physician", "nursing"]) == {
-        "ids": ["a", "b"],
-        "exam": [1, 0],
-        "classes": ["x", "y"],
-        "class": [1, 0],
-        "multi": "10",
-        "depth": [0.3333, None],
-        "expected": ["AB", ""],
-    }
-    own = score_columns(items, pl.Series(["b", "a"]))
-    assert [own[name] for name in ("correct", "answered", "letters", "rules", "rule")] == [
-        "-1", "--", ["", "AB"], ["", "letters_only"], [0, 1],
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("files", [["notes.txt"], ["index.html"], ["index.html", "data/other.js"], None])
