@@ -284,7 +284,7 @@ def _read_all(
 def _note_broken(part: Part, chunk: Chunk, done: _Pass) -> None:
     notes = done.broken.setdefault(part.source.name, [])
     for row in chunk.broken:
-        notes.append({"file": row.file, "row": row.row, "reason": "broken", "fault": row.reason, "text": row.text})
+        notes.append({"file": part.label, "row": row.row, "reason": "broken", "fault": row.reason, "text": row.text})
     notes += ({"file": part.label, "reason": "break", "fault": fault} for fault in chunk.breaks)
     if chunk.breaks:
         done.breaks.setdefault(part.source.name, []).extend(f"{part.label}: {fault}" for fault in chunk.breaks)

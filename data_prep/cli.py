@@ -1,17 +1,14 @@
 """The command line `data-prep`: every command is a few lines over the file that does the work."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from data_prep.spec import Spec, read_spec
-from openbook_eval.console import run_program, version_option
-from openbook_eval.errors import OpenbookError, did_you_mean, visible
+from data_prep.spec import DATA_VARIABLE, data_folders, find_spec, read_spec, shipped_specs
+from openbook_eval import console
+from openbook_eval.errors import OpenbookError, visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,9 +16,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Training mixes of exact ratio and size that do not contain the exam.",
 )
-
-DATA_VARIABLE = "OPENBOOK_DATA"
-_SPECS = Path(__file__).parent / "specs"
 
 _Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a spec that comes with us.")]
 _Data = Annotated[
@@ -36,13 +30,12 @@ _Exams = Annotated[
 ]
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A mix, or the folder that build wrote to.")]
 
-
-app.callback()(version_option)
+app.callback()(console.version_option)
 
 
 def main() -> None:
     """Run the command line."""
-    run_program("data-prep", app)
+    console.run_program("data-prep", app)
 
 
 @app.command()
@@ -58,8 +51,10 @@ def build(
     from data_prep import build as building
     from data_prep.show import built_report
 
-    order = building.Order(_spec(spec), _data_folder(data), out, scale, tuple(mix or ()), tuple(exam or ()))
-    _print(*built_report(building.build(order, _notify), out))
+    declared = read_spec(find_spec(spec, Path()))
+    order = building.Order(declared, _data_folder(data), out, scale, mix or (), exam or ())
+    built = building.build(order, lambda text: print(f"data-prep: {text}", file=sys.stderr))
+    console.show(built_report(built, out))
 
 
 @app.command()
@@ -67,7 +62,7 @@ def plan(spec: _Spec, scale: _Scale = 1.0, data: _Data = None, mix: _Mixes = Non
     """Print what would be built, what the sources hold, and what is missing; nothing is read in full."""
     from data_prep.show import show_plan
 
-    _print(*show_plan(_spec(spec), _data_folder(data), scale, tuple(mix or ())))
+    console.show(show_plan(read_spec(find_spec(spec, Path())), _data_folder(data), scale, mix or ()))
 
 
 @app.command()
@@ -89,15 +84,15 @@ def show(folder: _Folder) -> None:
     """Print counts, ratio, lengths and ten samples of each source of a mix, or of all mixes of a folder."""
     from data_prep.show import show as parts_of
 
-    _print(*parts_of(folder))
+    console.show(parts_of(folder))
 
 
 @app.command()
 def specs() -> None:
     """Print the names of the specs that come with us, and what each is for."""
-    for file in _shipped():
+    for name, file in shipped_specs().items():
         purpose = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
-        print(f"{file.stem}: {purpose}")
+        print(f"{name}: {purpose}")
 
 
 @app.command()
@@ -113,36 +108,10 @@ def invent(
         print(f"{file}: {rows} rows")
 
 
-def _print(*parts: object) -> None:
-    console = Console()
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
-
-
-def _notify(text: str) -> None:
-    print(f"data-prep: {text}", file=sys.stderr)
-
-
-def _shipped() -> list[Path]:
-    return sorted(_SPECS.glob("*.yml"))
-
-
-def _spec(name: str) -> Spec:
-    """The spec at a path, else the shipped one of this name."""
-    shipped = {file.stem: file for file in _shipped()}
-    if name in shipped and not Path(name).is_file():
-        return read_spec(shipped[name])
-    if not Path(name).exists():
-        raise OpenbookError(f"{name}: no such file, and no spec that comes with us; {did_you_mean(name, shipped)}")
-    return read_spec(Path(name))
-
-
 def _data_folder(data: Path | None) -> Path:
     """Where the paths of sources start."""
-    named = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
-    if named is not None:
-        if not named.is_dir():
-            raise OpenbookError(f"{named}: no such folder; --data (or {DATA_VARIABLE}) names that of the raw files")
-        return named
-    usual = (Path("data"), Path("..") / "shared" / "data")
-    return next((folder for folder in usual if folder.is_dir()), usual[0])
+    folders = [data] if data else data_folders()
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    if found is None and len(folders) == 1:
+        raise OpenbookError(f"{folders[0]}: no such folder; --data (or {DATA_VARIABLE}) names that of the raw files")
+    return found or folders[0]

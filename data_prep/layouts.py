@@ -53,16 +53,29 @@ class Text:
     needed: str | None = None
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The items where all are plain keys, else none."""
-        return () if any("{" in item or "." in item for item in self.items) else self.items
+    def wanted(self) -> tuple[str, ...]:
+        """The items of which one must be there."""
+        return (self.needed,) if self.needed else self.items
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every item is a key, neither a template nor a path."""
+        return not any("{" in item or "." in item for item in self.items)
+
+    def joined(self) -> pl.Expr:
+        """Return what `read` does as an expression, for columns of plain texts; a null is an empty text."""
+        joined, *others = (pl.col(key).fill_null("") for key in self.items)
+        for other in others:
+            joined = pl.when((joined != "") & (other != "")).then(joined + "\n" + other).otherwise(joined + other)
+        return joined
 
     def read(self, row: Row) -> str:
         """Return the text of a row; raise RowError where what must be there is missing, or is no text."""
         found = [text for item in self.items if (text := _item(row, item)) is not None]
         if not found or (self.needed and self.needed not in row):
-            missing = repr(self.needed) if self.needed else " or ".join(map(repr, self.items))
-            raise RowError(f"key {missing} is missing; the row has {some(list(row))[:200] or 'none'}")
+            raise RowError(
+                f"key {' or '.join(map(repr, self.wanted))} is missing; the row has {some(list(row))[:200] or 'none'}"
+            )
         return "\n".join(filter(None, found))
 
 
@@ -85,25 +98,18 @@ class Layout:
         fields, layout = source.fields, "qa" if format_ == "text" else source.layout
         if layout == "chat":
             return cls(None, None, fields.turns, fields, is_alpaca=False)
-        is_alpaca = source.layout == "alpaca"
-        if layout == "alpaca":
-            question, answer, turns = Text(("instruction", "input"), needed="instruction"), Text(("output",)), "history"
+        if is_alpaca := layout == "alpaca":
+            question, answer = Text(("instruction", "input"), needed="instruction"), Text(("output",))
         else:
-            question, answer, turns = Text(("question",)), Text(("answer",)), ""
-        declared = _declared(fields.question) or question, _declared(fields.answer) or answer
-        return cls(*declared, fields.turns or turns, fields, is_alpaca)
+            question, answer = Text(("question",)), Text(("answer",))
+        turns = fields.turns or ("history" if is_alpaca else "")
+        return cls(_declared(fields.question) or question, _declared(fields.answer) or answer, turns, fields, is_alpaca)
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys of question and answer where all are plain, so that whole columns can be read; else none."""
-        if not self.question or not self.answer or not (self.question.keys and self.answer.keys):
-            return ()
-        return tuple(dict.fromkeys((*self.question.keys, *self.answer.keys)))
-
-    @property
-    def needed(self) -> list[tuple[str, ...]]:
-        """Groups of plain keys, of each of which one must be there."""
-        return [(side.needed,) if side.needed else side.items for side in (self.question, self.answer) if side]
+    def plain(self) -> tuple[Text, ...]:
+        """Question and answer where both are under plain keys, so that whole columns can be read; else nothing."""
+        sides = [side for side in (self.question, self.answer) if side and side.is_plain]
+        return tuple(sides) if len(sides) == 2 else ()
 
     def read(self, row: Row) -> tuple[str, str, str | None]:
         """Return question, answer and conversation in JSON, none where there is no more than these.
@@ -116,18 +122,6 @@ class Layout:
         if self.turns and row.get(self.turns):
             return _laid_out([*self._turns(row), Turn("user", question), Turn("assistant", answer)])
         return question, answer, None
-
-    def read_columns(self, table: pl.DataFrame) -> pl.DataFrame | None:
-        """Return the texts of a table of which every needed value is there, or none where rows must be read one by one.
-
-        A null is an empty text.
-        """
-        if not self.keys or (self.turns and self.turns in table.columns):
-            return None
-        question, answer = (_joined(text, table) for text in (self.question, self.answer) if text)
-        if question is None or answer is None:
-            return None
-        return table.select(question.alias("question"), answer.alias("answer"), turns=pl.lit(None, pl.String))
 
     def finish(self) -> list[pl.Expr]:
         """Return the expressions that take white space off texts, and off Alpaca's what says that there is no input."""
@@ -150,17 +144,6 @@ class Layout:
 
 def _declared(items: str | list[str] | None) -> Text | None:
     return None if items is None else Text((items,) if isinstance(items, str) else tuple(items))
-
-
-def _joined(text: Text, table: pl.DataFrame) -> pl.Expr | None:
-    """What `Text.read` gives, as an expression; none where a column is missing or holds other than texts."""
-    there = [key for key in text.keys if key in table.columns]
-    if not there or (text.needed and text.needed not in there) or any(table[key].dtype != pl.String for key in there):
-        return None
-    joined, *others = (pl.col(key).fill_null("") for key in there)
-    for other in others:
-        joined = pl.when((joined != "") & (other != "")).then(joined + "\n" + other).otherwise(joined + other)
-    return joined
 
 
 def _item(row: Row, item: str) -> str | None:

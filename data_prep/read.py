@@ -1,6 +1,6 @@
 """Raw files, whatever their format, encoding and layout, as frames of rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from data_prep import formats, json_files
+from data_prep import formats
 from data_prep.formats import Batch, Fault
 from data_prep.layouts import Layout, RowError
 from data_prep.spec import Format, Source
@@ -18,22 +18,16 @@ from openbook_eval.errors import OpenbookError, first_line
 # `question` is what the user says and `answer` what the assistant says, several turns joined by line breaks; `turns` is
 # the JSON of the whole conversation where it is more than one question and one answer, else null. `file` and `row`
 # (from 1) name the place that a row was read from.
-SCHEMA: Mapping[str, pl.DataType] = {
-    "source": pl.String(),
-    "domain": pl.String(),
-    "file": pl.String(),
-    "row": pl.UInt32(),
-    "question": pl.String(),
-    "answer": pl.String(),
-    "turns": pl.String(),
-}
+_TEXTS: Mapping[str, pl.DataType] = {
+    "row": pl.UInt32(), "question": pl.String(), "answer": pl.String(), "turns": pl.String(),
+}  # fmt: skip
+SCHEMA: Mapping[str, pl.DataType] = {"source": pl.String(), "domain": pl.String(), "file": pl.String(), **_TEXTS}
 
 _SUFFIXES: dict[str, Format] = {
     ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".xlsx": "xlsx",
     ".parquet": "parquet", ".txt": "text",
 }  # fmt: skip
 _PACKED = (".gz", ".gzip", ".zst", ".zstd")
-_JSON: tuple[Format, ...] = ("json", "jsonl")
 # What files of other formats begin with.
 _BINARY = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx or another zip"}
 # What the hub's own tools write beside the rows.
@@ -46,26 +40,12 @@ _ESCAPES = {sign: orjson.dumps(sign).decode()[1:-1] for sign in map(chr, (*range
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of a source.
-
-    `label` is the file's name relative to the data folder, or its data set's name and its name in that. `size`
-    is in bytes.
-    """
+    """One file of a source; `label` is its name in the data folder, or its data set's name and its name in that."""
 
     source: Source
     label: str
     file: Path
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A row that could not be read: its file's label, its number (from 1), what is wrong, and its first characters."""
-
-    file: str
-    row: int
-    reason: str
-    text: str
+    size: int  # in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +56,7 @@ class Chunk:
     """
 
     frame: pl.DataFrame
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[Fault, ...] = ()
     breaks: tuple[str, ...] = ()
 
 
@@ -90,7 +70,12 @@ def parts(sources: Sequence[Source], root: Path) -> list[Part]:
     faults: list[str] = []
     for source in sources:
         try:
-            found += _parts(source, root)
+            files = _local_files(source, root) or _fetch(source.hub or "", source.format)
+            if not source.format:
+                _check_one_format(files)
+            for label, file in files.items():
+                format_of(file, label, source.format)
+            found += [Part(source, label, file, file.stat().st_size) for label, file in files.items()]
         except OSError as error:
             faults.append(f"source {source.name}: {error.filename}: cannot be read ({error.strerror})")
         except OpenbookError as error:
@@ -101,53 +86,32 @@ def parts(sources: Sequence[Source], root: Path) -> list[Part]:
     return sorted(found, key=lambda part: (part.source.name, part.label))
 
 
-def _parts(source: Source, root: Path) -> list[Part]:
-    files = local_files(source, root) if source.path is not None else []
-    if not files and source.hub:
-        files = _fetch(source.hub, source.format)
-    if not source.format:
-        _check_one_format(files)
-    for label, file in files:
-        format_of(file, label, source.format)
-    return [Part(source, label, file, file.stat().st_size) for label, file in files]
-
-
-def local_files(source: Source, root: Path) -> list[tuple[str, Path]]:
-    """Return label and path of every file that the source's path names or matches.
-
-    Raises OpenbookError where there is none, unless the hub has them.
-    """
-    pattern = source.path or ""
-    named = root / pattern
+def _local_files(source: Source, root: Path) -> dict[str, Path]:
+    if source.path is None:
+        return {}
+    named = root / source.path
     if named.is_dir():
-        raise OpenbookError(f"{named} is a folder; name its files, such as path: {pattern}/*.json")
-    found = [named] if named.is_file() else _matching(pattern, root)
-    files = sorted((file.relative_to(root) if file.is_relative_to(root) else file, file) for file in found)
-    if files or source.hub:
-        return [(label.as_posix(), file) for label, file in files]
-    what = "no file matches" if any(sign in pattern for sign in "*?[") else "no such file:"
-    raise OpenbookError(f"{what} {named}; fix its path, or name the folder of the data by --data")
+        raise OpenbookError(f"{named} is a folder; name its files, such as path: {source.path}/*.json")
+    files = source.files(root)
+    if not files and not source.hub:
+        what = "no file matches" if any(sign in source.path for sign in "*?[") else "no such file:"
+        raise OpenbookError(f"{what} {named}; fix its path, or name the folder of the data by --data")
+    return files
 
 
-def _matching(pattern: str, root: Path) -> list[Path]:
-    anchor = Path(pattern).anchor
-    try:
-        found = Path(anchor).glob(pattern.removeprefix(anchor)) if anchor else root.glob(pattern)
-        return [file for file in found if file.is_file()]
-    except ValueError as error:
-        raise OpenbookError(f"path {pattern}: matches no file ({error})") from error
-
-
-def _fetch(name: str, declared: Format | None) -> list[tuple[str, Path]]:
-    """Label and path of the files of a data set of the hub: `owner/name`, or `owner/name/PATTERN` for some of them.
+def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
+    """The files of a data set of the hub by label: `owner/name`, or `owner/name/PATTERN` for some of them.
 
     They stay in the hub's cache; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold as usual.
     """
     from huggingface_hub import snapshot_download
 
-    owner, _, rest = name.partition("/")
-    short, _, pattern = rest.partition("/")
-    dataset, wanted = f"{owner}/{short}", [pattern] if pattern else _patterns(declared)
+    owner, short, pattern = (*name.split("/", 2), "", "")[:3]
+    dataset = f"{owner}/{short}"
+    # Files that hold lines of JSON are called .json as often as not.
+    formats_ = {declared, "json" if declared == "jsonl" else declared} if declared else set(_SUFFIXES.values())
+    endings = [suffix for suffix, format_ in _SUFFIXES.items() if format_ in formats_]
+    wanted = [pattern] if pattern else [f"*{ending}{packed}" for ending in endings for packed in ("", *_PACKED)]
     try:
         folder = Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=wanted, ignore_patterns=_UNWANTED))
     except Exception as error:  # the client passes on the errors of its transport library, which changes
@@ -157,41 +121,32 @@ def _fetch(name: str, declared: Format | None) -> list[tuple[str, Path]]:
         ) from error
     # The cache's folder may hold more: files of an earlier fetch by another pattern.
     files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    found = [name for name in files if _fits(name, wanted) and not _fits(name, _UNWANTED)]
+    found = {f"{dataset}/{name}": files[name] for name in files if _fits(name, wanted) and not _fits(name, _UNWANTED)}
     if not found:
         raise OpenbookError(f"hub data set {dataset}: has no file that matches {pattern or 'a known format'}")
-    return [(f"{dataset}/{name}", files[name]) for name in found]
+    return found
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _patterns(declared: Format | None) -> list[str]:
-    """Patterns of the names that files of a format have, of all formats where none is declared."""
-    endings = [suffix for suffix, format_ in _SUFFIXES.items() if declared in (None, format_)]
-    # Files that hold lines of JSON are called .json as often as not.
-    endings += [".json"] if declared == "jsonl" else []
-    return [f"*{ending}{packed}" for ending in endings for packed in ("", *_PACKED)]
-
-
-def _named_format(file: Path) -> Format | None:
-    name = file.name.lower()
+def _named_format(name: str) -> Format:
+    """The format that a name tells. Raises OpenbookError where it tells none."""
+    bare = name.lower()
     for packed in _PACKED:
-        name = name.removesuffix(packed)
-    return _SUFFIXES.get(Path(name).suffix)
+        bare = bare.removesuffix(packed)
+    if format_ := _SUFFIXES.get(Path(bare).suffix):
+        return format_
+    known = ", ".join([*_SUFFIXES, *_PACKED[::2]])
+    raise OpenbookError(f"{name}: its name tells no format ({known}); name it in the source, such as format: json")
 
 
-def _check_one_format(files: Sequence[tuple[str, Path]]) -> None:
+def _check_one_format(labels: Iterable[str]) -> None:
     found: dict[Format, str] = {}
-    for label, file in files:
-        format_ = _named_format(file)
-        if format_ is None:
-            known = ", ".join([*_SUFFIXES, *_PACKED[::2]])
-            raise OpenbookError(
-                f"{label}: its name tells no format ({known}); name it in the source, such as format: json"
-            )
-        found.setdefault("json" if format_ in _JSON else format_, label)
+    for label in labels:
+        format_ = _named_format(label)
+        found.setdefault("json" if format_ == "jsonl" else format_, label)
     if len(found) > 1:
         each = ", ".join(f"{label} is {format_}" for format_, label in found.items())
         raise OpenbookError(f"two formats in one source: {each}; make it two sources, or narrow the path")
@@ -205,13 +160,11 @@ def format_of(file: Path, label: str, declared: Format | None) -> Format:
     start = formats.read_head(file)
     if not start:
         raise OpenbookError(f"{label}: is empty")
-    format_ = declared or _named_format(file)
-    if format_ is None:
-        raise OpenbookError(f"{label}: its name tells no format; name it in the source, such as format: json")
+    format_ = declared or _named_format(label)
     other = next((name for magic, name in _BINARY.items() if start.startswith(magic)), None)
     if other and format_ not in ("xlsx", "parquet"):
         raise OpenbookError(f"{label}: should be {format_}, but is {other}; name its format in the source")
-    if format_ not in _JSON:
+    if format_ not in ("json", "jsonl"):
         return format_
     looks = _array_or_lines(start)
     if declared and looks and looks != declared:
@@ -256,45 +209,30 @@ def read(part: Part) -> Iterator[Chunk]:
 def _batches(part: Part, format_: Format, layout: Layout) -> Iterator[Batch]:
     match format_:
         case "jsonl":
-            return json_files.read_lines(part.file, layout)
+            return formats.read_lines(part.file, layout)
         case "json":
-            return json_files.read_array(formats.read_text(part.file))
+            return formats.read_array(formats.read_text(part.file))
         case "csv" | "tsv":
             return formats.read_separated(formats.read_text(part.file), "," if format_ == "csv" else "\t", part.label)
         case "text":
             return formats.read_pairs(formats.read_text(part.file))
-        case "xlsx":
-            return formats.read_workbook(part.file, part.label)
-        case "parquet":
-            return formats.read_parquet(part.file, part.label)
+        case "xlsx" | "parquet":
+            return formats.read_table(part.file, part.label, workbook=format_ == "xlsx")
 
 
 def _chunk(part: Part, batch: Batch, layout: Layout) -> Chunk:
-    numbers, faults = batch.numbers, list(batch.faults)
-    texts = layout.read_columns(batch.table) if batch.table is not None else None
-    if texts is None:
-        numbers, texts = _one_by_one(batch, layout, faults)
-    constants = {"source": part.source.name, "domain": part.source.domain, "file": part.label}
-    frame = texts.with_columns(
-        *layout.finish(),
-        *(pl.lit(value).alias(name) for name, value in constants.items()),
-        row=pl.Series(numbers, dtype=pl.UInt32()),
-    )
-    broken = (Broken(part.label, row, reason, text[:_LONGEST]) for row, reason, text in sorted(faults))
-    return Chunk(frame.select(list(SCHEMA)), tuple(broken), tuple(batch.breaks))
-
-
-def _one_by_one(batch: Batch, layout: Layout, faults: list[Fault]) -> tuple[Sequence[int], pl.DataFrame]:
-    """Numbers and texts of the rows that hold what they should; those that do not are added to `faults`."""
-    rows = batch.rows if batch.table is None else batch.table.to_dicts()
-    found: dict[int, tuple[str, str, str | None]] = {}
-    for number, row in zip(batch.numbers, rows, strict=True):
+    found: list[tuple[int, str, str, str | None]] = []
+    faults = list(batch.faults)
+    for number, row in batch.rows.items():
         try:
-            found[number] = layout.read(row)
+            found.append((number, *layout.read(row)))
         except RowError as error:
-            faults.append(Fault(number, str(error), json_files.shown(row)))
-    schema = {name: SCHEMA[name] for name in ("question", "answer", "turns")}
-    return list(found), pl.DataFrame(list(found.values()), schema, orient="row")
+            faults.append(Fault(number, str(error), formats.shown(row)))
+    texts = batch.texts if batch.texts is not None else pl.DataFrame(found, _TEXTS, orient="row")
+    constants = {"source": part.source.name, "domain": part.source.domain, "file": part.label}
+    frame = texts.with_columns(*layout.finish(), *(pl.lit(value).alias(name) for name, value in constants.items()))
+    broken = (fault._replace(text=fault.text[:_LONGEST]) for fault in sorted(faults))
+    return Chunk(frame.select(list(SCHEMA)), tuple(broken), tuple(batch.breaks))
 
 
 def _refused(label: str, faults: Sequence[str]) -> OpenbookError:

@@ -1,5 +1,7 @@
 """The spec that a user writes: sources, cleaning, deduplication, decontamination and mixes, in one YAML file."""
 
+import glob
+import os
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -23,6 +25,8 @@ REASONS: tuple[str, ...] = (
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Where raw files lie, unless a command says it.
+DATA_VARIABLE = "OPENBOOK_DATA"
 # A mix is a folder of that name.
 MixName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 _PAIR = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:：]\s*(\d+(?:\.\d+)?)\s*")
@@ -69,6 +73,14 @@ class Source(_Model):
         if self.path is None and self.hub is None:
             raise ValueError("needs a path or the name of a data set on the hub")
         return self
+
+    def files(self, folder: Path) -> dict[str, Path]:
+        """Return the files that the path names or matches, by their names in the folder, else in full."""
+        path = self.path or ""
+        # Unlike Path.glob, glob takes a path that starts at the root. A name with brackets may be that of a file.
+        names = [path] if (folder / path).is_file() else glob.glob(path, root_dir=folder, recursive=True)  # noqa: PTH207
+        found = sorted({folder / name for name in names if (folder / name).is_file()})
+        return {(file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix(): file for file in found}
 
 
 class Cleaning(_Model):
@@ -189,18 +201,34 @@ def read_spec(path: Path) -> Spec:
 
 
 def _messages(error: ValidationError) -> Iterator[str]:
-    for found in error.errors():
-        place = ".".join(str(part) for part in found["loc"]) or "the file"
-        if found["type"] == "extra_forbidden":
-            yield f"{place}: unknown key; {did_you_mean(str(found['loc'][-1]), _keys_at(found['loc'][:-1]))}"
-        else:
-            yield f"{place}: {found['msg'].removeprefix('Value error, ')}"
-
-
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known where an error was found."""
     models: Mapping[int | str, type[_Model]] = {
         "sources": Source, "fields": Fields, "mixes": Mix, "clean": Cleaning,
         "deduplicate": Deduplication, "decontaminate": Decontamination,
     }  # fmt: skip
-    return list(next((models[part] for part in reversed(place) if part in models), Spec).model_fields)
+    for found in error.errors():
+        *outer, key = found["loc"] or ("the file",)
+        message = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "extra_forbidden":
+            known = next((models[part] for part in reversed(outer) if part in models), Spec).model_fields
+            message = f"unknown key; {did_you_mean(str(key), known)}"
+        yield f"{'.'.join(map(str, [*outer, key]))}: {message}"
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Return the specs that come with us, by name."""
+    return {file.stem: file for file in sorted((Path(__file__).parent / "specs").glob("*.yml"))}
+
+
+def find_spec(name: str, *folders: Path) -> Path:
+    """Return the spec at a path in the first of the folders that has it, else the shipped one of this name."""
+    shipped = shipped_specs()
+    for path in (*(folder / name for folder in folders), shipped.get(name)):
+        if path and path.is_file():
+            return path
+    raise OpenbookError(f"{name}: no such file and no shipped spec; {did_you_mean(name, shipped)}")
+
+
+def data_folders() -> list[Path]:
+    """Return where raw files may lie unless a command says it: the folder that the variable names, else the usual."""
+    told = os.environ.get(DATA_VARIABLE)
+    return [Path(told)] if told else [Path("data"), Path("..", "shared", "data")]

@@ -1,19 +1,18 @@
 """Find what a study's file names - models, exams, mixes, recipes - beside the study, here, or among what is shipped."""
 
-import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec as find_package
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from data_prep.spec import Source, Spec, read_spec
+from data_prep.spec import Source, Spec, data_folders, find_spec, read_spec, shipped_specs
 from openbook_eval import install
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean
@@ -84,10 +83,7 @@ class StudyData:
 
 def raw_files(source: Source, folder: Path | None) -> list[str]:
     """List a source's files in the folder of raw files, relative to it."""
-    if source.path is None or folder is None:
-        return []
-    found = [source.path, *glob.glob(source.path, root_dir=folder, recursive=True)]  # noqa: PTH207 (absolute patterns)
-    return sorted({name for name in found if (folder / name).is_file()})
+    return list(source.files(folder)) if folder else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +152,8 @@ def find_exam(name: str, folder: Path) -> StudyExam:
 
 def find_data(name: str, folder: Path) -> StudyData:
     """Return the spec at a path beside the study or here, else the shipped one of that name."""
-    for path in _beside(name, folder):
-        if path.is_file():
-            return StudyData(str(path.resolve()), read_spec(path))
-    package = find_spec("data_prep")
-    places = list(package.submodule_search_locations or ()) if package else []
-    shipped = {file.stem: file for place in places for file in sorted((Path(place) / "specs").glob("*.yml"))}
-    if name not in shipped:
-        raise OpenbookError(f"{name}: no such file and no shipped spec; {did_you_mean(name, shipped)}")
-    return StudyData(name, read_spec(shipped[name]))
+    path = find_spec(name, folder, Path())
+    return StudyData(name if path in shipped_specs().values() else str(path.resolve()), read_spec(path))
 
 
 def find_data_folder(name: str, folder: Path) -> Path:
@@ -177,9 +166,7 @@ def find_data_folder(name: str, folder: Path) -> Path:
 
 def usual_data_folder() -> Path | None:
     """Return where data-prep looks for raw files when it is not told."""
-    told = os.environ.get("OPENBOOK_DATA")
-    places = [Path(told)] if told else [Path("data"), Path("..", "shared", "data")]
-    return next((path.resolve() for path in places if path.is_dir()), None)
+    return next((path.resolve() for path in data_folders() if path.is_dir()), None)
 
 
 @cache
@@ -255,7 +242,7 @@ def task_versions() -> Mapping[str, str]:
 @cache
 def engines() -> tuple[str, ...]:
     """Return what `--model` may be; nothing where lm-eval's list is not found. It is read as text: imports are slow."""
-    package = find_spec("lm_eval")
+    package = find_package("lm_eval")
     for place in list(package.submodule_search_locations or ()) if package else []:
         file = Path(place) / "models" / "__init__.py"
         names = re.findall(r'^    "([\w-]+)": "', file.read_text("utf-8"), re.MULTILINE) if file.is_file() else []

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from data_prep.read import Broken, parts, read
+from data_prep.formats import Fault
+from data_prep.read import parts, read
 from data_prep.spec import Source
 
 ROWS: list[dict[str, Any]] = [
@@ -30,7 +31,7 @@ def json_lines(rows: list[dict[str, Any]]) -> bytes:
 def read_file(file: Path, **changes: Any) -> Read:
     """Rows (number, question, answer, turns), broken rows (number, reason, text) and breaks of one file."""
     rows: list[tuple[int, str, str, str | None]] = []
-    broken: list[Broken] = []
+    broken: list[Fault] = []
     breaks: list[str] = []
     for part in parts([source(path=file.name, **changes)], file.parent):
         for chunk in read(part):

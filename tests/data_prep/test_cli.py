@@ -153,7 +153,7 @@ def test_an_exam_that_cannot_be_fetched_is_reported_at_the_beginning_and_at_the_
     [
         (
             ["build", "papre", "--out", "out"],
-            "papre: no such file, and no spec that comes with us; did you mean 'paper'?",
+            "papre: no such file and no shipped spec; did you mean 'paper'?",
         ),
         (["build", "spec.yml", "--out", "out", "--data", "nowhere"], "nowhere: no such folder; --data"),
         (["build", "spec.yml", "--out", "out", "--mix", "mix12"], "--mix mix12: no such mix; did you mean 'mix11'?"),
