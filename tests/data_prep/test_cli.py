@@ -95,7 +95,7 @@ def test_build_verify_and_show_go_together(spec: Path, tmp_path: Path) -> None:
 
 def test_no_line_is_wider_than_a_terminal(spec: Path, tmp_path: Path) -> None:
     result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", COLUMNS="80")
-    tables = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+    tables = [line for line in result.stdout.splitlines() if line.startswith(" ")]
     assert len(tables) > 8
     assert max(map(cell_len, tables)) <= 80
 
