@@ -108,7 +108,7 @@ def test_failures_are_counted_and_never_scored(chat: ChatServer, exam: Path) -> 
         [BIN / "openbook-eval", "scores", exam.parent / "out"], capture_output=True, text=True, check=False
     )
     told = " ".join(scores.stdout.split())
-    assert "3 of 12 questions of the run not answered (2 refused, 1 server error) and not marked: run again" in told
+    assert "3 of 12 questions of the run not answered (2 refused, 1 server error) and not scored: run again" in told
 
     # Run again, only what failed is asked, and the results are those of a run without failures.
     chat.reply = lambda *_: completion("B")
