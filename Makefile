@@ -50,22 +50,29 @@ exam: $(READY)
 	  --output_path $(RUNS) --log_samples
 
 ## train: a tiny mix, a LoRA of the tiny model by Axolotl on the CPU, and the exam with what came of it
+TRAIN_LOG := $(CURDIR)/runs/train/train.log
+LOGGED     = >> $(TRAIN_LOG) 2>&1 || { tail -n 20 $(TRAIN_LOG) >&2; exit 2; }
 train: $(READY) $(TRAINS)
-	mkdir -p runs/train && cp -R recipes runs/train/
-	cd runs/train && $(CURDIR)/$(BIN)/data-prep invent --out data
-	cd runs/train && $(CURDIR)/$(BIN)/data-prep build tiny --data data --out mixes --mix tiny
-	cd runs/train && $(CURDIR)/$(BIN)/openbook-eval tiny-model --out models/tiny
-	cd runs/train && $(TRAIN_ENV) $(CURDIR)/$(TRAIN)/bin/accelerate launch -m axolotl.cli.train recipes/tiny_lora.yml
-	test -d runs/train/checkpoints/tiny_lora/merged || \
-	  $(BIN)/openbook-eval recipes merge runs/train/checkpoints/tiny_lora --base runs/train/models/tiny
-	$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto --apply_chat_template \
+	@mkdir -p runs/train && cp -R recipes runs/train/ && : > $(TRAIN_LOG)
+	@echo "train: log: runs/train/train.log"
+	@echo "train: a mix of rows that the project makes itself"
+	@cd runs/train && { $(CURDIR)/$(BIN)/data-prep invent --out data && \
+	  $(CURDIR)/$(BIN)/data-prep build tiny --data data --out mixes --mix tiny && \
+	  $(CURDIR)/$(BIN)/openbook-eval tiny-model --out models/tiny; } $(LOGGED)
+	@echo "train: a LoRA of the tiny model, a minute or two"
+	@cd runs/train && $(TRAIN_ENV) \
+	  $(CURDIR)/$(TRAIN)/bin/accelerate launch -m axolotl.cli.train recipes/tiny_lora.yml $(LOGGED)
+	@test -d runs/train/checkpoints/tiny_lora/merged || \
+	  $(BIN)/openbook-eval recipes merge runs/train/checkpoints/tiny_lora --base runs/train/models/tiny $(LOGGED)
+	@echo "train: the exam with the merged model"
+	@$(EXAM_ENV) $(BIN)/openbook-eval run --model vllm --tasks cmed_openbook --batch_size auto --apply_chat_template \
 	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
 	  --output_path runs/train/exam --log_samples
 
 ## study: the paper in miniature: mixes, trainings with three seeds, exams, curves beside the paper's; under half an hour
 study: $(READY) $(TRAINS)
-	$(BIN)/data-prep invent --out runs/data --rows 700
-	OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
+	@$(BIN)/data-prep invent --out runs/data --rows 700
+	@OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
 	  $(BIN)/openbook-eval study run studies/tiny.yml --training-env $(TRAIN)
 
 ## tiny-model: train the tiny model from scratch; minutes on a GPU, an hour or two on a CPU
