@@ -10,10 +10,8 @@ from datetime import date
 
 import polars as pl
 
-from data_prep.spec import REASONS, Cleaning
+from data_prep.spec import Cleaning
 from data_prep.tokens import ANSWER, QUESTION, at_most, estimate, where
-
-__all__ = ["FILTERS", "REASONS", "judge"]
 
 
 def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
@@ -31,10 +29,9 @@ def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
     return texts.lazy().with_columns(reason=pl.coalesce(*reasons, pl.lit(None, pl.String))).collect()["reason"]
 
 
-def _either(test: Callable[[pl.Expr], pl.Expr], suspect: pl.Expr | None = None) -> pl.Expr:
-    """Whether a test holds for the question or for the answer; of rows that are not suspect it does not."""
-    texts = (QUESTION, ANSWER) if suspect is None else (where(suspect, QUESTION), where(suspect, ANSWER))
-    return pl.any_horizontal(*map(test, texts))
+def _either(test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """Whether a test holds for the question or for the answer."""
+    return test(QUESTION) | test(ANSWER)
 
 
 def _map(suspect: pl.Expr, text: pl.Expr, test: Callable[[str], bool]) -> pl.Expr:
@@ -43,7 +40,8 @@ def _map(suspect: pl.Expr, text: pl.Expr, test: Callable[[str], bool]) -> pl.Exp
 
 
 def _found(pattern: str, suspect: pl.Expr | None = None) -> pl.Expr:
-    return _either(lambda text: text.str.contains(pattern), suspect)
+    """Whether a pattern is in the question or in the answer; in rows that are not suspect it is not."""
+    return _either(lambda text: (text if suspect is None else where(suspect, text)).str.contains(pattern))
 
 
 # --- Sizes
@@ -81,14 +79,9 @@ def not_chinese(settings: Cleaning) -> pl.Expr:
 
     A row without letters, a sum such as `6 + 3 = ?`, is of no language and stays.
     """
-    suspect = ~QUESTION.str.contains(_ASKED_IN_CHINESE)
-    han, letters = (_characters(where(suspect, QUESTION + ANSWER), kind) for kind in ("Han", "L"))
+    text = where(~QUESTION.str.contains(_ASKED_IN_CHINESE), QUESTION + ANSWER)
+    han, letters = (text.str.replace_all(rf"\P{{{kind}}}+", "").str.len_chars() for kind in ("Han", "L"))
     return han < settings.min_chinese * letters
-
-
-def _characters(text: pl.Expr, kind: str) -> pl.Expr:
-    """How many characters are of a Unicode class: what is left without runs of any others."""
-    return text.str.replace_all(rf"\P{{{kind}}}+", "").str.len_chars()
 
 
 # --- Markup: HTML, entities, tokens of chat templates, headers of other data sets
@@ -151,17 +144,12 @@ _PROBE_CHARACTERS = 6
 def repeated(_settings: Cleaning) -> pl.Expr:
     """Find rows that mostly repeat, in question or answer, what stood there before, without signs and white space."""
 
-    def loops(text: pl.Expr) -> pl.Expr:
-        suspect = pl.any_horizontal(*(_stands_often(text, share) for share in _PROBES))
-        return _map(suspect, text, _loops)
+    def probe(text: pl.Expr, share: float) -> pl.Expr:
+        start = (text.str.len_chars() * share).cast(pl.Int64)
+        count = text.str.count_matches(text.str.slice(start, _PROBE_CHARACTERS), literal=True)
+        return (count >= _TIMES) & (text.str.len_bytes() >= _SHORTEST)
 
-    return _either(loops)
-
-
-def _stands_often(text: pl.Expr, share: float) -> pl.Expr:
-    start = (text.str.len_chars() * share).cast(pl.Int64)
-    count = text.str.count_matches(text.str.slice(start, _PROBE_CHARACTERS), literal=True)
-    return (count >= _TIMES) & (text.str.len_bytes() >= _SHORTEST)
+    return _either(lambda text: _map(probe(text, _PROBES[0]) | probe(text, _PROBES[1]), text, _loops))
 
 
 def _loops(text: str) -> bool:
@@ -220,18 +208,15 @@ _ISSUED = re.compile(r"62\d{14,17}|4\d{15}|5[1-5]\d{14}|3[47]\d{13}|9558\d{15}")
 _MAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24})", re.A)
 # RFC 2606 keeps these for examples.
 _EXAMPLE = re.compile(r"(?:.*\.)?example(?:\.[a-z]+)?", re.I)
-_QQ = re.compile(
-    r"(?<![A-Za-z])(?:[Qq]{2}|扣扣)(?:交流)?群?(?:号码?)?\s{0,3}[:：是为]?\s{0,3}[1-9]\d{4,10}(?![\d.%万亿人元个名])",
-    re.A,
-)
+_QQ = r"(?<![A-Za-z])(?:[Qq]{2}|扣扣)(?:交流)?群?(?:号码?)?\s{0,3}[:：是为]?\s{0,3}[1-9]\d{4,10}(?![\d.%万亿人元个名])"
 # Tencent's rule for names: a letter, then letters, digits, _ or -, 6 to 20 in all. Those without a cue such as 号 must
 # hold a digit, for `微信：WeChat` is a translation.
 _NAME = r"[A-Za-z][\w-]{5,19}(?![\w.-])"
-_WECHAT = re.compile(
+_WECHAT = (
     r"(?:[微薇威]信|(?<![A-Za-z])(?:[Vv][Xx]|[Ww]e[Cc]hat|[Ww]eixin))"
-    rf"(?:\s?(?:号码?|账号|帐号|ID|id)\s{{0,3}}[:：是为]?\s{{0,3}}{_NAME}|\s{{0,3}}[:：]\s{{0,3}}(?=[A-Za-z_-]{{1,19}}\d){_NAME})",
-    re.A,
+    rf"(?:\s?(?:号码?|账号|帐号|ID|id)\s{{0,3}}[:：是为]?\s{{0,3}}{_NAME}|\s{{0,3}}[:：]\s{{0,3}}(?=[A-Za-z_-]{{1,19}}\d){_NAME})"
 )
+_ACCOUNT = re.compile(f"{_QQ}|{_WECHAT}", re.A)
 # GB 11643-1999: the weights of the first 17 digits, and the check digit by the remainder of their sum by 11.
 _WEIGHTS, _CHECK_DIGITS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
 
@@ -243,19 +228,12 @@ def personal(_settings: Cleaning) -> pl.Expr:
 
 
 def _names_someone(text: str) -> bool:
-    return any(found(text) for found in _KINDS)
+    return any(is_one(found) for pattern, is_one in _KINDS for found in pattern.finditer(text))
 
 
-def _mobile(text: str) -> bool:
-    return _MOBILE.search(text) is not None
-
-
-def _identity(text: str) -> bool:
-    return any(_sound_identity(match[0]) for match in _IDENTITY.finditer(text))
-
-
-def _sound_identity(number: str) -> bool:
+def _is_identity(found: re.Match[str]) -> bool:
     """Whether the date of birth is one and the last digit is that of the others."""
+    number = found[0]
     try:
         date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
@@ -264,27 +242,21 @@ def _sound_identity(number: str) -> bool:
     return _CHECK_DIGITS[total % 11] == number[-1].upper()
 
 
-def _card(text: str) -> bool:
-    numbers = (re.sub("[ -]", "", match[0]) for match in _CARD.finditer(text))
-    return any(_ISSUED.fullmatch(number) and _luhn(number) for number in numbers)
-
-
-def _luhn(number: str) -> bool:
+def _is_card(found: re.Match[str]) -> bool:
     """ISO/IEC 7812: from the right every second digit counts twice, its digits added; the sum ends in 0."""
+    number = re.sub("[ -]", "", found[0])
     digits = [int(digit) for digit in reversed(number)]
     doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    return _ISSUED.fullmatch(number) is not None and (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
-def _mail(text: str) -> bool:
-    return any(not _EXAMPLE.fullmatch(match[1]) for match in _MAIL.finditer(text))
-
-
-def _account(text: str) -> bool:
-    return bool(_QQ.search(text) or _WECHAT.search(text))
-
-
-_KINDS: tuple[Callable[[str], bool], ...] = (_mobile, _identity, _card, _mail, _account)
+_KINDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
+    (_MOBILE, bool),
+    (_IDENTITY, _is_identity),
+    (_CARD, _is_card),
+    (_MAIL, lambda found: not _EXAMPLE.fullmatch(found[1])),
+    (_ACCOUNT, bool),
+)
 
 # In the order of spec.REASONS; each filter is true where a row is to be dropped.
 FILTERS: Mapping[str, Callable[[Cleaning], pl.Expr]] = {

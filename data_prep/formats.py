@@ -234,7 +234,7 @@ def read_array(data: bytes) -> Iterator[Batch]:
         except orjson.JSONDecodeError:
             break
         numbered = list(enumerate(values, number))
-        rows = {place: value for place, value in numbered if isinstance(value, dict)}
+        rows: dict[int, Row] = {place: value for place, value in numbered if isinstance(value, dict)}
         others = [(place, value) for place, value in numbered if place not in rows]
         yield Batch(rows, [Fault(place, f"is {kind(value)}, not an object", shown(value)) for place, value in others])
         start, number = next_start, number + len(values)

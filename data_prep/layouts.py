@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, groupby
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -57,11 +58,6 @@ class Text:
         """The items of which one must be there."""
         return (self.needed,) if self.needed else self.items
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether every item is a key, neither a template nor a path."""
-        return not any("{" in item or "." in item for item in self.items)
-
     def joined(self) -> pl.Expr:
         """Return what `read` does as an expression, for columns of plain texts; a null is an empty text."""
         joined, *others = (pl.col(key).fill_null("") for key in self.items)
@@ -107,9 +103,9 @@ class Layout:
 
     @property
     def plain(self) -> tuple[Text, ...]:
-        """Question and answer where both are under plain keys, so that whole columns can be read; else nothing."""
-        sides = [side for side in (self.question, self.answer) if side and side.is_plain]
-        return tuple(sides) if len(sides) == 2 else ()
+        """Question and answer where all items are plain keys, so that whole columns can be read; else nothing."""
+        sides = tuple(side for side in (self.question, self.answer) if side)
+        return () if any(sign in item for side in sides for item in side.items for sign in "{.") else sides
 
     def read(self, row: Row) -> tuple[str, str, str | None]:
         """Return question, answer and conversation in JSON, none where there is no more than these.
@@ -135,7 +131,10 @@ class Layout:
 
     def _turns(self, row: Row) -> list[Turn]:
         key = self.turns or next((name for name in _TURNS if name in row), "")
-        value = _from_cell(find(row, key))
+        value = _find(row, key)
+        if isinstance(value, str):  # a cell of a table
+            with suppress(orjson.JSONDecodeError):
+                value = orjson.loads(value)
         if not isinstance(value, list):
             what = f"key {key!r} is {kind(value)}, not a list of turns" if key in row else "no list of turns is there"
             raise RowError(f"{what}; name its key by turns ({self.turns or ', '.join(_TURNS)})")
@@ -149,20 +148,18 @@ def _declared(items: str | list[str] | None) -> Text | None:
 def _item(row: Row, item: str) -> str | None:
     """The text of an item, none where it is not there: of a template, where any of its values is not."""
     if "{" not in item or not (paths := _PLACEHOLDER.findall(item)):
-        value = find(row, item)
+        value = _find(row, item)
         return None if value is _ABSENT else _text(value, item)
-    values = {path: find(row, path) for path in paths}
+    values = {path: _find(row, path) for path in paths}
     if _ABSENT in values.values():
         return None
     # In one go: what looks like a placeholder inside a value is part of that value.
     return _PLACEHOLDER.sub(lambda found: _written(values[found[1]]), item)
 
 
-def find(row: Row, path: str) -> Any:
-    """Return the value under a key, else under keys, numbers of a list (from 0) or * for all of it, between dots."""
-    if path in row or "." not in path:
-        return row.get(path, _ABSENT)
-    return _step(row, path.split("."))
+def _find(row: Row, path: str) -> Any:
+    """The value under a key, else under keys, numbers of a list (from 0) or * for all of it, between dots."""
+    return row.get(path, _ABSENT) if path in row or "." not in path else _step(row, path.split("."))
 
 
 def _step(value: Any, steps: Sequence[str]) -> Any:
@@ -180,15 +177,13 @@ def _step(value: Any, steps: Sequence[str]) -> Any:
 
 def _text(value: Any, key: str) -> str:
     """A text, or a list of texts on a line each; null is empty. Raises RowError for any other value."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if not isinstance(value, list):
-        raise RowError(f"key {key!r} is {kind(value)}, not a text; if that is meant, write '{{{key}}}'")
-    if others := [part for part in value if not isinstance(part, str)]:
-        holds = f"a list that holds {kind(others[0])}"
-        raise RowError(f"key {key!r} is {holds}, not texts; if that is meant, write '{{{key}}}'")
+    if isinstance(value, str) or value is None:
+        return value or ""
+    others = [part for part in value if not isinstance(part, str)] if isinstance(value, list) else [value]
+    if others:
+        holds = "a list that holds " if isinstance(value, list) else ""
+        wanted = "texts" if holds else "a text"
+        raise RowError(f"key {key!r} is {holds}{kind(others[0])}, not {wanted}; if that is meant, write '{{{key}}}'")
     return "\n".join(value)
 
 
@@ -215,14 +210,6 @@ def kind(value: object) -> str:
         str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object",
     }  # fmt: skip
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
-
-
-def _from_cell(value: Any) -> Any:
-    """A cell of a table, where a list of turns is a text in JSON."""
-    try:
-        return orjson.loads(value) if isinstance(value, str) else value
-    except orjson.JSONDecodeError:
-        return value
 
 
 def _turns(values: Sequence[Any], fields: Fields) -> Iterator[Turn]:
@@ -261,11 +248,9 @@ def _laid_out(turns: Sequence[Turn]) -> tuple[str, str, str | None]:
 
     Raises RowError where they do not begin with the user and end with the assistant, or one says nothing.
     """
-    said = [
-        Turn(role, "\n".join(turn.content.strip() for turn in group))
-        for role, group in groupby(turns, lambda turn: turn.role)
-    ]
-    if said and said[0].role == "system" and not said[0].content:
+    grouped = groupby(turns, lambda turn: turn.role)
+    said = [Turn(role, "\n".join(turn.content.strip() for turn in group)) for role, group in grouped]
+    if said[:1] == [Turn("system", "")]:
         said = said[1:]
     body = said[1:] if said and said[0].role == "system" else said
     if not body:

@@ -81,8 +81,8 @@ def parts(sources: Sequence[Source], root: Path) -> list[Part]:
         except OpenbookError as error:
             faults.append(f"source {source.name}: {error}")
     if faults:
-        head = [f"{len(faults)} sources cannot be read:"] if len(faults) > 1 else []
-        raise OpenbookError("\n  ".join([*head, *faults]))
+        head = f"{len(faults)} sources cannot be read:\n  " if len(faults) > 1 else ""
+        raise OpenbookError(head + "\n  ".join(faults))
     return sorted(found, key=lambda part: (part.source.name, part.label))
 
 
@@ -174,14 +174,12 @@ def format_of(file: Path, label: str, declared: Format | None) -> Format:
 
 def _array_or_lines(start: bytes) -> Format | None:
     """A JSON array, or an object a line; none where the first bytes do not tell."""
-    begin = start.lstrip()
-    if not begin.startswith(b"{"):
-        return "json" if begin.startswith(b"[") else None
-    line, end, _ = begin.partition(b"\n")
-    if not end:
-        return "jsonl"
+    line, end, _ = start.lstrip().partition(b"\n")
+    if not line.startswith(b"{"):
+        return "json" if line.startswith(b"[") else None
     try:
-        orjson.loads(line)
+        if end:
+            orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
     return "jsonl"

@@ -1,7 +1,7 @@
 """What a spec would build, what a mix holds and what a build came to, laid out for the terminal."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from mmap import ACCESS_READ, mmap
@@ -17,7 +17,7 @@ from data_prep.formats import is_packed, read_head
 from data_prep.manifest import TRAIN, Manifest, mixes_in, read_manifest, read_rows
 from data_prep.mix import seeded_hash, wanted
 from data_prep.read import format_of
-from data_prep.spec import DOMAINS, Domain, Format, Source, Spec
+from data_prep.spec import DOMAINS, Format, Source, Spec
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import OpenbookError, first_line, visible
 
@@ -34,10 +34,10 @@ _BOUNDS = (0, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a source holds before anything is cleaned: files, rows, and what is missing.
+    """What a source holds before anything is cleaned, and what is missing.
 
-    `rows` is none where only reading would tell, such as of a data set on the hub, and `exact` says whether they were
-    counted or taken from what rows look like.
+    `rows` is none where only reading would tell, such as of a data set on the hub; where not `exact`, they were
+    estimated from what rows look like.
     """
 
     source: Source
@@ -58,16 +58,21 @@ def holding(source: Source, data: Path) -> Holding:
         counts = [_count(file, source.format) for file in files]
     except (OSError, OpenbookError, pl.exceptions.PolarsError) as error:
         return Holding(source, len(files), 0, missing=f"cannot be read ({first_line(error)})")
-    known = [count for count in counts if count is not None]
-    rows = sum(rows for rows, _ in known) if len(known) == len(counts) else None
-    return Holding(source, len(files), rows, all(exact for _, exact in known))
+    return Holding(source, len(files), _sum(rows for rows, _ in counts), all(exact for _, exact in counts))
 
 
-def _count(file: Path, declared: Format | None) -> tuple[int, bool] | None:
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """The sum, none where a number is not known."""
+    each = list(numbers)
+    known = [number for number in each if number is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
+def _count(file: Path, declared: Format | None) -> tuple[int | None, bool]:
     """Rows of a file and whether that is exact; none for a kind of file that does not tell."""
     format_ = format_of(file, file.name, declared)
     if is_packed(file):
-        return None
+        return None, True
     match format_:
         case "parquet":
             with file.open("rb") as opened:
@@ -76,10 +81,10 @@ def _count(file: Path, declared: Format | None) -> tuple[int, bool] | None:
             return _occurrences(file, rb"\n(?=[^\n]|\Z)|[^\n]\Z"), True
         case "json":
             key = _FIRST_KEY.search(read_head(file))
-            return (_occurrences(file, re.escape(key[1]) + rb"\s*:"), False) if key else None
+            return (_occurrences(file, re.escape(key[1]) + rb"\s*:"), False) if key else (None, True)
         case "csv" | "tsv":
             return max(0, _occurrences(file, rb"\n") - 1), False
-    return None
+    return None, True
 
 
 def _occurrences(file: Path, pattern: bytes) -> int:
@@ -92,49 +97,37 @@ def show_plan(spec: Spec, data: Path, scale: float = 1.0, only: Sequence[str] = 
 
     Raises OpenbookError for a mix that is not in the spec, or a scale that leaves nothing of one.
     """
-    mixes = wanted_mixes(spec, only, scale)
-    shares = {name: wanted(mix) for name, mix in mixes.items()}
+    mixes = {name: (mix, wanted(mix)) for name, mix in wanted_mixes(spec, only, scale).items()}
     holdings = [holding(source, data) for source in spec.sources]
-    held = {domain: _held(holdings, domain) for domain in DOMAINS}
-    planned = (
-        (name, _figure(mix.size, mix.over), *(_figure(shares[name].get(domain)) for domain in DOMAINS))
-        for name, mix in mixes.items()
-    )
-    sources = ("the sources hold", "", *("unknown" if rows is None else f"{rows:,}" for rows in held.values()))
-    yield table(("mix", "size", *DOMAINS), [*planned, (), sources], "to be built")
-    yield table(
-        ("source", "domain", "licence", "files", "rows"),
-        [
-            (
-                each.source.name,
-                each.source.domain,
-                each.source.licence,
-                _figure(each.files),
-                "unknown" if each.rows is None else f"{'' if each.exact else 'about '}{each.rows:,}",
-            )
-            for each in holdings
-        ],
-        "sources, before anything is cleaned",
-    )
+    held = {domain: _sum(each.rows for each in holdings if each.source.domain == domain) for domain in DOMAINS}
+    planned = [
+        (name, f"{mix.size:,}{'' if mix.over == 'rows' else ' tokens'}", *_figures(*map(shares.get, DOMAINS)))
+        for name, (mix, shares) in mixes.items()
+    ]
+    total = ("the sources hold", "", *_figures(*held.values(), unknown="unknown"))
+    yield table(("mix", "size", *DOMAINS), [*planned, (), total], "to be built")
+    sources = [
+        (each.source.name, each.source.domain, each.source.licence, f"{each.files:,}", _about(each))
+        for each in holdings
+    ]
+    title = "sources, before anything is cleaned"
+    yield table(("source", "domain", "licence", "files", "rows"), sources, title)
     exams = spec.decontaminate.exams if spec.decontaminate else []
     yield line(f"to be checked against {', '.join(exams)}" if exams else "checked against no exam")
-    for name, mix in mixes.items():
+    for name, (mix, shares) in mixes.items():
         outcome = "rows will be repeated" if mix.allow_repeat else "the build will stop, unless by allow_repeat"
-        for domain, share in shares[name].items() if mix.over == "rows" else ():
+        for domain, share in shares.items() if mix.over == "rows" else ():
             if (rows := held[domain]) is not None and rows < share:
                 yield line(f"{name}: {domain} is {share - rows:,} rows short before any is dropped; {outcome}")
     yield from (line(f"source {each.source.name}: {each.missing}") for each in holdings if each.missing)
 
 
-def _held(holdings: Sequence[Holding], domain: Domain) -> int | None:
-    """The rows of a domain, none where those of some source are not known."""
-    rows = [each.rows for each in holdings if each.source.domain == domain]
-    known = [each for each in rows if each is not None]
-    return sum(known) if len(known) == len(rows) else None
+def _about(each: Holding) -> str:
+    return ("" if each.exact else "about ") + _figures(each.rows, unknown="unknown")[0]
 
 
-def _figure(number: int | None, over: str = "rows") -> str:
-    return "-" if number is None else f"{number:,}{'' if over == 'rows' else f' {over}'}"
+def _figures(*numbers: int | None, unknown: str = "-") -> list[str]:
+    return [unknown if number is None else f"{number:,}" for number in numbers]
 
 
 # --- A mix: counts, ratio wanted and got, lengths of rows, and samples of each source
@@ -149,14 +142,9 @@ def show(folder: Path) -> Iterator[Table | Text]:
         manifest, rows = read_manifest(mix), read_rows(mix)
         yield from _head(manifest)
         yield _domains(manifest)
-        yield table(
-            ("source", "rows", "tokens", "% of rows"),
-            [
-                (name, _figure(count.rows), _figure(count.tokens), _share(count.rows, manifest.rows))
-                for part in manifest.domains.values()
-                for name, count in part.sources.items()
-            ],
-        )
+        counts = [each for part in manifest.domains.values() for each in part.sources.items()]
+        sources = [(name, *_figures(of.rows, of.tokens), _share(of.rows, manifest.rows)) for name, of in counts]
+        yield table(("source", "rows", "tokens", "% of rows"), sources)
         yield _histogram(rows["tokens"])
         yield from _samples(mix / TRAIN, rows, manifest.build.seed)
 
@@ -183,18 +171,11 @@ def _domains(manifest: Manifest) -> Table:
     """Shares in percent of what the mix counts: rows or tokens."""
     got = {name: part.rows if manifest.over == "rows" else part.tokens for name, part in manifest.domains.items()}
     size, total = sum(part.wanted for part in manifest.domains.values()), sum(got.values())
-    return table(
-        ("domain", "rows", "tokens", "repeated rows", f"wanted, % of {manifest.over}", "got, %"),
-        [
-            (
-                name,
-                *map(_figure, (part.rows, part.tokens, part.repeats)),
-                _share(part.wanted, size),
-                _share(got[name], total),
-            )
-            for name, part in manifest.domains.items()
-        ],
-    )
+    rows = [
+        (name, *_figures(part.rows, part.tokens, part.repeats), _share(part.wanted, size), _share(got[name], total))
+        for name, part in manifest.domains.items()
+    ]
+    return table(("domain", "rows", "tokens", "repeated rows", f"wanted, % of {manifest.over}", "got, %"), rows)
 
 
 def _histogram(tokens: pl.Series) -> Table:
@@ -247,32 +228,19 @@ def _share(part: int, whole: int) -> str:
 
 def built_report(built: Built, out: Path) -> Iterator[Table | Text]:
     """Yield tables of sources and mixes, and what the user must know."""
-    yield table(
-        ("source", "read", "broken", "unclean", "twice", "alike", "exam", "kept"),
-        [
-            (
-                name,
-                *map(_figure, (flow.read, flow.broken, sum(flow.dropped.values()), flow.exact, flow.near)),
-                *map(_figure, (flow.contaminated, flow.kept)),
-            )
-            for name, flow in built.sources.items()
-        ],
-        "rows of the sources",
-    )
+    flows = [
+        (name, *_figures(of.read, of.broken, sum(of.dropped.values()), of.exact, of.near, of.contaminated, of.kept))
+        for name, of in built.sources.items()
+    ]
+    columns = ("source", "read", "broken", "unclean", "twice", "alike", "exam", "kept")
+    yield table(columns, flows, "rows of the sources")
     repeated = {name: sum(part.repeats for part in mix.domains.values()) for name, mix in built.mixes.items()}
-    yield table(
-        ("mix", "rows", *DOMAINS, "repeated", "tokens"),
-        [
-            (
-                name,
-                _figure(mix.rows),
-                *(_figure(mix.domains[domain].rows if domain in mix.domains else None) for domain in DOMAINS),
-                *map(_figure, (repeated[name], mix.tokens)),
-            )
-            for name, mix in built.mixes.items()
-        ],
-        "mixes",
-    )
+    rows = {name: {domain: part.rows for domain, part in mix.domains.items()} for name, mix in built.mixes.items()}
+    mixes = [
+        (name, *_figures(mix.rows, *map(rows[name].get, DOMAINS), repeated[name], mix.tokens))
+        for name, mix in built.mixes.items()
+    ]
+    yield table(("mix", "rows", *DOMAINS, "repeated", "tokens"), mixes, "mixes")
     contaminated = sum(flow.contaminated for flow in built.sources.values())
     names = ", ".join(exam.name for exam in built.exams.read)
     yield line(f"checked against {names}: {contaminated:,} rows left out" if names else "checked against no exam")

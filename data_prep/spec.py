@@ -146,17 +146,12 @@ class Mix(_Model):
 
     def weights(self) -> dict[Domain, Fraction]:
         """Return the part of the whole, of 1, that each domain gets, exactly as the numbers are written."""
-        parts: dict[Domain, Fraction] = {}
         inside = {domain: Fraction(str(part)) for domain, part in self.medical.items()}
-        medical = sum(inside.values())
-        for name, number in self.ratio.items():
-            weight = Fraction(str(number))
-            if name == "medical":
-                parts |= {domain: weight * part / medical for domain, part in inside.items()}
-            else:
-                parts[name] = weight
-        total = sum(parts.values())
-        return {domain: parts[domain] / total for domain in DOMAINS if domain in parts}
+        whole: dict[str, Fraction] = {name: Fraction(str(part)) for name, part in self.ratio.items()}
+        medical, total = sum(inside.values()), sum(whole.values())
+        if "medical" in whole:
+            whole |= {domain: whole["medical"] * part / medical for domain, part in inside.items()}
+        return {domain: whole[domain] / total for domain in DOMAINS if domain in whole}
 
 
 class Spec(_Model):
@@ -196,8 +191,8 @@ def read_spec(path: Path) -> Spec:
         return Spec.model_validate(content)
     except ValidationError as error:
         found = list(_messages(error))
-        head = [f"{path}: {len(found)} errors:"] if len(found) > 1 else []
-        raise OpenbookError("\n  ".join([*head, *found]) if head else f"{path}: {found[0]}") from error
+        head = f"{path}: {len(found)} errors:\n  " if len(found) > 1 else f"{path}: "
+        raise OpenbookError(head + "\n  ".join(found)) from error
 
 
 def _messages(error: ValidationError) -> Iterator[str]:

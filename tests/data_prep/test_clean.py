@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clean import FILTERS, REASONS, judge
-from data_prep.spec import Cleaning
+from data_prep.clean import FILTERS, judge
+from data_prep.spec import REASONS, Cleaning
 from data_prep.tokens import estimate
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
@@ -37,173 +37,70 @@ PLAIN = (
 FOUND = {
     "empty": ["", " \t\r\n", "\u3000", "\u200b\ufeff", "nan", " NaN\n", "null", "NULL"],
     "markup": [
-        "指导意见：<br>多喝水。",
-        "多喝水。<BR />",
-        "<p>多喝水。</p>",
-        '请看<a href="http://a.cn">这里</a>',
-        "Apo-A<img src='http://a.cn/1.gif' />升高",
-        "CD4<sup>+</sup>T淋巴细胞",
-        "<div class='x'>多喝水",
-        "H<sub>2</sub>O",
-        "<s>多喝水",
-        "体温&gt;38℃",
-        "多喝水&nbsp;多休息",
-        "It&#39;s 多喝水",
-        "多喝水<|im_end|>",
-        "<|endoftext|>多喝水",
-        "[INST] 多喝水 [/INST]",
-        "<<SYS>>你是医生<</SYS>>",
-        "多喝水</s>",
-        "[UNK]多喝水",
-        "[gMASK]<sop>多喝水",
-        "<noinput>",
-        "< No Input >",
-        "<nooutput>",
-        "<无输入t>",
-        "<插入流程图>",
-        "### Response:\n多喝水",
-        "多喝水\n### Instruction：咳嗽怎么办",
-        "Below is an instruction that describes a task. 多喝水",
-        "> **Possible Duplicate:**\n> 咳嗽怎么办",
-        "[url=http://a.cn]多喝水[/url]",
-        "[img]http://a.cn/1.gif[/img]",
-        "[b]多喝水[/b]",
+        "指导意见：<br>多喝水。", "多喝水。<BR />", "<p>多喝水。</p>", '请看<a href="http://a.cn">这里</a>',
+        "Apo-A<img src='http://a.cn/1.gif' />升高", "CD4<sup>+</sup>T淋巴细胞", "<div class='x'>多喝水",
+        "H<sub>2</sub>O", "<s>多喝水", "体温&gt;38℃", "多喝水&nbsp;多休息", "It&#39;s 多喝水", "多喝水<|im_end|>",
+        "<|endoftext|>多喝水", "[INST] 多喝水 [/INST]", "<<SYS>>你是医生<</SYS>>", "多喝水</s>", "[UNK]多喝水",
+        "[gMASK]<sop>多喝水", "<noinput>", "< No Input >", "<nooutput>", "<无输入t>", "<插入流程图>",
+        "### Response:\n多喝水", "多喝水\n### Instruction：咳嗽怎么办",
+        "Below is an instruction that describes a task. 多喝水", "> **Possible Duplicate:**\n> 咳嗽怎么办",
+        "[url=http://a.cn]多喝水[/url]", "[img]http://a.cn/1.gif[/img]", "[b]多喝水[/b]",
         "![流程图](https://a.cn/1.png)",
     ],
     "repeated": [
-        SENTENCE * 3,
-        f"肝病的方法是什么？{'肝病的最佳治疗方法是什么？' * 3}",
-        "好的，" * 40,
-        "谢谢" * 30,
+        SENTENCE * 3, f"肝病的方法是什么？{'肝病的最佳治疗方法是什么？' * 3}", "好的，" * 40, "谢谢" * 30,
         "".join(f"{number}. 建议您保持充足的睡眠和良好的心态，避免过度劳累；\n" for number in range(1, 9)),
-        "I do not know what to say. " * 6,
-        f"{PLAIN[:40]}{SENTENCE * 8}",
-        f"{SENTENCE * 8}{PLAIN[:40]}",
+        "I do not know what to say. " * 6, f"{PLAIN[:40]}{SENTENCE * 8}", f"{SENTENCE * 8}{PLAIN[:40]}",
     ],
     "broken_characters": [
-        "口眼\ue81f斜",
-        "\uf06e 多喝水",
-        "\U000f0001",
-        "\U0010fffd",
-        "多喝\ufffd水",
-        "\ufffc图",
-        "\ufffe",
-        "\uffff",
-        "\x00",
-        "$\x0crac{1}{2}$",
-        "\x0b",
-        "\x1b[0m",
-        "\x7f",
-        "\x85",
-        "锟斤拷锟斤拷",
-        "烫烫烫烫",
-        "屯屯屯",
-        misread("多喝水，多休息。好吗？是的，", "utf-8", "gbk"),
-        misread("多喝水，休息", "utf-8", "latin-1"),
-        misread("中文信息", "utf-8", "cp1252"),
-        misread("37°以上，für", "utf-8", "latin-1"),
-        misread("“好”", "utf-8", "cp1252"),
-        misread("多喝温水", "gbk", "latin-1"),
+        "口眼\ue81f斜", "\uf06e 多喝水", "\U000f0001", "\U0010fffd", "多喝\ufffd水", "\ufffc图", "\ufffe", "\uffff",
+        "\x00", "$\x0crac{1}{2}$", "\x0b", "\x1b[0m", "\x7f", "\x85", "锟斤拷锟斤拷", "烫烫烫烫", "屯屯屯",
+        misread("多喝水，多休息。好吗？是的，", "utf-8", "gbk"), misread("多喝水，休息", "utf-8", "latin-1"),
+        misread("中文信息", "utf-8", "cp1252"), misread("37°以上，für", "utf-8", "latin-1"),
+        misread("“好”", "utf-8", "cp1252"), misread("多喝温水", "gbk", "latin-1"),
     ],
     "personal": [
-        "请打13912345678",
-        "电话：+86 139 1234 5678。",
-        "手机8613912345678",
-        "139-1234-5678",
-        "微信同号13912345678，",
-        "身份证11010519491231002X",
-        "身份证11010519491231002x",
-        "440524188001010014",
-        "卡号6222020200112233446",
-        "4111 1111 1111 1111",
-        "5500-0000-0000-0004",
-        "378282246310005",
-        "写信给zhang.san@163.com咨询",
-        "mail: a_b+c@mail.edu.cn",
-        "QQ：123456789",
-        "加qq群 12345678",
-        "扣扣号是12345678",
-        "微信：zhang123",
-        "微信号zhangsan",
-        "加微信号：zhang_san",
-        "VX:abc-12345",
-        "WeChat ID: zhangsan",
+        "请打13912345678", "电话：+86 139 1234 5678。", "手机8613912345678", "139-1234-5678", "微信同号13912345678，",
+        "身份证11010519491231002X", "身份证11010519491231002x", "440524188001010014", "卡号6222020200112233446",
+        "4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "写信给zhang.san@163.com咨询",
+        "mail: a_b+c@mail.edu.cn", "QQ：123456789", "加qq群 12345678", "扣扣号是12345678", "微信：zhang123",
+        "微信号zhangsan", "加微信号：zhang_san", "VX:abc-12345", "WeChat ID: zhangsan",
     ],
-}
+}  # fmt: skip
 LEFT = {
     "empty": ["无", "？", "A", "0", "nano", "null 是空值", "None", "❤️"],
     "markup": [
-        "每次<5mg，每日3次",
-        "差异有统计学意义（P<0.05），a<b，c>d",
-        "白细胞<4×10^9/L，血小板>100",
-        "#include <iostream>\nList<String> list;",
-        "if (arr[i] < arr[j] && x > y) swap(&arr[i], &arr[j]);",
-        "我想办派对，但 <mask> 成了障碍",
-        "AT&T 与 H&M、M&M's",
-        "人类免疫缺陷病毒[HIV]病",
-        "### 建议：\n多喝水",
-        "见[指南](https://a.cn)",
-        "约翰是一个 <名词>。他喜欢吃 <食物>",
-        "A->B，B=>C，-->",
-        "<vector>",
-        "arr[i] = [b]",
+        "每次<5mg，每日3次", "差异有统计学意义（P<0.05），a<b，c>d", "白细胞<4×10^9/L，血小板>100",
+        "#include <iostream>\nList<String> list;", "if (arr[i] < arr[j] && x > y) swap(&arr[i], &arr[j]);",
+        "我想办派对，但 <mask> 成了障碍", "AT&T 与 H&M、M&M's", "人类免疫缺陷病毒[HIV]病", "### 建议：\n多喝水",
+        "见[指南](https://a.cn)", "约翰是一个 <名词>。他喜欢吃 <食物>", "A->B，B=>C，-->", "<vector>", "arr[i] = [b]",
     ],
     "repeated": [
-        PLAIN,
-        SENTENCE * 2,
-        f"{SENTENCE}\n{SENTENCE}{PLAIN[:30]}",
-        "哈哈哈哈哈哈哈哈哈哈",
-        "ha" * 20,
-        f"{'-' * 200}\n{PLAIN[:20]}\n{'=' * 200}",
-        f"{PLAIN}{' ' * 500}{'。' * 500}",
+        PLAIN, SENTENCE * 2, f"{SENTENCE}\n{SENTENCE}{PLAIN[:30]}", "哈哈哈哈哈哈哈哈哈哈", "ha" * 20,
+        f"{'-' * 200}\n{PLAIN[:20]}\n{'=' * 200}", f"{PLAIN}{' ' * 500}{'。' * 500}",
         "A：3cm×2cm\nB：4cm×2cm\nC：5cm×2cm\nD：6cm×2cm\nE：7cm×2cm",
         "".join(f"第{number}胸椎棘突下旁开1.5寸\n" for number in "3569"),
         "int a[] = {0, 0, 0, 0, 1, 1, 1, 1};\nfor (int i = 0; i < 8; i++) { if (a[i] == 1) n++; }",
     ],
     "broken_characters": [
-        "一行\n二行\r\n\t三行",
-        "Déjà vu、Müller、São Paulo、Ångström、naïve、Ærø",
-        "dào qiàn、xiè zuì",
-        "×÷±°",
-        "37.5°，±0.2，3×2，½，µg，§3，«好»",
-        "😍💪🏽👨‍👩‍👧 ❤️",
-        "α-干扰素、β受体、Ⅲ期、①②③、㎎、½",
-        "𠮷野家、㖞斜、䗪虫",
-        "商\u200b品",
-        "\ufeff多喝水",
-        "锛是化学元素吗",
-        "全角ＡＢＣ，！？",
+        "一行\n二行\r\n\t三行", "Déjà vu、Müller、São Paulo、Ångström、naïve、Ærø", "dào qiàn、xiè zuì", "×÷±°",
+        "37.5°，±0.2，3×2，½，µg，§3，«好»", "😍💪🏽👨‍👩‍👧 ❤️", "α-干扰素、β受体、Ⅲ期、①②③、㎎、½",
+        "𠮷野家、㖞斜、䗪虫", "商\u200b品", "\ufeff多喝水", "锛是化学元素吗", "全角ＡＢＣ，！？",
         "Приём、γιατρός、ありがとう、감사",
     ],
     "personal": [
-        "国药准字H20013456，国药准字Z20026789",
-        "国药准字B13912345678",
-        "批号 20210705123，2021-07-05 12:30",
-        "拨打120、110、12320 或 400-032-2310、4000322310",
-        "010-12345678",
-        "每次0.25g，每日3次，共1500000000单位",
-        "白细胞 13.912345678×10^9/L，0.13912345678",
-        "ICD-10 编码 J18.900x001",
-        "圆周率 3.14159265358979，50.07692307692308",
-        "2的34次方是17179869184个",
-        "最多 15000000000。",
-        "QQ 100000人在线",
-        "收入 15000000000 元，13912345678元",
-        "二进制 11000000111001，0010111000000000",
-        "12707、139123456789、1391234567",
-        "https://a.cn/photo-1574643147860-3bb18d6fe2f0?id=13912345678",
-        "11010519491231002Y，110105194912310020，110105194913310021",
-        "4111 1111 1111 1112",
-        "1234 5678 9012 3456",
-        "name@example.com、a@mail.example.org",
-        "@keyframes x, S@mple, 用户@张三, a @ b",
-        "QQ、微信的文件传输助手",
-        "QQ2013 版，QQ 用户 100000人",
-        "微信公众号“健康”，微信：WeChat，微信支付 123456",
-        "加VC促进吸收，加V后",
+        "国药准字H20013456，国药准字Z20026789", "国药准字B13912345678", "批号 20210705123，2021-07-05 12:30",
+        "拨打120、110、12320 或 400-032-2310、4000322310", "010-12345678", "每次0.25g，每日3次，共1500000000单位",
+        "白细胞 13.912345678×10^9/L，0.13912345678", "ICD-10 编码 J18.900x001",
+        "圆周率 3.14159265358979，50.07692307692308", "2的34次方是17179869184个", "最多 15000000000。",
+        "QQ 100000人在线", "收入 15000000000 元，13912345678元", "二进制 11000000111001，0010111000000000",
+        "12707、139123456789、1391234567", "https://a.cn/photo-1574643147860-3bb18d6fe2f0?id=13912345678",
+        "11010519491231002Y，110105194912310020，110105194913310021", "4111 1111 1111 1112", "1234 5678 9012 3456",
+        "name@example.com、a@mail.example.org", "@keyframes x, S@mple, 用户@张三, a @ b", "QQ、微信的文件传输助手",
+        "QQ2013 版，QQ 用户 100000人", "微信公众号“健康”，微信：WeChat，微信支付 123456", "加VC促进吸收，加V后",
         "1 2 3 4 5 6 7 8 9 10 11 12 13 14",
     ],
-}
+}  # fmt: skip
 NOT_CHINESE = [
     ("What helps against a cough?", ENGLISH),
     ("What does 感冒 mean?", ENGLISH),
@@ -249,18 +146,8 @@ def drops(reason: str, question: str = QUESTION, answer: str = ANSWER, **setting
 
 @pytest.mark.parametrize("reason", FOUND)
 def test_a_filter_finds_its_texts_in_question_and_answer(reason: str) -> None:
-    texts = FOUND[reason]
-    missed = [
-        text
-        for text, in_question, in_answer in zip(
-            texts,
-            dropped(reason, *((text, ANSWER) for text in texts)),
-            dropped(reason, *((QUESTION, text) for text in texts)),
-            strict=True,
-        )
-        if not (in_question and in_answer)
-    ]
-    assert missed == []
+    for pair in ([(text, ANSWER) for text in FOUND[reason]], [(QUESTION, text) for text in FOUND[reason]]):
+        assert [texts for texts, gone in zip(pair, dropped(reason, *pair), strict=True) if not gone] == []
 
 
 @pytest.mark.parametrize("reason", LEFT)
@@ -270,13 +157,10 @@ def test_a_filter_leaves_other_texts(reason: str) -> None:
     assert [text for text, gone in zip(texts, found, strict=True) if gone] == []
 
 
-def test_the_filters_are_the_reasons_in_their_order() -> None:
-    assert tuple(FILTERS) == REASONS == tuple(FAULTY)
-
-
 def test_the_first_reason_that_applies_is_reported_at_the_place_of_its_row() -> None:
-    frame = rows((QUESTION, ANSWER), *FAULTY.values(), (QUESTION, ANSWER))
-    assert judge(frame, Cleaning()).to_list() == [None, *REASONS, None]
+    assert tuple(FILTERS) == REASONS == tuple(FAULTY)
+    frame = rows((QUESTION, ANSWER), *FAULTY.values(), (QUESTION, None), (None, ANSWER), (QUESTION, ANSWER))
+    assert judge(frame, Cleaning()).to_list() == [None, *REASONS, "empty", "empty", None]
 
 
 @pytest.mark.parametrize("kept", REASONS[2:])
@@ -290,10 +174,6 @@ def test_no_rows_have_no_reasons(keep: list[str]) -> None:
     reasons = judge(rows(), Cleaning(keep=keep))
     assert (len(reasons), reasons.dtype) == (0, pl.String())
     assert judge(rows(*FAULTY.values()), Cleaning(keep=list(REASONS))).null_count() == len(FAULTY)
-
-
-def test_a_missing_text_is_an_empty_one() -> None:
-    assert judge(rows((None, ANSWER), (QUESTION, None)), Cleaning()).to_list() == ["empty", "empty"]
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=5), st.permutations(range(5)))
@@ -311,29 +191,41 @@ def test_real_rows_are_dropped_for_the_reasons_that_were_read_by_eye(real_exams:
     assert dict(found) == {"not_chinese": 2}
 
 
-# --- Sizes
+# --- Bounds
 
 
-def test_characters_are_counted_without_white_space_around_them() -> None:
-    assert drops("too_short", "  头痛  ", ANSWER, min_question=3)
-    assert not drops("too_short", "  头痛吗  ", ANSWER, min_question=3)
-    assert drops("too_short", QUESTION, "是\n\n", min_answer=2)
-    assert not drops("too_short", QUESTION, "是的\n", min_answer=2)
-
-
-def test_question_and_answer_have_bounds_of_their_own() -> None:
-    assert not drops("too_short", "头痛", "休息三天", min_question=2, min_answer=4)
-    assert drops("too_short", "休息三天", "头痛", min_question=2, min_answer=4)
+@pytest.mark.parametrize(
+    ("reason", "question", "answer", "settings", "gone"),
+    [
+        ("too_short", "  头痛  ", ANSWER, {"min_question": 3}, True),
+        ("too_short", "  头痛吗  ", ANSWER, {"min_question": 3}, False),
+        ("too_short", QUESTION, "是\n\n", {"min_answer": 2}, True),
+        ("too_short", "头痛", "休息三天", {"min_question": 2, "min_answer": 4}, False),
+        ("too_short", "休息三天", "头痛", {"min_question": 2, "min_answer": 4}, True),
+        # Line breaks have the most tokens a character.
+        ("too_long", "\n" * 10, "\n" * 10, {"max_tokens": 43}, True),
+        ("too_long", "\n" * 10, "\n" * 10, {"max_tokens": 44}, False),
+        # Three of ten letters are Han; digits and signs are no letters.
+        ("not_chinese", "感冒 12345, abcd", "药 (abc) ???", {"min_chinese": 0.3}, False),
+        ("not_chinese", "感冒 12345, abcd", "药 (abcd) ???", {"min_chinese": 0.3}, True),
+        ("not_chinese", "What helps?", ENGLISH, {"min_chinese": 0.0}, False),
+        ("not_chinese", f"感冒吗 {ENGLISH}", ENGLISH, {}, True),
+        ("not_chinese", f"感冒怎么 {ENGLISH}", ENGLISH, {}, False),
+        ("markup", "编写一个 HTML 表单", "&lt;form&gt;&lt;/form&gt;", {}, True),
+        ("markup", "编写一个 HTML 表单", "<form></form><|im_end|>", {}, True),
+        ("repeated", QUESTION, SENTENCE * 5 + PLAIN[:30], {}, True),
+        ("repeated", QUESTION, SENTENCE * 5 + PLAIN[:40], {}, False),
+    ],
+)
+def test_a_bound_is_where_it_is_said_to_be(
+    reason: str, question: str, answer: str, settings: dict[str, Any], gone: bool
+) -> None:
+    assert drops(reason, question, answer, **settings) == gone
 
 
 def test_a_row_may_have_as_many_estimated_tokens_as_the_bound() -> None:
     tokens = rows((QUESTION, ANSWER)).select(estimate()).item()
     assert [drops("too_long", max_tokens=tokens - less) for less in (0, 1)] == [False, True]
-    # Line breaks have the most tokens a character.
-    assert [drops("too_long", "\n" * 10, "\n" * 10, max_tokens=most) for most in (43, 44)] == [True, False]
-
-
-# --- Language
 
 
 def test_other_languages_are_dropped_and_what_is_asked_in_chinese_stays() -> None:
@@ -341,42 +233,14 @@ def test_other_languages_are_dropped_and_what_is_asked_in_chinese_stays() -> Non
     assert dropped("not_chinese", *CHINESE) == [False] * len(CHINESE)
 
 
-def test_the_share_of_han_is_of_letters_in_question_and_answer() -> None:
-    # Three of ten letters are Han; digits and signs are no letters.
-    assert not drops("not_chinese", "感冒 12345, abcd", "药 (abc) ???", min_chinese=0.3)
-    assert drops("not_chinese", "感冒 12345, abcd", "药 (abcd) ???", min_chinese=0.3)
-    assert not drops("not_chinese", "What helps?", ENGLISH, min_chinese=0.0)
-
-
-def test_three_han_characters_in_a_row_are_no_chinese_question() -> None:
-    assert drops("not_chinese", f"感冒吗 {ENGLISH}", ENGLISH)
-    assert not drops("not_chinese", f"感冒怎么 {ENGLISH}", ENGLISH)
-
-
-# --- Markup
-
-
 @pytest.mark.parametrize("question", ["编写一个 HTML 表单", "创建网页", "生成代码以显示表格", "把 XML 转为 JSON"])
 def test_html_stays_where_it_is_asked_for(question: str) -> None:
     assert not drops("markup", question, "<table>\n<tr><td>1&nbsp;</td></tr>\n</table>")
 
 
-@pytest.mark.parametrize("answer", ["&lt;form&gt;&lt;/form&gt;", "<form></form><|im_end|>"])
-def test_escaped_html_and_tokens_of_templates_are_markup_though_html_was_asked_for(answer: str) -> None:
-    assert drops("markup", "编写一个 HTML 表单", answer)
-
-
 @given(st.text(st.characters(exclude_characters="<&[]#*!", exclude_categories=["Cs"])))
 def test_without_a_sign_of_markup_there_is_none(text: str) -> None:
     assert not drops("markup", QUESTION, text.replace("Below is", ""))
-
-
-# --- Repetition
-
-
-def test_more_than_half_must_repeat() -> None:
-    assert drops("repeated", QUESTION, SENTENCE * 5 + PLAIN[:30])
-    assert not drops("repeated", QUESTION, SENTENCE * 5 + PLAIN[:40])
 
 
 @given(st.text("咳嗽发热怎么办abc，。", min_size=20, max_size=40), st.integers(4, 50))

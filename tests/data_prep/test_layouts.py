@@ -13,7 +13,7 @@ from data_prep.read import parts, read
 from tests.data_prep.files import json_lines, source
 
 ALPACA = Layout.of(source(), "json")
-QA = Layout.of(source(layout="qa", fields={"question": ["title", "ask"]}), "json")
+NAMED = Layout.of(source(layout="chat", fields={"turns": "log", "role": "who", "content": "said"}), "json")
 CHAT = Layout.of(source(layout="chat"), "json")
 HUMAN, GPT = {"from": "human", "value": "头痛怎么办？"}, {"from": "gpt", "value": "多休息。"}
 MORE = [{"from": "human", "value": "还痛。"}, {"from": "gpt", "value": "去医院。"}]
@@ -23,6 +23,7 @@ BOTH = [
     {"role": "user", "content": "还痛。"},
     {"role": "assistant", "content": "去医院。"},
 ]
+LAST = {"instruction": "还痛。", "input": "", "output": "去医院。"}
 LONG = ("头痛怎么办？\n还痛。", "多休息。\n去医院。")
 
 
@@ -55,36 +56,28 @@ def test_every_shape_of_a_chat_is_the_same_conversation(row: dict[str, Any]) -> 
     assert _turns(read) == BOTH
 
 
-def test_one_question_and_one_answer_need_no_turns() -> None:
-    assert CHAT.read({"conversations": [HUMAN, GPT]}) == ("头痛怎么办？", "多休息。", None)
+SYSTEM = {"role": "system", "content": "你是医生。"}
 
 
-def test_what_the_system_says_is_kept_and_is_part_of_the_question() -> None:
-    system = {"role": "system", "content": "你是医生。"}
-    read = CHAT.read({"messages": [system, *BOTH[:2]]})
-    assert read[:2] == ("你是医生。\n头痛怎么办？", "多休息。")
-    assert _turns(read) == [system, *BOTH[:2]]
-
-
-def test_turns_of_one_side_after_another_are_one_turn() -> None:
-    read = CHAT.read({"messages": [BOTH[0], BOTH[2], BOTH[1], BOTH[3]]})
-    assert read == ("头痛怎么办？\n还痛。", "多休息。\n去医院。", None)
-
-
-def test_alpaca_takes_the_history_before_the_last_question() -> None:
-    row = {"instruction": "还痛。", "input": "", "output": "去医院。", "history": [["头痛怎么办？", "多休息。"]]}
-    read = ALPACA.read(row)
-    assert read[:2] == LONG
-    assert _turns(read) == BOTH
-    for history in ("", None, list[str]()):
-        assert ALPACA.read({**row, "history": history}) == ("还痛。", "去医院。", None)
-
-
-def test_names_that_the_source_declares_are_those_that_are_read() -> None:
-    fields = {"turns": "log", "role": "who", "content": "said"}
-    layout = Layout.of(source(layout="chat", fields=fields), "json")
-    row = {"log": [{"who": "User", "said": "甲"}, {"who": "Assistant", "said": "乙"}], "messages": BOTH}
-    assert layout.read(row) == ("甲", "乙", None)
+@pytest.mark.parametrize(
+    ("layout", "row", "question", "answer", "turns"),
+    [
+        (CHAT, {"conversations": [HUMAN, GPT]}, "头痛怎么办？", "多休息。", None),
+        # What the system says is part of the question.
+        (CHAT, {"messages": [SYSTEM, *BOTH[:2]]}, "你是医生。\n头痛怎么办？", "多休息。", [SYSTEM, *BOTH[:2]]),
+        # Turns of one side after another are one turn.
+        (CHAT, {"messages": [BOTH[0], BOTH[2], BOTH[1], BOTH[3]]}, *LONG, None),
+        (ALPACA, {**LAST, "history": [["头痛怎么办？", "多休息。"]]}, *LONG, BOTH),
+        *((ALPACA, {**LAST, "history": history}, "还痛。", "去医院。", None) for history in ("", None, list[str]())),
+        (NAMED, {"log": [{"who": "User", "said": "甲"}, {"who": "gpt", "said": "乙"}], "data": BOTH}, "甲", "乙", None),
+    ],
+)  # fmt: skip
+def test_a_conversation_of_more_than_two_turns_is_kept_beside_question_and_answer(
+    layout: Layout, row: dict[str, Any], question: str, answer: str, turns: list[dict[str, str]] | None
+) -> None:
+    read = layout.read(row)
+    assert read[:2] == (question, answer)
+    assert _turns(read) == turns
 
 
 @pytest.mark.parametrize(
@@ -121,18 +114,17 @@ QA_ROW = st.dictionaries(st.sampled_from(["title", "ask", "answer", "else"]), VA
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(PAIR, max_size=3) | st.lists(ALPACA_ROW, max_size=5))
-def test_alpaca_reads_columns_as_it_reads_rows_one_by_one(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    _assert_the_same(tmp_path, rows, layout="alpaca")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(QA_ROW | st.just({"title": "甲", "answer": "乙"}), max_size=5))
-def test_question_and_answer_read_columns_as_rows_one_by_one(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    _assert_the_same(tmp_path, rows, layout="qa", fields={"question": ["title", "ask"]})
-
-
-def _assert_the_same(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> None:
+@given(
+    case=st.tuples(st.just({"layout": "alpaca"}), st.lists(PAIR, max_size=3) | st.lists(ALPACA_ROW, max_size=5))
+    | st.tuples(
+        st.just({"layout": "qa", "fields": {"question": ["title", "ask"]}}),
+        st.lists(QA_ROW | st.just({"title": "甲", "answer": "乙"}), max_size=5),
+    )
+)
+def test_lines_read_at_once_are_read_as_one_by_one(
+    tmp_path: Path, case: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
+    changes, rows = case
     declared = source(path="a.jsonl", broken="salvage", format="jsonl", **changes)
     layout = Layout.of(declared, "jsonl")
     expected, faults = [], []
@@ -142,8 +134,8 @@ def _assert_the_same(folder: Path, rows: list[dict[str, Any]], **changes: Any) -
             expected.append((number, question.strip(), answer.strip(), turns))
         except RowError as error:
             faults.append((number, str(error)))
-    (folder / "a.jsonl").write_bytes(json_lines(rows) or b"\n")
-    chunks = [chunk for part in parts([declared], folder) for chunk in read(part)]
+    (tmp_path / "a.jsonl").write_bytes(json_lines(rows) or b"\n")
+    chunks = [chunk for part in parts([declared], tmp_path) for chunk in read(part)]
     assert [row[3:] for chunk in chunks for row in chunk.frame.rows()] == expected
     assert [(broken.row, broken.reason) for chunk in chunks for broken in chunk.broken] == faults
 
@@ -160,6 +152,11 @@ ITEM: dict[str, Any] = {
     "a.b": "点",
     "none": None,
     "yes": True,
+    "mixed": ["x", 0],
+    "gaps": ["x", None],
+    "blank": ["x", ""],
+    "deep": [[[[[[[[["x"]]]]]]]]],
+    "sly": "{question}{0.__class__}%s",
 }
 
 
@@ -168,6 +165,10 @@ ITEM: dict[str, Any] = {
     [
         (("question",), "脏腑？"),
         (("choices",), "A.肝\nB.心"),
+        (("blank",), "x\n"),
+        (("{deep.0}",), "x"),
+        # What looks like a placeholder in a value is left alone.
+        (("{sly}{question}",), "{question}{0.__class__}%s脏腑？"),
         (("none",), ""),
         (("question", "none", "choices"), "脏腑？\nA.肝\nB.心"),
         (("absent", "question"), "脏腑？"),
@@ -193,6 +194,10 @@ def test_keys_paths_and_templates_read_what_they_name(items: tuple[str, ...], te
         (("yes",), "key 'yes' is true or false, not a text; if that is meant, write '{yes}'"),
         (("case",), "key 'case' is an object, not a text; if that is meant, write '{case}'"),
         (("notes",), "key 'notes' is a list that holds an object, not texts; if that is meant, write '{notes}'"),
+        (("mixed",), "key 'mixed' is a list that holds a number, not texts; if that is meant, write '{mixed}'"),
+        (("gaps",), "key 'gaps' is a list that holds null, not texts; if that is meant, write '{gaps}'"),
+        (("deep",), "key 'deep' is a list that holds a list, not texts"),
+        (("{deep}",), "a value is nested more than 8 deep"),
         (("absent",), "key 'absent' is missing; the row has id, question, options, choices, case ..."),
         (("notes.9.q", "{absent}"), "key 'notes.9.q' or '{absent}' is missing; the row has id, question"),
         (("{question}{absent}",), "key '{question}{absent}' is missing"),
@@ -202,29 +207,6 @@ def test_what_is_missing_or_no_text_is_reported_by_its_key(items: tuple[str, ...
     with pytest.raises(RowError) as caught:
         Text(items).read(ITEM)
     assert str(caught.value).startswith(reason)
-
-
-def test_a_list_that_holds_what_is_no_text_is_no_text_even_where_it_is_zero_or_null() -> None:
-    for value in (0, None, ""):
-        row = {"a": ["x", value]}
-        if value == "":
-            assert Text(("a",)).read(row) == "x\n"
-        else:
-            with pytest.raises(RowError, match="key 'a' is a list that holds"):
-                Text(("a",)).read(row)
-
-
-def test_what_looks_like_a_placeholder_in_a_value_is_left_alone() -> None:
-    assert Text(("{a}{b}",)).read({"a": "{b}{0.__class__}%s", "b": "乙"}) == "{b}{0.__class__}%s乙"
-
-
-def test_a_value_nested_too_deeply_is_refused() -> None:
-    value: Any = "x"
-    for _ in range(9):
-        value = [value]
-    with pytest.raises(RowError, match="a value is nested more than 8 deep"):
-        Text(("{a}",)).read({"a": value})
-    assert Text(("{a}",)).read({"a": value[0]}) == "x"
 
 
 def test_a_needed_key_must_be_there_though_another_is() -> None:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,29 +37,27 @@ CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sample
 # --- Which files a source has
 
 
-def test_files_of_a_glob_come_by_name_and_are_called_by_their_place_in_the_data_folder(tmp_path: Path) -> None:
-    for name in ("b/2.jsonl", "b/1.jsonl", "b/c/3.jsonl"):
+@pytest.mark.parametrize(
+    ("path", "root", "labels"),
+    [
+        ("b/**/*.jsonl", "", ["b/1.jsonl", "b/2.jsonl", "b/c/3.jsonl"]),
+        # A name with signs of a glob is a file where there is one.
+        ("a[1].jsonl", "", ["a[1].jsonl"]),
+        ("*.jsonl", "d[1]", ["e.jsonl"]),
+        ("{folder}/b/*.jsonl", "", ["b/1.jsonl", "b/2.jsonl"]),
+        ("{folder}/b/*.jsonl", "d[1]", ["{folder}/b/1.jsonl", "{folder}/b/2.jsonl"]),
+    ],
+)
+def test_files_come_by_name_and_are_called_by_their_place_in_the_data_folder_or_in_full(
+    tmp_path: Path, path: str, root: str, labels: list[str]
+) -> None:
+    for name in ("b/2.jsonl", "b/1.jsonl", "b/c/3.jsonl", "a[1].jsonl", "d[1]/e.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(LINES)
-    declared = source(path="b/**/*.jsonl")
-    assert parts([declared], tmp_path) == [
-        Part(declared, name, tmp_path / name, len(LINES)) for name in ("b/1.jsonl", "b/2.jsonl", "b/c/3.jsonl")
-    ]
-
-
-def test_a_name_with_signs_of_a_glob_is_a_file_where_there_is_one(tmp_path: Path) -> None:
-    (tmp_path / "a[1].jsonl").write_bytes(LINES)
-    assert [part.label for part in parts([source(path="a[1].jsonl")], tmp_path)] == ["a[1].jsonl"]
-    (tmp_path / "b[1]").mkdir()
-    (tmp_path / "b[1]" / "c.jsonl").write_bytes(LINES)
-    assert [part.label for part in parts([source(path="*.jsonl")], tmp_path / "b[1]")] == ["c.jsonl"]
-
-
-def test_a_file_outside_the_data_folder_is_called_by_its_whole_name(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(LINES)
-    assert [part.label for part in parts([source(path=f"{tmp_path}/*.jsonl")], Path("elsewhere"))] == [
-        str(tmp_path / "a.jsonl")
-    ]
+    declared = source(path=path.format(folder=tmp_path))
+    expected = [label.format(folder=tmp_path) for label in labels]
+    folder = tmp_path / root
+    assert parts([declared], folder) == [Part(declared, name, folder / name, len(LINES)) for name in expected]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +94,8 @@ def test_a_declared_format_that_the_file_has_not_is_an_error(tmp_path: Path, dec
 
 
 def test_a_declared_format_settles_files_whose_names_tell_none_or_two(tmp_path: Path) -> None:
-    (tmp_path / "a.dat").write_bytes(LINES)
-    (tmp_path / "a.csv").write_bytes(LINES)
+    for name in ("a.dat", "a.csv"):
+        (tmp_path / name).write_bytes(LINES)
     assert len(parts([source(path="a.*", format="jsonl")], tmp_path)) == 2
 
 
@@ -121,31 +120,39 @@ def test_every_encoding_reads_the_same(tmp_path: Path, encoding: str, name: str)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
-def test_packed_files_read_the_same_whatever_they_are_called(tmp_path: Path, pack: object) -> None:
-    assert callable(pack)
-    for name in ("a.jsonl.gz", "b.jsonl.zst", "c.jsonl"):
-        assert questions(tmp_path, name, pack(LINES)) == QUESTIONS
-
-
-def test_packed_files_of_several_members_are_read_to_the_end(tmp_path: Path) -> None:
-    assert questions(tmp_path, "a.jsonl.zst", zstd.compress(LINES) * 2) == QUESTIONS * 2
-    assert questions(tmp_path, "a.jsonl.gz", gzip.compress(LINES) * 2) == QUESTIONS * 2
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "b.jsonl.zst", "c.jsonl"])
+def test_packed_files_are_read_to_the_end_whatever_they_are_called(
+    tmp_path: Path, pack: Callable[[bytes], bytes], name: str
+) -> None:
+    assert questions(tmp_path, name, pack(LINES)) == QUESTIONS
+    assert questions(tmp_path, name, pack(LINES) * 2) == QUESTIONS * 2
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
 @pytest.mark.parametrize("broken", ["refuse", "salvage"])
-def test_a_packed_file_that_is_cut_off_is_an_error_of_one_line(tmp_path: Path, pack: object, broken: str) -> None:
-    assert callable(pack)
+def test_a_packed_file_that_is_cut_off_is_an_error_of_one_line(
+    tmp_path: Path, pack: Callable[[bytes], bytes], broken: str
+) -> None:
     with pytest.raises(OpenbookError, match="cannot be unpacked") as caught:
         read_bytes(tmp_path, "a.jsonl.gz", pack(LINES * 100)[:-9], broken=broken)
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_text_cost_their_line_only(tmp_path: Path) -> None:
-    damaged = LINES.replace("阴阳".encode(), "阴阳".encode()[:-1])
-    rows, broken, _ = read_bytes(tmp_path, "a.jsonl", damaged, broken="salvage")
-    assert [row[2] for row in rows] == [ANSWERS[0], ANSWERS[2]]
-    assert [(number, reason) for number, reason, _ in broken] == [(2, "line 2 is neither UTF-8 nor gb18030")]
+@pytest.mark.parametrize(
+    ("name", "data", "rows", "fault"),
+    [
+        ("a.jsonl", LINES.replace("阴阳".encode(), b"\xe9\x98"), [1, 3], (2, "line 2 is")),
+        ("a.csv", "question,answer\n甲,乙\n".encode() + b"\xff\xfe,x\n" + "戊,己\n".encode(), [1, 3], (2, "line 3 is")),
+        ("a.txt", "甲？\n乙。\n\n丙？\n丁。\n\n".encode() + b"\xff?\nx\n", [1, 2], (3, "line 7 begins a row that is")),
+    ],
+)  # fmt: skip
+def test_bytes_that_are_no_text_cost_their_row_only(
+    tmp_path: Path, name: str, data: bytes, rows: list[int], fault: tuple[int, str]
+) -> None:
+    layout = "qa" if name == "a.csv" else "alpaca"
+    found, broken, _ = read_bytes(tmp_path, name, data, layout=layout, broken="salvage")
+    assert [row[0] for row in found] == rows
+    assert [row[:2] for row in broken] == [(fault[0], f"{fault[1]} neither UTF-8 nor gb18030")]
 
 
 def test_damaged_utf8_is_not_taken_for_gb18030() -> None:
@@ -160,22 +167,19 @@ def test_damaged_utf8_is_not_taken_for_gb18030() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"xx", "line 2 is not JSON (unexpected character, expected a JSON value, at character 1)"),
-        (b'{"instruction": "a"', "line 2 is not JSON (unexpected end of data, at character 20)"),
-        (b'["a", "b"]', "line 2 is a list, not an object"),
-        (b"5", "line 2 is a number, not an object"),
-        (b"null", "line 2 is null, not an object"),
-        (b'{"instruction": NaN}', "line 2 is not JSON (unexpected character, expected a JSON value, at character 17)"),
-        (
-            b'{"instruction": "\\ud800", "output": "a"}',
-            "line 2 is not JSON (no low surrogate in string, at character 18)",
-        ),
+        (b"xx", "not JSON (unexpected character, expected a JSON value, at character 1)"),
+        (b'{"instruction": "a"', "not JSON (unexpected end of data, at character 20)"),
+        (b'["a", "b"]', "a list, not an object"),
+        (b"5", "a number, not an object"),
+        (b"null", "null, not an object"),
+        (b'{"instruction": NaN}', "not JSON (unexpected character, expected a JSON value, at character 17)"),
+        (b'{"instruction": "\\ud800", "output": "a"}', "not JSON (no low surrogate in string, at character 18)"),
     ],
 )
 def test_a_line_that_is_no_object_is_broken_and_the_others_are_read(tmp_path: Path, line: bytes, reason: str) -> None:
     rows, broken, _ = read_bytes(tmp_path, "a.jsonl", GOOD + b"\n" + line + b"\n" + GOOD, broken="salvage")
     assert [row[0] for row in rows] == [1, 3]
-    assert broken == [(2, reason, line.decode())]
+    assert broken == [(2, f"line 2 is {reason}", line.decode())]
 
 
 def test_blank_lines_are_no_rows_and_rows_are_numbered_by_their_lines(tmp_path: Path) -> None:
@@ -235,16 +239,6 @@ def test_an_array_reads_the_same_in_pieces_of_any_size(
         assert _read(data) == (rows, list(range(1, len(rows) + 1)), [], [])
 
 
-def test_elements_that_are_no_objects_are_broken_rows() -> None:
-    rows, numbers, faults, breaks = _read(b'[5, {"a": 1}, "x", null]')
-    assert (rows, numbers, breaks) == ([{"a": 1}], [2], [])
-    assert [(fault.row, fault.reason, fault.text) for fault in faults] == [
-        (1, "is a number, not an object", "5"),
-        (3, "is a text, not an object", '"x"'),
-        (4, "is null, not an object", "null"),
-    ]
-
-
 @pytest.mark.parametrize("option", [0, orjson.OPT_INDENT_2])
 def test_whatever_byte_is_lost_no_other_row_is_and_the_counts_are_exact(option: int) -> None:
     data = orjson.dumps(ROWS, option=option)
@@ -268,17 +262,17 @@ def _is_json(data: bytes) -> bool:
 
 def test_a_file_cut_off_anywhere_keeps_the_rows_before_the_cut() -> None:
     data = orjson.dumps(ROWS)
-    end = data.rindex(b"{")
-    for cut in range(end + 1, len(data) - 2):
+    for cut in range(data.rindex(b"{") + 1, len(data) - 2):
         rows, _, faults, _ = _read(data[:cut])
-        assert rows == ROWS[:2]
-        assert [fault.row for fault in faults] == [3]
+        assert (rows, [fault.row for fault in faults]) == (ROWS[:2], [3])
     assert _read(data[:-1])[0::3] == (ROWS, ["line 1: after a row stands nothing, where ] is wanted"])
 
 
 @pytest.mark.parametrize(
     ("text", "numbers", "faults", "breaks"),
     [
+        (b'[5, {"a":1}, "x"]', [2], [(1, "is a number, not an object", "5"),
+         (3, "is a text, not an object", '"x"')], []),
         (b'[{"a":1},\n{"a":2},\n]', [1, 2], [], ["line 2: after a row stands ,], where ] is wanted"]),
         (b'[{"a":1}\n{"a":2}]', [1, 2], [], ["line 1: after a row stands nothing, where , is wanted"]),
         (b'[{"a":1}]\n[{"a":2}]', [1, 2], [], ["line 1: after a row stands ][, where , is wanted"]),
@@ -301,18 +295,19 @@ def test_broken_places_are_reported_with_their_lines(
     assert (found, [(fault.row, fault.reason, fault.text) for fault in broken], reported) == (numbers, faults, breaks)
 
 
-def test_objects_inside_a_broken_row_are_not_taken_for_rows() -> None:
-    inner = '{"from": "human", "value": "a"}'
-    text = f'[{{"turns": [{inner}]}}, {{"turns": [{inner}, {inner} "id": 1}}, {{"turns": [{inner}]}}]'
-    _, numbers, faults, _ = _read(text.encode())
-    assert (numbers, [fault.row for fault in faults]) == ([1, 3], [2])
-
-
-def test_a_row_nested_too_deeply_is_broken_and_the_next_is_read() -> None:
-    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
-    rows, numbers, faults, _ = _read(b'[{"b":1},' + deep + b',{"b":2}]')
-    assert (rows, numbers, [fault.row for fault in faults]) == ([{"b": 1}, {"b": 2}], [1, 3], [2])
-    assert faults[0].reason == "line 1 begins a row that is nested too deeply"
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        # Objects inside a broken row are not taken for rows.
+        ('{"b": [{"c": 1}, {"c": 2} "id": 1}',
+         "line 1 begins a row that is not JSON (Expecting ',' delimiter, at line 1)"),
+        ('{"a":' * 5000 + "1" + "}" * 5000, "line 1 begins a row that is nested too deeply"),
+    ],
+)  # fmt: skip
+def test_a_broken_row_with_objects_inside_is_one_and_the_next_is_read(row: str, reason: str) -> None:
+    rows, numbers, faults, _ = _read(f'[{{"b":[{{"c":1}}]}},{row},{{"b":2}}]'.encode())
+    assert (rows, numbers) == ([{"b": [{"c": 1}]}, {"b": 2}], [1, 3])
+    assert [(fault.row, fault.reason) for fault in faults] == [(2, reason)]
 
 
 # --- CSV, plain text, Excel and parquet
@@ -344,23 +339,11 @@ def test_a_line_of_a_table_that_is_no_row_is_broken(tmp_path: Path, line: str, r
     assert broken == [(2, reason, line[:10_000])]
 
 
-def test_a_last_quotation_mark_that_is_never_closed_takes_no_row_with_it(tmp_path: Path) -> None:
-    data = 'question,answer\n甲,"乙\n丙,丁\n'.encode()
-    rows, broken, _ = read_bytes(tmp_path, "a.csv", data, layout="qa", broken="salvage")
+def test_a_quotation_mark_that_is_never_closed_and_blank_lines_take_no_row_with_them(tmp_path: Path) -> None:
+    data = 'question\tanswer\n\n甲\t"乙\n\n丙\t丁\n\n'.encode()
+    rows, broken, _ = read_bytes(tmp_path, "a.tsv", data, layout="qa", broken="salvage")
     assert rows == [(2, "丙", "丁", None)]
-    assert broken == [(1, "line 2 is no row (unexpected end of data)", '甲,"乙')]
-
-
-def test_bytes_that_are_no_text_cost_their_row_of_a_table(tmp_path: Path) -> None:
-    data = "question,answer\n甲,乙\n丙,丁\n".encode() + b"\xff\xfe,x\n" + "戊,己\n".encode()
-    rows, broken, _ = read_bytes(tmp_path, "a.csv", data, layout="qa", broken="salvage")
-    assert [row[0] for row in rows] == [1, 2, 4]
-    assert [(number, reason) for number, reason, _ in broken] == [(3, "line 4 is neither UTF-8 nor gb18030")]
-
-
-def test_blank_lines_of_a_table_are_no_rows(tmp_path: Path) -> None:
-    rows, broken, _ = read_bytes(tmp_path, "a.tsv", "question\tanswer\n\n甲\t乙\n\n".encode(), layout="qa")
-    assert (rows, broken) == ([(1, "甲", "乙", None)], [])
+    assert broken == [(1, "line 3 is no row (unexpected end of data)", '甲\t"乙')]
 
 
 @pytest.mark.parametrize(
@@ -376,38 +359,26 @@ def test_a_header_that_cannot_be_used_is_an_error(tmp_path: Path, data: bytes, m
         read_bytes(tmp_path, "a.csv", data, broken="salvage")
 
 
-def test_blank_lines_keep_rows_apart_and_the_first_line_is_the_question(tmp_path: Path) -> None:
-    text = "\n甲？\n乙。\n\n\n丙？\r\n丁。\r\n戊。\r\n \r\n己？\n庚。"
-    rows, broken, _ = read_bytes(tmp_path, "a.txt", text.encode("gb18030"))
-    assert rows == [(1, "甲？", "乙。", None), (2, "丙？", "丁。\n戊。", None), (3, "己？", "庚。", None)]
-    assert broken == []
+@pytest.mark.parametrize(
+    ("text", "rows", "faults"),
+    [
+        ("\n甲？\n乙。\n\n\n丙？\r\n丁。\r\n戊。\r\n \r\n己？\n庚。",
+         [(1, "甲？", "乙。", None), (2, "丙？", "丁。\n戊。", None), (3, "己？", "庚。", None)], []),
+        ("问：甲？\n补充。\n答：乙。\n\n丙。\nQ: 丁？\nA: 戊。\n",
+         [(1, "甲？\n补充。", "乙。\n\n丙。", None), (2, "丁？", "戊。", None)], []),
+        ("甲？\n\n乙？\n丙。\n", [(2, "乙？", "丙。", None)], ["甲？"]),
+        ("问：甲？\n问：乙？\n答：丙。", [(2, "乙？", "丙。", None)], ["问：甲？"]),
+    ],
+)  # fmt: skip
+def test_blank_lines_or_marks_begin_the_rows_of_a_text(
+    tmp_path: Path, text: str, rows: list[tuple[int, str, str, None]], faults: list[str]
+) -> None:
+    found, broken, _ = read_bytes(tmp_path, "a.txt", text.encode("gb18030"), broken="salvage")
+    assert found == rows
+    assert broken == [(1, "line 1 begins a question without an answer", fault) for fault in faults]
 
 
-def test_marks_begin_rows_and_blank_lines_are_part_of_the_answer(tmp_path: Path) -> None:
-    text = "问：甲？\n补充。\n答：乙。\n\n丙。\nQ: 丁？\nA: 戊。\n"
-    rows, _, _ = read_bytes(tmp_path, "a.txt", text.encode())
-    assert rows == [(1, "甲？\n补充。", "乙。\n\n丙。", None), (2, "丁？", "戊。", None)]
-
-
-def test_a_question_without_an_answer_is_broken(tmp_path: Path) -> None:
-    rows, broken, _ = read_bytes(tmp_path, "a.txt", "甲？\n\n乙？\n丙。\n".encode(), broken="salvage")
-    assert [row[0] for row in rows] == [2]
-    assert broken == [(1, "line 1 begins a question without an answer", "甲？")]
-    rows, broken, _ = read_bytes(tmp_path, "b.txt", "问：甲？\n问：乙？\n答：丙。".encode(), broken="salvage")
-    assert [row[0] for row in rows] == [2]
-    assert broken == [(1, "line 1 begins a question without an answer", "问：甲？")]
-
-
-def test_bytes_that_are_no_text_cost_their_row_of_a_text(tmp_path: Path) -> None:
-    text = "甲？\n乙。\n\n丙？\n丁。\n\n".encode() + b"\xff?\nx\n"
-    rows, broken, _ = read_bytes(tmp_path, "a.txt", text, broken="salvage")
-    assert [row[0] for row in rows] == [1, 2]
-    assert [(row, reason) for row, reason, _ in broken] == [
-        (3, "line 7 begins a row that is neither UTF-8 nor gb18030")
-    ]
-
-
-def test_a_parquet_file_reads_as_its_rows(tmp_path: Path) -> None:
+def test_a_parquet_file_reads_as_its_rows_packed_or_not(tmp_path: Path) -> None:
     pl.DataFrame(ROWS).write_parquet(tmp_path / "a.parquet")
     rows, broken, _ = read_file(tmp_path / "a.parquet")
     assert rows == [(n, q, a, None) for n, q, a in zip((1, 2, 3), QUESTIONS, ANSWERS, strict=True)]
@@ -416,14 +387,19 @@ def test_a_parquet_file_reads_as_its_rows(tmp_path: Path) -> None:
     assert read_bytes(tmp_path, "b.parquet.gz", packed)[0] == rows
 
 
-def test_nested_parquet_columns_are_chats_and_lists(tmp_path: Path) -> None:
-    turns = [{"role": "user", "content": "问"}, {"role": "assistant", "content": "答"}]
-    pl.DataFrame({"messages": [turns]}).write_parquet(tmp_path / "a.parquet")
-    assert read_file(tmp_path / "a.parquet", layout="chat")[0] == [(1, "问", "答", None)]
-    pl.DataFrame({"question": [["甲", "乙"]], "answer": [None]}, schema_overrides={"answer": pl.String}).write_parquet(
-        tmp_path / "b.parquet"
-    )
-    assert read_file(tmp_path / "b.parquet", layout="qa")[0] == [(1, "甲\n乙", "", None)]
+@pytest.mark.parametrize(
+    ("columns", "layout", "row"),
+    [
+        ({"messages": [[{"role": "user", "content": "问"}, {"role": "assistant", "content": "答"}]]}, "chat",
+         (1, "问", "答", None)),
+        ({"question": [["甲", "乙"]], "answer": pl.Series([None], dtype=pl.String)}, "qa", (1, "甲\n乙", "", None)),
+    ],
+)  # fmt: skip
+def test_nested_parquet_columns_are_chats_and_lists(
+    tmp_path: Path, columns: dict[str, Any], layout: str, row: tuple[int, str, str, None]
+) -> None:
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    assert read_file(tmp_path / "a.parquet", layout=layout)[0] == [row]
 
 
 def test_a_sheet_reads_as_text_and_empty_rows_are_none(tmp_path: Path) -> None:
@@ -461,11 +437,6 @@ def test_frames_have_the_schema_and_say_where_each_row_was_read(tmp_path: Path) 
     assert chunk.broken == ()
 
 
-def test_white_space_around_texts_is_no_part_of_them(tmp_path: Path) -> None:
-    rows, _, _ = read_bytes(tmp_path, "a.jsonl", json_lines([{"instruction": "\u3000甲 乙\n", "output": " 丙 "}]))
-    assert rows == [(1, "甲 乙", "丙", None)]
-
-
 def test_a_file_with_one_fault_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError) as caught:
         read_bytes(tmp_path, "a.jsonl", json_lines([*ROWS, {"instruction": "甲"}]))
@@ -499,36 +470,39 @@ def test_a_break_that_costs_no_row_is_refused_as_well(tmp_path: Path) -> None:
         read_bytes(tmp_path, "a.json", b'[{"instruction":"a","output":"b"},]')
 
 
-def test_read_and_broken_rows_are_as_many_as_there_are(tmp_path: Path) -> None:
-    lines = b"".join(json_lines(ROWS) + b"xx\n" + json_lines([{"output": "x"}]) for _ in range(500))
-    rows, broken, _ = read_bytes(tmp_path, "a.jsonl", lines, broken="salvage")
-    assert (len(rows), len(broken)) == (1500, 1000)
-    assert sorted([*(row[0] for row in rows), *(row[0] for row in broken)]) == list(range(1, 2501))
+@pytest.mark.parametrize(
+    ("line", "fault", "text"),
+    [
+        (b"x" * 50_000, "line 1 is not JSON (unexpected character, expected a JSON value, at character 1)",
+         "x" * 10_000),
+        (b'{"else":' + b"[" * 900 + b"]" * 900 + b"}\n", "key 'instruction' is missing; the row has else",
+         "(not shown: Recursion limit reached)"),
+    ],
+)  # fmt: skip
+def test_a_broken_row_that_is_too_long_or_too_deep_to_show_is_cut(
+    tmp_path: Path, line: bytes, fault: str, text: str
+) -> None:
+    assert read_bytes(tmp_path, "a.jsonl", line, broken="salvage")[1] == [(1, fault, text)]
 
 
-def test_of_a_broken_row_no_more_than_10_000_characters_are_kept(tmp_path: Path) -> None:
-    _, broken, _ = read_bytes(tmp_path, "a.jsonl", b"x" * 50_000, broken="salvage")
-    assert [len(text) for _, _, text in broken] == [10_000]
-
-
-def test_a_row_too_deep_to_show_is_broken_and_no_crash(tmp_path: Path) -> None:
-    deep = b'{"else":' + b"[" * 900 + b"]" * 900 + b"}\n"
-    _, broken, _ = read_bytes(tmp_path, "a.jsonl", deep, broken="salvage")
-    assert broken == [(1, "key 'instruction' is missing; the row has else", "(not shown: Recursion limit reached)")]
-
-
-@pytest.mark.parametrize("marker", ["无输入", "没有输入。", "<noinput>", "No input.", "（无输入）", "N/A"])
-def test_an_alpaca_input_that_says_there_is_none_is_none(tmp_path: Path, marker: str) -> None:
-    rows = [{"instruction": "列出水果", "input": marker, "output": "苹果"}]
-    assert questions(tmp_path, "a.jsonl", json_lines(rows)) == ["列出水果"]
-
-
-def test_the_words_for_no_input_stay_where_they_are_the_question(tmp_path: Path) -> None:
-    rows = [
-        {"instruction": "为什么电脑显示无输入", "input": "", "output": "检查线缆"},
-        {"instruction": "翻译", "input": "键盘无输入", "output": "No input from the keyboard"},
-    ]
-    assert questions(tmp_path, "a.jsonl", json_lines(rows)) == ["为什么电脑显示无输入", "翻译\n键盘无输入"]
+@pytest.mark.parametrize(
+    ("instruction", "given", "question"),
+    [
+        *(
+            ("列出水果", no, "列出水果")
+            for no in ("无输入", "没有输入。", "<noinput>", "No input.", "（无输入）", "N/A")
+        ),
+        ("为什么电脑显示无输入", "", "为什么电脑显示无输入"),
+        ("翻译", "键盘无输入", "翻译\n键盘无输入"),
+        ("\u3000甲 乙\n", "", "甲 乙"),
+    ],
+)
+def test_an_input_that_says_there_is_none_and_white_space_around_texts_are_left_out(
+    tmp_path: Path, instruction: str, given: str, question: str
+) -> None:
+    row = {"instruction": instruction, "input": given, "output": " No input from the keyboard "}
+    rows, _, _ = read_bytes(tmp_path, "a.jsonl", json_lines([row]))
+    assert rows == [(1, question, "No input from the keyboard", None)]
 
 
 def test_a_large_file_comes_in_chunks_that_hold_every_row(tmp_path: Path) -> None:
@@ -565,15 +539,11 @@ def spec() -> Spec:
     return read_spec(Path(data_prep.__file__).parent / "specs" / "samples.yml")
 
 
-def test_the_spec_names_every_source_once_with_a_licence(spec: Spec) -> None:
-    assert {source.name for source in spec.sources} == set(SAMPLES)
-    assert {source.domain for source in spec.sources} == {"general", "tcm", "western"}
-
-
 def test_every_file_of_the_samples_belongs_to_a_source(spec: Spec, real_exams: Path) -> None:
     data = real_exams.parent
     there = {file for domain in ("general", "tcm", "western") for file in (data / domain).rglob("*") if file.is_file()}
     assert len(there) == 28
+    assert {source.name for source in spec.sources} == set(SAMPLES)
     assert {part.file for part in parts(spec.sources, data)} == there
 
 
@@ -585,8 +555,7 @@ def test_every_row_of_the_samples_is_read(spec: Spec, real_exams: Path) -> None:
         assert not [broken for chunk in chunks for broken in chunk.broken]
         breaks += [text for chunk in chunks for text in chunk.breaks]
         counts[each.name] = sum(chunk.frame.height for chunk in chunks)
-        empty = [row for chunk in chunks for row in chunk.frame.rows(named=True) if not row["question"]]
-        assert not empty, each.name
+        assert all(chunk.frame["question"].str.len_chars().min() for chunk in chunks), each.name
     assert counts == SAMPLES
     assert breaks == ["line 14006: after a row stands ,], where ] is wanted"]
 
