@@ -16,13 +16,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openbook_eval.errors import OpenbookError, visible
-from openbook_eval.files import sha256_file, sha256_json, write_atomic
+from openbook_eval.files import sha256_json, write_atomic
 
 CONFIG = "study.json"
 RECORD, FAILURE, BEGUN, LOG = "record.json", "failed.json", "begun.json", "log.txt"
@@ -68,7 +68,7 @@ class Job:
     @property
     def gpu_count(self) -> int:
         """How many GPUs it works on."""
-        return _asked_gpus(self.entry) if self.gpus is None else len(self.gpus)
+        return int(self.entry["gpus"]) if self.gpus is None else len(self.gpus)
 
     def call(self, command: Sequence[str | Path], cwd: Path | None = None, **environment: str) -> None:
         """Run a command in the job's folder, or `cwd`; what it prints goes to the log. Raises OpenbookError."""
@@ -93,17 +93,17 @@ class Job:
                 raise OpenbookError(reason(file.read().decode("utf-8", errors="replace"), done.returncode))
 
 
-def build_mix(job: Job) -> dict[str, Any]:
-    """Have data-prep build a mix; return its rows' file."""
+def build_mix(job: Job) -> dict[str, str]:
+    """Have data-prep build a mix."""
     # data-prep would look for raw files in places of its own, which the digest knows nothing of.
-    data = Path(job.task["data"] or tempfile.mkdtemp())
-    command: list[str | Path] = [_ours("data-prep"), "build", job.task["spec"], "--mix", job.task["mix"]]
-    job.call([*command, "--out", job.folder, "--data", data], cwd=job.origin)
-    return {"mix": _files(job, [job.folder / job.task["mix"] / "train.jsonl"])}
+    data = job.task["data"] or tempfile.mkdtemp()
+    options = ["--mix", job.task["mix"], "--out", job.folder, "--data", data]
+    job.call([_ours("data-prep"), "build", job.task["spec"], *options], cwd=job.origin)
+    return {}
 
 
-def train(job: Job) -> dict[str, Any]:
-    """Have Axolotl train a recipe, or go on from its last checkpoint; return the weights."""
+def train(job: Job) -> dict[str, str]:
+    """Have Axolotl train a recipe, or go on from its last checkpoint."""
     recipe = {**job.task["recipe"], "output_dir": OUTPUT, "dataset_prepared_path": "prepared"}
     recipe["base_model"] = _model(recipe["base_model"])
     # Seen from here: a study may be moved, and its trainings still go on.
@@ -112,48 +112,40 @@ def train(job: Job) -> dict[str, Any]:
     recipe |= shared_out(recipe, job.gpu_count)
     # JSON is YAML.
     write_atomic(job.folder / "recipe.yml", json.dumps(recipe, ensure_ascii=False, indent=1))
-    several = ["--multi_gpu"] if job.gpu_count > 1 else []
-    options = ["--quiet", *several, "--num_processes", str(max(1, job.gpu_count))]
-    command: list[str | Path] = [accelerate(), "launch", *options, "-m", "axolotl.cli.train", "recipe.yml"]
-    job.call(command, AXOLOTL_DO_NOT_TRACK="1")
-    return {"train": _files(job, _weights(job.folder / OUTPUT))}
+    options = ["--multi_gpu"] * (job.gpu_count > 1) + ["--num_processes", str(max(1, job.gpu_count))]
+    launch: list[str | Path] = [accelerate(), "launch", "--quiet", *options, "-m", "axolotl.cli.train", "recipe.yml"]
+    job.call(launch, AXOLOTL_DO_NOT_TRACK="1")
+    _check_weights(job.folder / OUTPUT)
+    return {}
 
 
-def merge(job: Job) -> dict[str, Any]:
-    """Put an adapter into its base model; return the weights."""
+def merge(job: Job) -> dict[str, str]:
+    """Put an adapter into its base model."""
     task, out = job.task, job.folder / MODEL
     # A merge refuses to write over a model that an earlier start left.
     shutil.rmtree(out, ignore_errors=True)
-    code = ["--trust-remote-code"] if task["trust_remote_code"] else []
-    command: list[str | Path] = [
-        _ours("openbook-eval"),
-        "recipes",
-        "merge",
-        Path(task["adapter"]).absolute(),
-        "--out",
-        out,
-    ]
-    job.call([*command, "--base", _model(task["base"]), *code], cwd=job.origin)
-    return {"merge": _files(job, _weights(out))}
+    options = ["--out", str(out), "--base", _model(task["base"]), *["--trust-remote-code"] * task["trust_remote_code"]]
+    adapter = Path(task["adapter"]).absolute()
+    job.call([_ours("openbook-eval"), "recipes", "merge", adapter, *options], cwd=job.origin)
+    _check_weights(out)
+    return {}
 
 
-def evaluate(job: Job) -> dict[str, Any]:
-    """Run the exam under the conditions that are to be done; return where each one's results lie.
+def evaluate(job: Job) -> dict[str, str]:
+    """Run the exam under the conditions that are to be done; return where the results lie.
 
     Responses that were given are in the cache and not asked again.
     """
-    task = job.task
-    results = job.folder / "results" / sha256_json(job.todo)[:12]
-    shutil.rmtree(results, ignore_errors=True)
-    command: list[str | Path] = [_ours("openbook-eval"), "run", *_model_options(task)]
-    command += ["--tasks", ",".join(f"cmed_{condition}" for condition in sorted(job.todo))]
-    command += ["--batch_size", task["batch_size"], *(["--apply_chat_template"] if task["chat_template"] else [])]
+    task, results = job.task, job.folder / "results" / sha256_json(job.todo)[:12]
+    tasks = ",".join(f"cmed_{condition}" for condition in sorted(job.todo))
+    options = ["--tasks", tasks, "--batch_size", task["batch_size"], *["--apply_chat_template"] * task["chat_template"]]
+    options += ["--output_path", str(results), "--log_samples"]
     environment = {"OPENBOOK_EXAM": task["exam"], "OPENBOOK_CACHE": str(job.folder / "responses")}
     # A relative path in the engine's arguments begins where the study was started.
-    job.call([*command, "--output_path", results, "--log_samples"], cwd=job.origin, **environment)
+    job.call([_ours("openbook-eval"), "run", *_model_options(task), *options], cwd=job.origin, **environment)
     if not list(results.rglob("results_*.json")):
         raise OpenbookError("the exam left no results and no error; see the log")
-    return {condition: {"results": results.relative_to(job.folder).as_posix()} for condition in job.todo}
+    return {"results": results.relative_to(job.folder).as_posix()}
 
 
 def _model_options(task: Mapping[str, Any]) -> list[str]:
@@ -170,7 +162,7 @@ def _model_options(task: Mapping[str, Any]) -> list[str]:
     return ["--model", task["engine"], "--model_args", json.dumps(arguments, ensure_ascii=False)]
 
 
-_KINDS: Mapping[str, Callable[[Job], dict[str, Any]]] = {
+_KINDS: Mapping[str, Callable[[Job], dict[str, str]]] = {
     "mix": build_mix, "train": train, "merge": merge, "evaluate": evaluate,
 }  # fmt: skip
 
@@ -220,14 +212,9 @@ def _ours(name: str) -> Path:
     return Path(sys.executable).parent / name
 
 
-def _weights(folder: Path) -> list[Path]:
-    if found := sorted(folder.glob("*.safetensors")):
-        return found
-    raise OpenbookError(f"{folder.name}: no weights were left, and no error; see the log")
-
-
-def _files(job: Job, files: Sequence[Path]) -> dict[str, Any]:
-    return {"files": {path.relative_to(job.folder).as_posix(): sha256_file(path) for path in files}}
+def _check_weights(folder: Path) -> None:
+    if not list(folder.glob("*.safetensors")):
+        raise OpenbookError(f"{folder.name}: no weights were left, and no error; see the log")
 
 
 # In the order in which they are looked for: our own messages, then what stands behind most failures.
@@ -285,33 +272,20 @@ def held_gpus(count: int, names: Sequence[str], folder: Path | None = None) -> I
         raise OpenbookError(f"needs {count} GPUs, and this machine has {len(names)}")
     place = folder or Path(tempfile.gettempdir()) / f"openbook-eval-gpus-{os.getuid()}"
     place.mkdir(parents=True, exist_ok=True)
-    taken: dict[str, int] = {}
-    while len(taken) < count:
-        for name in names[: len(names) if len(taken) < count else 0]:
-            file = os.open(place / f"{name.replace('/', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                taken[name] = file
-            except BlockingIOError:
-                os.close(file)
+    while True:
+        with ExitStack() as stack:
+            taken: dict[str, int] = {}
+            for name in names[: len(names) if count else 0]:
+                file = stack.enter_context((place / f"{name.replace('/', '-')}.lock").open("a"))
+                with suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    taken[name] = file.fileno()
+                if len(taken) == count:
+                    break
             if len(taken) == count:
-                break
-        else:
-            _release(taken)
-            time.sleep(0.1)
-    try:
-        yield dict(taken)
-    finally:
-        _release(taken)
-
-
-def _release(taken: dict[str, int]) -> None:
-    while taken:
-        os.close(taken.popitem()[1])
-
-
-def _asked_gpus(entry: Mapping[str, Any]) -> int:
-    return int(entry["gpus"])
+                yield taken
+                return
+        time.sleep(0.1)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -337,7 +311,7 @@ def do(kind: str, name: str) -> None:
         todo = {part: digest for part, digest in entry["digests"].items() if part not in kept}
         if not todo:
             return
-        with held_gpus(_asked_gpus(entry) if shared is not None else 0, names) as gpus:
+        with held_gpus(entry["gpus"] if shared is not None else 0, names) as gpus:
             _clear(folder, kept, todo)
             began = time.time()
             job = Job(
@@ -350,7 +324,7 @@ def do(kind: str, name: str) -> None:
                 list(gpus.values()),
             )
             made = _KINDS[kind](job)
-        parts = kept | {part: {"digest": todo[part], **each} for part, each in made.items()}
+        parts = kept | {part: {"digest": digest, **made} for part, digest in todo.items()}
         record = {"parts": parts, "began": round(began, 3), "seconds": round(time.time() - began, 3)}
         write_atomic(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
         (folder / BEGUN).unlink(missing_ok=True)

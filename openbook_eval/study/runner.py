@@ -33,26 +33,17 @@ _LOOK, _LOOK_FAR, _GRACE, _GRACE_FAR = 0.2, 5.0, 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """A profile of Snakemake: its folder, and the executor that it names."""
-
-    folder: Path
-    executor: str
-
-
-@dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a study is run: `work` is its folder, `jobs` are steps at once, `more` are arguments for Snakemake."""
+    """How a study is run: `work` is its folder, `jobs` are steps at once."""
 
     work: Path
     jobs: int | None = None
     profile: str | None = None
     training_env: Path | None = None
-    more: Sequence[str] = ()
 
 
-def find_profile(name: str) -> Profile:
-    """Return the profile in a folder, or the shipped one of that name. Raises OpenbookError where there is none."""
+def find_profile(name: str) -> tuple[Path, str]:
+    """Return the folder of a profile, which may be a shipped one, and the executor it names. Raises OpenbookError."""
     known = sorted(path.name for path in PROFILES.iterdir() if path.is_dir())
     folder = PROFILES / name if name in known else Path(name).absolute()
     file = next((path for each in ("config.v8+.yaml", "config.yaml") if (path := folder / each).is_file()), None)
@@ -61,7 +52,7 @@ def find_profile(name: str) -> Profile:
     executor = load_yaml(file).get("executor")
     if not isinstance(executor, str):
         raise OpenbookError(f"{file}: names no executor; write executor: slurm, or that of your cluster")
-    return Profile(folder, executor)
+    return folder, executor
 
 
 def show(workflow: Workflow, options: RunOptions, *flags: str) -> None:
@@ -80,7 +71,9 @@ def run(workflow: Workflow, options: RunOptions) -> int:
     work, console = options.work.absolute(), Console(highlight=False, soft_wrap=True)
     with _alone(work):
         todo = to_do(workflow, work)
-        if any(step.kind == "train" for step in todo) and not _in_image(options):
+        # That of an image cannot be seen from here.
+        in_image = options.profile is not None and find_profile(options.profile)[1] == "kubernetes"
+        if any(step.kind == "train" for step in todo) and not in_image:
             jobs.accelerate(options.training_env)
         command, environment = _prepare(workflow, options)
         for step in todo:
@@ -113,44 +106,32 @@ def _prepare(workflow: Workflow, options: RunOptions) -> tuple[list[str], dict[s
     """Write Snakemake's config file; return its command and its environment."""
     if find_spec("snakemake") is None:
         raise OpenbookError("studies need Snakemake, which is not installed: pip install 'openbook-eval[study]'")
-    profile = find_profile(options.profile) if options.profile else None
+    profile, executor = find_profile(options.profile) if options.profile else (None, None)
     gpus = () if profile else jobs.visible_gpus()
     work = options.work.absolute()
-    config = workflow.config(work, profile.executor if profile else None)
+    config = workflow.config(work, executor)
     if not profile:
         _fit(config["steps"], gpus)
     write_atomic(work / jobs.CONFIG, json.dumps(config, ensure_ascii=False, indent=1, sort_keys=True))
-    kubernetes = profile and profile.executor == "kubernetes"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+    at_once = options.jobs or len(os.sched_getaffinity(0))
+    here = ["--profile", "none", "--cores", str(at_once), "--resources", f"gpu={len(gpus)}", f"mem_mb={memory}"]
+    far = ["--profile", str(profile), *(["--jobs", str(options.jobs)] if options.jobs else [])]
     command = [
-        *(sys.executable, "-P", "-m", "openbook_eval.study.runner" if kubernetes else "snakemake"),
+        *(sys.executable, "-P", "-m", "openbook_eval.study.runner" if executor == "kubernetes" else "snakemake"),
         *("--snakefile", str(SNAKEFILE), "--directory", str(work), "--configfile", str(work / jobs.CONFIG)),
         # Params hold what a result is made of; times of files say nothing. A lock would survive a kill.
         *("--keep-going", "--rerun-triggers", "params", "input", "--rerun-incomplete", "--nolock"),
         *("--scheduler", "greedy", "--workflow-profile", "none", "--nocolor"),
-        *_where(profile, options.jobs, len(gpus)),
-        *options.more,
+        *(far if profile else here),
     ]
     # The plugin of Slurm reads USER, which containers may not set.
-    environment = {"USER": getpass.getuser(), **os.environ}
-    environment.pop(jobs.GPUS, None)
-    if not profile:
-        environment[jobs.GPUS] = ",".join(gpus)
+    environment = {"USER": getpass.getuser(), **os.environ, jobs.GPUS: ",".join(gpus)}
+    if profile:
+        del environment[jobs.GPUS]
     if options.training_env:
         environment[jobs.TRAINING_ENV] = str(options.training_env.absolute())
     return command, environment
-
-
-def _where(profile: Profile | None, at_once: int | None, gpus: int) -> list[str]:
-    if profile:
-        return ["--profile", str(profile.folder), *(["--jobs", str(at_once)] if at_once else [])]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-    cores = at_once or len(os.sched_getaffinity(0))
-    return ["--profile", "none", "--cores", str(cores), "--resources", f"gpu={gpus}", f"mem_mb={memory}"]
-
-
-def _in_image(options: RunOptions) -> bool:
-    """Whether the training environment lies in an image that cannot be seen from here."""
-    return bool(options.profile) and find_profile(options.profile or "").executor == "kubernetes"
 
 
 def _fit(steps: Mapping[str, dict[str, Any]], gpus: Sequence[str]) -> None:

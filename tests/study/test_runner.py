@@ -55,8 +55,7 @@ def mix(folder: Path, name: str, digest: str = "1") -> Step:
 
 
 def outputs(work: Path) -> Mapping[str, object]:
-    found = {path.parent.name: json.loads(path.read_bytes()) for path in work.glob(f"mix/*/{jobs.RECORD}")}
-    return {name: content["parts"]["mix"]["files"] for name, content in found.items()}
+    return {path.parent.name: path.read_bytes() for path in work.glob("mix/*/*/train.jsonl")}
 
 
 def written(work: Path) -> Mapping[str, int]:
