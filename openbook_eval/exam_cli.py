@@ -121,10 +121,10 @@ def books(
     book_seed: Annotated[int, typer.Option(help="Seed of the order of questions and entries.")] = 0,
 ) -> None:
     """Make the books of the reading exam and print what it comes to: items, books, characters, unique text."""
-    from openbook_eval.books.preparation import Settings, overviews, prepare
+    from openbook_eval.books.preparation import ExamSettings, overviews, prepare
     from openbook_eval.console import show as print_parts
 
-    settings = Settings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
+    settings = ExamSettings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
     prepared = prepare(settings)
     print_parts(_books_report(prepared, list(overviews(prepared, full=full))))
 

@@ -13,7 +13,7 @@ from datasets import Dataset
 from lm_eval.api.filter import Filter
 
 from openbook_eval.books.conditions import CONDITIONS, Item
-from openbook_eval.books.preparation import PreparedExam, Settings, prepare
+from openbook_eval.books.preparation import ExamSettings, PreparedExam, prepare
 from openbook_eval.errors import OpenbookError
 from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
@@ -33,13 +33,14 @@ _books: dict[str, Book] = {}
 def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, Dataset]:
     """Build lm-eval's `custom_dataset`: one exam's items under a condition, as the split `test`.
 
-    `condition` and `exam_label` stand in the task file's metadata, the settings of an exam come from `--metadata` (see
-    `books.preparation.Settings`); lm-eval adds the model's arguments to them. `exam_file` and `entries_used` are the
+    `condition` and `exam_label` stand in the task file's metadata, `books.preparation.ExamSettings` come from
+    `--metadata`; lm-eval adds the model's arguments to them. `exam_file` and `entries_used` are
+    the
     dicts of that name in the task's own metadata: what is put into them stands in the results file, which could not
     name exam and entries otherwise.
     """
     with _one_line_errors():
-        settings = Settings.of(metadata)
+        settings = ExamSettings.of(metadata)
         prepared = prepare(settings)
         require(prepared.file, exam_label)
         items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)

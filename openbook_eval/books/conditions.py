@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate
 
 from openbook_eval.books.grouping import LENGTHS, Material
-from openbook_eval.books.shared_books import Group, counterfactual, counterfactual_answer, library, unanswerable
+from openbook_eval.books.shared_books import QuestionGroup, counterfactual, counterfactual_answer, library, unanswerable
 from openbook_eval.prompt import Frame
 from openbook_eval.sampling import apportion_sample
 from openbook_eval.scoring import Scope
@@ -86,7 +86,7 @@ def _alone(material: Material, question: Question) -> Item:
 
 
 def _shared(
-    lay: Callable[[Material, ExamName, int], list[Group]],
+    lay: Callable[[Material, ExamName, int], list[QuestionGroup]],
     length: int,
     expected: Callable[[Question, int], str],
     material: Material,
@@ -110,7 +110,7 @@ def _shared(
     return items
 
 
-def _sample(material: Material, exam: ExamName, groups: Sequence[Group]) -> list[Group]:
+def _sample(material: Material, exam: ExamName, groups: Sequence[QuestionGroup]) -> list[QuestionGroup]:
     """Return the first groups that come nearest to the exam's share; of a larger group its first questions."""
     share = max(1, apportion_sample(SAMPLE, material.sizes)[exam])
     if len(groups[0].questions) > share:

@@ -17,7 +17,7 @@ from openbook_eval.exams import ExamFile, load_exam
 from openbook_eval.prompt import Frame, build_prompt
 
 
-class Settings(BaseModel):
+class ExamSettings(BaseModel):
     """What `--metadata` says of the exam and its books.
 
     `exam`: a name or path, else the variable OPENBOOK_EXAM, else cmb. `entries`: where the entries come from. `fill`:
@@ -34,7 +34,7 @@ class Settings(BaseModel):
     book_seed: int = 0
 
     @classmethod
-    def of(cls, metadata: Mapping[str, object]) -> "Settings":
+    def of(cls, metadata: Mapping[str, object]) -> "ExamSettings":
         """Take the settings out of lm-eval's metadata, which holds the model's arguments and the task's own keys too.
 
         Raises ExamError for a value of the wrong kind, and for a key that is nearly one of ours.
@@ -66,7 +66,7 @@ class PreparedExam:
         return {**self.provided.provenance, "fill": fill, "book_seed": self.material.seed}
 
 
-def prepare(settings: Settings) -> PreparedExam:
+def prepare(settings: ExamSettings) -> PreparedExam:
     """Read the exam, ask the providers for its entries and make both ready for books; once a process.
 
     Raises ExamError, or OpenbookError from a provider.

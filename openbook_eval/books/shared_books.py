@@ -23,7 +23,7 @@ _SUMS_UP = re.compile(r"(?:以上|上述)|(?:都|均|皆)(?:不?是|不?对|不?
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class QuestionGroup:
     """Questions that are asked on one book; `name` is unique among all groups of an exam file.
 
     `own` are the questions' entries by id, as they stand in the book or, where it lacks them, would have stood there.
@@ -35,7 +35,7 @@ class Group:
     own: Mapping[str, Entry]
 
 
-def library(material: Material, exam: ExamName, length: int) -> list[Group]:
+def library(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
     """Return groups of one exam whose books hold the entries of all their questions and are full to `length`
     characters.
 
@@ -51,7 +51,7 @@ def library(material: Material, exam: ExamName, length: int) -> list[Group]:
     return groups
 
 
-def counterfactual(material: Material, exam: ExamName, length: int) -> list[Group]:
+def counterfactual(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
     """Return the library's groups, every entry of their books rewritten against its question (see `rewrite`).
 
     Those that fill up are rewritten too: a book that lies in part would give itself away. None of them was made of an
@@ -69,7 +69,7 @@ def counterfactual(material: Material, exam: ExamName, length: int) -> list[Grou
     return groups
 
 
-def unanswerable(material: Material, exam: ExamName, length: int) -> list[Group]:
+def unanswerable(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
     """Return the library's groups, each with another group's book: without any entry that answers one of its questions.
 
     It is the next group's book, less what would tell, filled up again; where an exam has one group only, a book of
@@ -188,10 +188,10 @@ def _filled(own: Iterable[Entry], fillers: Iterable[Entry], length: int) -> list
 
 def _group(
     material: Material, name: str, members: tuple[Question, ...], own: Mapping[str, Entry], entries: Iterable[Entry]
-) -> Group:
+) -> QuestionGroup:
     """Return the entries in a seeded order that has nothing to do with the order of the questions."""
     ordered = sorted(entries, key=lambda entry: seeded_draw(material.seed, "place", name, entry.question_id))
-    return Group(name, members, Book(tuple(ordered)), own)
+    return QuestionGroup(name, members, Book(tuple(ordered)), own)
 
 
 # Entries rewritten so that they support a wrong option: who reads the book answers with it, who remembers does not.

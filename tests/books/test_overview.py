@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from openbook_eval.books.preparation import Settings, overviews, prepare
+from openbook_eval.books.preparation import ExamSettings, overviews, prepare
 from openbook_eval.prompt import build_prompt
 from tests.books.exams import ask
 from tests.exams.test_own import ROW, write_lines
 
 
 def test_a_row_for_each_condition_and_a_reason_for_what_cannot_be_asked() -> None:
-    rows = list(overviews(prepare(Settings(exam="mini"))))
+    rows = list(overviews(prepare(ExamSettings(exam="mini"))))
     assert [row.condition for row in rows] == [
         *("open", "closed", "library 4k", "library 16k", "library 64k", "library 256k"),
         *("unanswerable", "counterfactual"),
@@ -20,7 +20,7 @@ def test_a_row_for_each_condition_and_a_reason_for_what_cannot_be_asked() -> Non
 
 def test_a_book_counts_once_however_many_prompts_begin_with_it(tmp_path: Path) -> None:
     rows = [{**ROW, "id": str(n), "knowledge": f"第{n}条材料，" + "长" * 400} for n in range(20)]
-    prepared = prepare(Settings(exam=str(write_lines(tmp_path, *rows))))
+    prepared = prepare(ExamSettings(exam=str(write_lines(tmp_path, *rows))))
     library = next(row for row in overviews(prepared) if row.condition == "library 4k")
     prompts = [
         build_prompt(item.question, item.book, "reading") for item in ask(prepared.material, "nursing", "library_4k")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.books.grouping import Material
-from openbook_eval.books.shared_books import Group, counterfactual, library, unanswerable
+from openbook_eval.books.shared_books import QuestionGroup, counterfactual, library, unanswerable
 from openbook_eval.errors import ExamError
 from tests.books.exams import make_exam, material
 from tests.conftest import question
@@ -20,7 +20,7 @@ def entry_text(made: Material, key: str) -> str:
     return made.entries[key].text
 
 
-def members(groups: list[Group]) -> list[str]:
+def members(groups: list[QuestionGroup]) -> list[str]:
     return [q.id for group in groups for q in group.questions]
 
 
