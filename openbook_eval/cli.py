@@ -108,15 +108,15 @@ def match(
 
 @app.command()
 def rescore(
-    paths: Annotated[list[Path], typer.Argument(help="Results files of lm-eval with their samples, or folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="Results files of lm-eval, samples_*.jsonl, or folders.")],
     shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
 ) -> None:
-    """Mark runs again under our matcher and four others: score, rank, and the responses they read differently."""
+    """Score responses of any choice task again by our matcher and four others: ranks, and what they read apart."""
     from openbook_eval import results
     from openbook_eval.results import tables
 
     console = Console()
-    for rescored in results.rescore(results.read_runs(paths).runs):
+    for rescored in results.rescore(results.read_responses(paths)):
         for part in tables.rescored_report(rescored, shown):
             console.print(part)
 

@@ -27,7 +27,7 @@ Show = Callable[[Sequence[Path]], None]
 
 
 def run(arguments: list[str], show: Show) -> None:
-    """Run `lm_eval run` with `arguments`; logs go to a file, and `show` is called once the results are written.
+    """Run `lm_eval run` with `arguments`; logs go to a file, and `show` is called with the results of our tasks.
 
     Raises OpenbookError for a mistake in the arguments or in the exam, and where answers are missing that asking again
     may bring.
@@ -56,18 +56,21 @@ def run(arguments: list[str], show: Show) -> None:
         log = None if flags.dry_run else _log_file(config.output_path)
         printed = _execute(harness, namespace, log, only_ours=only_ours)
         files = [file for file in results_files(output) if file not in before]
-        _finish(files, known, show, printed if not (files and only_ours) else "")
+        _finish(files, known, show if tasks else None, "" if files and only_ours else printed)
 
 
-def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show, printed: str) -> None:
-    """Add what is known of the run to its results and show them. Raises OpenbookError where answers are missing."""
+def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | None, printed: str) -> None:
+    """Add what is known of a run to its results; show what lm-eval `printed` and the scores of our tasks, if any are.
+
+    Raises OpenbookError where answers are missing.
+    """
     spent, asked = scheduling.spent(), replies.taken()
     known = {**known, "api": asked and asked.to_json(), "cost": spent and spent.to_json()}
     for file in files:
         annotate(file, known)
     if printed:
         print(printed)
-    if files:
+    if files and show:
         show(files)
     if spent:
         print(spent.line())

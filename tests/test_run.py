@@ -1,5 +1,6 @@
 """What a run of ours checks before lm-eval takes over, and what reaches the terminal."""
 
+import json
 import logging
 import os
 import subprocess
@@ -136,6 +137,31 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     assert "Traceback" not in result.stderr
     assert "Initializing vllm model" not in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_of_other_tasks_alone_prints_lm_evals_own_table(tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"question": "Which is x?", "choices": ["x", "y"], "answer": "A"}\n', encoding="utf-8")
+    task = {
+        "task": "tiny_choice",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(questions)}},
+        "test_split": "test",
+        "output_type": "generate_until",
+        "doc_to_text": "{{question}}",
+        "doc_to_target": "{{answer}}",
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    }
+    (tmp_path / "tiny_choice.yaml").write_text(json.dumps(task), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "openbook-eval"), "run", "--model", "dummy", "--tasks", "tiny_choice"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    result = subprocess.run(
+        [*command, "--include_path", str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "|tiny_choice|Yaml   |none  |     0|exact_match|↑  |    0|±  |   N/A|" in result.stdout.splitlines()
 
 
 def test_a_profile_brings_our_model_and_the_chat_format() -> None:

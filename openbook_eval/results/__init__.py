@@ -1,7 +1,8 @@
 """Results: what lm-eval and we have written down of runs, read in one way for everything that looks at them."""
 
-from openbook_eval.results.metrics import Rescored, Scores, reading_metrics, reading_runs, rescore
+from openbook_eval.results.metrics import Scores, reading_metrics, reading_runs
 from openbook_eval.results.reader import Progress, read_runs
+from openbook_eval.results.rescoring import Rescored, Response, read_responses, rescore
 from openbook_eval.results.runs import (
     Group,
     Run,
@@ -10,7 +11,7 @@ from openbook_eval.results.runs import (
     comparable_groups,
     why_not_comparable,
 )
-from openbook_eval.results.samples import ITEMS, ItemText, has_texts, item_texts
+from openbook_eval.results.samples import ITEMS, ItemText
 
 __all__ = [
     "ITEMS",
@@ -18,13 +19,13 @@ __all__ = [
     "ItemText",
     "Progress",
     "Rescored",
+    "Response",
     "Run",
     "Runs",
     "Scores",
     "comparable",
     "comparable_groups",
-    "has_texts",
-    "item_texts",
+    "read_responses",
     "read_runs",
     "reading_metrics",
     "reading_runs",

@@ -1,11 +1,10 @@
-"""Scores from items: of an exam run by run, of the reading exam condition against condition, and of other matchers.
+"""Scores from items: of an exam run by run, and of the reading exam condition against condition.
 
 Shares are of 1. Items without a response have no metric and are in no mean. What the measures of the reading exam mean
 is told in tasks/README.md.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -13,10 +12,7 @@ from typing import Any
 import polars as pl
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.errors import OpenbookError
-from openbook_eval.matching.others import MATCHERS, Matcher
 from openbook_eval.results.runs import READING, Run, Runs
-from openbook_eval.results.samples import ItemText
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
 
@@ -159,70 +155,3 @@ def _counts(pairs: pl.DataFrame) -> dict[str, int]:
         "second_only": int((~first & second).sum()),
         "neither": int((~first & ~second).sum()),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Rescored:
-    """Scores and ranks (1 is best, equals share one) by matcher and model under one condition, and what differs.
-
-    `differences` are responses with the letters that each matcher reads, where these are not all the same.
-    """
-
-    condition: str
-    scores: Mapping[str, Mapping[str, float]]
-    ranks: Mapping[str, Mapping[str, int]]
-    differences: tuple[tuple[ItemText, Mapping[str, str]], ...]
-    responses: int
-
-    @property
-    def order_depends_on_matcher(self) -> bool:
-        """Return whether two matchers rank the models differently."""
-        return len({tuple(sorted(ranks.items())) for ranks in self.ranks.values()}) > 1
-
-
-def rescore(runs: Sequence[Run], matchers: Sequence[Matcher] = MATCHERS) -> list[Rescored]:
-    """Score the written responses of runs by every matcher, condition by condition.
-
-    Items where abstaining is right are left out: other matchers know of no abstention. Raises OpenbookError where no
-    response was written.
-    """
-    conditions = {run.condition: [other for other in runs if other.condition == run.condition] for run in runs}
-    found = [_rescored(name, own, matchers) for name, own in conditions.items()]
-    if not any(each.responses for each in found):
-        raise OpenbookError("no response was written in these runs (letters ranked, or nothing answered)")
-    return [each for each in found if each.responses]
-
-
-def _rescored(condition: str, runs: Sequence[Run], matchers: Sequence[Matcher]) -> Rescored:
-    # For each matcher whether a response is right, by model and by class of the exam.
-    right: dict[str, dict[str, dict[str, list[bool]]]] = {
-        matcher.name: defaultdict(lambda: defaultdict(list)) for matcher in matchers
-    }
-    differences, responses = [], 0
-    for run in runs:
-        for text in run.texts():
-            if text.choice is None or text.choice.rule == "ranked" or not text.expected:
-                continue
-            question, responses = text.question, responses + 1
-            read = {each.name: each.read(text.response, question.options, question.qtype) for each in matchers}
-            for each in matchers:
-                cell = f"{question.exam} {question.exam_class}"
-                right[each.name][run.model][cell].append(each.is_right(read[each.name], text.expected))
-            if len({frozenset(letters) for letters in read.values()}) > 1:
-                differences.append((text, read))
-    scores = {
-        name: {model: _share(cells.values(), by_class=name == "cmb") for model, cells in models.items()}
-        for name, models in right.items()
-    }
-    return Rescored(
-        condition, scores, {name: _ranks(own) for name, own in scores.items()}, tuple(differences), responses
-    )
-
-
-def _share(cells: Iterable[Sequence[bool]], *, by_class: bool) -> float:
-    """Return the share of right responses; CMB averages its subclasses, every one with equal weight."""
-    return fmean(fmean(cell) for cell in cells) if by_class else fmean(right for cell in cells for right in cell)
-
-
-def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
-    return {model: 1 + sum(other > score for other in scores.values()) for model, score in scores.items()}

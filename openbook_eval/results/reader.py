@@ -106,8 +106,12 @@ def results_files(path: Path) -> list[Path]:
 def samples_files(file: Path) -> dict[str, Path]:
     """Return the samples that a results file has beside it, by task."""
     dated = _DATED.search(file.stem)
-    beside = sorted(file.parent.glob(f"samples_*{dated[0]}.jsonl")) if dated else []
-    return {path.stem.removeprefix("samples_").removesuffix(dated[0] if dated else ""): path for path in beside}
+    return {task_of(path): path for path in sorted(file.parent.glob(f"samples_*{dated[0]}.jsonl"))} if dated else {}
+
+
+def task_of(samples: Path) -> str:
+    """Return the task of a samples file."""
+    return _DATED.sub("", samples.stem).removeprefix("samples_")
 
 
 def _orphans(folder: Path) -> Iterator[str]:

@@ -3,23 +3,24 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import orjson
 import polars as pl
 
 from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError
-from openbook_eval.files import sha256, sha256_file
+from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
 from openbook_eval.prompt import build_prompt
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import Book, Choice, Entry, ExamName, QType, Question, State
 
+T = TypeVar("T")
 # Metrics that lie between 0 and 1; all others are 0 or 1.
 GRADED = ("partial_credit", "letter_mass")
 # Metrics that a response may lack where another of its run has it: single choice knows no partial credit.
@@ -222,9 +223,24 @@ class ItemText:
     choice: Choice | None
 
 
-def has_texts(files: Iterable[tuple[str, str]]) -> bool:
-    """Return whether samples files, given as path and sha256, lie where they were read, unchanged."""
-    return all(Path(path).is_file() and sha256_file(Path(path)) == digest for path, digest in files)
+def each_sample(path: Path, read: Callable[[Any], T | None], fault: str) -> Iterator[T]:
+    """Give what `read` makes of each line of a samples file, but for None.
+
+    Raises OpenbookError where the file cannot be read, and of `fault`, which may name `line` and `reason`, where a line
+    lacks what `read` takes.
+    """
+    number = 1
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                if line.strip() and (found := read(json.loads(line))) is not None:
+                    yield found
+                number += 1
+    except OSError as error:
+        raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {_short(error)}"
+        raise OpenbookError(f"{path}: {fault.format(line=number, reason=reason)}") from error
 
 
 def item_texts(path: Path, condition: Condition) -> Iterator[ItemText]:
@@ -232,17 +248,11 @@ def item_texts(path: Path, condition: Condition) -> Iterator[ItemText]:
 
     Raises OpenbookError where the file cannot be read or a sample lacks a text.
     """
-    try:
-        with path.open("rb") as lines:
-            for line in filter(bytes.strip, lines):
-                sample = json.loads(line)
-                if sample.get("filter", _FILTER) == _FILTER:
-                    yield _texts(sample, condition)
-    except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {_short(error)}"
-        raise OpenbookError(f"{path}: a sample lacks what our tasks tell ({reason}); run again") from error
+
+    def read(sample: Any) -> ItemText | None:
+        return _texts(sample, condition) if sample.get("filter", _FILTER) == _FILTER else None
+
+    return each_sample(path, read, "a sample lacks what our tasks tell ({reason}); run again")
 
 
 def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:

@@ -9,7 +9,8 @@ from rich.text import Text
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.console import percent, table
 from openbook_eval.errors import visible
-from openbook_eval.results.metrics import Rescored, Scores
+from openbook_eval.results.metrics import Scores
+from openbook_eval.results.rescoring import Rescored
 from openbook_eval.results.runs import READING, Run
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, SIX_EXAMS
@@ -120,12 +121,12 @@ def rescored_report(rescored: Rescored, shown: int) -> Iterator[Table | Text]:
         [model, *(f"{percent(rescored.scores[name][model], 2)} ({rescored.ranks[name][model]})" for name in names)]
         for model in next(iter(rescored.scores.values()))
     ]
-    yield table(["model", *names], rows, f"{CONDITIONS[rescored.condition].title}: correct in percent (rank)")
+    yield table(["model", *names], rows, f"{rescored.asked}: correct in percent (rank)")
     if rescored.order_depends_on_matcher:
         yield Text("warning: the order of the models depends on the matcher", style="bold")
     yield Text(f"{len(rescored.differences)} of {rescored.responses} responses are not read the same by all")
-    for text, read in rescored.differences[:shown]:
+    for response, read in rescored.differences[:shown]:
         letters = ", ".join(f"{name} {found or '-'}" for name, found in read.items())
-        excerpt = " ".join(text.response.split())
+        excerpt = " ".join(response.text.split())
         excerpt = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:50]} ... {excerpt[-45:]}"
-        yield Text(visible(f"{text.question.id} (answer {text.expected}): {letters} | {excerpt}"))
+        yield Text(visible(f"{response.id} (answer {response.answer}): {letters} | {excerpt}"))

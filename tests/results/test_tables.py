@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.results import ITEMS, Run, Runs, Scores, read_runs, reading_metrics, rescore, tables
+from openbook_eval.results import ITEMS, Run, Runs, Scores, read_responses, read_runs, reading_metrics, rescore, tables
 from openbook_eval.types import EXAM_NAMES, ExamName, Question
 from tests.results.lm_eval_output import write_run
 
@@ -127,7 +127,7 @@ def test_other_matchers_stand_beside_ours(tmp_path: Path) -> None:
 
     write_run(tmp_path, model="careful", questions=6, respond=careful)
     write_run(tmp_path, model="terse", questions=6, respond=lambda *_: "D")
-    (rescored,) = rescore(read_runs(tmp_path).runs)
+    (rescored,) = rescore(read_responses([tmp_path]))
     lines = printed(*tables.rescored_report(rescored, shown=1))
     assert lines[0].strip() == "open book: correct in percent (rank)"
     assert any(line.split()[:3] == ["careful", "100.00", "(1)"] for line in lines)
