@@ -258,14 +258,8 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
     (_ACCOUNT, bool),
 )
 
-# In the order of spec.REASONS; each filter is true where a row is to be dropped.
+# By name, in the order of spec.REASONS; each filter is true where a row is to be dropped.
 FILTERS: Mapping[str, Callable[[Cleaning], pl.Expr]] = {
-    "empty": empty,
-    "too_short": too_short,
-    "too_long": too_long,
-    "not_chinese": not_chinese,
-    "markup": markup,
-    "repeated": repeated,
-    "broken_characters": broken_characters,
-    "personal": personal,
+    each.__name__: each
+    for each in (empty, too_short, too_long, not_chinese, markup, repeated, broken_characters, personal)
 }

@@ -93,29 +93,23 @@ def test_build_verify_and_show_go_together(spec: Path, tmp_path: Path) -> None:
     assert "med: 60 rows" in shown.stdout
 
 
-def test_no_line_is_wider_than_a_terminal(spec: Path, tmp_path: Path) -> None:
-    result = call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", COLUMNS="80")
-    tables = [line for line in result.stdout.splitlines() if line.startswith(" ")]
+def test_one_mix_is_built_on_demand_and_no_line_is_wider_than_a_terminal(spec: Path, tmp_path: Path) -> None:
+    command = ("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--mix", "med")
+    tables = [line for line in call(*command, COLUMNS="80").stdout.splitlines() if line.startswith(" ")]
     assert len(tables) > 8
     assert max(map(cell_len, tables)) <= 80
-
-
-def test_one_mix_is_built_on_demand(spec: Path, tmp_path: Path) -> None:
-    call("build", spec, "--out", tmp_path / "out", "--data", tmp_path / "data", "--mix", "med")
     assert (tmp_path / "out" / "med" / "train.jsonl").exists()
     assert not (tmp_path / "out" / "mix11").exists()
 
 
 def test_the_data_folder_is_named_by_the_variable_or_lies_here_or_beside(spec: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    inside = tmp_path / "checkout"
-    (tmp_path / "shared").mkdir()
-    inside.mkdir()
+    for folder in ("empty", "checkout", "shared"):
+        (tmp_path / folder).mkdir()
     command = ("build", spec, "--mix", "med", "--out")
     by_variable = call(*command, tmp_path / "1", cwd=tmp_path / "empty", OPENBOOK_DATA=str(tmp_path / "data"))
     here = call(*command, tmp_path / "2", cwd=tmp_path)
     (tmp_path / "data").rename(tmp_path / "shared" / "data")
-    beside = call(*command, tmp_path / "3", cwd=inside)
+    beside = call(*command, tmp_path / "3", cwd=tmp_path / "checkout")
     assert [by_variable.returncode, here.returncode, beside.returncode] == [0, 0, 0]
     assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
 
@@ -151,10 +145,7 @@ def test_an_exam_that_cannot_be_fetched_is_reported_at_the_beginning_and_at_the_
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (
-            ["build", "papre", "--out", "out"],
-            "papre: no such file and no shipped spec; did you mean 'paper'?",
-        ),
+        (["build", "papre", "--out", "out"], "papre: no such file and no shipped spec; did you mean 'paper'?"),
         (["build", "spec.yml", "--out", "out", "--data", "nowhere"], "nowhere: no such folder; --data"),
         (["build", "spec.yml", "--out", "out", "--mix", "mix12"], "--mix mix12: no such mix; did you mean 'mix11'?"),
         (["build", "spec.yml", "--out", "out", "--scale", "0.001"], "--scale 0.001: nothing is left of"),
@@ -166,14 +157,6 @@ def test_an_exam_that_cannot_be_fetched_is_reported_at_the_beginning_and_at_the_
 def test_wrong_input_ends_in_one_line(spec: Path, tmp_path: Path, arguments: list[str], text: str) -> None:
     assert spec.exists()
     assert_one_line_error(call(*arguments, cwd=tmp_path), text)
-
-
-def test_a_spec_with_two_errors_reports_both(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path / "spec.yml", {"mix": {"size": 0, "ratio": "9:1:"}})
-    result = call("plan", spec, cwd=tmp_path)
-    assert (result.returncode, result.stderr.count("\n")) == (2, 3), result.stderr
-    assert "mixes.mix.size" in result.stderr
-    assert "'9:1:' is not a ratio" in result.stderr
 
 
 def test_specs_names_those_that_come_with_us_and_each_is_sound() -> None:

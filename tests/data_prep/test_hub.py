@@ -57,27 +57,22 @@ def fetch(hub: HubServer, tmp_path: Path) -> Fetch:
     return run
 
 
-def test_the_rows_of_a_data_set_are_read_and_nothing_else_is_fetched(hub: HubServer, fetch: Fetch) -> None:
+def test_rows_are_fetched_where_no_file_is_there_and_nothing_else_is(
+    hub: HubServer, fetch: Fetch, tmp_path: Path
+) -> None:
+    (tmp_path / "here.jsonl").write_bytes(json_lines(ROWS[:1]))
+    here = {"hub": "owner/pairs", "path": "here.jsonl"}
+    some = {"hub": "owner/pairs/data/train*", "path": "absent.jsonl"}
     both = [["owner/pairs/data/test.jsonl", "owner/pairs/data/train.jsonl"], QUESTIONS * 2]
     train = [["owner/pairs/data/train.jsonl"], QUESTIONS]
     # The other file is in the cache by then, and still not read.
-    assert fetch({"hub": "owner/pairs"}, {"hub": "owner/pairs/data/train*"}) == [both, train]
+    assert fetch({"hub": "owner/pairs"}, some, here) == [both, train, [["here.jsonl"], QUESTIONS[:1]]]
     files = [request for request in hub.requests if "/resolve/" in request]
     assert files
     assert all(".jsonl" in request for request in files)
     hub.requests.clear()
     assert fetch({"hub": "owner/pairs"}, HF_HUB_OFFLINE="1") == [both]
     assert hub.requests == []
-
-
-def test_files_that_are_there_are_taken_before_the_hub(fetch: Fetch, tmp_path: Path) -> None:
-    (tmp_path / "here.jsonl").write_bytes(json_lines(ROWS[:1]))
-    here = {"hub": "owner/pairs", "path": "here.jsonl"}
-    absent = {"hub": "owner/pairs/data/train*", "path": "absent.jsonl"}
-    assert fetch(here, absent) == [
-        [["here.jsonl"], QUESTIONS[:1]],
-        [["owner/pairs/data/train.jsonl"], QUESTIONS],
-    ]
 
 
 def test_a_data_set_that_cannot_be_had_is_an_error_of_one_line(fetch: Fetch) -> None:

@@ -79,6 +79,8 @@ def test_what_cannot_be_read_is_an_error_that_names_the_source(tmp_path: Path, p
     contents = {"empty.json": b"", "odd.dat": b"x", "two.csv": b"a,b", "two.json": b"[]", "zip.json": b"PK\x03\x04"}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
+    # A declared format settles files whose names tell none or two.
+    assert len(parts([source(path="[ot][dw]*.*", format="csv")], tmp_path)) == 3
     with pytest.raises(OpenbookError, match="source some: ") as caught:
         parts([source(path=path)], tmp_path)
     assert message in str(caught.value)
@@ -91,12 +93,6 @@ def test_a_declared_format_that_the_file_has_not_is_an_error(tmp_path: Path, dec
     (tmp_path / "a.txt").write_bytes(LINES if holds == "jsonl" else b"[]")
     with pytest.raises(OpenbookError, match=f"a.txt: is declared as {declared}, but is {holds}"):
         parts([source(path="a.txt", format=declared)], tmp_path)
-
-
-def test_a_declared_format_settles_files_whose_names_tell_none_or_two(tmp_path: Path) -> None:
-    for name in ("a.dat", "a.csv"):
-        (tmp_path / name).write_bytes(LINES)
-    assert len(parts([source(path="a.*", format="jsonl")], tmp_path)) == 2
 
 
 def test_every_source_at_fault_is_named_at_once(tmp_path: Path) -> None:
@@ -187,13 +183,14 @@ def test_blank_lines_are_no_rows_and_rows_are_numbered_by_their_lines(tmp_path: 
     assert ([row[0] for row in rows], broken) == ([2, 4], [])
 
 
-def test_lines_of_plain_texts_are_read_as_a_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "at_once"), [(GOOD, True), (b'{"instruction":"a","output":5}', False), (b'{"output":"a"}', False)]
+)
+def test_lines_of_plain_texts_are_read_at_once(tmp_path: Path, line: bytes, at_once: bool) -> None:
     # Else the tests of layouts would compare one way with itself.
-    layout = Layout.of(source(), "jsonl")
-    for line, as_table in ((GOOD, True), (b'{"instruction":"a","output":5}', False), (b'{"output":"a"}', False)):
-        (tmp_path / "a.jsonl").write_bytes(line + b"\n" + GOOD + b"\n")
-        (batch,) = read_lines(tmp_path / "a.jsonl", layout)
-        assert (batch.texts is not None) == as_table, line
+    (tmp_path / "a.jsonl").write_bytes(line + b"\n" + GOOD + b"\n")
+    (batch,) = read_lines(tmp_path / "a.jsonl", Layout.of(source(), "jsonl"))
+    assert (batch.texts is not None) == at_once
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
