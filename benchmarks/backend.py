@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, help="tokens of a block of ours; else 32 on a CPU, 16 on a card")
     parser.add_argument("--outside", nargs=2, type=int, default=[most for most, _ in LARGE], help="questions of each")
     parser.add_argument("--model", default="25m", help="25m, a folder, or a shape such as qwen1.5-7b")
-    parser.add_argument("--tokenizer", type=Path, help="a folder; else the examinee's")
+    parser.add_argument("--tokenizer", type=Path, help="a folder; else the tiny model's")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

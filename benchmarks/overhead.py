@@ -101,7 +101,7 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def sit() -> dict[str, float]:
+def evaluate() -> dict[str, float]:
     """Seconds that a run spends in the engine: building it and generating."""
     from lm_eval.models.vllm_causallms import VLLM
 
@@ -161,7 +161,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
-        parts = {"read": lambda: read_exam(arguments.folder), "lay": lambda: lay_books(arguments.folder), "sit": sit}
+        parts = {
+            "read": lambda: read_exam(arguments.folder),
+            "lay": lambda: lay_books(arguments.folder),
+            "evaluate": evaluate,
+        }
         print(json.dumps(parts[arguments.part]()))
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +180,7 @@ def main() -> None:
     print(f"  {megabytes:.0f} MB at most ({megabytes / MEGABYTES:.0%} of the limit; lm-eval's imports included)")
     print_laid(laid)
     if not arguments.no_engine:
-        run = in_own_process("sit")
+        run = in_own_process("evaluate")
         engine = run["building the engine"] + run["generating"]
         print(f"258 questions on vLLM, one run: {run['wall']:.1f} s")
         print(f"  building the engine {run['building the engine']:.1f} s, generating {run['generating']:.1f} s")

@@ -17,7 +17,7 @@ _LETTERS: dict[QType, str] = {"single": "正确选项的字母", "multi": "全�
 
 
 def build_prompt(question: Question, book: Book, frame: Frame = "paper") -> str:
-    """Return the text that is put to the examinee; it ends where the letters are due, for chat and base models alike.
+    """Return the text that is put to the model; it ends where the letters are due, for chat and base models alike.
 
     The paper's rule (section 3): answer only from the given information and directly output the right option. The frame
     `reading` adds what to answer when the material does not tell. Without a book both are the same: no material is

@@ -8,14 +8,14 @@ import orjson
 import pytest
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.scores import read_runs
+from openbook_eval.results import read_runs
+from openbook_eval.results.metrics import LIBRARIES
+from openbook_eval.results.runs import READING
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.test_engine import read, sit
 
 # transformers and torch warn of their own affairs.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
-
-READING = [name.removeprefix("reading_") for name, condition in CONDITIONS.items() if condition.frame == "reading"]
 
 _CLAUSES = (
     "请只根据上面的材料回答下面的单项选择题，",
@@ -64,36 +64,26 @@ def skimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sat(skimming: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one run of ours: two questions of nursing under each of the eight conditions."""
     folder = tmp_path_factory.mktemp("reading")
-    tasks = ",".join(f"cmed_reading_{name}_nursing" for name in READING)
+    tasks = ",".join(f"cmed_{name}_nursing" for name in READING)
     model_args = f"pretrained={skimming},max_model_len=32768,enforce_eager=True"
     metadata = json.dumps({"exam": str(write_exam(folder))})
     asked = ["--tasks", tasks, "--metadata", metadata, "--limit", "2", "--gen_kwargs", "max_gen_toks=4"]
-    # Without --log_samples, which the measures need: a run of ours adds it.
-    sit(
-        "openbook-eval",
-        "run",
-        "--model",
-        "vllm",
-        "--model_args",
-        model_args,
-        *asked,
-        output=folder / "out",
-        VLLM_ENABLE_V1_MULTIPROCESSING="0",
-    )
+    asked += ["--model", "vllm", "--model_args", model_args]
+    sit("openbook-eval", "run", *asked, output=folder / "out", VLLM_ENABLE_V1_MULTIPROCESSING="0")
     return folder / "out"
 
 
 def samples(sat: Path, name: str) -> list[dict[str, Any]]:
-    return read(sat)[1][f"cmed_reading_{name}_nursing"]
+    return read(sat)[1][f"cmed_{name}_nursing"]
 
 
 @pytest.mark.parametrize("name", READING)
 def test_each_condition_is_asked_and_its_items_carry_how(sat: Path, name: str) -> None:
     for sample in samples(sat, name):
         doc, prompt = sample["doc"], sample["arguments"]["gen_args_0"]["arg_0"]
-        assert (doc["condition"], doc["entry"]["provider"]) == (f"reading_{name}", "given")
-        assert prompt.startswith("【要求】" if name == "closed" else "【材料】")
-        assert (doc["entry"]["text"] in prompt) == (name not in ("closed", "unanswerable"))
+        assert (doc["condition"], doc["entry"]["provider"]) == (name, "given")
+        assert prompt.startswith("【材料】" if CONDITIONS[name].has_book else "【要求】")
+        assert (doc["entry"]["text"] in prompt) == (name not in ("reading_closed", "reading_unanswerable"))
         assert isinstance(sample["resps"][0][0], str)
         if length := doc["book_length"]:
             assert length - 320 < doc["length"] <= 1.01 * length
@@ -102,27 +92,26 @@ def test_each_condition_is_asked_and_its_items_carry_how(sat: Path, name: str) -
 
 def test_all_conditions_ask_the_same_items(sat: Path) -> None:
     asked = {name: [sample["doc"]["id"] for sample in samples(sat, name)] for name in READING}
-    assert len(asked["open"]) == 2
-    assert all(ids == asked["open"] for ids in asked.values())
+    assert len(asked["reading_open"]) == 2
+    assert all(ids == asked["reading_open"] for ids in asked.values())
 
 
 def test_the_results_hold_the_measures_and_that_nothing_was_cut(sat: Path) -> None:
     results, _ = read(sat)
     part = results["openbook"]
-    assert {name: shares["items"] for name, shares in part["reading"]["conditions"].items()} == dict.fromkeys(
-        READING, 2
-    )
+    asked = {name: shares["items"] for name, shares in part["reading"]["conditions"].items()}
+    assert asked == dict.fromkeys(READING, 2)
     assert part["reading"]["context_gain"]["items"] == 2
-    assert set(part["reading"]["retention"]) == {name for name in READING if name.startswith("library")}
+    assert set(part["reading"]["retention"]) == set(LIBRARIES)
     assert (part["truncation"]["checked"], part["truncation"]["cut"], part["truncation"]["prompts"]) == (True, 0, 16)
     assert 20_000 < part["truncation"]["longest"] <= part["truncation"]["room"] == 32_764
 
 
-def test_results_and_report_name_entries_and_exam(sat: Path) -> None:
+def test_the_runs_are_read_with_their_entries_and_exam(sat: Path) -> None:
     results, _ = read(sat)
     used = results["configs"]["cmed_reading_library_256k_nursing"]["metadata"]["entries_used"]
     assert used["providers"] == [{"provider": "given", "entries": 900}]
-    scores, (reading,) = read_runs(sat)
-    assert scores == []
-    assert reading.exam_file.startswith("long.jsonl, ")
-    assert reading.limited
+    runs = read_runs(sat).runs
+    assert [run.condition for run in runs] == list(READING)
+    assert {run.exam.name for run in runs} == {"long.jsonl"}
+    assert all(run.limited and run.has_texts for run in runs)

@@ -3,7 +3,7 @@
 import pytest
 
 from openbook_eval.matching import match_choice
-from openbook_eval.matching.matcher import RULES
+from openbook_eval.matching.rules import RULES
 from openbook_eval.types import Choice
 
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
