@@ -82,8 +82,8 @@ def speed(index: ExamIndex, words: Words, rows: int, questions: Sequence[Questio
         started = time.process_time()
         matches = index.check(in_plain(frame))
         seconds += time.process_time() - started
-        found += sum(match.place % EVERY == 0 for match in matches)
-        wrong += sum(match.place % EVERY != 0 for match in matches)
+        found += sum(place % EVERY == 0 for place in matches)
+        wrong += sum(place % EVERY != 0 for place in matches)
         characters += int(frame.select(pl.all().str.len_chars().sum()).sum_horizontal().item())
     planted = -(-rows // EVERY)
     print(
@@ -96,7 +96,7 @@ def labelled() -> None:
     """Prints how many of the labelled rows are told apart rightly."""
     rows = [orjson.loads(line) for line in LABELLED.read_bytes().splitlines()]
     frame = pl.DataFrame({key: [row[key] for row in rows] for key in ("question", "answer")})
-    found = {match.place for match in ExamIndex.of([load_exam("mini")]).check(in_plain(frame))}
+    found = set(ExamIndex.of([load_exam("mini")]).check(in_plain(frame)))
     holding = {place for place, row in enumerate(rows) if row["item"]}
     print(
         f"labelled rows: {len(found & holding)} of {len(holding)} that hold an item are found, "

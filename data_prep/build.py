@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data_prep.clean import judge
-from data_prep.decontaminate import ExamIndex, Match
+from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates
 from data_prep.manifest import (
     MANIFEST,
@@ -35,9 +35,10 @@ from data_prep.manifest import (
     Flow,
     InputFile,
     Manifest,
+    outputs_in,
     write_rows,
-)  # fmt: skip
-from data_prep.mix import Chosen, choose_all, nesting, scaled
+)
+from data_prep.mix import choose, nesting, scaled
 from data_prep.read import SCHEMA, Chunk, Part, parts, read, train_line
 from data_prep.spec import Cleaning, Decontamination, Mix, Spec
 from data_prep.tokens import counter, estimate, plain
@@ -52,45 +53,20 @@ _THREADS = max(2, min(8, os.cpu_count() or 1))
 # Rows that are written at a time.
 _ROWS = 16_384
 
-_KEPT_SCHEMA: Mapping[str, pl.DataType] = {**SCHEMA, "tokens": pl.UInt32(), "key": pl.UInt64()}
-_DROPPED_SCHEMA: Mapping[str, pl.DataType] = {
+# Of all rows: what a clean one has more than read.SCHEMA, and what a dropped one has.
+_ALL_SCHEMA: Mapping[str, pl.DataType] = {
     **SCHEMA,
     "reason": pl.String(),
+    "tokens": pl.UInt32(),
+    "key": pl.UInt64(),
     "exam_item": pl.Struct(
         {"exam": pl.String(), "id": pl.String(), "kind": pl.String(), "share": pl.Float64(), "text": pl.String()}
     ),
-    "of": pl.Struct({name: SCHEMA[name] for name in ("source", "file", "row")}),
 }
-_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 Count = Callable[[Sequence[str]], list[int]]
-_Broken = Mapping[str, Sequence[Mapping[str, object]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A spec, the folder that paths of its sources start from, and the folder to write to.
-
-    `only` names the mixes wanted, all where it is empty. `exams` stand in for those of the spec, and must all be there;
-    of the spec's, one that cannot be fetched is passed over and reported.
-    """
-
-    spec: Spec
-    data: Path
-    out: Path
-    scale: float = 1.0
-    only: Sequence[str] = ()
-    exams: Sequence[str] = ()
-
-    def mixes(self) -> dict[str, Mix]:
-        """Return the mixes wanted, scaled. Raises OpenbookError as wanted_mixes does."""
-        return wanted_mixes(self.spec, self.only, self.scale)
-
-    def whole_spec(self) -> Spec:
-        """Return the spec with the exams that rows are checked against."""
-        if not self.exams:
-            return self.spec
-        return self.spec.model_copy(update={"decontaminate": Decontamination(exams=list(self.exams))})
+# By source: what could not be read, as it is written to dropped/.
+_Notes = dict[str, list[dict[str, object]]]
 
 
 def wanted_mixes(spec: Spec, only: Sequence[str], scale: float) -> dict[str, Mix]:
@@ -145,39 +121,54 @@ class Built:
     breaks: Mapping[str, Sequence[str]]
 
 
-@dataclass(slots=True)
-class _Pass:
-    """What the first pass came to: rows kept and dropped, and what of the files could not be read, by source."""
+def build(
+    spec: Spec,
+    data: Path,
+    out: Path,
+    *,
+    scale: float = 1.0,
+    only: Sequence[str] = (),
+    exams: Sequence[str] = (),
+    notify: Callable[[str], None] = lambda _: None,
+) -> Built:
+    """Build the mixes of a spec, or `only` those of these names, from the files below `data` into the folder `out`.
 
-    kept: list[pl.DataFrame] = field(default_factory=lambda: [pl.DataFrame(schema=_KEPT_SCHEMA)])
-    dropped: list[pl.DataFrame] = field(default_factory=list)
-    broken: dict[str, list[Mapping[str, object]]] = field(default_factory=dict)
-    breaks: dict[str, list[str]] = field(default_factory=dict)
-
-
-def build(order: Order, notify: Callable[[str], None] = lambda _: None) -> Built:
-    """Build the mixes of an order; `notify` gets what the user should know before the end.
-
-    Raises OpenbookError. A mix is there whole or not at all, also where the build is killed.
+    `exams` stand in for those of the spec, and must all be there; of the spec's, one that cannot be fetched is passed
+    over and reported. `notify` gets what the user should know before the end. Raises OpenbookError. A mix is there
+    whole or not at all, also where the build is killed.
     """
-    spec, mixes = order.whole_spec(), order.mixes()
+    if exams:
+        spec = spec.model_copy(update={"decontaminate": Decontamination(exams=list(exams))})
+    mixes = wanted_mixes(spec, only, scale)
     count = counter(spec.tokenizer) if spec.tokenizer else None
-    todo = parts(spec.sources, order.data)
-    with _hold(order.out) as work:
-        exams = Exams()
-        if spec.decontaminate:
-            exams = load_exams(spec.decontaminate.exams, required=bool(order.exams))
-        for name, reason in exams.lacking.items():
+    todo = parts(spec.sources, data)
+    with _hold(out) as work:
+        checked = load_exams(spec.decontaminate.exams if spec.decontaminate else (), required=bool(exams))
+        for name, reason in checked.lacking.items():
             notify(f"exam {name}: NOT CHECKED; {reason}")
-        with _hashing(todo) as inputs, _step("reading the sources", sum(part.size for part in todo)) as advance:
-            done = _read_all(todo, spec.clean, ExamIndex.of(exams.read) if exams.read else None, advance)
-        kept, dropped = _without_duplicates(done, spec)
-        flows = _flows(spec, kept, dropped, done)
-        _write_dropped(order.out, work, dropped, {name: done.broken.get(name, []) for name in flows}, bool(exams.read))
-        chosen = _choose(kept, mixes, spec, count)
-        facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, exams, flows), order.scale)
-        manifests = _write_mixes(order.out, work, chosen, facts)
-    return Built(manifests, flows, exams, done.breaks)
+        rows, notes, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked.read) if checked.read else None)
+        kept, dropped = _without_duplicates(rows, spec)
+        flows = _flows(spec, kept, dropped, notes)
+        _write_dropped(out, work, dropped, {name: notes.get(name, []) for name in flows})
+        contamination = None
+        if spec.decontaminate:
+            gone = dropped.filter(pl.col("reason") == "contaminated")
+            contamination = Contamination(exams=checked.provenance(), rows=gone.height, report=CONTAMINATION)
+            if checked.read:
+                items = gone.select("source", "file", "row", "exam_item").unnest("exam_item")
+                _write(work, out / CONTAMINATION, map(_json_line, items.iter_rows(named=True)))
+        facts = BuildFacts.of(spec, inputs, flows, contamination, scale)
+        manifests = _write_mixes(out, work, _choose(kept, mixes, spec.seed, count), facts)
+    return Built(manifests, flows, checked, _breaks(notes))
+
+
+def _breaks(notes: _Notes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for source, faults in notes.items():
+        for each in faults:
+            if each["reason"] == "break":
+                found.setdefault(source, []).append(f"{each['file']}: {each['fault']}")
+    return found
 
 
 @contextmanager
@@ -196,7 +187,7 @@ def _hold(out: Path) -> Iterator[Path]:
     work = out / _WORK
     try:
         shutil.rmtree(work, ignore_errors=True)
-        (work / DROPPED).mkdir(parents=True)
+        work.mkdir()
         yield work
     except (OSError, pl.exceptions.PolarsError) as error:
         # polars passes on some errors of the system as its own.
@@ -219,12 +210,12 @@ def _step(title: str, total: float | None = None) -> Iterator[Callable[[float], 
         yield lambda amount: bar.advance(task, amount)
 
 
-def _ahead(do: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """The results in the order of the items, a few of which are worked on at a time."""
+def _ahead(do: Callable[[pl.DataFrame], _Result], frames: Iterable[pl.DataFrame]) -> Iterator[_Result]:
+    """The results in the order of the frames, a few of which are worked on at a time."""
     with ThreadPoolExecutor(_THREADS) as threads:
         waiting: deque[Future[_Result]] = deque()
-        for item in items:
-            waiting.append(threads.submit(do, item))
+        for frame in frames:
+            waiting.append(threads.submit(do, frame))
             if len(waiting) > _THREADS:
                 yield waiting.popleft().result()
         while waiting:
@@ -234,25 +225,34 @@ def _ahead(do: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_
 # Reading.
 
 
-@contextmanager
-def _hashing(todo: Sequence[Part]) -> Iterator[list[InputFile]]:
-    """Size and hash of every file, found in a thread while the files are read; the list is full at the end.
+def _read_all(
+    todo: Sequence[Part], settings: Cleaning, index: ExamIndex | None
+) -> tuple[pl.DataFrame, _Notes, list[InputFile]]:
+    """All rows, what could not be read, and the files, which are hashed in a thread in the meantime.
 
-    Raises OpenbookError where a file was changed in the meantime.
+    Raises OpenbookError where a file was changed meanwhile.
     """
-
-    def one(part: Part) -> InputFile:
-        content = FileContent.of(part.file)
-        return InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
-
+    notes: _Notes = {}
     before = {part.file: _state(part.file) for part in todo}
-    inputs: list[InputFile] = []
-    with ThreadPoolExecutor(1) as thread:
-        hashes = thread.map(one, todo)
-        yield inputs
-        inputs += hashes
+    with ThreadPoolExecutor(1) as thread, _step("reading the sources", sum(part.size for part in todo)) as advance:
+        inputs = thread.map(_input_file, todo)
+
+        def frames() -> Iterator[pl.DataFrame]:
+            for part in todo:
+                for chunk in read(part):
+                    notes.setdefault(part.source.name, []).extend(_noted(part.label, chunk))
+                    yield chunk.frame
+                advance(part.size)
+
+        rows = [pl.DataFrame(schema=_ALL_SCHEMA), *_ahead(lambda frame: _sort_out(frame, settings, index), frames())]
     if changed := [str(file) for file, state in before.items() if _state(file) != state]:
         raise OpenbookError(f"{changed[0]}: was changed while it was read; run again when nothing writes to it")
+    return pl.concat(rows), notes, list(inputs)
+
+
+def _input_file(part: Part) -> InputFile:
+    content = FileContent.of(part.file)
+    return InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -263,74 +263,42 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _read_all(
-    todo: Sequence[Part], settings: Cleaning, index: ExamIndex | None, advance: Callable[[float], None]
-) -> _Pass:
-    done = _Pass()
-
-    def chunks() -> Iterator[pl.DataFrame]:
-        for part in todo:
-            for chunk in read(part):
-                _note_broken(part, chunk, done)
-                yield chunk.frame
-            advance(part.size)
-
-    for kept, dropped in _ahead(lambda frame: _sort_out(frame, settings, index), chunks()):
-        done.kept.append(kept)
-        done.dropped.append(dropped)
-    return done
-
-
-def _note_broken(part: Part, chunk: Chunk, done: _Pass) -> None:
-    notes = done.broken.setdefault(part.source.name, [])
+def _noted(file: str, chunk: Chunk) -> Iterator[dict[str, object]]:
     for row in chunk.broken:
-        notes.append({"file": part.label, "row": row.row, "reason": "broken", "fault": row.reason, "text": row.text})
-    notes += ({"file": part.label, "reason": "break", "fault": fault} for fault in chunk.breaks)
-    if chunk.breaks:
-        done.breaks.setdefault(part.source.name, []).extend(f"{part.label}: {fault}" for fault in chunk.breaks)
+        yield {"file": file, "row": row.row, "reason": "broken", "fault": row.reason, "text": row.text}
+    for fault in chunk.breaks:
+        yield {"file": file, "reason": "break", "fault": fault}
 
 
-def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that are kept so far, with tokens and key, and those that are unclean or hold an exam item."""
+def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> pl.DataFrame:
+    """The rows with the reason to drop them: unclean, or an exam item; the clean ones with their tokens and keys."""
     frame = frame.with_columns(judge(frame, settings).alias("reason"))
-    unclean = frame.filter(pl.col("reason").is_not_null())
-    clean = frame.lazy().filter(pl.col("reason").is_null())
+    plain_texts = {"plain_question": plain(pl.col("question")), "plain_answer": plain(pl.col("answer"))}
     # Lazily, so that what the columns share is found once.
-    rows = clean.with_columns(
-        estimate(), plain_question=plain(pl.col("question")), plain_answer=plain(pl.col("answer"))
-    ).collect()
-    found = {match.place: _exam_item(match) for match in (index.check(rows) if index else ())}
-    rows = rows.with_columns(keys(rows)).drop("reason", "plain_question", "plain_answer")
-    items = pl.Series("exam_item", list(found.values()), dtype=_DROPPED_SCHEMA["exam_item"])
-    contaminated = rows[list(found)].with_columns(items, reason=pl.lit("contaminated"))
-    kept = rows.filter(~pl.int_range(pl.len()).is_in(list(found))) if found else rows
-    return kept, pl.concat([_as_dropped(unclean), _as_dropped(contaminated)])
-
-
-def _exam_item(match: Match) -> dict[str, object]:
-    share = round(match.share, 4)
-    return {"exam": match.exam, "id": match.question_id, "kind": match.kind, "share": share, "text": match.excerpt}
-
-
-def _as_dropped(rows: pl.DataFrame) -> pl.DataFrame:
-    there = {name: pl.col(name) if name in rows.columns else pl.lit(None) for name in _DROPPED_SCHEMA}
-    return rows.select(column.cast(_DROPPED_SCHEMA[name]).alias(name) for name, column in there.items())
+    clean = frame.lazy().filter(pl.col("reason").is_null()).with_columns(estimate(), **plain_texts).collect()
+    matches = index.check(clean) if index else {}
+    found = [matches[place]._asdict() if place in matches else None for place in range(clean.height)]
+    items = pl.Series("exam_item", found, dtype=_ALL_SCHEMA["exam_item"])
+    clean = clean.with_columns(keys(clean), items, reason=pl.when(items.is_not_null()).then(pl.lit("contaminated")))
+    unclean = frame.filter(pl.col("reason").is_not_null())
+    return pl.concat([clean, unclean], how="diagonal").select(*_ALL_SCHEMA)
 
 
 # Duplicates, and what was left out.
 
 
-def _without_duplicates(done: _Pass, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _without_duplicates(rows: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that are kept, and all others in the order of the files, with `of`, the place of the row that stays."""
     with _step("looking for duplicates"):
-        rows = mark_duplicates(pl.concat(done.kept), spec.seed, spec.deduplicate.near)
-    gone = rows.filter(pl.col("reason").is_not_null())
-    standing = rows.select("source", "file", "row")[gone["of"]].to_struct("of")
-    kept = rows.filter(pl.col("reason").is_null()).drop("reason", "of")
-    dropped = pl.concat([*done.dropped, _as_dropped(gone.with_columns(standing))])
+        marked = mark_duplicates(rows.filter(pl.col("reason").is_null()), spec.seed, spec.deduplicate.near)
+    gone = marked.filter(pl.col("reason").is_not_null())
+    gone = gone.with_columns(marked.select("source", "file", "row")[gone["of"]].to_struct("of"))
+    dropped = pl.concat([rows.filter(pl.col("reason").is_not_null()), gone], how="diagonal")
+    kept = marked.filter(pl.col("reason").is_null()).drop("reason", "exam_item", "of")
     return kept, dropped.sort("source", "file", "row", maintain_order=True)
 
 
-def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, done: _Pass) -> dict[str, Flow]:
+def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, notes: _Notes) -> dict[str, Flow]:
     """What became of the rows of each source."""
     stayed = dict(kept.group_by("source").len().iter_rows())
     counted = dropped.group_by("source", "reason").len().sort("reason")
@@ -342,7 +310,7 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, done: _Pass) -
             domain=source.domain,
             licence=source.licence,
             read=rows + sum(reasons.values()),
-            broken=sum(note["reason"] == "broken" for note in done.broken.get(source.name, ())),
+            broken=sum(note["reason"] == "broken" for note in notes.get(source.name, ())),
             exact=reasons.pop("duplicate", 0),
             near=reasons.pop("near_duplicate", 0),
             contaminated=reasons.pop("contaminated", 0),
@@ -352,63 +320,48 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, done: _Pass) -
     return flows
 
 
-def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, broken: _Broken, against_exams: bool) -> None:
-    """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front.
-
-    Where rows were checked against exams, contamination.jsonl names each that holds an item, and the item.
-    """
+def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, notes: _Notes) -> None:
+    """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front."""
     (out / DROPPED).mkdir(exist_ok=True)
-    for source, notes in broken.items():
-        with (work / DROPPED / "rows").open("wb") as file:
-            file.writelines(orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE) for note in notes)
-            for some in dropped.filter(pl.col("source") == source).iter_slices(_ROWS):
-                heads = some.select("file", "row", "reason", "exam_item", "of").iter_rows(named=True)
-                file.writelines(map(_headed, heads, _lines(some)))
-        (work / DROPPED / "rows").replace(out / DROPPED / f"{source}.jsonl")
-    if against_exams:
-        found = dropped.filter(pl.col("reason") == "contaminated")
-        lines = found.select("source", "file", "row", "exam_item").unnest("exam_item").iter_rows(named=True)
-        with (work / CONTAMINATION).open("wb") as file:
-            file.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
-        (work / CONTAMINATION).replace(out / CONTAMINATION)
+    for source, faults in notes.items():
+        some = dropped.filter(pl.col("source") == source).iter_slices(_ROWS)
+        lines = chain(map(_json_line, faults), chain.from_iterable(map(_headed_lines, some)))
+        _write(work, out / DROPPED / f"{source}.jsonl", lines)
 
 
-def _headed(head: Mapping[str, object], line: bytes) -> bytes:
-    known = {name: value for name, value in head.items() if value is not None}
-    return orjson.dumps(known)[:-1] + b"," + line[1:]
+def _headed_lines(rows: pl.DataFrame) -> Iterator[bytes]:
+    heads = rows.select("file", "row", "reason", "exam_item", "of").iter_rows(named=True)
+    for head, line in zip(heads, _lines(rows), strict=True):
+        yield orjson.dumps({name: value for name, value in head.items() if value is not None})[:-1] + b"," + line[1:]
+
+
+def _write(work: Path, file: Path, lines: Iterable[bytes]) -> None:
+    with (work / "lines").open("wb") as opened:
+        opened.writelines(lines)
+    (work / "lines").replace(file)
+
+
+def _json_line(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _lines(rows: pl.DataFrame) -> list[bytes]:
     return rows.select(train_line().cast(pl.Binary)).to_series().to_list()
 
 
-def _contamination(spec: Spec, exams: Exams, flows: Mapping[str, Flow]) -> Contamination | None:
-    if not spec.decontaminate:
-        return None
-    rows = sum(flow.contaminated for flow in flows.values())
-    return Contamination(exams=exams.provenance(), rows=rows, report=CONTAMINATION)
-
-
 # Choosing and writing.
 
 
-def _choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], spec: Spec, count: Count | None) -> dict[str, Chosen]:
-    """The rows of every mix. Tokens are counted for the rows chosen only, where the choice does not hang on them."""
+def _choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int, count: Count | None) -> dict[str, pl.DataFrame]:
+    """The rows of every mix, their tokens counted where that is wanted."""
     if count is None:
-        return choose_all(rows, mixes, spec.seed)
+        return choose(rows, mixes, seed)
     with _step("counting tokens"):
-        if any(mix.over == "tokens" for mix in mixes.values()):
-            return choose_all(_count_tokens(rows, count), mixes, spec.seed)
-        chosen = choose_all(rows, mixes, spec.seed)
-        every = pl.concat([each.rows.drop("repeat") for each in chosen.values()]).unique("key", maintain_order=True)
-        counted = _count_tokens(every, count).select("key", counted="tokens")
-        return {name: replace(each, rows=_with_counted(each.rows, counted)) for name, each in chosen.items()}
-
-
-def _with_counted(rows: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
-    return (
-        rows.join(counted, on="key", how="left", maintain_order="left").with_columns(tokens="counted").drop("counted")
-    )
+        if all(mix.over == "rows" for mix in mixes.values()):
+            # Only of the rows chosen, which are the first of their domains: of these, the same ones are chosen again.
+            taken = pl.concat(each.select("key") for each in choose(rows, mixes, seed).values())
+            rows = rows.join(taken, on="key", how="semi")
+        return choose(_count_tokens(rows, count), mixes, seed)
 
 
 def _count_tokens(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
@@ -424,18 +377,17 @@ def _count_tokens(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
     return rows.with_columns(pl.Series("tokens", tokens, dtype=pl.UInt32))
 
 
-def _write_mixes(out: Path, work: Path, chosen: Mapping[str, Chosen], facts: BuildFacts) -> dict[str, Manifest]:
-    rows = {name: each.rows for name, each in chosen.items()}
-    nested = nesting(rows) if len(rows) > 1 else {name: {} for name in rows}
+def _write_mixes(out: Path, work: Path, mixes: Mapping[str, pl.DataFrame], facts: BuildFacts) -> dict[str, Manifest]:
+    nested = nesting(mixes)
     found: dict[str, Manifest] = {}
-    with _step("writing the mixes", sum(each.height for each in rows.values())) as advance:
-        for name, each in chosen.items():
+    with _step("writing the mixes", sum(rows.height for rows in mixes.values())) as advance:
+        for name, rows in mixes.items():
             with (work / TRAIN).open("wb") as file:
-                for lines in _ahead(_lines, each.rows.iter_slices(_ROWS)):
+                for lines in _ahead(_lines, rows.iter_slices(_ROWS)):
                     file.writelines(lines)
                     advance(len(lines))
-            write_rows(work, each.rows)
-            found[name] = Manifest.of(facts, each, work, nested[name])
+            write_rows(work, rows)
+            found[name] = Manifest.of(facts, name, rows, outputs_in(work), nested[name])
             found[name].write(work)
             _move(work, out / name)
     return found

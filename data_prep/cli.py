@@ -52,8 +52,15 @@ def build(
     from data_prep.show import built_report
 
     declared = read_spec(find_spec(spec, Path()))
-    order = building.Order(declared, _data_folder(data), out, scale, mix or (), exam or ())
-    built = building.build(order, lambda text: print(f"data-prep: {text}", file=sys.stderr))
+    built = building.build(
+        declared,
+        _data_folder(data),
+        out,
+        scale=scale,
+        only=mix or (),
+        exams=exam or (),
+        notify=lambda text: print(f"data-prep: {text}", file=sys.stderr),
+    )
     console.show(built_report(built, out))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -56,8 +56,8 @@ _N, _INDEXED = 3, 5
 _MANY, _ONE_IN = 8, 500
 # An n-gram of the index that more texts than this have, about two a question, tells nothing of which it is.
 _TELLING = 16
-# Share of the indexed n-grams of a stem, a list of options and a passage that make a row worth a closer look.
-_LOOK = (0.2, 0.5, 0.4)
+# Share of the indexed n-grams of a text that make a row worth a closer look.
+_LOOK: dict[Kind, float] = {"stem": 0.2, "options": 0.5, "entry": 0.4}
 _LEAST = 3
 
 # A longer passage is checked piece by piece: a row that copies one of them copies the book.
@@ -83,38 +83,35 @@ class ExamItem:
     """A question of an exam, or a piece of its book without options; texts in plain form, `shown` as in the exam."""
 
     exam: str
-    question_id: str
+    id: str
     text: str
     options: tuple[str, ...]
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A row that holds an exam item: its place in the frame, the item, and what of it the row holds.
+class Match(NamedTuple):
+    """The exam item that a row holds, and as what.
 
-    `share` is the share of the item's n-grams that stand in the row; `excerpt` is the beginning of the item's text.
+    `share` is the share of the item's n-grams that stand in the row; `text` is the beginning of the item's text.
     """
 
-    place: int
-    question_id: str
     exam: str
+    id: str
     kind: Kind
     share: float
-    excerpt: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExamIndex:
     """The exams in the form in which rows are checked against them.
 
-    `grams` has the columns hash, text and wanted: text t is the stem of question t, then come the questions' options,
-    then the passages; `wanted` is how many n-grams of the text a row must hold to be looked at. `table` has a bit for
-    the upper bits of each hash. `common` are the three-grams that tell nothing.
+    `items` are the questions, then the passages. `grams` has the columns hash, text and wanted: text 2n is the stem of
+    question n or passage n, text 2n + 1 the question's options; `wanted` is how many n-grams of the text a row must
+    hold to be looked at. `table` has a bit for the upper bits of each hash. `common` are three-grams that tell nothing.
     """
 
-    questions: tuple[ExamItem, ...]
-    passages: tuple[ExamItem, ...]
+    items: tuple[ExamItem, ...]
     grams: pl.DataFrame
     table: NDArray[np.uint8]
     common: frozenset[str]
@@ -126,34 +123,32 @@ class ExamIndex:
         grams = _grams(questions, passages)
         table = np.zeros(1 << (_BITS - 3), dtype=np.uint8)
         place = grams["hash"].to_numpy() >> np.uint32(32 - _BITS)
-        np.bitwise_or.at(
-            table, place >> np.uint32(3), np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8))
-        )
+        bits = np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8))
+        np.bitwise_or.at(table, place >> np.uint32(3), bits)
         stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
         common = stock.union(*(_common([item.text for item in group]) for group in (questions, passages)))
-        return cls(questions, passages, grams, table, common)
+        return cls((*questions, *passages), grams, table, common)
 
-    def check(self, rows: pl.DataFrame) -> list[Match]:
-        """Return for each row that holds an exam item the one that it holds most of, in the order of the rows.
+    def check(self, rows: pl.DataFrame) -> dict[int, Match]:
+        """Return for each row that holds an exam item, by its place, the item that it holds most of.
 
         `rows` have the columns plain_question and plain_answer.
         """
         texts = rows.select(pl.concat_str("plain_question", "plain_answer")).to_series()
-        questions = rows["plain_question"].str.len_chars()
-        found = (
-            self._best(_PlainRow(texts[row], questions[row]), numbers, row) for row, numbers in self._likely(texts)
-        )
-        return [match for match in found if match]
+        questions = rows["plain_question"]
+        found = {row: self._best(questions[row], texts[row], numbers) for row, numbers in self._likely(texts)}
+        return {row: match for row, match in found.items() if match}
 
     def _likely(self, texts: pl.Series) -> Iterator[tuple[int, list[int]]]:
-        """Rows that share enough n-grams with some texts of the index, and these texts."""
+        """Rows that share enough n-grams with some texts of the index, and the items that these are of."""
         codes, ends = code_points(texts)
         places, hashes = self._lookup(codes)
         found = pl.LazyFrame({"row": np.searchsorted(ends, places), "hash": hashes})
         shared = found.join(self.grams.lazy(), on="hash").unique()
         counted = shared.group_by("row", "text").agg(pl.len(), pl.col("wanted").first())
         likely = counted.filter(pl.col("len") >= pl.col("wanted")).sort("row", "text")
-        yield from likely.group_by("row", maintain_order=True).agg("text").collect().iter_rows()
+        of = (pl.col("text") // 2).unique(maintain_order=True)
+        yield from likely.group_by("row", maintain_order=True).agg(of).collect().iter_rows()
 
     def _lookup(self, codes: Codes) -> tuple[NDArray[np.int64], Codes]:
         """Places and hashes of nearly only those n-grams that are in the index."""
@@ -168,50 +163,29 @@ class ExamIndex:
             hashes.append(block[found])
         return np.concatenate(places), np.concatenate(hashes)
 
-    def _best(self, row: "_PlainRow", numbers: Sequence[int], place: int) -> Match | None:
+    def _best(self, question: str, row: str, numbers: Sequence[int]) -> Match | None:
         """The item that the row holds most of; of equals that whose kind tells more, then the earlier one."""
-        count = len(self.questions)
-        asked = [
-            self.questions[number] for number in sorted({number % count for number in numbers if number < 2 * count})
-        ]
-        passages = [self.passages[number - 2 * count] for number in numbers if number >= 2 * count]
-        best: tuple[Kind, float, ExamItem] | None = None
-        for item in chain(asked, passages):
-            held = self._held(item, row)
-            if held and (best is None or _rank(*held) < _rank(*best[:2])):
-                best = *held, item
+        found: list[Match] = []
+        for item in (self.items[number] for number in numbers):
+            if held := self._held(item, question, row):
+                found.append(Match(item.exam, item.id, *held, item.shown))
             if held == ("stem", 1.0):
                 break
-        if best is None:
-            return None
-        kind, share, item = best
-        return Match(place, item.question_id, item.exam, kind, share, item.shown)
+        best = min(found, key=lambda match: (-match.share, KINDS.index(match.kind)), default=None)
+        return best and best._replace(share=round(best.share, 4))
 
-    def _held(self, item: ExamItem, row: "_PlainRow") -> tuple[Kind, float] | None:
+    def _held(self, item: ExamItem, question: str, row: str) -> tuple[Kind, float] | None:
         """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
         own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
-        whole = bool(item.options and item.text) and item.text in row.text
-        enough = _WHOLE_QUESTION if whole and _asks_only(item.text, row) else WHOLE
+        whole = bool(item.options and item.text) and item.text in row
+        enough = _WHOLE_QUESTION if whole and _asks_only(item.text, question) else WHOLE
         if whole and len(item.text) >= enough and _covered(own) >= _OWN:
             return "stem", 1.0
-        share, covered = _close_together(item.text, own, row.text)
-        if not item.options:
-            return ("entry", share) if _reaches(share, covered, _REWRITTEN_PASSAGE) else None
-        if _reaches(share, covered, _REWRITTEN_STEM):
-            return "stem", share
-        return ("options", _share_of_all(item, row.text)) if _options_tell(item, whole, share, row.text) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _PlainRow:
-    """A row's question and answer as one plain text, and where its answer begins."""
-
-    text: str
-    answer: int
-
-
-def _rank(kind: Kind, share: float) -> tuple[float, int]:
-    return -share, KINDS.index(kind)
+        share, covered = _close_together(item.text, own, row)
+        rewritten = _REWRITTEN_STEM if item.options else _REWRITTEN_PASSAGE
+        if any(share >= least and covered >= characters for least, characters in rewritten):
+            return "stem" if item.options else "entry", share
+        return ("options", _share_of_all(item, row)) if _options_tell(item, row, share, whole=whole) else None
 
 
 # What of an exam is looked for.
@@ -289,22 +263,20 @@ def _common(texts: Sequence[str]) -> set[str]:
 def _grams(questions: Sequence[ExamItem], passages: Sequence[ExamItem]) -> pl.DataFrame:
     """The n-grams of all texts that tell which text it is; columns as ExamIndex.grams, each pair once."""
     count = len(questions)
-    texts = [(number, each.text) for number, each in enumerate(questions)]
-    texts += [(count + number, text) for number, each in enumerate(questions) for text in option_texts(each.options)]
-    texts += [(2 * count + number, passage.text) for number, passage in enumerate(passages)]
+    texts = [(2 * number, each.text) for number, each in enumerate((*questions, *passages))]
+    texts += [(2 * number + 1, text) for number, each in enumerate(questions) for text in option_texts(each.options)]
     found = _windows(texts)
     stock = _windows([(0, phrase) for phrase in PHRASES])
     telling = found.join(stock, on="hash", how="anti").filter(pl.len().over("hash") <= _TELLING)
-    looks = pl.when(pl.col("text") < count).then(_LOOK[0]).when(pl.col("text") < 2 * count).then(_LOOK[1])
-    wanted = pl.max_horizontal((looks.otherwise(_LOOK[2]) * pl.len()).ceil(), pl.min_horizontal(pl.len(), _LEAST))
+    stem_or_entry = pl.when(pl.col("text") < 2 * count).then(_LOOK["stem"]).otherwise(_LOOK["entry"])
+    look = pl.when(pl.col("text") % 2 == 1).then(_LOOK["options"]).otherwise(stem_or_entry)
+    wanted = pl.max_horizontal((look * pl.len()).ceil(), pl.min_horizontal(pl.len(), _LEAST))
     return telling.with_columns(wanted=wanted.over("text").cast(pl.UInt32))
 
 
 def _windows(texts: Sequence[tuple[int, str]]) -> pl.DataFrame:
     """Hash and number of the text of every n-gram that lies within one text, each pair once."""
     codes, ends = code_points(pl.Series([text for _, text in texts], dtype=pl.String))
-    if len(codes) < _INDEXED:
-        return pl.DataFrame(schema={"hash": pl.UInt32, "text": pl.Int64})
     of = np.searchsorted(ends, np.arange(len(codes)))
     whole = (of[: 1 - _INDEXED] == of[_INDEXED - 1 :]) & (codes[_INDEXED - 1 :] != ord(END))
     numbers = np.array([number for number, _ in texts], dtype=np.int64)[of[: 1 - _INDEXED][whole]]
@@ -325,10 +297,6 @@ def _hashed(codes: Codes) -> Codes:
 
 
 # Evidence.
-
-
-def _reaches(share: float, covered: int, thresholds: Iterable[tuple[float, int]]) -> bool:
-    return any(share >= least and covered >= characters for least, characters in thresholds)
 
 
 def _close_together(text: str, own: Sequence[int], row: str) -> tuple[float, int]:
@@ -363,13 +331,13 @@ def _covered(places: Sequence[int]) -> int:
     return sum(min(_N, following - place) for place, following in pairwise([*places, sys.maxsize]))
 
 
-def _asks_only(stem: str, row: _PlainRow) -> bool:
+def _asks_only(stem: str, question: str) -> bool:
     """Whether the row's question is the stem and no more, but for options."""
-    before, found, after = row.text[: row.answer].partition(stem)
+    before, found, after = question.partition(stem)
     return bool(found) and len(before) <= _BETWEEN and (len(after) <= _BETWEEN or after.startswith("a"))
 
 
-def _options_tell(item: ExamItem, whole: bool, share: float, row: str) -> bool:
+def _options_tell(item: ExamItem, row: str, share: float, *, whole: bool) -> bool:
     """Whether the options that the row holds make up for a stem that is short, or was rewritten, or is not there."""
     options = item.options
     if _in_list(options, row) and (whole or share >= _BESIDE_LIST or sum(map(len, options)) >= _LONG_LIST):
@@ -384,20 +352,9 @@ def _options_tell(item: ExamItem, whole: bool, share: float, row: str) -> bool:
 
 def _in_list(options: Sequence[str], row: str) -> bool:
     """Whether the options stand in the row one after the other, with nothing but letters or numbers between."""
-    if len(options) < 3 or not all(options):
+    if len(options) < 3 or not all(option and option in row for option in options):
         return False
-    starts = (found.start() for found in re.finditer(f"(?={re.escape(options[0])})", row))
-    return any(_follow(options, row, start) for start in starts)
-
-
-def _follow(options: Sequence[str], row: str, start: int) -> bool:
-    at = start
-    for option in options:
-        place = row.find(option, at, at + len(option) + _BETWEEN)
-        if place < 0:
-            return False
-        at = place + len(option)
-    return True
+    return re.search(f".{{0,{_BETWEEN}}}?".join(map(re.escape, options)), row) is not None
 
 
 def _share_of_all(item: ExamItem, row: str) -> float:

@@ -31,11 +31,11 @@ _NEXT = 8
 _ROWS, _PAIRS = 2_000, 2_000
 
 
-def code_points(texts: pl.Series) -> tuple[NDArray[np.uint32], Places]:
-    """Return plain texts as code points one after the other, END after each, and the places of these."""
-    whole = (texts + END).str.join("").item() or ""
+def code_points(texts: pl.Series, ends: int = 1) -> tuple[NDArray[np.uint32], Places]:
+    """Return plain texts as code points, so many ENDs after each, and where the first of these stand."""
+    whole = (texts + END * ends).str.join("").item() or ""
     codes = np.frombuffer(whole.encode("utf-32-le"), dtype=np.uint32)
-    return codes, np.flatnonzero(codes == ord(END))
+    return codes, np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64) + ends) - ends
 
 
 def keys(rows: pl.DataFrame) -> pl.Series:
@@ -134,15 +134,17 @@ class Shingles:
     @classmethod
     def of(cls, texts: pl.Series) -> "Shingles":
         """Cut plain texts into shingles. A text shorter than a shingle is one shingle, an empty one none."""
-        codes, ends = code_points(texts)
-        lengths = np.diff(ends, prepend=-1) - 1
-        counts = np.where(lengths < SHINGLE, np.minimum(lengths, 1), lengths - SHINGLE + 1)
-        owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), counts)
-        # Where windows begin: at each text's first characters, as many as it has windows.
-        begins = np.arange(len(owners)) + np.repeat(ends - lengths - np.cumsum(counts) + counts, counts)
-        marked = _each_once(
-            (owners << np.uint64(32)) | (split_mix(_windows(codes, ends, lengths)[begins]) >> np.uint64(32))
-        )
+        # So many ENDs that no window reaches from one text into the next.
+        codes, ends = code_points(texts, SHINGLE)
+        lengths = np.diff(ends, prepend=-SHINGLE) - SHINGLE
+        windows = np.zeros(max(0, len(codes) - SHINGLE + 1), dtype=np.uint64)
+        for step in range(SHINGLE):
+            windows = windows * GOLDEN + codes[step : step + len(windows)]
+        taken = codes[SHINGLE - 1 :] != ord(END)
+        taken[ends - lengths] = True
+        taken &= codes[: len(windows)] != ord(END)
+        owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths + SHINGLE)[: len(windows)]
+        marked = _each_once((owners[taken] << np.uint64(32)) | (split_mix(windows[taken]) >> np.uint64(32)))
         sizes = np.bincount((marked >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
         return cls(marked.astype(np.uint32), np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]))
 
@@ -167,20 +169,6 @@ class Shingles:
         numbers = np.repeat(np.arange(len(places), dtype=np.uint64), sizes)
         numbered: Keys = (numbers << np.uint64(32)) | self.hashes[np.arange(len(shifts)) + shifts]
         return numbered
-
-
-def _windows(codes: NDArray[np.uint32], ends: Places, lengths: Places) -> Keys:
-    """A number for the window that begins at each character; of a text shorter than a window, for the whole text."""
-    longer = np.concatenate([codes.astype(np.uint64), np.zeros(SHINGLE, dtype=np.uint64)])
-    windows = np.zeros(len(codes), dtype=np.uint64)
-    for step in range(SHINGLE):
-        windows = windows * GOLDEN + longer[step : step + len(windows)]
-    short = np.flatnonzero((lengths > 0) & (lengths < SHINGLE))
-    first, whole = ends[short] - lengths[short], np.zeros(len(short), dtype=np.uint64)
-    for step in range(SHINGLE):
-        whole = whole * GOLDEN + np.where(first + step < ends[short], longer[first + step], np.uint64(0))
-    windows[first] = whole
-    return windows
 
 
 def _bands_of(rows: pl.DataFrame, threshold: float) -> tuple[Keys, Places]:
@@ -222,8 +210,11 @@ def candidates(bands: Keys, sizes: Places, threshold: float) -> Places:
     for band in bands.T:
         # A stable sort: within a bucket texts stand in the order of their places.
         order = np.argsort(band, kind="stable")
-        pairs = [_packed(*both, sizes, threshold) for both in _in_buckets(band[order], order)]
-        found = _each_once(np.concatenate([found, *pairs]))
+        pairs = np.concatenate([np.stack(pair) for pair in _in_buckets(band[order], order)], axis=1)
+        low, high = np.sort(sizes[pairs], axis=0)
+        # Sets of too different sizes cannot be so alike, and a text without shingles is like none.
+        first, second = pairs[:, low / np.maximum(high, 1) >= threshold].astype(np.uint64)
+        found = _each_once(np.concatenate([found, (first << np.uint64(32)) | second]))
     return np.column_stack([found >> np.uint64(32), found & np.uint64(0xFFFFFFFF)]).astype(np.int64)
 
 
@@ -234,14 +225,6 @@ def _in_buckets(bucket: Keys, order: Places) -> Iterator[tuple[Places, Places]]:
     for step in range(1, _NEXT + 1):
         same = bucket[step:] == bucket[:-step]
         yield order[:-step][same], order[step:][same]
-
-
-def _packed(first: Places, second: Places, sizes: Places, threshold: float) -> Keys:
-    low, high = np.minimum(sizes[first], sizes[second]), np.maximum(sizes[first], sizes[second])
-    # Sets of too different sizes cannot be so alike, and a text without shingles is like none.
-    may = low / np.maximum(high, 1) >= threshold
-    pairs: Keys = (first[may].astype(np.uint64) << np.uint64(32)) | second[may].astype(np.uint64)
-    return pairs
 
 
 def _similarity(rows: pl.DataFrame, text: pl.Expr, first: Places, second: Places) -> NDArray[np.float64]:

@@ -3,11 +3,9 @@
 A manifest says nothing of when, where or by whom a mix was built: two builds of one spec are the same byte for byte.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +13,11 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_prep.mix import Chosen, nesting, scaled, wanted
-from data_prep.spec import Mix, Spec
+from data_prep.mix import nesting, scaled, wanted
+from data_prep.spec import Spec
 from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError
-from openbook_eval.files import sha256_file, sha256_json
+from openbook_eval.files import sha256, sha256_file, sha256_json
 
 TRAIN, MANIFEST, ROWS = "train.jsonl", "manifest.json", "rows.parquet"
 # Columns of rows.parquet, in the order of the lines of train.jsonl. `file` and `row` are as in data_prep.read; `repeat`
@@ -51,6 +49,11 @@ class FileContent(_ManifestPart):
         """Measure and hash a file. Raises OpenbookError where it cannot be read."""
         content = sha256_file(path)
         return cls(bytes=path.stat().st_size, sha256=content)
+
+
+def outputs_in(folder: Path) -> dict[str, "FileContent"]:
+    """Measure and hash the files of a mix. Raises OpenbookError where one cannot be read."""
+    return {name: FileContent.of(folder / name) for name in (ROWS, TRAIN)}
 
 
 class InputFile(FileContent):
@@ -161,16 +164,29 @@ class Manifest(_ManifestPart):
     checksum: str = ""
 
     @classmethod
-    def of(cls, build: BuildFacts, chosen: Chosen, folder: Path, nested_in: Mapping[str, list[str]]) -> "Manifest":
-        """Describe a mix whose other files lie in `folder`; `nested_in` is what mix.nesting says of it."""
+    def of(
+        cls,
+        build: BuildFacts,
+        name: str,
+        rows: pl.DataFrame,
+        outputs: dict[str, FileContent],
+        nested_in: Mapping[str, list[str]],
+    ) -> "Manifest":
+        """Describe the mix of this name by its rows and files; `nested_in` is what mix.nesting says of it.
+
+        Raises KeyError where the spec of the build has no such mix.
+        """
+        spec = Spec.model_validate(build.spec)
+        mix = scaled({name: spec.mixes[name]}, build.scale)[name]
+        keys = np.sort(rows["key"].to_numpy()).astype("<u8").tobytes()
         manifest = cls(
-            mix=chosen.name,
-            size=chosen.mix.size,
-            over=chosen.mix.over,
-            rows=chosen.rows.height,
-            domains=_count_domains(chosen.rows, chosen.wanted),
-            keys_sha256=_keys_sha256(chosen.rows),
-            outputs={name: FileContent.of(folder / name) for name in sorted((TRAIN, ROWS))},
+            mix=name,
+            size=mix.size,
+            over=mix.over,
+            rows=rows.height,
+            domains=_count_domains(rows, wanted(mix)),
+            keys_sha256=sha256(keys),
+            outputs=outputs,
             nested_in=dict(sorted(nested_in.items())),
             build=build,
         )
@@ -178,7 +194,7 @@ class Manifest(_ManifestPart):
 
     @property
     def tokens(self) -> int:
-        """Return the tokens of all domains, with no chat template around them."""
+        """Return the tokens of all rows, with no chat template around them."""
         return sum(domain.tokens for domain in self.domains.values())
 
     def own_checksum(self) -> str:
@@ -231,11 +247,6 @@ def _count_domains(rows: pl.DataFrame, wanted: Mapping[Any, int]) -> dict[str, D
     return found
 
 
-def _keys_sha256(rows: pl.DataFrame) -> str:
-    """The sha256 over the keys, sorted, eight bytes each, the lowest byte first."""
-    return hashlib.sha256(np.sort(rows["key"].to_numpy()).astype("<u8").tobytes()).hexdigest()
-
-
 def write_rows(folder: Path, rows: pl.DataFrame) -> None:
     """Write rows.parquet from a frame with at least the columns of ROWS_SCHEMA in the order of train.jsonl."""
     # The bytes of a parquet file follow the chunks of the frame; in one chunk they are the same every time.
@@ -277,80 +288,60 @@ def mixes_in(folder: Path) -> list[Path]:
 def verify(folder: Path) -> list[str]:
     """Return the faults of a mix, or of all mixes in a folder, a line each. Raises OpenbookError where no mix is."""
     found: list[str] = []
-    sound: dict[str, tuple[Manifest, pl.DataFrame]] = {}
+    sound: dict[str, Manifest] = {}
+    rows: dict[str, pl.DataFrame] = {}
     for mix in mixes_in(folder):
         try:
             manifest = read_manifest(mix)
-            # The first only: others follow from it, and what such a manifest says of the files is worth nothing.
-            faults = list(islice(_manifest_faults(manifest), 1)) or list(_file_faults(mix, manifest))
+            faults = list(_file_faults(mix, manifest)) or list(_faults(mix, manifest))
             if not faults:
-                sound[manifest.mix] = manifest, read_rows(mix)
+                sound[manifest.mix], rows[manifest.mix] = manifest, read_rows(mix)
             found += [f"{mix.name}: {fault}" for fault in faults]
         except OpenbookError as error:
             found.append(str(error))
-    return found + list(_nesting_faults(sound))
-
-
-def _manifest_faults(manifest: Manifest) -> Iterator[str]:
-    """Where a manifest is at odds with itself."""
-    if manifest.checksum != manifest.own_checksum():
-        yield f"{MANIFEST} was changed after the build; its files were not checked against it"
-    try:
-        spec = Spec.model_validate(manifest.build.spec)
-        mix = scaled({manifest.mix: spec.mixes[manifest.mix]}, manifest.build.scale)[manifest.mix]
-    except (ValueError, KeyError, OpenbookError):
-        yield f"{MANIFEST}: the spec in it is none, or has no mix {manifest.mix!r}"
-        return
-    if manifest.build.spec_sha256 != sha256_json(manifest.build.spec) or _canonical_spec(spec) != manifest.build.spec:
-        yield f"{MANIFEST}: the spec is not that of spec_sha256"
-    yield from chain(_share_faults(manifest, mix), _flow_faults(manifest))
-
-
-def _share_faults(manifest: Manifest, mix: Mix) -> Iterator[str]:
-    if (manifest.size, manifest.over) != (mix.size, mix.over):
-        yield f"{MANIFEST}: says {manifest.size} {manifest.over}, and its spec {mix.size} {mix.over}"
-    shares = {str(domain): share for domain, share in wanted(mix).items()}
-    if {name: count.wanted for name, count in manifest.domains.items()} != shares:
-        yield f"{MANIFEST}: the shares that it wants are not those of the ratio in its spec"
-    for name, count in manifest.domains.items():
-        if count.rows != count.wanted if mix.over == "rows" else count.tokens > count.wanted:
-            yield f"{MANIFEST}: {name} has {getattr(count, mix.over)} {mix.over}, and the ratio wants {count.wanted}"
-    if manifest.rows != sum(count.rows for count in manifest.domains.values()):
-        yield f"{MANIFEST}: the rows of its domains do not add up to {manifest.rows}"
-
-
-def _flow_faults(manifest: Manifest) -> Iterator[str]:
-    for name, flow in manifest.build.sources.items():
-        gone = sum(flow.dropped.values()) + flow.exact + flow.near + flow.contaminated
-        if flow.read != gone + flow.kept:
-            yield f"{MANIFEST}: of {flow.read} rows of source {name!r}, {gone} were left out and {flow.kept} kept"
+    nested = nesting(rows)
+    for name, manifest in sound.items():
+        for other, domains in manifest.nested_in.items():
+            if other in sound and (untrue := set(domains).difference(nested[name].get(other, ()))):
+                found.append(f"{name}: {MANIFEST} says that {other} holds its rows of {sorted(untrue)}; it does not")
+    return found
 
 
 def _file_faults(folder: Path, manifest: Manifest) -> Iterator[str]:
-    content, lines = FileContent.of(folder / TRAIN), _count_lines(folder / TRAIN)
+    """Where a file is not the one that was written."""
+    if manifest.checksum != manifest.own_checksum():
+        yield f"{MANIFEST} was changed after the build; its files were not checked against it"
+        return
+    outputs = outputs_in(folder)
+    with (folder / TRAIN).open("rb") as file:
+        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
     if lines != manifest.rows:
         yield f"{TRAIN}: {lines} lines, and {manifest.rows} were written"
-    elif content != manifest.outputs.get(TRAIN):
+    elif outputs[TRAIN] != manifest.outputs.get(TRAIN):
         yield f"{TRAIN} was changed after the build: as many lines, but not the same"
-    if FileContent.of(folder / ROWS) != manifest.outputs.get(ROWS):
+    if outputs[ROWS] != manifest.outputs.get(ROWS):
         yield f"{ROWS} was changed after the build"
+
+
+def _faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Where a manifest is not what a build writes of this spec and these rows: its checksum may have been made anew."""
+    rows, build = read_rows(folder), manifest.build
+    try:
+        facts = BuildFacts.of(
+            Spec.model_validate(build.spec), build.inputs, build.sources, build.contamination, build.scale
+        )
+        facts = facts.model_copy(update={"versions": build.versions})
+        again = Manifest.of(facts, manifest.mix, rows, manifest.outputs, manifest.nested_in)
+    except (ValueError, KeyError, OpenbookError):
+        yield f"{MANIFEST}: the spec in it is none, or has no mix {manifest.mix!r}"
         return
-    rows = read_rows(folder)
-    if _count_domains(rows, {name: count.wanted for name, count in manifest.domains.items()}) != manifest.domains:
-        yield f"{ROWS}: rows by domain and source are not those of {MANIFEST}"
-    if _keys_sha256(rows) != manifest.keys_sha256:
-        yield f"{ROWS}: the keys are not those of {MANIFEST}"
-
-
-def _count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
-
-
-def _nesting_faults(sound: Mapping[str, tuple[Manifest, pl.DataFrame]]) -> Iterator[str]:
-    """Where a mix is not nested in another that lies there, and says that it is."""
-    found = nesting({name: rows for name, (_, rows) in sound.items()})
-    for name, (manifest, _) in sound.items():
-        for other, domains in manifest.nested_in.items():
-            if other in sound and (untrue := set(domains).difference(found[name].get(other, ()))):
-                yield f"{name}: {MANIFEST} says that {other} holds its rows of {sorted(untrue)}; it does not"
+    names = [name for name in Manifest.model_fields if getattr(manifest, name) != getattr(again, name)]
+    if others := [name for name in names if name != "checksum"]:
+        yield f"{MANIFEST}: {', '.join(others)} not as its spec and {ROWS} have it"
+    for name, part in again.domains.items():
+        if part.rows != part.wanted if again.over == "rows" else part.tokens > part.wanted:
+            yield f"{ROWS}: {name} has {getattr(part, again.over)} {again.over}, and the ratio wants {part.wanted}"
+    for name, flow in build.sources.items():
+        gone = sum(flow.dropped.values()) + flow.exact + flow.near + flow.contaminated
+        if flow.read != gone + flow.kept:
+            yield f"{MANIFEST}: of {flow.read} rows of source {name!r}, {gone} were left out and {flow.kept} kept"

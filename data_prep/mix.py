@@ -6,7 +6,6 @@ smaller share is contained in a larger one, and a new source leaves the order of
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -23,34 +22,21 @@ Keys = NDArray[np.uint64]
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The rows of a mix in the order of its file, with the columns that they came with and `repeat` (UInt32).
-
-    `repeat` is 0 where a row is taken for the first time. `wanted` is the share of each domain, in rows or tokens.
-    """
-
-    name: str
-    mix: Mix
-    wanted: Mapping[Domain, int]
-    rows: pl.DataFrame
-
-
-def choose_all(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int) -> dict[str, Chosen]:
+def choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int) -> dict[str, pl.DataFrame]:
     """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, tokens and any others.
 
-    Raises OpenbookError that says of every domain of every mix by how much it is too small. Where a mix allows it, its
-    rows are repeated instead: all rows equally often, and the first of the order once more.
+    They stand in the order of the mix's file, with one more column: `repeat` (UInt32), 0 where a row is taken for the
+    first time. Raises OpenbookError that says of every domain of every mix by how much it is too small. Where a mix
+    allows it, its rows are repeated instead: all rows equally often, and the first of the order once more.
     """
     pools = _pools(rows, seed)
-    shares = {name: wanted(mix) for name, mix in mixes.items()}
-    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, shares[name], pools)]
+    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools)]
     fix = "take less, add sources, or say allow_repeat: true in the mix"
     if len(found) == 1:
         raise OpenbookError(f"{found[0]}; {fix}")
     if found:
         raise OpenbookError("\n  ".join([f"{len(found)} shares are larger than their domain; {fix}:", *found]))
-    return {name: _chosen(rows, pools, name, mix, shares[name], seed) for name, mix in mixes.items()}
+    return {name: _chosen(rows, pools, name, mix, seed) for name, mix in mixes.items()}
 
 
 def wanted(mix: Mix) -> dict[Domain, int]:
@@ -59,11 +45,11 @@ def wanted(mix: Mix) -> dict[Domain, int]:
     First between general and medical, then inside medical: between two a larger size never means a smaller share.
     """
     weights = mix.weights()
-    medical = {domain: weight for domain, weight in weights.items() if domain != "general"}
+    medical: dict[Domain, Fraction] = {name: weight for name, weight in weights.items() if name != "general"}
     first = {"general": weights.get("general", Fraction(0)), "medical": sum(medical.values(), Fraction(0))}
     parts = apportion(mix.size, first)
     inside = apportion(parts["medical"], medical) if medical else {}
-    return {domain: parts["general"] if domain == "general" else inside[domain] for domain in weights}
+    return {domain: inside.get(domain, parts["general"]) for domain in weights}
 
 
 def scaled(mixes: Mapping[str, Mix], scale: float) -> dict[str, Mix]:
@@ -108,27 +94,21 @@ def split_mix(values: Keys) -> Keys:
 
 
 def _pools(rows: pl.DataFrame, seed: int) -> dict[Domain, pl.DataFrame]:
-    """For each domain the places of its rows in the order in which they are taken, and the sum of tokens up to each."""
+    """The places of each domain's rows in the order in which they are taken, with the rows and tokens up to each."""
     order = pl.Series("order", seeded_hash(rows["key"], seed, "rows of a mix"))
     ordered = rows.select("domain", "key", pl.col("tokens").cast(pl.UInt64)).with_row_index("place")
     ordered = ordered.with_columns(order).sort("order")
-    return {
-        domain: ordered.filter(pl.col("domain") == domain).select("place", "key", upto=pl.col("tokens").cum_sum())
-        for domain in DOMAINS
-    }
+    upto = {"rows": pl.int_range(1, pl.len() + 1), "tokens": pl.col("tokens").cum_sum()}
+    return {domain: ordered.filter(pl.col("domain") == domain).with_columns(**upto) for domain in DOMAINS}
 
 
 def _whole(pool: pl.DataFrame, mix: Mix) -> int:
     """What one round over a domain comes to, in what the mix counts."""
-    if mix.over == "rows" or pool.is_empty():
-        return pool.height
-    return int(pool["upto"][-1])
+    return int(pool[mix.over][-1]) if pool.height else 0
 
 
-def _shortages(
-    name: str, mix: Mix, shares: Mapping[Domain, int], pools: Mapping[Domain, pl.DataFrame]
-) -> Iterator[str]:
-    for domain, share in shares.items():
+def _shortages(name: str, mix: Mix, pools: Mapping[Domain, pl.DataFrame]) -> Iterator[str]:
+    for domain, share in wanted(mix).items():
         there = _whole(pools[domain], mix)
         # What is not there cannot be repeated.
         if share > there and not (mix.allow_repeat and there):
@@ -136,21 +116,14 @@ def _shortages(
             yield f"mix {name}: {domain} has {there:,} {mix.over} and {share:,} are wanted, {few}"
 
 
-def _chosen(
-    rows: pl.DataFrame,
-    pools: Mapping[Domain, pl.DataFrame],
-    name: str,
-    mix: Mix,
-    shares: Mapping[Domain, int],
-    seed: int,
-) -> Chosen:
-    taken = pl.concat([_take(pools[domain], mix, share) for domain, share in shares.items()])
+def _chosen(rows: pl.DataFrame, pools: Mapping[Domain, pl.DataFrame], name: str, mix: Mix, seed: int) -> pl.DataFrame:
+    taken = pl.concat([_take(pools[domain], mix, share) for domain, share in wanted(mix).items()])
     if taken.is_empty():
         raise OpenbookError(f"mix {name}: no row is as short as its share of {mix.size:,} tokens; take a larger size")
     repeats = taken["repeat"].to_numpy().astype(np.uint64)
     order = split_mix(seeded_hash(taken["key"], seed, "order of a file") + repeats + GOLDEN)
     taken = taken.with_columns(pl.Series("order", order)).sort("order")
-    return Chosen(name, mix, shares, rows[taken["place"]].with_columns(taken["repeat"]))
+    return rows[taken["place"]].with_columns(taken["repeat"])
 
 
 def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
@@ -159,6 +132,5 @@ def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
     A share of tokens is filled until the next row would pass it; what is missing is less than that row.
     """
     rounds, rest = divmod(share, _whole(pool, mix)) if share else (0, 0)
-    more = rest if mix.over == "rows" else int((pool["upto"] <= rest).sum())
-    taken = [pool] * rounds + [pool.head(more)]
+    taken = [pool] * rounds + [pool.filter(pl.col(mix.over) <= rest)]
     return pl.concat(part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken))

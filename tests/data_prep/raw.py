@@ -10,37 +10,16 @@ import yaml
 from data_prep.spec import Spec
 from openbook_eval.exams import load_exam
 
-_PLACES = ("头部", "颈部", "背部", "腰部", "胸部", "腹部", "膝盖", "手腕", "脚踝", "肩膀")
-_COMPLAINTS = ("疼痛", "麻木", "发痒", "肿胀", "乏力", "发凉", "僵硬", "灼热", "抽搐", "沉重")
-_CIRCUMSTANCES = (
-    "晨起时",
-    "饭后",
-    "夜里",
-    "运动后",
-    "受凉以后",
-    "劳累以后",
-    "下雨天",
-    "久坐以后",
-    "生气以后",
-    "走路时",
-)
-_HABITS = (
-    "早点睡觉",
-    "少吃辛辣",
-    "热敷十五分钟",
-    "每天散步",
-    "多喝温水",
-    "按时吃饭",
-    "放松心情",
-    "注意保暖",
-    "适当拉伸",
-    "记录变化",
-)
+_PLACES = ["头部", "颈部", "背部", "腰部", "胸部", "腹部", "膝盖", "手腕", "脚踝", "肩膀"]
+_COMPLAINTS = ["疼痛", "麻木", "发痒", "肿胀", "乏力", "发凉", "僵硬", "灼热", "抽搐", "沉重"]
+_TIMES = ["晨起时", "饭后", "夜里", "运动后", "受凉以后", "劳累以后", "下雨天", "久坐以后", "生气以后", "走路时"]
+_HABITS = ["早点睡觉", "少吃辛辣", "热敷十五分钟", "每天散步",
+    "多喝温水", "按时吃饭", "放松心情", "注意保暖", "适当拉伸", "记录变化"]  # fmt: skip
 
 
 def row(number: int, source: str = "") -> dict[str, str]:
     """One Alpaca row of a thousand different ones; of other sources, others."""
-    place, complaint, when = _PLACES[number % 10], _COMPLAINTS[number // 10 % 10], _CIRCUMSTANCES[number // 100 % 10]
+    place, complaint, when = _PLACES[number % 10], _COMPLAINTS[number // 10 % 10], _TIMES[number // 100 % 10]
     habit = _HABITS[(number * 7 + len(source)) % 10]
     return {
         "instruction": f"{source}来信说：我{when}总是觉得{place}{complaint}，已经第{number}次了，应该怎么办？",

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from data_prep import build as module
-from data_prep.build import Built, Order, build, load_exams
+from data_prep.build import Built, build, load_exams
 from data_prep.manifest import verify
 from data_prep.read import Chunk, Part, read
 from data_prep.spec import Spec, read_spec
@@ -33,12 +33,11 @@ NAMES = ("alpaca", "huatuo", "zhongyi")
 COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
 
 
-def run(tmp_path: Path, name: str = "out", **changes: Any) -> Built:
+def run(tmp_path: Path, name: str = "out", declared: Spec | None = None, **changes: Any) -> Built:
     data = tmp_path / "data"
     if not data.exists():
         write_data(data)
-    settings: dict[str, Any] = {"spec": spec(MIXES), "data": data, "out": tmp_path / name, **changes}
-    return build(Order(**settings))
+    return build(declared or spec(MIXES), data, tmp_path / name, **changes)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -49,44 +48,35 @@ def dropped(out: Path) -> list[dict[str, Any]]:
     return [line for name in NAMES for line in read_lines(out / "dropped" / f"{name}.jsonl")]
 
 
-def test_every_mix_has_its_exact_size_and_its_manifest_holds(tmp_path: Path) -> None:
+def test_every_mix_has_its_exact_size_and_a_line_is_a_row_of_its_source(tmp_path: Path) -> None:
     built = run(tmp_path)
     assert verify(tmp_path / "out") == []
-    sizes = {name: len(read_lines(tmp_path / "out" / name / "train.jsonl")) for name in MIXES}
-    assert sizes == {"mix11": 40, "mix91": 40, "med": 60}
+    lines = {name: read_lines(tmp_path / "out" / name / "train.jsonl") for name in MIXES}
+    assert {name: len(some) for name, some in lines.items()} == {"mix11": 40, "mix91": 40, "med": 60}
     shares = {domain: part.rows for domain, part in built.mixes["mix91"].domains.items()}
     assert shares == {"general": 36, "tcm": 2, "western": 2}
-
-
-def test_a_line_is_a_row_of_its_source(tmp_path: Path) -> None:
-    run(tmp_path)
-    lines = read_lines(tmp_path / "out" / "med" / "train.jsonl")
     wanted = [*(row(number, voice) for number in range(100) for voice in ("中医", "门诊")), copied_row()]
     pairs = {(each["instruction"], each["output"]) for each in wanted}
-    assert {(line["messages"][0]["content"], line["messages"][1]["content"]) for line in lines} <= pairs
-    assert all([message["role"] for message in line["messages"]] == ["user", "assistant"] for line in lines)
+    messages = [[tuple(message.items()) for message in line["messages"]] for line in lines["med"]]
+    for (role, question), (other, answer) in messages:
+        assert (role, other) == (("role", "user"), ("role", "assistant"))
+        assert (question[1], answer[1]) in pairs
 
 
-def test_what_became_of_every_row_is_counted(tmp_path: Path) -> None:
+def test_what_became_of_every_row_and_of_every_file_is_said(tmp_path: Path) -> None:
     built = run(tmp_path)
-    read, exact = (sum(getattr(flow, name) for flow in built.sources.values()) for name in ("read", "exact"))
+    flows = built.sources.values()
     # Of four equal rows in three sources one stays.
-    assert (read, exact) == (309, 3)
-    assert [flow.contaminated for flow in built.sources.values()] == [1, 1, 1]
-    assert [dict(flow.dropped) for flow in built.sources.values()] == [{"empty": 1}] * 3
-    assert sum(flow.kept for flow in built.sources.values()) == 300
-
-
-def test_inputs_are_known_by_their_content(tmp_path: Path) -> None:
-    built = run(tmp_path)
+    assert [sum(getattr(flow, name) for flow in flows) for name in ("read", "exact", "kept")] == [309, 3, 300]
+    assert [(flow.contaminated, dict(flow.dropped)) for flow in flows] == [(1, {"empty": 1})] * 3
     found = {each.file: (each.source, each.bytes, each.sha256) for each in built.mixes["med"].build.inputs}
     content = (tmp_path / "data" / "alpaca.jsonl").read_bytes()
     assert found["alpaca.jsonl"] == ("alpaca", len(content), sha256(content).hexdigest())
     assert set(found) == {f"{name}.jsonl" for name in NAMES}
 
 
-def test_dropped_rows_are_kept_with_the_reason(tmp_path: Path) -> None:
-    run(tmp_path)
+def test_dropped_rows_are_kept_with_the_reason_and_exam_items_are_reported(tmp_path: Path) -> None:
+    built = run(tmp_path)
     lines = dropped(tmp_path / "out")
     assert sorted(line["reason"] for line in lines) == ["contaminated"] * 3 + ["duplicate"] * 3 + ["empty"] * 3
     (copy, *_) = [line for line in lines if line["reason"] == "duplicate"]
@@ -95,27 +85,23 @@ def test_dropped_rows_are_kept_with_the_reason(tmp_path: Path) -> None:
     assert copy["messages"][0]["content"] == row(0, "读者")["instruction"]
     (item, *_) = [line for line in lines if line["reason"] == "contaminated"]
     assert (item["exam_item"]["exam"], item["exam_item"]["id"]) == ("mini", load_exam("mini").questions[0].id)
-
-
-def test_the_report_names_each_row_with_the_exam_item_it_holds(tmp_path: Path) -> None:
-    built = run(tmp_path)
     found = read_lines(tmp_path / "out" / "contamination.jsonl")
-    assert [(line["source"], line["file"], line["row"], line["exam"]) for line in found] == [
-        (name, f"{name}.jsonl", 103, "mini") for name in NAMES
+    assert [[line[name] for name in ("source", "file", "row", "exam")] for line in found] == [
+        [name, f"{name}.jsonl", 103, "mini"] for name in NAMES
     ]
     contamination = built.mixes["med"].build.contamination
     assert contamination is not None
     assert (contamination.rows, contamination.report) == (3, "contamination.jsonl")
 
 
-def test_threads_chunks_and_the_order_of_sources_change_no_byte(
+def test_threads_chunks_and_the_order_of_sources_and_mixes_change_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path, "one")
     monkeypatch.setattr(module, "_THREADS", 1)
     monkeypatch.setattr(module, "_ROWS", 7)
-    other = spec(MIXES, sources=spec(MIXES).model_dump()["sources"][::-1])
-    run(tmp_path, "two", spec=other)
+    other = spec(dict(reversed(MIXES.items())), sources=spec(MIXES).model_dump()["sources"][::-1])
+    run(tmp_path, "two", other)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert len(contents(tmp_path / "one")) == 13
 
@@ -127,7 +113,7 @@ SAMPLE = "ae28cf2bba8110629db54f97730717d1b64e09872ff3059135585f4712a33d2a"
 
 def test_the_mix_of_all_sample_files_is_the_same_bytes_as_ever(tmp_path: Path, real_exams: Path) -> None:
     declared = read_spec(SHIPPED / "samples.yml")
-    built = build(Order(declared, real_exams.parent, tmp_path))
+    built = build(declared, real_exams.parent, tmp_path)
     assert built.mixes["sample"].outputs["train.jsonl"].sha256 == SAMPLE
 
 
@@ -137,7 +123,7 @@ def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
     for name, end in (("alpaca", ""), ("huatuo", "祝好")):
         rows = [row(number, name) for number in range(50)]
         write_jsonl(tmp_path / "data" / f"{name}.jsonl", [*rows, {**long, "output": long["output"] + end}])
-    built = run(tmp_path, spec=spec(MIXES, deduplicate={"near": 0.9}))
+    built = run(tmp_path, declared=spec(MIXES, deduplicate={"near": 0.9}))
     assert built.sources["alpaca"].near + built.sources["huatuo"].near == 1
     gone = [line for line in dropped(tmp_path / "out") if line["reason"] == "near_duplicate" and "祝好" in str(line)]
     assert len(gone) + built.sources["alpaca"].near == 1
@@ -146,13 +132,13 @@ def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
 def test_a_source_too_small_is_an_error_and_what_was_left_out_can_be_looked_up(tmp_path: Path) -> None:
     big = spec({"mix": {"size": 1000, "ratio": {"tcm": 1}}})
     with pytest.raises(OpenbookError, match=r"mix mix: tcm has 10[01] rows and 1,000 are wanted, (900|899) too few"):
-        run(tmp_path, spec=big)
+        run(tmp_path, declared=big)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["contamination.jsonl", "dropped"]
     assert len(dropped(tmp_path / "out")) == 9
 
 
 def test_rows_are_repeated_where_that_is_allowed(tmp_path: Path) -> None:
-    built = run(tmp_path, spec=spec({"mix": {"size": 250, "ratio": {"tcm": 1}, "allow_repeat": True}}))
+    built = run(tmp_path, declared=spec({"mix": {"size": 250, "ratio": {"tcm": 1}, "allow_repeat": True}}))
     lines = (tmp_path / "out" / "mix" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     kept = built.sources["zhongyi"].kept
     assert (len(lines), len(set(lines))) == (250, kept)
@@ -162,7 +148,7 @@ def test_rows_are_repeated_where_that_is_allowed(tmp_path: Path) -> None:
 def test_a_source_of_unclean_rows_alone_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
     write_data(tmp_path / "data")
     write_jsonl(tmp_path / "data" / "huatuo.jsonl", [{**row(1), "output": ""}] * 3)
-    built = run(tmp_path, spec=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
+    built = run(tmp_path, declared=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
     assert (built.sources["huatuo"].read, built.sources["huatuo"].kept) == (3, 0)
 
 
@@ -171,7 +157,7 @@ def test_sources_without_rows_are_too_small_and_nothing_worse(tmp_path: Path) ->
     for name in NAMES:
         (tmp_path / "data" / f"{name}.jsonl").write_text("[]")
     with pytest.raises(OpenbookError, match="mix mix: tcm has 0 rows and 10 are wanted, 10 too few"):
-        run(tmp_path, spec=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
+        run(tmp_path, declared=spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}))
     assert dropped(tmp_path / "out") == []
 
 
@@ -182,7 +168,7 @@ def test_broken_rows_and_breaks_of_a_file_are_kept_with_their_place(tmp_path: Pa
     (tmp_path / "data" / "zhongyi.jsonl").write_text(broken, encoding="utf-8")
     declared = spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}).model_dump()
     salvaged = [{**source, "broken": "salvage"} for source in declared["sources"]]
-    built = run(tmp_path, spec=spec(declared["mixes"], sources=salvaged))
+    built = run(tmp_path, declared=spec(declared["mixes"], sources=salvaged))
     flow = built.sources["zhongyi"]
     assert (flow.broken, flow.kept) == (1, 30)
     lines = read_lines(tmp_path / "out" / "dropped" / "zhongyi.jsonl")
@@ -205,7 +191,7 @@ def tokenizer(tmp_path: Path) -> str:
 
 
 def test_tokens_are_counted_where_a_tokenizer_is_named(tmp_path: Path, tokenizer: str) -> None:
-    built = run(tmp_path, spec=spec(MIXES, tokenizer=tokenizer))
+    built = run(tmp_path, declared=spec(MIXES, tokenizer=tokenizer))
     messages = [line["messages"] for line in read_lines(tmp_path / "out" / "med" / "train.jsonl")]
     assert built.mixes["med"].tokens == sum(len(message["content"]) for each in messages for message in each)
     assert built.mixes["med"].build.tokens == "counted"
@@ -214,7 +200,7 @@ def test_tokens_are_counted_where_a_tokenizer_is_named(tmp_path: Path, tokenizer
 
 def test_a_mix_over_tokens_is_chosen_by_the_tokens_that_are_counted(tmp_path: Path, tokenizer: str) -> None:
     mixes = {"mix": {"size": 2000, "ratio": {"tcm": 1, "western": 1}, "over": "tokens"}}
-    built = run(tmp_path, spec=spec(mixes, tokenizer=tokenizer))
+    built = run(tmp_path, declared=spec(mixes, tokenizer=tokenizer))
     longest = max(len("".join(row(number, "读者").values())) for number in range(100))
     for part in built.mixes["mix"].domains.values():
         assert 1000 - longest < part.tokens <= 1000
@@ -224,7 +210,7 @@ def test_a_mix_over_tokens_is_chosen_by_the_tokens_that_are_counted(tmp_path: Pa
 @pytest.mark.parametrize("name", ["dropped", "contamination.jsonl"])
 def test_a_mix_is_not_called_as_other_files_of_a_build(tmp_path: Path, name: str) -> None:
     with pytest.raises(OpenbookError, match=f"mix {name}: the build has something else of that name"):
-        run(tmp_path, spec=spec({name: {"size": 10, "ratio": {"tcm": 1}}}))
+        run(tmp_path, declared=spec({name: {"size": 10, "ratio": {"tcm": 1}}}))
 
 
 def test_names_that_look_like_patterns_are_names(tmp_path: Path) -> None:
@@ -248,8 +234,8 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exam_of_the_spec_that_cannot_be_fetched_is_named_as_not_checked(tmp_path: Path) -> None:
     said: list[str] = []
     write_data(tmp_path / "data")
-    declared: Spec = spec(MIXES, decontaminate={"exams": ["mini", "cmb"]})
-    built = build(Order(declared, tmp_path / "data", tmp_path / "out"), said.append)
+    declared = spec(MIXES, decontaminate={"exams": ["mini", "cmb"]})
+    built = build(declared, tmp_path / "data", tmp_path / "out", notify=said.append)
     assert said[0].startswith(
         "exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam: cannot be fetched ("
     )

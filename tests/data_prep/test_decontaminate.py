@@ -6,7 +6,6 @@ from itertools import permutations
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import orjson
 import polars as pl
 import pytest
@@ -14,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import decontaminate
-from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items, option_texts
-from data_prep.dedup import code_points
+from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items
 from data_prep.tokens import plain
 from openbook_eval.exams import ExamFile, load_exam, read_path
 from openbook_eval.types import Question
@@ -63,8 +61,7 @@ LONG = [each for each in MINI.questions if len(each.stem) >= WHOLE + 8]
 
 
 def found(question: str, answer: str = "", index: ExamIndex = INDEX) -> Match | None:
-    matches = index.check(rows((question, answer)))
-    return matches[0] if matches else None
+    return index.check(rows((question, answer))).get(0)
 
 
 # Rows that were labelled by hand; thresholds were chosen on them and on published data.
@@ -78,23 +75,16 @@ MISSED = {
 WRONG = {"甲状腺癌中预后最差的病理类型是 A.乳头状癌 B.滤泡状癌 C.髓样癌 D.未分化癌"}
 
 
-def test_labelled_rows_are_told_apart() -> None:
+def test_labelled_rows_are_told_apart_as_stems_options_and_entries() -> None:
     assert Counter(row["item"] is not None for row in LABELLED) == {True: 75, False: 110}
-    matches = {
-        match.place: match for match in MINI_INDEX.check(rows(*[(r["question"], r["answer"]) for r in LABELLED]))
-    }
+    matches = MINI_INDEX.check(rows(*[(row["question"], row["answer"]) for row in LABELLED]))
     holding = {place for place, row in enumerate(LABELLED) if row["item"]}
     assert {LABELLED[place]["question"] for place in holding - set(matches)} == MISSED
     assert {LABELLED[place]["question"] for place in set(matches) - holding} == WRONG
-    assert {place: matches[place].question_id for place in holding & set(matches)} == {
-        place: LABELLED[place]["item"] for place in holding & set(matches)
-    }
-
-
-def test_the_share_of_each_labelled_match_is_pinned() -> None:
-    matches = MINI_INDEX.check(rows(*[(row["question"], row["answer"]) for row in LABELLED]))
-    assert Counter(match.kind for match in matches) == {"stem": 59, "options": 9, "entry": 7}
-    assert sum(match.share for match in matches) == pytest.approx(68.72762044691835)
+    both = holding & set(matches)
+    assert {place: matches[place].id for place in both} == {place: LABELLED[place]["item"] for place in both}
+    assert Counter(match.kind for match in matches.values()) == {"stem": 59, "options": 9, "entry": 7}
+    assert sum(match.share for match in matches.values()) == pytest.approx(68.7276, abs=1e-4)
 
 
 # The rules.
@@ -102,57 +92,35 @@ def test_the_share_of_each_labelled_match_is_pinned() -> None:
 
 def test_a_match_names_the_item_and_shows_its_text() -> None:
     match = found("叩诊时肺部出现过清音，提示的病理改变是什么？", "肺气肿")
-    assert match == Match(
-        place=0,
-        question_id="sound",
-        exam="tests",
-        kind="stem",
-        share=1.0,
-        excerpt="叩诊时肺部出现过清音，提示的病理改变是( )。"
-        " A. 肺组织含气量增加 B. 胸腔内积聚液体 C. 肺叶大片实变 D. 胸膜增厚粘连",
-    )
-
-
-def test_a_row_of_other_text_is_no_match() -> None:
-    assert found("叩诊有什么用？", "叩诊可以听出胸腔里有没有积聚液体。") is None
-    assert INDEX.check(rows(("", ""), ("。", "！"))) == []
-    assert INDEX.check(rows()) == []
-
-
-def test_an_item_in_the_answer_or_split_over_question_and_answer_is_found() -> None:
-    for pair in (
-        ("出一道题", "叩诊时肺部出现过清音，提示的病理改变是？"),
-        ("叩诊时肺部出现过清音，", "提示的病理改变是肺组织含气量增加。"),
-    ):
-        match = found(*pair)
-        assert match is not None
-        assert (match.question_id, match.share) == ("sound", 1)
-
-
-def test_a_piece_of_the_explanation_is_the_book_entry() -> None:
-    match = found("输错血会怎样？", EXPLAINED.explanation or "")
-    assert match is not None
-    assert (match.kind, match.question_id, match.share) == ("entry", "explained", 1.0)
-    assert match.excerpt.startswith("输入血型不合的红细胞后")
-
-
-def test_a_short_stem_inside_a_natural_question_is_no_match() -> None:
-    assert found("我痰多，请问二陈汤的组成有哪些，能长期喝吗？", "有半夏、橘红、茯苓等。") is None
+    options = "A. 肺组织含气量增加 B. 胸腔内积聚液体 C. 肺叶大片实变 D. 胸膜增厚粘连"
+    assert match == Match(exam="tests", id="sound", kind="stem", share=1.0, text=f"{SOUND.stem} {options}")
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("question", "answer", "item"),
     [
-        "A.半夏 B.黄芩 C.橘红 D.茯苓",
-        "(1)半夏 (2)黄芩 (3)橘红 (4)茯苓",
-        "A、茯苓；B、橘红；C、半夏；D、黄芩",
-        "半夏，黄芩，橘红，茯苓",
+        ("叩诊有什么用？", "叩诊可以听出胸腔里有没有积聚液体。", None),
+        ("出一道题", "叩诊时肺部出现过清音，提示的病理改变是？", ("sound", "stem", 1.0)),
+        ("叩诊时肺部出现过清音，", "提示的病理改变是肺组织含气量增加。", ("sound", "stem", 1.0)),
+        ("输错血会怎样？", EXPLAINED.explanation, ("explained", "entry", 1.0)),
+        # A short stem inside a natural question, and together with its options in several forms.
+        ("我痰多，请问二陈汤的组成有哪些，能长期喝吗？", "有半夏、橘红、茯苓等。", None),
+        *(
+            (f"考题：二陈汤的组成有（  ）。{options}", "ACD", ("short", "options", 1.0))
+            for options in ("A.半夏 B.黄芩 C.橘红 D.茯苓", "(1)半夏 (2)黄芩 (3)橘红 (4)茯苓",
+                            "A、茯苓；B、橘红；C、半夏；D、黄芩", "半夏，黄芩，橘红，茯苓")
+        ),
+        # Pieces of an item close together, and far apart.
+        ("叩诊时肺部部出现过清音提示的病理改变", "", ("sound", "stem", 0.875)),
+        (("换个话题聊聊天气吧" * 20).join(("叩诊时肺部", "部出现过清音", "提示的病理改变")), "", None),
+        # Of two items that which the row holds more of; by their order explained comes before sound.
+        (SOUND.stem.replace("病理改变", "病理变化") + EXPLAINED.stem, "", ("explained", "stem", 1.0)),
+        (EXPLAINED.stem.replace("腰背", "腰部") + SOUND.stem, "", ("sound", "stem", 1.0)),
     ],
-)
-def test_a_short_stem_is_found_together_with_its_options(options: str) -> None:
-    match = found(f"考题：二陈汤的组成有（  ）。{options}", "ACD")
-    assert match is not None
-    assert (match.kind, match.question_id) == ("options", "short")
+)  # fmt: skip
+def test_which_item_a_row_holds(question: str, answer: str, item: tuple[str, str, float] | None) -> None:
+    match = found(question, answer)
+    assert (match and (match.id, match.kind, match.share)) == item
 
 
 def test_a_short_stem_is_found_with_options_here_and_there() -> None:
@@ -170,21 +138,6 @@ def test_a_short_stem_that_is_the_whole_question_needs_no_options() -> None:
     assert found("我的报告说电轴左偏，心电轴的正常范围是多少呢，要紧吗？", "不要紧", index) is None
 
 
-def test_pieces_of_an_item_far_apart_are_no_item() -> None:
-    pieces = ("叩诊时肺部", "部出现过清音", "提示的病理改变")
-    assert found("".join(pieces)) is not None
-    assert found(("换个话题聊聊天气吧" * 20).join(pieces)) is None
-
-
-def test_of_two_items_the_one_is_named_that_the_row_holds_more_of() -> None:
-    # By their order explained comes before sound.
-    rewritten = (SOUND.stem.replace("病理改变", "病理变化"), EXPLAINED.stem.replace("腰背", "腰部"))
-    for text, item in ((rewritten[0] + EXPLAINED.stem, "explained"), (rewritten[1] + SOUND.stem, "sound")):
-        match = found(text)
-        assert match is not None
-        assert match.question_id == item
-
-
 def test_stock_phrases_and_what_many_questions_have_are_no_item() -> None:
     stock = "下列关于的说法中不正确的是哪一项，最可能的诊断是"
     assert found(stock, "不知道", ExamIndex.of([exam(question(id="phrase", stem=stock))])) is None
@@ -194,37 +147,29 @@ def test_stock_phrases_and_what_many_questions_have_are_no_item() -> None:
     assert found(text, index=ExamIndex.of([exam(*same)])) is None
 
 
-def test_of_many_texts_more_than_one_in_five_hundred_must_have_what_is_common() -> None:
-    others = [f"{chr(0x4E00 + number)}{chr(0x5E00 + number)}" for number in range(5_000)]
-    assert "鹤膝风" not in decontaminate._common([*others, *["鹤膝风"] * 10])
-    assert "鹤膝风" in decontaminate._common([*others, *["鹤膝风"] * 11])
-    assert decontaminate._common(["鹤膝风甲鹤膝风"] * 8) == set()
-
-
 # Nothing else decides.
 
 
-def test_places_are_those_of_the_frame_in_order() -> None:
+def test_places_are_those_of_the_frame_whatever_stands_around() -> None:
     frame = rows(*[("你好", "再见")] * 9_000, (SOUND.stem, ""), ("你好", "再见"), (EXPLAINED.stem, ""))
-    assert [match.place for match in INDEX.check(frame)] == [9_000, 9_002]
-
-
-def test_a_row_is_judged_alike_in_any_company() -> None:
+    assert list(INDEX.check(frame)) == [9_000, 9_002]
     company = [("问", "答"), (SOUND.stem, "无"), ("Ⅱ度烧伤", "㎎"), ("", ""), (EXPLAINED.stem, "无")]
     for order in permutations(company):
-        assert {order[match.place] for match in INDEX.check(rows(*order))} == {company[1], company[4]}
+        assert {order[place] for place in INDEX.check(rows(*order))} == {company[1], company[4]}
 
 
-def test_an_exam_without_questions_finds_nothing() -> None:
-    assert ExamIndex.of([]).check(rows((SOUND.stem, ""))) == []
-    assert ExamIndex.of([exam()]).check(rows((SOUND.stem, ""))) == []
+def test_no_rows_empty_rows_and_exams_without_questions_are_no_match() -> None:
+    assert INDEX.check(rows(("", ""), ("。", "！"))) == INDEX.check(rows()) == {}
+    assert ExamIndex.of([]).check(rows((SOUND.stem, ""))) == ExamIndex.of([exam()]).check(rows((SOUND.stem, ""))) == {}
 
 
 def test_the_order_of_exams_makes_no_difference() -> None:
     one, two = exam(SOUND, SHORT, name="one"), exam(EXPLAINED, SOUND, name="two")
-    frame = rows((SOUND.stem, ""), (EXPLAINED.stem, ""))
-    assert ExamIndex.of([one, two]).check(frame) == ExamIndex.of([two, one]).check(frame)
-    assert [match.exam for match in ExamIndex.of([two, one]).check(frame)] == ["one", "two"]
+    found = [
+        ExamIndex.of(exams).check(rows((SOUND.stem, ""), (EXPLAINED.stem, ""))) for exams in permutations([one, two])
+    ]
+    assert found[0] == found[1]
+    assert [match.exam for match in found[0].values()] == ["one", "two"]
 
 
 @given(st.permutations(MINI.questions[:60]), st.lists(st.sampled_from(MINI.questions[:80]), max_size=5))
@@ -286,13 +231,8 @@ def test_passages_are_entry_and_explanation_or_the_statement() -> None:
 
 def test_an_item_of_two_exams_is_kept_once_under_the_first_name() -> None:
     asked, passages = items([exam(EXPLAINED, name="two"), exam(EXPLAINED, SHORT, name="one")])
-    assert [(each.exam, each.question_id) for each in asked] == [("one", "explained"), ("one", "short")]
+    assert [(each.exam, each.id) for each in asked] == [("one", "explained"), ("one", "short")]
     assert {passage.exam for passage in passages} == {"one"}
-
-
-def test_long_options_are_looked_for_one_by_one_and_short_ones_together() -> None:
-    assert option_texts(("一氧化碳中毒", "有机磷农药中毒")) == ["一氧化碳中毒", "有机磷农药中毒"]
-    assert option_texts(("心", "肝")) == ["心", "肝", "心肝", "a心b肝"]
 
 
 def test_pieces_end_at_sentences() -> None:
@@ -307,20 +247,11 @@ def test_pieces_make_up_the_text_and_none_is_short(text: str, size: int) -> None
     assert len(pieces) == 1 or min(map(len, pieces)) >= size
 
 
-@given(st.lists(st.text("甲乙丙丁戊己", max_size=14), min_size=1, max_size=5), st.integers(0, 3), st.integers(1, 9))
-def test_the_index_looks_up_every_n_gram_that_it_holds(texts: list[str], before: int, block: int) -> None:
-    asked = [question(id=str(n), stem=f"{text}甲乙丙丁戊") for n, text in enumerate(texts)]
-    index = ExamIndex.of([exam(*asked)])
+@given(st.text("甲乙丙丁戊己", max_size=40), st.integers(0, 3), st.integers(1, 9))
+def test_a_stem_is_found_wherever_blocks_of_the_index_end(text: str, before: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decontaminate, "_BLOCK", block)
-        codes, _ = code_points(pl.Series(["子" * before + asked[0].stem]))
-        places, hashes = index._lookup(codes)
-    held = set(index.grams["hash"])
-    every = decontaminate._hashed(codes)
-    assert {int(place) for place, gram in zip(places, hashes, strict=True) if gram in held} == {
-        place for place, gram in enumerate(every.tolist()) if gram in held
-    }
-    assert np.array_equal(every[places], hashes)
+        assert list(INDEX.check(rows((text, "子" * before + SOUND.stem + text)))) == [0]
 
 
 # Published exams and data, where this machine has them.
@@ -341,13 +272,13 @@ def read(file: Path, keys: tuple[str, str]) -> pl.DataFrame:
 
 @pytest.mark.parametrize("name", ["general/alpaca_zh_demo.json", "western/huatuo_llama_data.json"])
 def test_published_questions_and_answers_hold_no_exam_item(published: ExamIndex, real_exams: Path, name: str) -> None:
-    assert published.check(read(real_exams.parent / name, ("instruction", "output"))) == []
+    assert published.check(read(real_exams.parent / name, ("instruction", "output"))) == {}
 
 
 def test_training_data_made_of_exams_holds_items(published: ExamIndex, real_exams: Path) -> None:
     matches = published.check(read(real_exams.parent / "tcm" / "TCM-ED-B.jsonl", ("question", "options")))
     assert 150 <= len(matches) <= 250
-    assert {match.kind for match in matches} == {"stem", "options", "entry"}
+    assert {match.kind for match in matches.values()} == {"stem", "options", "entry"}
 
 
 def test_every_question_of_an_exam_is_found_with_its_options(published: ExamIndex, real_exams: Path) -> None:

@@ -13,15 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.dedup import (
-    Places,
-    Shingles,
-    band_length,
-    candidates,
-    keys,
-    mark_duplicates,
-    near_duplicates,
-)  # fmt: skip
+from data_prep.dedup import Shingles, candidates, keys, mark_duplicates, near_duplicates
 from data_prep.dedup import _bands_of as bands_of
 from data_prep.read import SCHEMA
 from data_prep.tokens import plain
@@ -238,12 +230,8 @@ def test_jaccard_is_that_of_the_sets_of_substrings(some: list[str]) -> None:
 
 
 def pairs_of(some: list[str], threshold: float) -> list[tuple[int, ...]]:
-    found: Places = candidates(*bands_of(rows([(text, "") for text in some]), threshold), threshold)
+    found = candidates(*bands_of(rows([(text, "") for text in some]), threshold), threshold)
     return [tuple(pair) for pair in found.tolist()]
-
-
-def test_a_band_is_as_long_as_the_wanted_recall_allows() -> None:
-    assert [band_length(threshold) for threshold in (0.7, 0.8, 0.9)] == [4, 6, 10]
 
 
 def test_bands_are_pinned_for_every_platform() -> None:

@@ -1,6 +1,8 @@
 """Mixes of exact shares, in seeded orders, the smaller within the larger."""
 
+import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,25 +11,45 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.mix import Chosen, choose_all, nesting, scaled, seeded_hash, wanted
+from data_prep import mix as module
+from data_prep.mix import nesting, scaled, seeded_hash, wanted
 from data_prep.spec import Mix
 from openbook_eval.errors import OpenbookError
 from openbook_eval.sampling import seeded_draw
-from tests.data_prep.mixes import index, key
 
-ROWS = index({"alpaca": 60, "belle": 40, "zhongyi": 70, "huatuo": 50})
+SOURCES = {"alpaca": "general", "belle": "general", "zhongyi": "tcm", "huatuo": "western"}
 NUMBERS = st.integers(1, 99) | st.floats(0.01, 99)
 RATIOS = st.fixed_dictionaries({"general": NUMBERS, "medical": NUMBERS}) | st.dictionaries(
     st.sampled_from(["general", "tcm", "western"]), NUMBERS, min_size=1
 )
+some = settings(max_examples=50, deadline=None)
+
+
+def key(source: str, number: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{source}:{number}".encode(), digest_size=8).digest(), "little")
+
+
+def index(sizes: Mapping[str, int], tokens: int = 7) -> pl.DataFrame:
+    """So many rows of each source; a row has 1 to `tokens` tokens."""
+    pairs = [(source, number) for source, size in sizes.items() for number in range(size)]
+    keys = [key(*pair) for pair in pairs]
+    rows = [
+        (own, SOURCES[source], source, 1 + own % tokens, number + 1)
+        for own, (source, number) in zip(keys, pairs, strict=True)
+    ]
+    kinds = {"key": pl.UInt64, "domain": pl.String, "source": pl.String, "tokens": pl.UInt32, "row": pl.UInt32}
+    return pl.DataFrame(rows, schema=kinds, orient="row")
+
+
+ROWS = index({"alpaca": 60, "belle": 40, "zhongyi": 70, "huatuo": 50})
 
 
 def mix(size: int, ratio: Any = None, **changes: Any) -> Mix:
     return Mix.model_validate({"size": size, "ratio": ratio or {"general": 1, "medical": 1}, **changes})
 
 
-def choose(rows: pl.DataFrame, wanted: Mix, seed: int, name: str) -> Chosen:
-    return choose_all(rows, {name: wanted}, seed)[name]
+def choose(rows: pl.DataFrame, wanted: Mix, seed: int = 0) -> pl.DataFrame:
+    return module.choose(rows, {"a": wanted}, seed)["a"]
 
 
 def contains(outer: pl.DataFrame, inner: pl.DataFrame) -> bool:
@@ -38,21 +60,31 @@ def of(rows: pl.DataFrame, domain: str) -> pl.DataFrame:
     return rows.filter(pl.col("domain") == domain)
 
 
-def test_rows_are_exact_by_largest_remainder_first_between_general_and_medical_then_inside() -> None:
-    assert wanted(mix(100, "9:1")) == {"general": 90, "tcm": 5, "western": 5}
-    assert wanted(mix(25, "4:1", medical={"tcm": 2, "western": 1})) == {"general": 20, "tcm": 3, "western": 2}
-    assert wanted(mix(10, {"western": 1, "tcm": 2})) == {"tcm": 7, "western": 3}
-    assert wanted(mix(7, {"medical": 1}, medical={"tcm": 1})) == {"tcm": 7}
-    # As written: 0.7 of 10 is 7.
-    assert wanted(mix(10, {"general": 0.7, "medical": 0.3}))["general"] == 7
+def ordered(pool: pl.DataFrame, seed: int) -> pl.DataFrame:
+    return pool[np.argsort(seeded_hash(pool["key"], seed, "rows of a mix"))]
+
+
+@pytest.mark.parametrize(
+    ("each", "shares"),
+    [
+        (mix(100, "9:1"), {"general": 90, "tcm": 5, "western": 5}),
+        # First between general and medical, then inside medical.
+        (mix(25, "4:1", medical={"tcm": 2, "western": 1}), {"general": 20, "tcm": 3, "western": 2}),
+        (mix(10, {"western": 1, "tcm": 2}), {"tcm": 7, "western": 3}),
+        (mix(7, {"medical": 1}, medical={"tcm": 1}), {"tcm": 7}),
+        # As written: 0.7 of 10 is 7.
+        (mix(10, {"general": 0.7, "medical": 0.3}), {"general": 7, "tcm": 2, "western": 1}),
+    ],
+)
+def test_shares_are_exact_by_largest_remainder(each: Mix, shares: dict[str, int]) -> None:
+    assert wanted(each) == shares
 
 
 @given(st.integers(1, 10**6), RATIOS, st.dictionaries(st.sampled_from(["tcm", "western"]), NUMBERS, min_size=1))
 def test_shares_add_up_and_none_is_a_whole_one_away(size: int, ratio: dict[str, float], medical: Any) -> None:
     each = mix(size, ratio, medical=medical)
-    shares = wanted(each)
-    assert sum(shares.values()) == size
-    assert all(abs(shares[domain] - size * weight) < 1 for domain, weight in each.weights().items())
+    assert sum(wanted(each).values()) == size
+    assert all(abs(wanted(each)[domain] - size * weight) < 1 for domain, weight in each.weights().items())
 
 
 def test_the_hash_of_a_key_is_that_of_the_published_generator() -> None:
@@ -62,159 +94,154 @@ def test_the_hash_of_a_key_is_that_of_the_published_generator() -> None:
 
 
 def test_the_rows_are_the_same_on_every_machine() -> None:
-    rows = choose(ROWS, mix(6), 0, "a").rows
-    assert list(zip(rows["source"], rows["row"], strict=True)) == [
-        ("huatuo", 24),
-        ("zhongyi", 10),
-        ("zhongyi", 46),
-        ("belle", 22),
-        ("alpaca", 37),
-        ("belle", 5),
-    ]
+    rows = choose(ROWS, mix(6)).select("source", "row").rows()
+    assert rows == [("huatuo", 24), ("zhongyi", 10), ("zhongyi", 46), ("belle", 22), ("alpaca", 37), ("belle", 5)]
 
 
-@settings(max_examples=60, deadline=None)
+@some
 @given(st.integers(1, 100), RATIOS, st.integers(0, 2**40), st.randoms())
 def test_order_of_the_index_makes_no_difference(size: int, ratio: Any, seed: int, random: Any) -> None:
     order = list(range(ROWS.height))
     random.shuffle(order)
     each = mix(size, ratio, allow_repeat=True)
-    assert choose(ROWS[order], each, seed, "a").rows.equals(choose(ROWS, each, seed, "b").rows)
+    assert choose(ROWS[order], each, seed).equals(choose(ROWS, each, seed))
 
 
-@settings(max_examples=60, deadline=None)
+@some
 @given(st.integers(1, 300), st.integers(0, 300), RATIOS, st.sampled_from(["rows", "tokens"]))
-def test_a_smaller_mix_is_contained_in_a_larger_one(size: int, more: int, ratio: Any, over: str) -> None:
-    sizes = {"small": mix(size + 50, ratio, over=over, allow_repeat=True)}
-    sizes["large"] = mix(size + 50 + more, ratio, over=over, allow_repeat=True)
-    chosen = choose_all(ROWS, sizes, 5)
-    assert contains(chosen["large"].rows, chosen["small"].rows)
-    # The lines of the smaller stand in the same order in the larger.
-    both = chosen["large"].rows.join(chosen["small"].rows, on=["key", "repeat"], how="semi", maintain_order="left")
-    assert both.equals(chosen["small"].rows)
+def test_a_smaller_mix_is_contained_in_a_larger_one_in_the_same_order(
+    size: int, more: int, ratio: Any, over: str
+) -> None:
+    small, large = (
+        choose(ROWS, mix(each, ratio, over=over, allow_repeat=True), 5) for each in (size + 50, size + 50 + more)
+    )
+    assert contains(large, small)
+    assert large.join(small, on=["key", "repeat"], how="semi", maintain_order="left").equals(small)
 
 
-@settings(max_examples=60, deadline=None)
+@some
 @given(st.integers(40, 400), NUMBERS, NUMBERS, st.floats(0, 50), st.sampled_from(["rows", "tokens"]))
 def test_the_general_part_is_contained_in_that_of_a_more_general_ratio_and_the_medical_part_the_other_way_round(
     size: int, general: float, medical: float, more: float, over: str
 ) -> None:
-    ratios = {"less": {"general": general, "medical": medical}, "more": {"general": general + more, "medical": medical}}
-    mixes = {name: mix(size, ratio, over=over, allow_repeat=True) for name, ratio in ratios.items()}
-    less, most = (chosen.rows for chosen in choose_all(ROWS, mixes, 1).values())
+    less, most = (
+        choose(ROWS, mix(size, {"general": part, "medical": medical}, over=over, allow_repeat=True), 1)
+        for part in (general, general + more)
+    )
     assert contains(of(most, "general"), of(less, "general"))
     assert all(contains(of(less, domain), of(most, domain)) for domain in ("tcm", "western"))
 
 
-@settings(max_examples=30, deadline=None)
+@some
 @given(st.integers(1, 90), st.integers(0, 2**40))
 def test_a_new_source_leaves_the_order_of_the_others_as_it_is(size: int, seed: int) -> None:
-    alone = choose(index({"alpaca": 90}), mix(size, {"general": 1}), seed, "a").rows
-    both = choose(index({"alpaca": 90, "belle": 200}), mix(290, {"general": 1}), seed, "a").rows
-    order = seeded_hash(both["key"], seed, "rows of a mix")
-    taken = both.with_columns(pl.Series("order", order)).filter(pl.col("source") == "alpaca").sort("order")
+    alone = choose(index({"alpaca": 90}), mix(size, {"general": 1}), seed)
+    both = choose(index({"alpaca": 90, "belle": 200}), mix(290, {"general": 1}), seed)
+    taken = ordered(both, seed).filter(pl.col("source") == "alpaca")
     assert set(taken["key"][:size]) == set(alone["key"])
 
 
 def test_sources_are_not_weighted() -> None:
-    rows = choose(index({"alpaca": 9000, "belle": 1000}), mix(1000, {"general": 1}), 0, "a").rows
+    rows = choose(index({"alpaca": 9000, "belle": 1000}), mix(1000, {"general": 1}))
     # 100 are expected; three standard deviations of a draw without return are 27.
     assert 73 < rows.filter(pl.col("source") == "belle").height < 127
 
 
 def test_another_seed_takes_other_rows_and_domains_are_shuffled_together() -> None:
-    first, second = (choose(ROWS, mix(100), seed, "a").rows for seed in (0, 1))
+    first, second = (choose(ROWS, mix(100), seed) for seed in (0, 1))
     assert set(first["key"]) != set(second["key"])
     changes = (first["domain"] == "general") != (first["domain"] == "general").shift(1)
     # 50 of 99 neighbours differ on average.
     assert 30 < changes.sum() < 70
 
 
-@settings(max_examples=80, deadline=None)
+@some
 @given(st.integers(21, 3000), RATIOS)
 def test_over_tokens_a_share_lacks_less_than_the_next_row(size: int, ratio: Any) -> None:
-    chosen = choose(ROWS, mix(size, ratio, over="tokens", allow_repeat=True), 3, "a")
-    for domain, share in chosen.wanted.items():
-        rows, pool = of(chosen.rows, domain), of(ROWS, domain)
-        order = np.argsort(seeded_hash(pool["key"], 3, "rows of a mix"))
-        following = pool["tokens"][int(order[rows.height % pool.height])]
+    each = mix(size, ratio, over="tokens", allow_repeat=True)
+    chosen = choose(ROWS, each, 3)
+    for domain, share in wanted(each).items():
+        rows, pool = of(chosen, domain), of(ROWS, domain)
+        following = ordered(pool, 3)["tokens"][rows.height % pool.height]
         assert 0 <= share - rows["tokens"].sum() < following
 
 
-def test_too_small_domains_are_all_told_with_what_they_lack() -> None:
-    mixes = {"r91": mix(300, "9:1"), "fits": mix(10), "big": mix(1000, {"western": 1}, over="tokens")}
+FEW = index({"alpaca": 30, "zhongyi": 10, "huatuo": 20}, tokens=1)
+FIX = "take less, add sources, or say allow_repeat: true in the mix"
+
+
+@pytest.mark.parametrize(
+    ("rows", "mixes", "message"),
+    [
+        (FEW, {"a": mix(40, {"tcm": 1})}, f"mix a: tcm has 10 rows and 40 are wanted, 30 too few; {FIX}"),
+        (
+            FEW,
+            {"r91": mix(300, "9:1"), "fits": mix(10), "big": mix(1000, {"western": 1}, over="tokens")},
+            f"3 shares are larger than their domain; {FIX}:"
+            "\n  mix r91: general has 30 rows and 270 are wanted, 240 too few"
+            "\n  mix r91: tcm has 10 rows and 15 are wanted, 5 too few"
+            "\n  mix big: western has 20 tokens and 1,000 are wanted, 980 too few",
+        ),
+        # A domain without rows cannot be repeated.
+        (
+            index({"alpaca": 3, "zhongyi": 3}),
+            {"a": mix(20, allow_repeat=True)},
+            f"mix a: western has 0 rows and 5 are wanted, 5 too few; {FIX}",
+        ),
+        (
+            FEW.with_columns(pl.lit(5, pl.UInt32).alias("tokens")),
+            {"a": mix(4, {"general": 1}, over="tokens")},
+            "mix a: no row is as short as its share of 4 tokens; take a larger size",
+        ),
+    ],
+)
+def test_too_small_domains_are_all_named_with_what_they_lack(
+    rows: pl.DataFrame, mixes: dict[str, Mix], message: str
+) -> None:
     with pytest.raises(OpenbookError) as caught:
-        choose_all(index({"alpaca": 30, "zhongyi": 10, "huatuo": 20}, tokens=1), mixes, 0)
-    assert str(caught.value).split("\n  ") == [
-        "3 shares are larger than their domain; take less, add sources, or say allow_repeat: true in the mix:",
-        "mix r91: general has 30 rows and 270 are wanted, 240 too few",
-        "mix r91: tcm has 10 rows and 15 are wanted, 5 too few",
-        "mix big: western has 20 tokens and 1,000 are wanted, 980 too few",
-    ]
+        module.choose(rows, mixes, 0)
+    assert str(caught.value) == message
 
 
-def test_one_too_small_domain_is_one_line() -> None:
-    with pytest.raises(OpenbookError) as caught:
-        choose(index({"alpaca": 30, "zhongyi": 10, "huatuo": 20}), mix(40, {"tcm": 1}), 0, "a")
-    assert str(caught.value) == (
-        "mix a: tcm has 10 rows and 40 are wanted, 30 too few; "
-        "take less, add sources, or say allow_repeat: true in the mix"
-    )
-
-
-def test_a_domain_without_rows_cannot_be_repeated() -> None:
-    with pytest.raises(OpenbookError, match="mix a: western has 0 rows and 5 are wanted, 5 too few"):
-        choose(index({"alpaca": 3, "zhongyi": 3}), mix(20, allow_repeat=True), 0, "a")
-
-
-@settings(max_examples=40, deadline=None)
+@some
 @given(st.integers(1, 400))
 def test_repeats_are_whole_rounds_then_the_first_of_the_order_again(size: int) -> None:
     pool = index({"alpaca": 37})
-    rows = choose(pool, mix(size, {"general": 1}, allow_repeat=True), 0, "a").rows
-    times = Counter(rows["key"])
-    order = pool["key"].to_numpy()[np.argsort(seeded_hash(pool["key"], 0, "rows of a mix"))]
-    rounds, rest = divmod(size, 37)
-    assert [times[each] for each in order.tolist()] == [rounds + 1] * rest + [rounds] * (37 - rest)
+    rows = choose(pool, mix(size, {"general": 1}, allow_repeat=True))
+    times, (rounds, rest) = Counter(rows["key"]), divmod(size, 37)
+    assert [times[each] for each in ordered(pool, 0)["key"]] == [rounds + 1] * rest + [rounds] * (37 - rest)
     assert sorted(rows["repeat"]) == sorted(each // 37 for each in range(size))
     assert rows.group_by("key").agg(pl.col("repeat").n_unique() == pl.len())["repeat"].all()
 
 
 def test_rows_are_not_repeated_where_there_are_enough_and_other_columns_pass_through() -> None:
-    rows = choose(ROWS, mix(100, allow_repeat=True), 0, "a").rows
+    rows = choose(ROWS, mix(100, allow_repeat=True))
     assert rows.columns == [*ROWS.columns, "repeat"]
-    assert rows["repeat"].sum() == 0
-    assert rows["key"].is_unique().all()
+    assert (rows["repeat"].sum(), rows["key"].n_unique()) == (0, 100)
     assert rows.drop("repeat").join(ROWS, on=ROWS.columns, how="anti").is_empty()
 
 
-def test_a_mix_of_fewer_tokens_than_any_row_has_is_an_error() -> None:
-    long = index({"alpaca": 3}).with_columns(pl.lit(5, pl.UInt32).alias("tokens"))
-    with pytest.raises(OpenbookError, match="mix a: no row is as short as its share of 4 tokens; take a larger size"):
-        choose(long, mix(4, {"general": 1}, over="tokens"), 0, "a")
+SIZES = {"a": mix(10_000), "b": mix(150), "c": mix(50)}
 
 
 def test_a_scale_multiplies_sizes_as_it_is_written() -> None:
-    mixes = {"a": mix(10_000), "b": mix(150), "c": mix(50)}
-    assert {name: each.size for name, each in scaled(mixes, 0.01).items()} == {"a": 100, "b": 2, "c": 1}
+    assert {name: each.size for name, each in scaled(SIZES, 0.01).items()} == {"a": 100, "b": 2, "c": 1}
     # 3.5, a half; the binary fraction next to 0.35 is a little less.
     assert scaled({"a": mix(10)}, 0.35)["a"].size == 4
-    assert scaled(mixes, 1) == mixes
+    assert scaled(SIZES, 1) == SIZES
 
 
 @pytest.mark.parametrize(
-    ("scale", "message"),
+    ("scale", "fault"),
     [
-        (0.001, "--scale 0.001: nothing is left of b (150), c (50); take a larger scale"),
-        (0, "--scale 0: wants a number above 0"),
-        (-1.5, "--scale -1.5: wants a number above 0"),
-        (float("nan"), "--scale nan: wants a number above 0"),
+        (0.001, "nothing is left of b (150), c (50); take a larger scale"),
+        *((scale, "wants a number above 0") for scale in (0, -1.5, float("nan"))),
     ],
 )
-def test_a_scale_that_leaves_nothing_is_an_error(scale: float, message: str) -> None:
+def test_a_scale_that_leaves_nothing_is_an_error(scale: float, fault: str) -> None:
     with pytest.raises(OpenbookError) as caught:
-        scaled({"a": mix(10_000), "b": mix(150), "c": mix(50)}, scale)
-    assert str(caught.value) == message
+        scaled(SIZES, scale)
+    assert str(caught.value) == f"--scale {scale}: {fault}"
 
 
 def test_nesting_is_looked_up_with_how_often_a_row_is_there() -> None:

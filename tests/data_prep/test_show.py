@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data_prep.build import Order, build
+from data_prep.build import build
 from data_prep.manifest import MANIFEST, ROWS, TRAIN
 from data_prep.show import holding, show, show_plan
 from data_prep.spec import Source, Spec
@@ -34,7 +34,7 @@ ONE = {"name": "one", "domain": "tcm", "licence": "MIT"}
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixes")
     declared = spec(MIXES, decontaminate={"exams": ["mini"]})
-    build(Order(declared, write_data(folder / "data"), folder / "out"))
+    build(declared, write_data(folder / "data"), folder / "out")
     return folder / "out"
 
 
@@ -156,7 +156,7 @@ def test_the_head_says_what_the_mix_is_checked_against_and_contained_in(built: P
 
 def test_a_mix_that_is_contained_whole_is_said_to_be(tmp_path: Path) -> None:
     mixes = {name: {"size": size, "ratio": "1:1"} for name, size in (("small", 10), ("large", 20))}
-    build(Order(spec(mixes, decontaminate=None), write_data(tmp_path / "data"), tmp_path / "out"))
+    build(spec(mixes, decontaminate=None), write_data(tmp_path / "data"), tmp_path / "out")
     assert "not checked against any exam\ncontained in large: all of it" in printed(show(tmp_path / "out" / "small"))
     assert "contained in" not in printed(show(tmp_path / "out" / "large"))
 
@@ -167,7 +167,7 @@ def test_lengths_are_counted_in_bars(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(json_lines(rows))
     declared = {"sources": [{**ONE, "path": "a.jsonl"}], "mixes": {"a": {"size": 8, "ratio": {"tcm": 1}}}}
     kept = {"clean": {"keep": ["too_long", "repeated"]}, "deduplicate": {"near": None}}
-    build(Order(Spec.model_validate({**declared, **kept}), tmp_path, tmp_path / "out"))
+    build(Spec.model_validate({**declared, **kept}), tmp_path, tmp_path / "out")
     assert cells(tables(tmp_path / "out")[2]) == [
         ["0-15", "2", "25.00", "█" * 27],
         ["16-31", "3", "37.50", "█" * 40],
