@@ -13,6 +13,7 @@ from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError, visible
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -94,8 +95,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
     return laid
 
 
-def show(parts: Iterable["Table | Text"]) -> None:
-    """Print tables and lines; a line is not broken, so that programs can read it."""
+def show(parts: Iterable["RenderableType"]) -> None:
+    """Print tables and lines; a line of text is not broken, so that programs can read it."""
     from rich.console import Console
     from rich.text import Text
 

@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from openbook_eval.console import line, needing
+from openbook_eval.console import line, needing, show
 from openbook_eval.errors import OpenbookError
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ def plan(file: _File, work: _Work = None) -> None:
     """Print every arm, what of it is there, GPU-hours and disk of the rest; nothing is run."""
     from openbook_eval.study.plan import plan_report
 
-    _print(*plan_report(*_read(file, work)))
+    show(plan_report(*_read(file, work)))
 
 
 @study_app.command("run")
@@ -51,8 +49,7 @@ def run(
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
     with needing("studies need snakemake, scipy and others", "study"):
         # Nothing is run for hours whose report then lacks a package.
-        from openbook_eval.study import runner
-        from openbook_eval.study.findings import reporting  # noqa: F401
+        from openbook_eval.study import report, runner  # noqa: F401
 
     _, workflow, folder = _read(file, work)
     options = runner.RunOptions(folder, jobs, profile, training_env)
@@ -90,18 +87,18 @@ def fit(
 ) -> None:
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
     with needing("studies need snakemake, scipy and others", "study"):
-        from openbook_eval.report.study_fit import fit_report
-        from openbook_eval.study import fitting
-        from openbook_eval.study.findings import points
+        from openbook_eval.study.fit import fit as fitted
+        from openbook_eval.study.report import fit_report
+        from openbook_eval.study.results import paper_points, study_points
 
-        found, lacking = points.study_points(*_read(file, work)[1:]) if file else (points.paper_points(), ())
+        found, lacking = study_points(*_read(file, work)[1:]) if file else (paper_points(), ())
         try:
-            fits = fitting.fit(found, table=table, weight=weight, draws=draws, seed=seed, size=size)
+            fits = fitted(found, table, weight, draws, seed, size)
         except OpenbookError as error:
             raise OpenbookError(
                 "\n  ".join([str(error), *(f"no point: {reason}" for reason in lacking[:_SHOWN])])
             ) from error
-        _print(*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking))
+        show([*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking)])
 
 
 def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":
@@ -122,12 +119,6 @@ def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":
 
 def _report(workflow: "Workflow", work: Path) -> None:
     with needing("studies need snakemake, scipy and others", "study"):
-        from openbook_eval.report.study import study_report
+        from openbook_eval.study.report import lay_out, write
 
-        _print(*study_report(workflow, work))
-
-
-def _print(*parts: object) -> None:
-    console = Console()
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+        show(lay_out(write(workflow, work)))

@@ -102,10 +102,8 @@ def build_tiny(folder: Path) -> Path:
 
 def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
     """Return what the study studies/tiny.yml finds in the stored runs `name`: points, and what each claim comes to."""
-    from openbook_eval.study.findings.claims import judge
-    from openbook_eval.study.findings.points import points_of
-    from openbook_eval.study.findings.results import read_results
-    from openbook_eval.study.findings.settings import settings_of
+    from openbook_eval.study.claims import judge
+    from openbook_eval.study.results import arms_of, points_of, read_results
     from openbook_eval.study.spec import read_study
     from openbook_eval.study.workflow import workflow_of
 
@@ -117,10 +115,10 @@ def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
         (work / step.id / "record.json").write_text(json.dumps({"parts": parts}), encoding="utf-8")
         (stored / (f"{cell.mix.name}-seed{cell.seed}" if cell.mix else "base")).rename(work / step.id / "results")
     found = read_results(workflow, work)
-    points, without_average = points_of(found.results, workflow.name)
-    settings, unlike = settings_of(found.results)
+    points, without_average = points_of(found.results, workflow)
+    arms, unlike = arms_of(found.results)
     assert [*found.undone, *found.refused, *without_average, *unlike] == []
-    return {"points": [_point(point) for point in points], "claims": [_claim(each) for each in judge(settings)]}
+    return {"points": [_point(point) for point in points], "claims": [_claim(each) for each in judge(arms)]}
 
 
 def _point(point: Any) -> list[object]:
@@ -130,13 +128,13 @@ def _point(point: Any) -> list[object]:
 
 def _claim(outcome: Any) -> list[object]:
     sides = (outcome.study, outcome.paper)
-    return [outcome.claim.key, *([side.verdict, side.found and side.found.value] for side in sides)]
+    return [outcome.claim.key, *([side.conclusion, side.found and side.found.value] for side in sides)]
 
 
 def paper_fits() -> list[dict[str, Any]]:
     """Return what is fitted to the paper's tables: errors of the laws, the one chosen, and the slope of a line."""
-    from openbook_eval.study.findings.points import paper_points as points
-    from openbook_eval.study.fitting import fit
+    from openbook_eval.study.fit import fit
+    from openbook_eval.study.results import paper_points as points
 
     return [_fit(group) for group in fit(points(), draws=100).groups]
 
@@ -148,10 +146,10 @@ def _fit(group: Any) -> dict[str, Any]:
     return {
         "table": group.table,
         "models": group.models,
-        "settings": reading.settings,
+        "arms": reading.arms,
         "errors": kept,
         "chosen": reading.chosen.name,
-        "slopes": [[trend.by.name, trend.slope] for trend in reading.trends],
+        "slope": reading.trend and reading.trend.slope,
     }
 
 

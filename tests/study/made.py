@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.findings import contrasts
-from openbook_eval.study.findings.settings import Setting
 from openbook_eval.study.inputs import StudyMix
 from openbook_eval.study.needs import Need
+from openbook_eval.study.results import Arm, mean_of
 from openbook_eval.study.spec import Cell, StudyModel
 from openbook_eval.study.workflow import Kind, Step, Workflow
 from openbook_eval.types import SIX_EXAMS, Question
@@ -22,7 +21,7 @@ CONDITIONS = ("openbook", "closedbook")
 _SOURCE = StudyModel.model_construct(model=BASE)
 
 
-def trained(ratio: str, seed: int, *, table: int = 4, rows: int = 400, model: str = BASE) -> Cell:
+def trained(ratio: str, seed: int, *, table: int | None = 4, rows: int = 400, model: str = BASE) -> Cell:
     general, medical = map(int, ratio.split(":"))
     mix = StudyMix(f"mix{general}{medical}_{rows}", general, medical, rows)
     return Cell(f"tiny_{mix.name}-seed{seed}", table, model, "tiny.yml", mix, seed, _SOURCE)
@@ -89,34 +88,20 @@ def design(items: int = 20) -> Design:
     return Design(exams, np.zeros_like(exams), np.arange(len(exams)))
 
 
-def setting(
-    marks: Numbers,
+def arm(
+    scores: Numbers,
     ratio: str | None,
     *,
     table: int | None = 4,
     rows: int = 400,
     model: str = BASE,
     condition: str = "openbook",
-) -> Setting:
-    """A setting with these marks (seeds, items); without a ratio a model as it is."""
-    general, medical = map(int, ratio.split(":")) if ratio else (0, 0)
-    own = design(marks.shape[1] // len(SIX_EXAMS))
-    share, interval = contrasts.share(marks, own, seeded=ratio is not None)
-    seeds = tuple(range(1, len(marks) + 1)) if ratio else (None,)
-    return Setting(
-        table=table,
-        base=model,
-        recipe="tiny.yml" if ratio else None,
-        general=general,
-        medical=medical,
-        rows=rows if ratio else 0,
-        condition=condition,
-        cells=tuple(f"{model} {table} {ratio} {rows} {seed}" for seed in seeds),
-        seeds=seeds,
-        marks=marks,
-        design=own,
-        share=share,
-        interval=interval,
-        answered=1.0,
-        format_followed=1.0,
-    )
+) -> Arm:
+    """An arm with these scores (seeds, items); without a ratio a model as it is."""
+    own = design(scores.shape[1] // len(SIX_EXAMS))
+    share, interval = mean_of(scores, own, seeded=ratio is not None)
+    seeds = range(1, len(scores) + 1)
+    cells = [
+        trained(ratio, seed, table=table, rows=rows, model=model) if ratio else as_it_is(model, table) for seed in seeds
+    ]
+    return Arm(tuple(cells), model, condition, scores, own, share, interval, 1.0, 1.0)

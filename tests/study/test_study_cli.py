@@ -87,12 +87,12 @@ def test_report_writes_what_is_done_and_names_what_is_not(tmp_path: Path) -> Non
     path, work = write(tmp_path, groups=[], conditions=["openbook"]), tmp_path / "work"
     before = call("report", str(path), "--work", str(work))
     assert before.returncode == 0, before.stderr
-    assert "In miniature: 0 of 1 cells are examined" in before.stdout
+    assert "In miniature: 0 of 1 cells are evaluated" in before.stdout
     (cell,) = read_study(path).cells()
     examine(work, cell, 0.5, ["openbook"])
     finish(path, work)
     after = call("report", str(path), "--work", str(work))
-    assert "In miniature: 1 of 1 cells are examined" in after.stdout
+    assert "In miniature: 1 of 1 cells are evaluated" in after.stdout
     assert (work / "reports" / "mine" / "report.md").is_file()
 
 
@@ -125,7 +125,7 @@ def test_run_does_what_can_be_done_reports_and_ends_with_1_where_a_step_failed(t
     result = call("run", str(path), "--work", str(tmp_path / "work"))
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stdout + result.stderr
-    assert "In miniature: 0 of 1 cells are examined" in result.stdout
+    assert "In miniature: 0 of 1 cells are evaluated" in result.stdout
     assert list((tmp_path / "work" / "evaluate").glob("deepseek/failed.json"))
     plan = call("plan", str(path), "--work", str(tmp_path / "work")).stdout
     assert "1 failed" in plan

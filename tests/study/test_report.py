@@ -1,22 +1,24 @@
-"""The report of a study: what is written to its folder, from whatever is there."""
+"""The report of a study: what is written to its folder from whatever is there, its curves, and the terminal's part."""
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.report.study import lay_out, study_report
-from openbook_eval.study.findings import reporting
-from openbook_eval.study.findings.reporting import Report
+from openbook_eval.leaderboard.svg import Cell, Plot, draw
+from openbook_eval.study import report as reporting
+from openbook_eval.study.report import Report, curves, lay_out
+from openbook_eval.study.results import Arm
 from openbook_eval.study.workflow import Workflow
 from openbook_eval.types import Question
-from tests.study.made import CONDITIONS, as_it_is, examine, fail, record, trained, workflow_of
+from tests.study.made import CONDITIONS, arm, as_it_is, examine, fail, record, trained, workflow_of
 
 HOSTILE = "<script>alert(1)</script> | [x](http://y) \x1b[31m`"
 
@@ -69,7 +71,7 @@ def test_a_report_has_its_parts_in_one_folder(written: Report) -> None:
     assert {"report.md", "points.csv", "index.html", "data/runs.js"} < there
     assert "plots/study-ratio.svg" in there
     assert (written.cells, written.done) == (5, 5)
-    assert (written.undone, written.refused) == ((), ())
+    assert (written.found.undone, written.refused) == ((), ())
 
 
 def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
@@ -96,7 +98,7 @@ def test_points_are_those_of_the_study_and_of_the_paper(written: Report) -> None
     frame = pl.read_csv(written.folder / "points.csv")
     assert frame.filter(source="tiny").height == 10
     assert frame.filter(source="paper").height == 34
-    assert set(frame.filter(source="tiny", seed=2)["run"]) == {"tiny_mix91_400-seed2", "tiny_mix19_400-seed2"}
+    assert set(frame.filter(source="tiny", seed=2)["cell"]) == {"tiny_mix91_400-seed2", "tiny_mix19_400-seed2"}
 
 
 def test_the_same_results_make_the_same_bytes(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert "| 1 | 0 | 0 | 0 | 1 |" in text
     assert "index.html" not in text
-    assert "0 of 1 cells are examined" in printed(report)
+    assert "0 of 1 cells are evaluated" in printed(report)
 
 
 def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) 
     assert "in no figure:" in printed(report)
     assert (report.done, report.unread) == (5, 1)
     assert "| 6 | 5 | 1 | 0 | 0 |" in text
-    assert "5 of 6 cells are examined, and of 1 the exam cannot be read" in printed(report)
+    assert "5 of 6 cells are evaluated, and the results of 1 cannot be read" in printed(report)
 
 
 def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
@@ -183,20 +185,13 @@ def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) ->
         "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
         "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
     )
-    assert {setting.ratio for setting in report.settings} == {"as it is", "9:1", "1:9"}
+    assert {each.ratio for each in report.arms} == {"as it is", "9:1", "1:9"}
 
 
 def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:
     text = printed(written)
-    for part in ("5 of 5 cells are examined", "Table 4", "as it is", "replicates", "not in this study", "index.html"):
+    for part in ("5 of 5 cells are evaluated", "Table 4", "as it is", "replicates", "not in this study", "index.html"):
         assert part in text
-
-
-def test_a_study_is_reported_as_it_is_written(tmp_path: Path) -> None:
-    graph = workflow_of([trained("9:1", 1)])
-    first = next(iter(study_report(graph, tmp_path)))
-    assert str(first) == "A study: 0 of 1 cells are examined"
-    assert (tmp_path / "reports" / "tiny" / "report.md").is_file()
 
 
 def test_a_folder_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
@@ -213,3 +208,76 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("", encoding="utf-8")
     with pytest.raises(OpenbookError, match="cannot be written"):
         reporting.write(workflow_of([trained("9:1", 1)]), tmp_path)
+
+
+RATIOS = ("9:1", "4:1", "1:1", "1:4", "1:9")
+HALF = np.tile([1.0, 0.0], 60)
+
+
+def drawn(arms: Sequence[Arm]) -> list[Plot]:
+    return list(curves(arms))
+
+
+def own(figure: Plot, panel: str = "open book") -> list[tuple[Cell, ...]]:
+    return [row for row in figure.rows if row[0] == panel]
+
+
+def study(model: str = "models/tiny", conditions: Sequence[str] = ("openbook", "closedbook")) -> list[Arm]:
+    scores = np.stack([HALF, HALF, np.ones(120)])
+    return [
+        *(arm(scores, ratio, condition=name, model=model) for name in conditions for ratio in RATIOS),
+        *(
+            arm(scores, "0:1", table=5, rows=rows, condition=name, model=model)
+            for name in conditions
+            for rows in (100, 400)
+        ),
+        *(arm(HALF[None, :], None, table=None, condition=name, model=model) for name in conditions),
+    ]
+
+
+def test_a_study_without_trainings_of_tables_4_and_5_has_no_curve() -> None:
+    assert drawn([arm(HALF[None, :], None, table=1), arm(HALF[None, :], "1:0", table=3)]) == []
+
+
+def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
+    ratio, _ = drawn(study())
+    panel, model, x, seeds, share, low, high = own(ratio)[0]
+    assert (panel, model, x, seeds) == ("open book", "the tiny model", "9:1", 3)
+    assert share == (0.5 + 0.5 + 1) / 3
+    assert low == 0.0
+    assert high == 1.0
+    assert [row[2] for row in own(ratio)] == [*RATIOS, "before training"]
+    assert len(own(ratio, "closed book")) == 6
+    assert len(own(ratio, "the paper, open book")) == 20
+
+
+def test_a_size_stands_by_its_rows() -> None:
+    _, size = drawn(study())
+    assert [row[2] for row in own(size)] == [100, 400, "before training"]
+    assert [row[2] for row in own(size, "the paper, open book")][-2:] == [100_000, 200_000]
+
+
+def test_a_study_of_one_condition_has_no_empty_panel() -> None:
+    ratio, _ = drawn(study(conditions=["reading_open"]))
+    assert {row[0] for row in ratio.rows} == {"open book", "the paper, open book"}
+
+
+def test_all_are_drawn_with_their_panels() -> None:
+    for figure in drawn(study()):
+        for text in ("open book", "closed book", "the paper, open book", "the tiny model"):
+            assert f">{text}</text>" in draw(figure)
+
+
+def test_names_of_models_are_text_in_a_picture_and_chinese_ones_stand_whole() -> None:
+    for model in ("x/<script>alert(1)</script>", "owner/医学模型"):
+        picture = draw(drawn(study(model))[0])
+        assert "<script" not in picture
+        assert ("医学模型" in picture) is (model == "owner/医学模型")
+
+
+def test_what_was_trained_twice_in_other_ways_is_two_lines() -> None:
+    twice = [arm(HALF[None, :], ratio) for ratio in ("9:1", "1:9", "9:1", "1:9")]
+    (ratio,) = drawn(twice)
+    assert [row[2] for row in own(ratio)] == ["9:1", "1:9", "9:1", "1:9"]
+    lines = [[point.x for point in series.points] for series in ratio.panels[0].series]
+    assert lines == [["9:1", "1:9"], ["9:1", "1:9"]]

@@ -1,1 +1,0 @@
-"""What a study found, laid out for the terminal."""

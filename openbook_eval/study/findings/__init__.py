@@ -1,1 +1,0 @@
-"""What a study found: points, settings, claims, curves, and the report."""

@@ -1,0 +1,433 @@
+"""Fits of made studies whose law is known, of what is too little for one, and of the paper's tables."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy import optimize
+
+from openbook_eval.errors import OpenbookError
+from openbook_eval.study.fit import Ensemble, Fit, fit, interval, trend
+from openbook_eval.study.laws import LAWS, Choice, FitArms, Fitted, Place, fit_arms, fit_law
+from openbook_eval.study.report import fit_report
+from openbook_eval.study.results import Point, paper_points
+
+# Accuracy by the medical share of a mix and its rows.
+Truth = Callable[[float, int], float]
+Mix = tuple[int, int, int]
+
+FIVE: tuple[Mix, ...] = tuple((g, m, 1000) for g, m in ((9, 1), (4, 1), (1, 1), (1, 4), (1, 9)))
+NINE: tuple[Mix, ...] = (*FIVE, (1, 0, 1000), (2, 1, 1000), (1, 2, 1000), (0, 1, 1000))
+SIZES: tuple[Mix, ...] = tuple((0, 1, rows) for rows in (1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000))
+GRID: tuple[Mix, ...] = tuple((g, m, rows) for g, m, _ in FIVE for rows in (1000, 4000, 16000))
+
+
+def points(
+    truth: Truth,
+    mixes: Iterable[Mix],
+    noise: float = 0.0,
+    *,
+    mix_noise: float = 0.0,
+    seeds: int = 1,
+    items: int = 10**9,
+    generator: int = 0,
+    condition: str = "openbook",
+    model: str = "m",
+    base: str = "",
+    recipe: str = "r",
+) -> list[Point]:
+    """A point a seed: the truth, chance in the items that all are asked, in each mix, and in each training."""
+    random = np.random.default_rng(generator)
+    luck = random.normal() / items**0.5
+    made = []
+    for general, medical, rows in mixes:
+        share = truth(medical / (general + medical), rows)
+        asked = share + luck * (share * (1 - share)) ** 0.5 + random.normal(0, mix_noise)
+        for seed in range(1, seeds + 1):
+            value = float(np.clip(asked + random.normal(0, noise), 0, 1))
+            name = f"{model}_{general}{medical}_{rows}-seed{seed}"
+            about = (base or model, recipe, general, medical, rows, seed, condition, value, items, name)
+            made.append(Point("made", 4, model, *about, f"{base or model} {recipe} {name}"))
+    return made
+
+
+def arms(truth: Truth, mixes: Iterable[Mix], noise: float = 0.0, generator: int = 0, seeds: int = 1) -> FitArms:
+    return fit_arms(points(truth, mixes, noise, generator=generator, seeds=seeds), "openbook", ("m",), "made")
+
+
+def choice_of(made: FitArms) -> Choice:
+    return Choice.of(made, made.errors[None, :])
+
+
+def chosen(made: FitArms) -> str:
+    choice = choice_of(made)
+    return choice.fitted[int(choice.chosen[0])].law
+
+
+def fitted(law: str, made: FitArms) -> Fitted:
+    found = fit_law(law, made, made.errors[None, :])
+    assert isinstance(found, Fitted)
+    return found
+
+
+def text(found: Fit, width: int = 300) -> str:
+    console = Console(width=width)
+    with console.capture() as capture:
+        for part in fit_report(found):
+            console.print(part)
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    ("law", "truth", "mixes"),
+    [
+        ("constant", lambda _r, _d: 0.5, FIVE),
+        ("linear", lambda r, _d: 0.6 - 0.1 * r, FIVE),
+        ("saturating", lambda r, _d: 0.6 - 0.2 * r**3, FIVE),
+        ("saturating", lambda r, _d: 0.6 - 0.2 * r**0.3, FIVE),
+        ("linear", lambda _r, d: 0.5 + 0.02 * np.log(d), SIZES),
+        ("saturating", lambda _r, d: 0.7 - 2 * d**-0.5, SIZES),
+        ("linear", lambda r, d: 0.5 - 0.1 * r + 0.02 * np.log(d), GRID),
+        ("saturating", lambda r, d: 0.8 - 0.1 * r**3 - 5 * d**-0.7, GRID),
+    ],
+)
+def test_the_law_that_made_the_data_is_chosen(law: str, truth: Truth, mixes: tuple[Mix, ...]) -> None:
+    assert chosen(arms(truth, mixes, noise=5e-4)) == law
+
+
+def test_where_there_is_nothing_but_noise_the_constant_is_chosen() -> None:
+    found = [chosen(arms(lambda _r, _d: 0.5, mixes, 0.02, n)) for mixes in (FIVE, SIZES) for n in range(40)]
+    assert found.count("constant") >= 64
+
+
+def test_a_law_with_too_many_parameters_is_undetermined_and_says_so() -> None:
+    made = arms(lambda _r, _d: 0.5, FIVE[:4])
+    assert [each.law for each in choice_of(made).fitted] == ["constant", "linear"]
+    assert fit_law("saturating", made, made.errors[None, :]) == "3 parameters need 5 arms, there are 4"
+    said = text(fit(points(lambda _r, _d: 0.5, FIVE[:4], 0.01), draws=100))
+    assert "undetermined: saturating, E + B r^h: 3 parameters need 5 arms, there are 4" in said
+
+
+def test_an_error_left_out_is_that_of_a_fit_without_the_arm() -> None:
+    made = points(lambda r, _d: 0.6 - 0.1 * r**2, [*FIVE, (2, 1, 1000)], 0.01)
+    whole = fit_arms(made, "openbook", ("m",), "made")
+    for law in LAWS:
+        found = fitted(law, whole)
+        for left, place in enumerate(whole.places):
+            kept = [point for point in made if Fraction(point.medical, point.general + point.medical) != place.medical]
+            other = fitted(law, fit_arms(kept, "openbook", ("m",), "made"))
+            error = (whole.errors[left] - other.predict([place])[0, 0]) ** 2
+            assert found.left_out[0, left] == pytest.approx(error, rel=1e-6)
+
+
+def test_no_other_optimiser_finds_a_lower_sum_of_squares() -> None:
+    made = arms(lambda r, _d: 0.6 - 0.1 * r**1.7, NINE, 0.005)
+    shares = np.array([float(place.medical) for place in made.places])
+
+    def residuals(x: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> object:
+        return x[0] + x[1] * shares ** x[2] - made.errors
+
+    starts = np.random.default_rng(0).uniform([0, -1, 0.25], [1, 1, 4], (20, 3))
+    bounds = ([-np.inf, -np.inf, 0.25], [np.inf, np.inf, 4])
+    least = min(2 * optimize.least_squares(residuals, start, bounds=bounds).cost for start in starts)
+    own = float(np.square(made.errors - fitted("saturating", made).predict(made.places)[0]).sum())
+    assert least * (1 - 1e-9) <= own <= least * 1.005
+
+
+def test_arms_weigh_as_much_as_they_have_seeds() -> None:
+    one, three = points(lambda _r, _d: 0.2, FIVE[:2]), points(lambda _r, _d: 0.6, FIVE[2:], seeds=3)
+    made = fit_arms([*one, *three], "openbook", ("m",), "made")
+    assert fitted("constant", made).predict([Place(Fraction(1, 2), 1000)])[0, 0] == pytest.approx(
+        (2 * 0.8 + 9 * 0.4) / 11, abs=1e-4
+    )
+
+
+def test_the_simplest_law_within_one_standard_error_of_the_best_wins() -> None:
+    choice = choice_of(arms(lambda r, _d: 0.6 - 0.03 * r, FIVE, 0.01, generator=3))
+    best = int(choice.mean[0].argmin())
+    bound = choice.mean[0, best] + choice.spread[0, best]
+    assert int(choice.chosen[0]) == min(n for n in range(len(choice.fitted)) if choice.mean[0, n] <= bound)
+
+
+def test_models_share_a_shape_and_have_levels_of_their_own() -> None:
+    low = points(lambda r, _d: 0.3 - 0.1 * r, FIVE, 1e-3, model="a")
+    high = points(lambda r, _d: 0.5 - 0.1 * r, FIVE, 1e-3, model="b", generator=1)
+    group = fit([*low, *high], draws=100).groups[-1]
+    assert group.models == ("a", "b")
+    assert (group.reading.chosen.name, group.reading.chosen.parameters) == ("linear", 3)
+    assert group.reading.predicted[0].share == pytest.approx(0.4, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("truth", "mixes", "seeds"),
+    [
+        (lambda _r, _d: 0.55, FIVE, 1),
+        (lambda r, _d: 0.6 - 0.05 * r, FIVE, 1),
+        (lambda r, _d: 0.6 - 0.02 * r, FIVE, 3),
+        (lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 3),
+    ],
+)
+def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
+    truth: Truth, mixes: tuple[Mix, ...], seeds: int
+) -> None:
+    wanted = [mixes[0], mixes[len(mixes) // 2], mixes[-1]]
+    places = [Place(Fraction(medical, general + medical), rows) for general, medical, rows in wanted]
+    true = np.array([truth(float(place.medical), place.rows) for place in places])
+    held = []
+    for number in range(150):
+        made = points(truth, mixes, 0.01, seeds=seeds, items=11_200, generator=number)
+        shares = Ensemble.of(fit_arms(made, "openbook", ("m",), "made"), 300, number).shares(places)
+        bounds = [interval(shares[:, place]) for place in range(3)]
+        held.append([bound.low <= value <= bound.high for bound, value in zip(bounds, true, strict=True)])
+    assert 0.9 <= np.mean(held) <= 0.99
+
+
+def test_the_scatter_is_that_of_a_training_with_or_without_repeats() -> None:
+    for seeds in (1, 4):
+        made = [arms(lambda _r, _d: 0.5, NINE, 0.02, number, seeds) for number in range(60)]
+        assert np.mean([Ensemble.of(each, 100, 0).variance for each in made]) == pytest.approx(0.0004, rel=0.15)
+
+
+def test_the_choice_of_items_moves_all_alike_and_so_the_level_alone() -> None:
+    made = points(lambda r, _d: 0.5 + 0.05 * r, FIVE, 1e-3)
+    few, many = (fit([replace(point, items=items) for point in made], draws=1000).groups[0] for items in (100, 10**9))
+    assert few.reading.tried == many.reading.tried
+    assert few.optimum
+    assert many.optimum
+    assert few.optimum.interval == many.optimum.interval
+    level = few.reading.predicted[3].interval
+    assert level.high - level.low == pytest.approx(2 * 1.96 * (0.25 / 100) ** 0.5, rel=0.1)
+
+
+def test_a_trend_is_the_slope_of_a_straight_line() -> None:
+    by_ratio = trend(arms(lambda r, _d: 0.6 - 0.1 * r, FIVE, 1e-5))
+    by_size = trend(arms(lambda _r, d: 0.5 + 0.01 * np.log2(d), SIZES, 1e-5))
+    assert by_ratio
+    assert by_size
+    assert (by_ratio.slope, by_size.slope) == (pytest.approx(-0.1, abs=1e-3), pytest.approx(0.01, abs=1e-4))
+    assert by_ratio.p < 0.001
+
+
+def test_a_trend_of_the_detectable_size_is_found_in_four_of_five() -> None:
+    def found(number: int, slope: float) -> tuple[float, bool]:
+        told = trend(arms(lambda r, _d: 0.5 + slope * r, NINE, 0.02, number))
+        assert told
+        assert (told.p < 0.05) is (told.interval.low > 0 or told.interval.high < 0)
+        return told.detectable, told.p < 0.05
+
+    detectable = float(np.sqrt(np.mean([found(number, 0)[0] ** 2 for number in range(100)])))
+    assert 0.68 <= np.mean([found(number, detectable)[1] for number in range(100)]) <= 0.92
+
+
+# Reading falls ever faster with the medical share, knowledge grows ever slower: the best of both is in between.
+READING = points(lambda r, _d: 0.7 - 0.2 * r**2, NINE, 0.002, seeds=2)
+KNOWLEDGE = points(lambda r, _d: 0.3 + 0.2 * r**0.5, NINE, 0.002, seeds=2, generator=1, condition="closedbook")
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.5, 0.7])
+def test_the_best_ratio_weighs_reading_against_knowledge(weight: float) -> None:
+    # Where the derivative of the weighed truth is 0: w 0.4 r = (1 - w) 0.1 / sqrt(r).
+    true = min(1.0, ((1 - weight) * 0.1 / (weight * 0.4)) ** (2 / 3))
+    best = fit([*READING, *KNOWLEDGE], weight=weight, draws=300).groups[0].optimum
+    assert best
+    assert best.medical == pytest.approx(true, abs=0.06)
+    assert best.interval.low <= true <= best.interval.high
+    assert not best.undetermined
+
+
+def test_reading_alone_is_best_at_an_edge_and_the_trade_off_is_undetermined() -> None:
+    found = fit(points(lambda r, _d: 0.6 - 0.1 * r, FIVE, 0.001), draws=100)
+    assert found.groups[0].optimum
+    assert found.groups[0].optimum.medical == 0.0
+    assert "best ratio for reading alone with 1,000 rows: 0% medical (0% to 0%)" in text(found)
+    assert "the trade-off is undetermined: closed-book runs are not fitted (there are none)" in text(found)
+    assert "no mix was trained there: 10% to 90% medical were" in text(found)
+
+
+def test_where_only_chance_differs_the_best_ratio_is_undetermined() -> None:
+    found = fit(points(lambda _r, _d: 0.5, FIVE, 0.02, generator=1), draws=400)
+    best = found.groups[0].optimum
+    assert best
+    assert (best.medical, best.undetermined) == (None, True)
+    assert "best ratio for reading alone with 1,000 rows: undetermined" in text(found)
+
+
+def test_the_next_cell_is_where_the_draws_part_most() -> None:
+    # All that is known lies at little medical data, so that laws part at much of it.
+    near = tuple((20 - parts, parts, 1000) for parts in (0, 1, 2, 3, 4, 5, 6))
+    found = fit(points(lambda r, _d: 0.6 - 0.1 * r, near, 0.003, seeds=2), draws=400)
+    assert found.groups[0].next[0].place.ratio == "0:1"
+    assert "next cell, where the draws part most: 0:1, 1,000 rows (" in text(found)
+
+
+def test_ratio_and_size_are_fitted_together_where_both_vary() -> None:
+    (group,) = fit(points(lambda r, d: 0.8 - 0.1 * r**3 - 5 * d**-0.7, GRID, 1e-3), draws=100, table=4).groups
+    assert (group.varies, group.reading.chosen.name) == ("ratio and size", "saturating")
+    seen = [each for each in group.reading.predicted if each.observed is not None]
+    assert len(seen) == len(GRID)
+    assert all(each.share == pytest.approx(each.observed, abs=5e-3) for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ([], "table 4: no trained model is evaluated yet; run the study first"),
+        (
+            points(lambda _r, _d: 0.5, FIVE[:1], seeds=3),
+            "made, table 4, m: 1 mix of m with openbook: too few, a constant needs 3 and a line 4",
+        ),
+        (
+            points(lambda _r, _d: 0.5, FIVE[:2]),
+            "made, table 4, m: 2 mixes of m with openbook: too few, a constant needs 3 and a line 4",
+        ),
+        (
+            [*READING, replace(READING[0], rows=0, evaluation="")],
+            "made, table 4, m: the rows of some mixes are not known; fit one table at a time (--table)",
+        ),
+        (
+            KNOWLEDGE,
+            "made, table 4, m: no run with the open book (openbook or reading_open); add its condition to the study",
+        ),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_line(made: list[Point], said: str) -> None:
+    with pytest.raises(OpenbookError) as error:
+        fit(made, table=4, draws=100)
+    assert str(error.value) == said
+
+
+def test_the_wanted_size_is_predicted() -> None:
+    found = fit(points(lambda _r, d: 0.7 - 2 * d**-0.5, SIZES, 0.01), draws=100, size=10**12)
+    assert found.groups[0].reading.predicted[-1].place.rows == 10**12
+
+
+def test_a_fit_stands_at_80_columns_with_its_law_marked() -> None:
+    said = text(fit(points(lambda r, d: 0.8 - 0.1 * r**3 - 5 * d**-0.7, GRID, 1e-3), draws=100), 80).splitlines()
+    assert any(row.split()[0] == "saturating," and row.split()[-1] == "chosen" for row in said if row.strip())
+    assert max(map(len, said)) <= 80
+
+
+def test_a_model_that_cannot_be_fitted_leaves_the_others() -> None:
+    found = fit([*READING, *points(lambda _r, _d: 0.5, FIVE[:2], model="[bold]small")], draws=100)
+    assert [group.models for group in found.groups] == [("m",)]
+    small = "made, [bold]small: 2 mixes of [bold]small with openbook: too few, a constant needs 3 and a line 4"
+    assert found.undetermined == (small,)
+    assert f"undetermined: {small}" in text(found)
+
+
+def test_closed_book_runs_that_are_too_few_leave_the_trade_off_undetermined() -> None:
+    found = fit([*READING, *KNOWLEDGE[:4]], draws=100)
+    assert found.groups[0].knowledge is None
+    lacking = "made, m: 2 mixes of m with closedbook: too few, a constant needs 3 and a line 4"
+    assert found.groups[0].lacking == lacking
+    assert f"the trade-off is undetermined: closed-book runs are not fitted ({lacking})" in text(found)
+
+
+def test_table_5_tells_no_trend_by_size() -> None:
+    found = fit(paper_points(), table=5)
+    (group,) = found.groups
+    assert group.reading.chosen.name == "constant"
+    assert group.reading.chosen.drawn > 0.9
+    assert group.reading.trend
+    assert group.reading.trend.p > 0.5
+    assert "4 of 5 such studies would find one of 2.2 points" in text(found)
+
+
+def test_table_4_tells_a_trend_by_ratio_of_all_models_together() -> None:
+    group = fit(paper_points(), table=4).groups[-1]
+    assert (len(group.models), group.reading.chosen.name, group.knowledge) == (4, "linear", None)
+    assert group.reading.trend
+    assert group.reading.trend.slope == pytest.approx(-0.0517, abs=1e-4)
+    assert group.reading.trend.p < 0.001
+
+
+MADE = [
+    *points(lambda r, _d: 0.6 - 0.05 * r, FIVE, 0.01, seeds=2, items=1000),
+    *points(lambda r, _d: 0.3 + 0.05 * r, FIVE, 0.01, seeds=2, items=1000, generator=1, condition="closedbook"),
+    *points(lambda r, _d: 0.7 - 0.05 * r, FIVE, 0.01, seeds=2, items=1000, generator=2, model="other"),
+]
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.permutations(MADE))
+def test_the_order_of_points_changes_nothing(made: list[Point]) -> None:
+    assert fit(made, draws=100) == fit(MADE, draws=100)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.sampled_from([2, 4, 8, 32]))
+def test_the_scale_of_rows_changes_no_prediction_where_sizes_were_trained(scale: int) -> None:
+    made = points(lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 0.005)
+    (one,), (other,) = (
+        fit([replace(point, rows=point.rows * by) for point in made], draws=100).groups for by in (1, scale)
+    )
+    assert [law.drawn for law in one.reading.tried] == [law.drawn for law in other.reading.tried]
+    shares = {each.place.rows * scale: each.share for each in one.reading.predicted}
+    known = [each for each in other.reading.predicted if each.place.rows in shares]
+    assert len(known) >= len(SIZES)
+    assert [each.share for each in known] == pytest.approx([shares[each.place.rows] for each in known])
+
+
+def test_the_same_seed_gives_the_same_fit_and_another_seed_another() -> None:
+    assert fit(MADE, draws=100, seed=1) == fit(MADE, draws=100, seed=1)
+    assert fit(MADE, draws=100, seed=1).groups[0].next != fit(MADE, draws=100, seed=2).groups[0].next
+
+
+def test_fourths_and_eighths_are_one_ratio() -> None:
+    made = points(lambda _r, _d: 0.6, [*FIVE[1:], (8, 2, 1000)], 0.01)
+    assert fit(made, draws=100).groups[0].reading.arms == 4
+
+
+def test_bases_with_one_title_are_two_models() -> None:
+    one = points(lambda r, _d: 0.9 - 0.1 * r, FIVE, 0.001, base="/one/m")
+    two = points(lambda r, _d: 0.4 - 0.1 * r, FIVE, 0.001, base="/two/m", generator=1)
+    found = fit([*one, *two], draws=100)
+    assert [group.models for group in found.groups] == [("/one/m (r)",), ("/two/m (r)",), ("/one/m (r)", "/two/m (r)")]
+    assert [group.reading.trainings for group in found.groups] == [5, 5, 10]
+
+
+def test_two_recipes_on_one_mix_are_two_models_and_no_seeds() -> None:
+    slow = points(lambda r, _d: 0.8 - 0.1 * r, FIVE, 0.001, recipe="slow")
+    fast = points(lambda r, _d: 0.4 - 0.1 * r, FIVE, 0.001, recipe="fast", generator=1)
+    found = fit([*slow, *fast], draws=100)
+    assert [group.models for group in found.groups] == [("m (fast)",), ("m (slow)",), ("m (fast)", "m (slow)")]
+    assert all(group.reading.scatter < 0.01 for group in found.groups)
+
+
+def test_an_exam_that_cells_of_two_tables_share_counts_once() -> None:
+    again = [replace(point, table=5, cell=f"again-{point.cell}") for point in READING]
+    assert fit([*again, *READING], draws=100) == fit(READING, draws=100)
+    assert fit([*again, *READING], table=5, draws=100).groups[0].reading.trainings == len(READING)
+
+
+def test_models_at_unlike_sizes_are_not_fitted_together() -> None:
+    small = points(lambda r, _d: 0.6 - 0.1 * r, FIVE, 0.01, model="a")
+    large = points(lambda r, _d: 0.6 - 0.1 * r, [(g, m, 5000) for g, m, _ in FIVE], 0.01, model="b")
+    third = points(lambda r, _d: 0.5 - 0.1 * r, FIVE, 0.01, model="c")
+    sizes = points(lambda _r, _d: 0.5, SIZES, 0.01, model="d")
+    found = fit([*small, *large, *third, *sizes], draws=100)
+    assert [(group.models, group.varies) for group in found.groups[4:]] == [(("a", "c"), "ratio")]
+
+
+def test_a_model_read_under_another_condition_is_not_fitted_together_with_others() -> None:
+    other = [replace(point, condition="reading_open") for point in points(lambda _r, _d: 0.6, FIVE, 0.01, model="n")]
+    found = fit([*READING, *other], draws=100)
+    assert [(group.models, group.reading.name) for group in found.groups] == [
+        (("m",), "openbook"),
+        (("n",), "reading_open"),
+    ]
+
+
+def test_a_model_without_closed_book_runs_leaves_the_models_together_without_knowledge() -> None:
+    found = fit([*READING, *KNOWLEDGE, *points(lambda _r, _d: 0.5, FIVE, 0.01, model="n")], draws=100)
+    assert [(group.models, group.knowledge is None) for group in found.groups] == [
+        (("m",), False),
+        (("n",), True),
+        (("m", "n"), True),
+    ]
+    assert found.groups[2].lacking.startswith("made, m and n: 0 mixes of n with closedbook: too few")
