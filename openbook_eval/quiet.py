@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -32,7 +32,8 @@ def quiet(log: Path) -> Iterator[list[str]]:
         # Engines write past Python, and so do their processes.
         for number in (1, 2):
             os.dup2(file.fileno(), number)
-        sys.stdout, sys.stderr = _Printed(file, printed), _WithBar(file, terminal)
+        sys.stdout = _Logged(file, printed.append)
+        sys.stderr = _Logged(file, _Bar(terminal).tell, shown=terminal.isatty())
         try:
             yield printed
         except SystemExit as error:
@@ -48,54 +49,40 @@ def quiet(log: Path) -> Iterator[list[str]]:
 
 
 class _Logged(io.TextIOBase):
-    def __init__(self, log: IO[str]) -> None:
-        self._log = log
+    """A standard stream of which all goes to the log, and to `tell` as well."""
+
+    def __init__(self, log: IO[str], tell: Callable[[str], None], *, shown: bool = False) -> None:
+        self._log, self._tell, self._shown = log, tell, shown
 
     def writable(self) -> bool:
         return True
+
+    def isatty(self) -> bool:
+        return self._shown
 
     def fileno(self) -> int:
         return self._log.fileno()
 
     def write(self, text: str) -> int:
+        self._tell(text)
         return self._log.write(text)
 
     def flush(self) -> None:
         self._log.flush()
 
 
-class _Printed(_Logged):
-    """Standard output, which is kept."""
+class _Bar:
+    """Shows a bar out of all that is written: on a terminal as it grows, elsewhere as it ends."""
 
-    def __init__(self, log: IO[str], printed: list[str]) -> None:
-        super().__init__(log)
-        self._printed = printed
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal, self._last = terminal, ""
 
-    def write(self, text: str) -> int:
-        self._printed.append(text)
-        return super().write(text)
-
-
-class _WithBar(_Logged):
-    """Standard error, of which a bar is shown: on a terminal as it grows, elsewhere as it ends."""
-
-    def __init__(self, log: IO[str], terminal: IO[str]) -> None:
-        super().__init__(log)
-        self._terminal, self._bar = terminal, ""
-
-    def isatty(self) -> bool:
-        return self._terminal.isatty()
-
-    def write(self, text: str) -> int:
+    def tell(self, text: str) -> None:
         if _BAR.search(text):
-            self._bar = text
-            if self.isatty():
-                self._show(text)
-        elif text == "\n" and "100%" in self._bar:
-            self._show("\n" if self.isatty() else f"{self._bar.strip()}\n")
-            self._bar = ""
-        return super().write(text)
-
-    def _show(self, text: str) -> None:
-        self._terminal.write(text)
+            self._last = text
+            if self._terminal.isatty():
+                self._terminal.write(text)
+        elif text == "\n" and "100%" in self._last:
+            self._terminal.write("\n" if self._terminal.isatty() else f"{self._last.strip()}\n")
+            self._last = ""
         self._terminal.flush()

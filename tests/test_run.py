@@ -1,7 +1,6 @@
 """What a run of ours checks before lm-eval takes over, and what reaches the terminal."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -97,14 +96,6 @@ def test_lm_evals_own_tasks_are_indexed_only_where_they_are_asked_for() -> None:
     assert lm_eval.tasks.TaskManager is whole
 
 
-def test_warnings_of_lm_eval_are_kept_back_while_checking() -> None:
-    logger = logging.getLogger("lm_eval")
-    logger.setLevel(logging.INFO)
-    with running._lm_eval_silent():
-        assert not logging.getLogger("lm_eval.api.task").isEnabledFor(logging.WARNING)
-    assert logger.level == logging.INFO
-
-
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -178,15 +169,16 @@ def test_without_our_flags_lm_evals_are_left_as_they_are() -> None:
     assert running._own_flags([*arguments, "--dry-run"])[1] == arguments
 
 
-@pytest.mark.parametrize("model", [["--model", "vllm"], ["--model=hf"], ["-M", "hf"]])
-def test_a_profile_is_for_our_own_model(model: list[str]) -> None:
-    with pytest.raises(OpenbookError, match="leave out --model"):
-        running._own_flags(["--profile", "pulse-7b", *model])
-
-
-def test_a_profile_without_a_name_is_told_in_one_line() -> None:
-    with pytest.raises(OpenbookError, match="name a profile such as"):
-        running._own_flags(["--tasks", "cmed_openbook", "--profile"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *((["--profile", "pulse-7b", *model.split()], "leave out --model") for model in ("-M hf", "--model=hf")),
+        (["--tasks", "cmed_openbook", "--profile"], "name a profile such as"),
+    ],
+)
+def test_a_profile_has_a_name_and_is_for_our_own_model(arguments: list[str], message: str) -> None:
+    with pytest.raises(OpenbookError, match=message):
+        running._own_flags(arguments)
 
 
 @pytest.mark.engine

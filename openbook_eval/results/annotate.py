@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,7 @@ from openbook_eval.models import context_window
 from openbook_eval.results.metrics import reading_metrics
 from openbook_eval.results.reader import read_conditions, results_files, samples_files
 from openbook_eval.results.runs import READING, TrainingRecord
+from openbook_eval.results.samples import BROKEN
 
 KEY = "openbook"
 RECORD = "trained_on.json"
@@ -53,16 +54,20 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
             return False
         parts = {name: part for name, part in known.items() if part is not None and _lacks(block, name)}
         if samples:
-            finders = {name: find for name, find in _FINDERS.items() if _lacks(block | parts, name)}
-            parts |= {name: find(file, results, samples) for name, find in finders.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            find = {
+                "truncation": lambda: context_window.find(results, samples),
+                "reading": lambda: _reading(file, results),
+                "trained_on": lambda: _trained_on(results),
+            }
+            parts |= {name: find[name]() for name in find if _lacks(block | parts, name)}
+    except (OSError, *BROKEN):
         return False
     # As JSON, in which tuples are lists.
     parts = {name: part for name, part in json.loads(json.dumps(parts)).items() if part not in (None, block.get(name))}
     return bool(parts) and _write(file, {**results, KEY: {**block, **parts}}, list(parts))
 
 
-def _reading(file: Path, results: Mapping[str, Any], _: Mapping[str, Path]) -> dict[str, Any] | None:
+def _reading(file: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
     metadata = (config.get("metadata") or {} for config in results["configs"].values())
     if not any(each.get("condition") in READING for each in metadata):
         return None
@@ -72,7 +77,7 @@ def _reading(file: Path, results: Mapping[str, Any], _: Mapping[str, Path]) -> d
         return {"checked": False, "reason": str(error)}
 
 
-def _trained_on(_: Path, results: Mapping[str, Any], __: Mapping[str, Path]) -> dict[str, Any] | None:
+def _trained_on(results: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the record of the training of a run's model, from its folder; None where that has none.
 
     An adapter's record goes before that of its base. A training that began after the run is another one, which has
@@ -86,14 +91,6 @@ def _trained_on(_: Path, results: Mapping[str, Any], __: Mapping[str, Path]) -> 
             if datetime.fromisoformat(record.started).timestamp() < results["date"]:
                 return record.model_dump(mode="json")
     return None
-
-
-# What is found in a run's files, or None where there is nothing to say.
-_FINDERS: Mapping[str, Callable[[Path, Mapping[str, Any], Mapping[str, Path]], dict[str, Any] | None]] = {
-    "truncation": lambda _, results, samples: context_window.find(results, samples),
-    "reading": _reading,
-    "trained_on": _trained_on,
-}
 
 
 def _lacks(block: Mapping[str, Any], name: str) -> bool:

@@ -90,23 +90,19 @@ def _of(known: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     false = [name for name in (OPEN, *libraries, COUNTERFACTUAL) if name in items]
     metrics = ("correct", "answered", "abstained")
     return {
-        "conditions": {name: {"items": frame.height, **_means(frame, metrics)} for name, frame in items.items()},
+        "conditions": {name: _means(frame, metrics) for name, frame in items.items()},
         "context_gain": _gain(_pairs(items, OPEN, CLOSED)),
         "retention": {name: _retention(_pairs(items, name, OPEN)) for name in libraries},
         "abstention": {
             "unanswerable": items[UNANSWERABLE]["abstained"].mean() if UNANSWERABLE in items else None,
             "false": {name: items[name]["abstained"].mean() for name in false},
         },
-        "context_faithfulness": _faithfulness(items[COUNTERFACTUAL]) if COUNTERFACTUAL in items else None,
+        "context_faithfulness": _means(items[COUNTERFACTUAL], _FOLLOWS) if COUNTERFACTUAL in items else None,
     }
 
 
 def _means(frame: pl.DataFrame, metrics: Iterable[str]) -> dict[str, Any]:
-    return {name: frame[name].mean() for name in metrics}
-
-
-def _faithfulness(frame: pl.DataFrame) -> dict[str, Any]:
-    return {"items": frame.height, **_means(frame, _FOLLOWS)}
+    return {"items": frame.height, **{name: frame[name].mean() for name in metrics}}
 
 
 def _pairs(items: Mapping[str, pl.DataFrame], first: str, second: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ The layout is that of lm-eval 0.4.9 and later: OUT/MODEL/results_DATE.json, or N
 NAME.json, with samples_TASK_DATE.jsonl beside it (--log_samples).
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from openbook_eval.errors import OpenbookError, some
 from openbook_eval.files import sha256
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.results.runs import ORDER, Count, ExamSource, Part, Run, Runs, SamplesFile, TrainingRecord
-from openbook_eval.results.samples import ITEMS, Samples, read_samples
-from openbook_eval.types import EXAM_NAMES, ExamName
+from openbook_eval.results.runs import ORDER, ExamSource, Run, Runs, SamplesFile
+from openbook_eval.results.samples import BROKEN, ITEMS, Samples, read_samples
+from openbook_eval.types import EXAM_NAMES
 
 # Is told how many runs are read, and of how many.
 Progress = Callable[[int, int], None]
@@ -127,63 +128,14 @@ def _orphans(folder: Path) -> Iterator[str]:
             )
 
 
-class _Entries(Part):
-    sha256: str | None = None
-
-
-class _Metadata(Part):
-    """What our task files and functions say of a task."""
-
-    condition: str
-    exam_label: ExamName
-    exam_file: ExamSource
-    entries_used: _Entries = _Entries()
-
-
-class _Settings(Part):
-    model_args: dict[str, Any] = Field(default_factory=dict)
-
-
-class _Sizes(Part):
-    original: Count
-    effective: Count
-
-
-class _Block(Part):
-    """The `openbook` block, see `annotate`."""
-
-    truncation: dict[str, Any] | None = None
-    api: dict[str, Any] | None = None
-    cost: dict[str, Any] | None = None
-    trained_on: TrainingRecord | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
-
-
-class _Results(Part):
-    """What is read of a results file."""
-
-    configs: dict[str, dict[str, Any]]
-    versions: dict[str, Any]
-    config: _Settings
-    n_samples: dict[str, _Sizes] = Field(alias="n-samples")
-    shots: dict[str, int] = Field(alias="n-shot", default={})
-    model_name: str = "unknown"
-    system_instruction_sha: str | None = None
-    chat_template_sha: str | None = None
-    task_hashes: dict[str, str] = Field(default_factory=dict)
-    lm_eval_version: str | None = None
-    transformers_version: str | None = None
-    openbook: _Block = _Block()
-
-
 @dataclass(frozen=True, slots=True)
 class _Announced:
-    """A run as its results file tells of it, before its samples are read."""
+    """A run as its results file tells of it: its tasks with what our task files say of them, exams in their order."""
 
     file: Path
-    results: _Results
+    results: Mapping[str, Any]
     condition: str
-    tasks: Mapping[str, _Metadata]
+    tasks: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, Path]
 
 
@@ -213,29 +165,20 @@ def _announced(paths: Sequence[Path]) -> tuple[list[_Announced], list[str]]:
 
 def _announced_by(file: Path) -> tuple[list[_Announced], list[str], int]:
     """Return the runs of a results file, its tasks of unknown conditions, and the number of tasks that are not ours."""
+    ours: dict[str, dict[str, Any]] = {name: {} for name in ORDER}
     try:
-        results = _Results.model_validate_json(file.read_bytes())
-        tasks, others = _our_tasks(results)
-    except (OSError, ValidationError) as error:
+        results = json.loads(file.read_bytes())
+        parts = {task: config.get("metadata") for task, config in results["configs"].items()}
+        named = {task: part for task, part in parts.items() if isinstance(part, dict) and "exam_file" in part}
+        for task in sorted(named, key=lambda task: EXAM_NAMES.index(named[task]["exam_label"])):
+            ours.setdefault(named[task]["condition"], {})[task] = named[task]
+    except (OSError, *BROKEN) as error:
         reason = f"half-written, or not a results file of lm-eval ({_short(error)})"
         raise OpenbookError(f"{file}: {reason}; run again or remove it") from error
-    samples, announced = samples_files(file), []
-    for condition in ORDER:
-        if own := {task: metadata for task, metadata in tasks.items() if metadata.condition == condition}:
-            announced.append(_Announced(file, results, condition, own, samples))
-    return announced, [task for task, each in tasks.items() if each.condition not in ORDER], others
-
-
-def _our_tasks(results: _Results) -> tuple[dict[str, _Metadata], int]:
-    """Return the metadata of our tasks, exams in their order, and the number of other tasks."""
-    parts = {task: config.get("metadata") for task, config in results.configs.items()}
-    ours = {
-        task: _Metadata.model_validate(part)
-        for task, part in parts.items()
-        if isinstance(part, dict) and "exam_file" in part
-    }
-    ordered = sorted(ours, key=lambda task: EXAM_NAMES.index(ours[task].exam_label))
-    return {task: ours[task] for task in ordered}, len(parts) - len(ours)
+    samples = samples_files(file)
+    runs = [_Announced(file, results, name, ours[name], samples) for name in ORDER if ours[name]]
+    unknown = [task for name, tasks in ours.items() if name not in ORDER for task in tasks]
+    return runs, unknown, len(parts) - len(named)
 
 
 def _read(announced: _Announced) -> tuple[Run, pl.DataFrame] | str:
@@ -245,7 +188,7 @@ def _read(announced: _Announced) -> tuple[Run, pl.DataFrame] | str:
         return _run(announced, _samples(announced))
     except OpenbookError as error:
         return f"{where}: {error}"
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         return f"{where}: not as lm-eval and we write it ({_short(error)}); run again"
 
 
@@ -258,11 +201,9 @@ def _samples(announced: _Announced) -> dict[str, Samples]:
         )
     found = {}
     for task, metadata in announced.tasks.items():
-        path, items = announced.samples[task], announced.results.n_samples[task].effective
-        found[task] = read_samples(path, metadata.exam_label)
-        count, answered = found[task].items.height, found[task].items["state"].count()
-        # lm-eval leaves items without a response, which have no metrics, out of its number.
-        if not answered <= items <= count:
+        path, items = announced.samples[task], announced.results["n-samples"][task]["effective"]
+        found[task] = read_samples(path, metadata["exam_label"])
+        if (count := found[task].items.height) != items:
             raise OpenbookError(
                 f"{path.name}: {count} items, but the results are of {items}; the file was cut off, run again"
             )
@@ -270,39 +211,37 @@ def _samples(announced: _Announced) -> dict[str, Samples]:
 
 
 def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl.DataFrame]:
-    results, tasks, condition = announced.results, announced.tasks, announced.condition
-    model, block = model_name(results.model_name, results.config.model_args), results.openbook
-    date = _DATED.search(announced.file.stem)
+    results, tasks, block = announced.results, announced.tasks, announced.results.get("openbook", {})
+    arguments = results["config"].get("model_args", {})
+    model, dated = model_name(results.get("model_name", "unknown"), arguments), _DATED.search(announced.file.stem)
+    date = dated[1] if dated else ""
+    exams = {task: metadata["exam_label"] for task, metadata in tasks.items()}
     files = tuple(
-        SamplesFile(
-            exam=tasks[task].exam_label, path=str(announced.samples[task]), sha256=own.sha256, items=own.items.height
-        )
+        SamplesFile(exam=exams[task], path=str(announced.samples[task]), sha256=own.sha256, items=own.items.height)
         for task, own in samples.items()
     )
-    counts = [results.n_samples[task] for task in tasks]
+    counts = [results["n-samples"][task] for task in tasks]
     run = Run(
-        id=sha256("\n".join([model, condition, date[1] if date else "", *(file.sha256 for file in files)]))[:16],
+        id=sha256("\n".join([model, announced.condition, date, *(file.sha256 for file in files)]))[:16],
         model=model,
-        condition=condition,
-        date=date[1] if date else "",
-        exam=_one("exam file", (each.exam_file for each in tasks.values())),
-        entries_sha256=_one("set of entries", (each.entries_used.sha256 for each in tasks.values())),
-        task_version=_known_version(str(_one("task version", (results.versions.get(task) for task in tasks)))),
-        items_sha256=sha256(
-            "\n".join(sorted(f"{tasks[task].exam_label} {samples[task].items_sha256}" for task in tasks))
-        ),
+        condition=announced.condition,
+        date=date,
+        exam=_one("exam file", (ExamSource.model_validate(each["exam_file"]) for each in tasks.values())),
+        entries_sha256=_one("set of entries", (each.get("entries_used", {}).get("sha256") for each in tasks.values())),
+        task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
+        items_sha256=sha256("\n".join(sorted(f"{exams[task]} {own.items_sha256}" for task, own in samples.items()))),
         asked=sum(file.items for file in files),
-        limited=any(count.effective < count.original for count in counts),
-        shots=_one("number of examples", (results.shots.get(task, 0) for task in tasks)),
-        system_instruction=results.system_instruction_sha,
-        chat_template=results.chat_template_sha,
-        task_hashes={task: results.task_hashes[task] for task in tasks if task in results.task_hashes},
-        truncation=_truncation(block, list(tasks)),
-        gaps=_gaps(block.api),
-        cost=block.api or block.cost,
-        profile=results.config.model_args.get("profile"),
-        trained_on=block.trained_on,
-        versions=_versions(results),
+        limited=any(count["effective"] < count["original"] for count in counts),
+        shots=_one("number of examples", (results.get("n-shot", {}).get(task, 0) for task in tasks)),
+        system_instruction=results.get("system_instruction_sha"),
+        chat_template=results.get("chat_template_sha"),
+        task_hashes={task: value for task, value in results.get("task_hashes", {}).items() if task in tasks},
+        truncation=_truncation(block.get("truncation"), list(tasks)),
+        gaps=_gaps(block.get("api")),
+        cost=block.get("api") or block.get("cost"),
+        profile=arguments.get("profile"),
+        trained_on=block.get("trained_on"),
+        versions=_versions(results) | block.get("versions", {}),
         results=str(announced.file),
         samples=files,
     )
@@ -333,10 +272,10 @@ def _known_version(version: str) -> str:
     return version
 
 
-def _truncation(block: _Block, tasks: list[str]) -> Truncation:
-    if block.truncation is None:
+def _truncation(part: Mapping[str, Any] | None, tasks: list[str]) -> Truncation:
+    if part is None:
         return Truncation.unchecked("openbook-eval scores FOLDER checks it")
-    return Truncation.from_json(block.truncation).only(tasks)
+    return Truncation.from_json(part).only(tasks)
 
 
 def _gaps(api: Mapping[str, Any] | None) -> str:
@@ -349,9 +288,9 @@ def _gaps(api: Mapping[str, Any] | None) -> str:
     return f"{missing} ({reasons}) and not scored: run again"
 
 
-def _versions(results: _Results) -> dict[str, str]:
-    told = {"lm-eval": results.lm_eval_version, "transformers": results.transformers_version}
-    return {name: version for name, version in told.items() if version} | results.openbook.versions
+def _versions(results: Mapping[str, Any]) -> dict[str, str]:
+    told = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
+    return {name: version for name, version in told.items() if version}
 
 
 def _short(error: Exception) -> str:

@@ -26,14 +26,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, revalidate_instances="always")
 
 
-class Part(BaseModel):
-    """A part of a file of others, of which some keys are read."""
+class ExamSource(BaseModel):
+    """The file that the questions came from; other keys that are told of it are passed over."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-
-class ExamSource(Part):
-    """The file that the questions came from."""
 
     name: str
     version: str

@@ -21,6 +21,8 @@ from openbook_eval.scoring import METRICS
 from openbook_eval.types import Book, Choice, Entry, ExamName, QType, Question, State
 
 T = TypeVar("T")
+# What is raised where a file is not as lm-eval and we write it.
+BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 # Metrics that lie between 0 and 1; all others are 0 or 1.
 GRADED = ("partial_credit", "letter_mass")
 # Metrics that a response may lack where another of its run has it: single choice knows no partial credit.
@@ -92,10 +94,12 @@ def read_samples(path: Path, exam: ExamName) -> Samples:
         raw = lines.drop("doc").hstack(lines["doc"].struct.unnest()).with_columns(_choices(lines))
         if fault := next(_faults(raw, exam), None):
             raise ValueError(fault)
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except BROKEN as error:
         raise OpenbookError(f"{path.name}: {_short(error)}; run again") from error
     asked = raw.select(pl.concat_str("id", "doc_hash", separator=" ").sort())
-    return Samples(_items(raw), hashlib.sha256(data).hexdigest(), sha256("\n".join(asked.to_series())))
+    expected = pl.coalesce("expected", "answer").alias("expected")
+    items = raw.with_columns(expected).select(pl.col(n).cast(dtype) for n, dtype in ITEMS.items() if n != "run")
+    return Samples(items, hashlib.sha256(data).hexdigest(), sha256("\n".join(asked.to_series())))
 
 
 def _parse(data: bytes) -> pl.DataFrame:
@@ -191,12 +195,6 @@ def _faults_of_metrics(raw: pl.DataFrame) -> Iterator[str]:
             yield f"an item with a response has no metric {name}"
 
 
-def _items(raw: pl.DataFrame) -> pl.DataFrame:
-    return raw.with_columns(expected=pl.coalesce("expected", "answer")).select(
-        pl.col(name).cast(dtype) for name, dtype in ITEMS.items() if name != "run"
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ItemText:
     """An item as text from outside, kept as it is, half characters and control characters too.
@@ -238,7 +236,7 @@ def each_sample(path: Path, read: Callable[[Any], T | None], fault: str) -> Iter
                 number += 1
     except OSError as error:
         raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except BROKEN as error:
         reason = f"{type(error).__name__}: {_short(error)}"
         raise OpenbookError(f"{path}: {fault.format(line=number, reason=reason)}") from error
 
@@ -259,7 +257,9 @@ def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
     doc, filtered, first = sample["doc"], sample["filtered_resps"], sample["resps"][0][0]
     question, entry = Question.from_doc(doc), doc["entry"]["text"]
     before, after = _around_book(question, condition)
-    sent = _sent(sample)
+    sent = sample["arguments"]["gen_args_0"]["arg_0"]
+    # A chat for an endpoint is wrapped once more.
+    sent = sent if isinstance(sent, str) else str(sent[0])
     book = _book(_last_message(sent), before, after, doc["length"])
     template = (None, None) if book is None else _around_prompt(sent, f"{before}{book}{after}")
     shared = doc["book"] if doc.get("group") else None
@@ -283,12 +283,11 @@ def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
 
 def _around_book(question: Question, condition: Condition) -> tuple[str, str]:
     """Return the bare prompt before and behind its book."""
-    if not condition.has_book:
-        return "", build_prompt(question, Book(), condition.frame)
     # No exam's text holds it.
     place = "\0book\0"
-    before, _, after = build_prompt(question, Book((Entry(question.id, place, ""),)), condition.frame).partition(place)
-    return before, after
+    book = Book((Entry(question.id, place, ""),) if condition.has_book else ())
+    before, found, after = build_prompt(question, book, condition.frame).partition(place)
+    return (before, after) if found else ("", before)
 
 
 def _book(sent: str, before: str, after: str, length: int) -> str | None:
@@ -307,12 +306,6 @@ def _around_prompt(sent: str, bare: str) -> tuple[str | None, str | None]:
         if start >= 0:
             return sent[:start], sent[start + len(text) :]
     return None, None
-
-
-def _sent(sample: Mapping[str, Any]) -> str:
-    """Return what was sent to the model; a chat for an endpoint is wrapped once more."""
-    first = sample["arguments"]["gen_args_0"]["arg_0"]
-    return first if isinstance(first, str) else str(first[0])
 
 
 def _last_message(sent: str) -> str:

@@ -104,9 +104,8 @@ def _responses(right: Right, draw: random.Random) -> Respond:
     return respond
 
 
-def _prepared() -> PreparedExam:
-    """Of a prepared exam the documents need only where it came from."""
-    return cast(PreparedExam, SimpleNamespace(file=SimpleNamespace(provenance=EXAM)))
+# Of a prepared exam the documents need only where it came from.
+PREPARED = cast(PreparedExam, SimpleNamespace(file=SimpleNamespace(provenance=EXAM)))
 
 
 def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, list[Doc]]:
@@ -116,9 +115,7 @@ def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, 
     spare = [replace(question, id=f"spare {question.id}") for question in make_exam(count, "other", seed=7)]
     made = material(*questions, spare=spare)
     return {
-        exam: [
-            task_functions._doc(condition, item, _prepared()) for item in CONDITIONS[condition].ask(made, exam, False)
-        ]
+        exam: [task_functions._doc(condition, item, PREPARED) for item in CONDITIONS[condition].ask(made, exam, False)]
         for exam in dict.fromkeys(question.exam for question in questions)
     }
 
@@ -211,11 +208,9 @@ def _shares(task: str, samples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[s
 
 
 def _truncation(tasks: Mapping[str, Sequence[object]]) -> dict[str, Any]:
-    fits = [{"task": task, "prompts": len(own), "cut": 0, "longest": 224, "room": 1536} for task, own in tasks.items()]
-    prompts = sum(map(len, tasks.values()))
-    return {
-        "checked": True, "reason": None, "prompts": prompts, "cut": 0, "longest": 224, "room": 1536, "tasks": fits
-    }  # fmt: skip
+    figures = {"cut": 0, "longest": 224, "room": 1536}
+    fits = [{"task": task, "prompts": len(own), **figures} for task, own in tasks.items()]
+    return {"checked": True, "reason": None, "prompts": sum(map(len, tasks.values())), **figures, "tasks": fits}
 
 
 def _task_hash(samples: Sequence[Mapping[str, Any]]) -> str:

@@ -58,9 +58,7 @@ def test_the_measures_of_the_reading_exam_are_added(tmp_path: Path) -> None:
 
 
 def test_a_run_of_other_conditions_has_no_measures_of_the_reading_exam(tmp_path: Path) -> None:
-    file = write_run(tmp_path, condition=["openbook", "closedbook"], questions=12)
-    assert annotate(file) == []
-    assert "reading" not in block(file)
+    assert annotate(write_run(tmp_path, condition=["openbook", "closedbook"], questions=12)) == []
 
 
 def test_samples_that_are_broken_or_missing_are_reported_and_tried_again(tmp_path: Path) -> None:
@@ -113,23 +111,24 @@ def training_of(tmp_path: Path, date: float = AFTER, **arguments: str) -> dict[s
     return block(file).get("trained_on")
 
 
-def test_the_record_in_the_models_folder_is_added_whole(tmp_path: Path) -> None:
-    assert training_of(tmp_path, pretrained=str(trained(tmp_path / "model"))) == RECORD
+@pytest.mark.parametrize(
+    ("changes", "date", "record"),
+    [
+        ({}, AFTER, RECORD),
+        ({}, BEFORE, None),  # of another training, which began after the run
+        ({"started": "yesterday"}, AFTER, None),
+        ({"recipe": 7}, AFTER, None),
+    ],
+)
+def test_the_record_in_the_models_folder_is_added_whole(
+    tmp_path: Path, changes: dict[str, object], date: float, record: object
+) -> None:
+    assert training_of(tmp_path, date, pretrained=str(trained(tmp_path / "model", **changes))) == record
 
 
 def test_an_adapters_record_goes_before_that_of_its_base(tmp_path: Path) -> None:
     base, adapter = trained(tmp_path / "base", recipe="base.yml"), trained(tmp_path / "adapter")
-    found = training_of(tmp_path, pretrained=str(base), lora_local_path=str(adapter))
-    assert found == RECORD
-
-
-def test_a_training_that_began_after_the_run_is_another_one(tmp_path: Path) -> None:
-    assert training_of(tmp_path, BEFORE, pretrained=str(trained(tmp_path / "model"))) is None
-
-
-@pytest.mark.parametrize("change", [{"started": "yesterday"}, {"recipe": 7}])
-def test_a_record_that_is_none_is_passed_over(tmp_path: Path, change: dict[str, object]) -> None:
-    assert training_of(tmp_path, pretrained=str(trained(tmp_path / "model", **change))) is None
+    assert training_of(tmp_path, pretrained=str(base), lora_local_path=str(adapter)) == RECORD
 
 
 def test_of_a_model_on_the_hub_nothing_is_said(tmp_path: Path) -> None:

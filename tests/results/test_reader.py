@@ -1,6 +1,7 @@
 """Runs are read into one table; what is broken is refused whole and named with its reason in one line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,16 +37,20 @@ def refused(folder: Path) -> str:
 
 
 def test_a_run_is_read(tmp_path: Path) -> None:
-    path = write_run(tmp_path, chat=True, model_args={"profile": "qwen1.5-chat"}, openbook={"cost": {"prompts": 60}})
+    record = {"recipe": "r.yml", "started": "2026-01-01T00:00:00+00:00", "finished": True, "seed": 7}
+    parts = {"cost": {"prompts": 60}, "trained_on": record, "versions": {"vllm": "1"}}
+    path = write_run(tmp_path, chat=True, model_args={"profile": "qwen1.5-chat"}, openbook=parts)
     (run,) = read_runs([tmp_path]).runs
     assert (run.model, run.condition, run.date) == ("some/model", "openbook", "2026-01-02T03-04-05")
-    assert (run.exam.name, run.exam.version, run.exam.sha256) == ("invented", "1.0", "e" * 64)
+    assert run.exam.model_dump() == {"name": "invented", "version": "1.0", "sha256": "e" * 64}
     assert (run.entries_sha256, run.task_version, run.asked, run.limited, run.shots) == ("d" * 64, "1.0", 60, False, 0)
     assert (run.truncation.checked, run.truncation.prompts) == (True, 60)
     assert (run.cost, run.profile) == ({"prompts": 60}, "qwen1.5-chat")
-    assert run.versions == {"lm-eval": "0.4.13", "transformers": "5.19.0"}
+    assert run.trained_on is not None
+    assert run.trained_on.model_dump() == record
+    assert run.versions == {"lm-eval": "0.4.13", "transformers": "5.19.0", "vllm": "1"}
     assert run.chat_template is not None
-    assert len(run.task_hashes) == 6
+    assert list(run.task_hashes) == [f"cmed_openbook_{exam}" for exam in SIX_EXAMS]
     assert run.results == str(path)
     assert [(file.exam, file.items) for file in run.samples] == [(exam, 10) for exam in SIX_EXAMS]
     assert len(run.id) == 16
@@ -85,25 +90,23 @@ def test_ranked_letters_have_three_metrics(tmp_path: Path) -> None:
     assert items.filter(qtype="single")["partial_credit"].null_count() == 18
 
 
-def test_where_the_book_cannot_tell_abstaining_is_expected(tmp_path: Path) -> None:
-    write_run(tmp_path, condition="reading_unanswerable", questions=24, respond=lambda *_: "材料未提及")
-    items = read_runs(tmp_path).items
-    assert set(items["expected"]) == {""}
-    assert items["abstained"].all()
-    assert items["correct"].all()
-    assert items["depth"].null_count() == 24
-    assert set(items["book_length"]) == {4000}
-    assert set(items.filter(exam="nursing")["group"]) == {"nursing-4000-0"}
-
-
-def test_only_counterfactual_books_tell_what_an_answer_follows(tmp_path: Path) -> None:
-    conditions = ["reading_counterfactual", "reading_library_4k"]
-    write_run(tmp_path, condition=conditions, questions=24, respond=lambda question, _: question.answer)
+def test_the_reading_exam_has_metrics_and_books_of_its_own(tmp_path: Path) -> None:
+    conditions = ["reading_counterfactual", "reading_library_4k", "reading_unanswerable"]
+    write_run(
+        tmp_path, condition=conditions, questions=24, respond=lambda q, right: q.answer if right else "材料未提及"
+    )
     found = read_runs(tmp_path)
-    library, counterfactual = map(found.items_of, found.runs)
+    items = {run.condition: found.items_of(run) for run in found.runs}
+    counterfactual, unanswerable = items["reading_counterfactual"], items["reading_unanswerable"]
     assert counterfactual["follows_memory"].all()
     assert not counterfactual["follows_context"].any()
-    assert library["follows_memory"].null_count() == 24
+    assert items["reading_library_4k"]["follows_memory"].null_count() == 24
+    assert set(unanswerable["expected"]) == {""}
+    assert unanswerable["abstained"].all()
+    assert unanswerable["correct"].all()
+    assert unanswerable["depth"].null_count() == 24
+    assert set(unanswerable["book_length"]) == {4000}
+    assert set(unanswerable.filter(exam="nursing")["group"]) == {"nursing-4000-0"}
 
 
 def test_an_item_without_a_response_is_counted_and_has_no_metric(tmp_path: Path) -> None:
@@ -128,15 +131,6 @@ def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
     assert [run.model for run in read_runs(tmp_path).runs] == ["some/model + mix19", "some/model + mix91"]
 
 
-def test_the_record_of_a_training_is_kept_whole(tmp_path: Path) -> None:
-    record = {"recipe": "r.yml", "started": "2026-01-01T00:00:00+00:00", "finished": True, "seed": 7}
-    write_run(tmp_path, questions=6, openbook={"trained_on": record})
-    (run,) = read_runs(tmp_path).runs
-    assert run.trained_on is not None
-    assert run.trained_on.finished
-    assert run.trained_on.model_dump() == record
-
-
 @pytest.mark.parametrize(("limit", "asked", "limited"), [(4, 24, True), (1000, 60, False)])
 def test_a_limit_counts_where_it_leaves_something_out(tmp_path: Path, limit: int, asked: int, *, limited: bool) -> None:
     write_run(tmp_path, questions=60, limit=limit)
@@ -148,8 +142,7 @@ def test_an_id_depends_on_what_was_answered(tmp_path: Path) -> None:
     for name, right in (("a", 0.2), ("b", 0.8), ("c", 0.2)):
         write_run(tmp_path / name, right=right)
     a, b, c = (read_runs(tmp_path / name).runs[0] for name in "abc")
-    assert a.id != b.id
-    assert a.id == c.id
+    assert a.id == c.id != b.id
     assert a.items_sha256 == b.items_sha256
 
 
@@ -222,12 +215,44 @@ def test_what_is_no_results_file_is_named(tmp_path: Path, content: str) -> None:
     assert refused(tmp_path).startswith(f"{path}: half-written, or not a results file of lm-eval (")
 
 
-def test_results_without_samples_are_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path, samples=False)
-    assert refused(tmp_path) == (
-        f"{path}: openbook: no samples beside the results, so that no item can be compared; "
-        "run again with --log_samples"
-    )
+def spoil_version(path: Path) -> None:
+    change_results(path, lambda told: told.update(versions=dict.fromkeys(told["configs"], 9.0)))
+
+
+def spoil_exam(path: Path) -> None:
+    other = {"name": "other", "version": "2", "sha256": "f" * 64}
+    change_results(path, lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=other))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (
+            lambda path: [samples.unlink() for samples in path.parent.glob("*.jsonl")],
+            "no samples beside the results, so that no item can be compared; run again with --log_samples",
+        ),
+        (lambda path: samples_of(path).unlink(), "no samples of cmed_openbook_nursing: run again"),
+        (
+            lambda path: change_lines(samples_of(path), lambda lines: lines[:-1]),
+            "NAME: 1 items, but the results are of 2; the file was cut off, run again",
+        ),
+        (
+            lambda path: change_lines(samples_of(path), lambda lines: [lines[0], lines[0]]),
+            "NAME: item nursing-0 stands there 2 times; run again",
+        ),
+        (
+            spoil_version,
+            "task version 9.0 is not known here, known is 1.0; "
+            "compare it with the openbook-eval that took it, or run again",
+        ),
+        (spoil_exam, "its tasks have more than one exam file; run them again together"),
+    ],
+)
+def test_a_run_with_a_fault_is_left_out_and_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
+    path = beside_a_sound_run(tmp_path)
+    name = samples_of(path).name
+    spoil(path)
+    assert refused(tmp_path) == f"{path}: openbook: {reason.replace('NAME', name)}"
 
 
 def test_samples_without_results_are_named(tmp_path: Path) -> None:
@@ -239,30 +264,10 @@ def test_samples_without_results_are_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_task_without_samples_leaves_the_run_out(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    samples_of(path).unlink()
-    assert refused(tmp_path) == f"{path}: openbook: no samples of cmed_openbook_nursing: run again"
-
-
-def test_samples_that_are_fewer_than_the_results_say_are_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    change_lines(samples_of(path), lambda lines: lines[:-1])
-    assert refused(tmp_path) == (
-        f"{path}: openbook: {samples_of(path).name}: 1 items, but the results are of 2; the file was cut off, run again"
-    )
-
-
 def test_a_line_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = beside_a_sound_run(tmp_path)
     change_lines(samples_of(path), lambda lines: [lines[0], lines[1][:200]])
     assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: line 2 is broken (")
-
-
-def test_an_item_that_stands_there_twice_is_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    change_lines(samples_of(path), lambda lines: [lines[0], lines[0]])
-    assert refused(tmp_path).endswith(f"{samples_of(path).name}: item nursing-0 stands there 2 times; run again")
 
 
 @pytest.mark.parametrize(
@@ -300,7 +305,7 @@ def test_half_a_character_in_what_names_an_item_is_named(tmp_path: Path, old: st
 @pytest.mark.parametrize("half", ["\\ud83d", "\\ud83d\\ud83d", "\\udc00z"])
 def test_half_a_character_in_a_response_is_no_fault(tmp_path: Path, half: str) -> None:
     path = write_run(tmp_path, questions=12, respond=lambda *_: "答案HALF")
-    change_lines(samples_of(path), lambda lines: [line.replace("HALF", half) for line in lines])
+    change_first(samples_of(path), "HALF", half)
     assert read_runs(tmp_path).items.height == 12
 
 
@@ -309,21 +314,6 @@ def test_lines_of_other_filters_are_left_out(tmp_path: Path) -> None:
     other = '"filter": "none"'
     change_lines(path, lambda lines: [*lines, *(line.replace('"filter": "choice"', other) for line in lines)])
     assert read_runs(tmp_path).items.height == 12
-
-
-def test_an_unknown_task_version_is_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path, version=9.0)
-    assert refused(tmp_path) == (
-        f"{path}: openbook: task version 9.0 is not known here, known is 1.0; "
-        "compare it with the openbook-eval that took it, or run again"
-    )
-
-
-def test_tasks_of_two_exam_files_are_no_run(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    other = {"name": "other", "version": "2", "sha256": "f" * 64}
-    change_results(path, lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=other))
-    assert refused(tmp_path) == f"{path}: openbook: its tasks have more than one exam file; run them again together"
 
 
 def truncation(cut: object) -> dict[str, Any]:

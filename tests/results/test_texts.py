@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.results import ItemText, Run, read_runs
+from openbook_eval.types import Choice
 from tests.results.lm_eval_output import TEMPLATE, write_run
 
 LIBRARY = "reading_library_4k"
@@ -83,12 +84,7 @@ def test_a_question_is_told_as_it_was_asked(tmp_path: Path) -> None:
         assert (text.expected, text.question.qtype) == (item["expected"], item["qtype"])
         assert list(text.question.options) == ["A", "B", "C", "D"]
         assert text.provider == "statement"
-        assert text.choice is not None
-        assert (text.choice.letters, text.choice.state, text.choice.rule) == (
-            item["letters"],
-            item["state"],
-            item["rule"],
-        )
+        assert text.choice == Choice(*(item[name] for name in ("letters", "state", "rule")))
 
 
 @pytest.mark.parametrize(
@@ -127,16 +123,12 @@ def test_half_a_character_is_kept(tmp_path: Path) -> None:
     assert {item.response for item in texts(tmp_path)} == {"\ud83d"}
 
 
-def test_without_a_response_there_is_no_choice(tmp_path: Path) -> None:
+def test_what_was_not_written_is_no_response(tmp_path: Path) -> None:
     write_run(tmp_path, questions=6, respond=lambda *_: None)
     assert {(item.response, item.choice) for item in texts(tmp_path)} == {("", None)}
-
-
-def test_where_letters_were_ranked_there_is_no_response(tmp_path: Path) -> None:
-    write_run(tmp_path, condition="openbook_ranked", questions=6, right=1.0)
-    first = texts(tmp_path)[0]
-    assert first.choice is not None
-    assert (first.response, first.choice.letters, first.choice.rule) == ("", "A", "ranked")
+    write_run(tmp_path / "ranked", condition="openbook_ranked", questions=6, right=1.0)
+    first = texts(tmp_path / "ranked")[0]
+    assert (first.response, first.choice) == ("", Choice("A", "implied", "ranked"))
 
 
 def test_a_prompt_that_is_not_found_leaves_template_and_book_out(tmp_path: Path) -> None:
