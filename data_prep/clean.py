@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from data_prep.spec import Cleaning
-from data_prep.tokens import ANSWER, QUESTION, at_most, estimate, where
+from data_prep.tokens import ANSWER, QUESTION, estimate, where
 
 
 def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
@@ -63,8 +63,7 @@ def too_short(settings: Cleaning) -> pl.Expr:
 
 def too_long(settings: Cleaning) -> pl.Expr:
     """Find rows that have more estimated tokens than they may."""
-    suspect = at_most() > settings.max_tokens
-    return estimate(where(suspect, QUESTION), where(suspect, ANSWER)) > settings.max_tokens
+    return estimate() > settings.max_tokens
 
 
 # --- Language

@@ -10,12 +10,12 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 import orjson
 import polars as pl
@@ -60,23 +60,23 @@ class Batch:
 # --- Bytes
 
 
-def _magic(file: Path) -> bytes:
+def _packing(file: Path) -> bytes:
     with file.open("rb") as opened:
-        return opened.read(4)
+        start = opened.read(4)
+    return next((magic for magic in (_GZIP, _ZSTD) if start.startswith(magic)), b"")
 
 
 def is_packed(file: Path) -> bool:
     """Return whether a file is gzip or zstd, by what it begins with: names lie."""
-    return _magic(file).startswith((_GZIP, _ZSTD))
+    return bool(_packing(file))
 
 
 @contextmanager
 def _unpacked(file: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked; raise OpenbookError where it cannot be read or is cut off while packed."""
     try:
-        start = _magic(file)
-        opener = gzip.open if start.startswith(_GZIP) else zstd.open if start.startswith(_ZSTD) else Path.open
-        with cast(Callable[..., IO[bytes]], opener)(file, "rb") as stream:
+        opener: Any = {_GZIP: gzip.open, _ZSTD: zstd.open}.get(_packing(file), Path.open)
+        with opener(file, "rb") as stream:
             yield stream
     except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
         raise OpenbookError(f"{file}: cannot be unpacked ({error}); fetch or pack it again") from error
@@ -213,7 +213,7 @@ def shown(value: object) -> str:
 
 # --- JSON arrays: the number of a row is its place in the array
 
-_OPENS, _SEPARATORS = re.compile(rb"\s*\["), re.compile(r"[\s,\[\]]*")
+_OPENS, _NO_SEPARATOR = re.compile(rb"\s*\["), re.compile(r"[^\s,\[\]]")
 _DECODER = json.JSONDecoder()
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _FIRST_KEY = re.compile(rf"\{{\s*({_TEXT})\s*:")
@@ -266,21 +266,20 @@ def _salvage(data: bytes, start: int, number: int) -> Iterator[Batch]:
     text, line = data[start:].decode("utf-8", "surrogateescape"), data.count(b"\n", 0, start) + 1
     found = Batch(breaks=[] if start else [f"line {line}: the array does not begin with ["])
     keys = set(_FIRST_KEY.findall(data[: 1 << 20].decode("utf-8", "ignore"))[:1])
-    place, counted = _after_separators(text, 0), 0
+    place, counted = _next(_NO_SEPARATOR, text, 0), 0
     while place < len(text):
         line, counted = line + text.count("\n", counted, place), place
         row = _object(text, place, line) if text[place] == "{" else f"line {line} holds the remains of a row"
         if isinstance(row, str):
             known = "|".join(map(re.escape, sorted(keys))) or _TEXT
-            following = re.compile(rf"\{{\s*(?:{known})\s*:").search(text, place + 1)
-            end = following.start() if following else len(text)
+            end = _next(re.compile(rf"\{{\s*(?:{known})\s*:"), text, place + 1)
             found.faults.append(Fault(number, row, _printable(text[place:end].rstrip(" \t\r\n,[]"))))
             place = end
         else:
             found.rows[number], end = row
             if (first := _FIRST_KEY.match(text, place)) and len(keys) < _MOST_KEYS:
                 keys.add(first[1])
-            place = _after_separators(text, end)
+            place = _next(_NO_SEPARATOR, text, end)
             wanted, between = "]" if place == len(text) else ",", "".join(text[end:place].split())
             if between != wanted:
                 at = line + text.count("\n", counted, end)
@@ -292,9 +291,9 @@ def _salvage(data: bytes, start: int, number: int) -> Iterator[Batch]:
     yield found
 
 
-def _after_separators(text: str, place: int) -> int:
-    found = _SEPARATORS.match(text, place)
-    return found.end() if found else place
+def _next(pattern: re.Pattern[str], text: str, place: int) -> int:
+    found = pattern.search(text, place)
+    return found.start() if found else len(text)
 
 
 def _object(text: str, place: int, line: int) -> tuple[Row, int] | str:

@@ -69,9 +69,8 @@ class Text:
         """Return the text of a row; raise RowError where what must be there is missing, or is no text."""
         found = [text for item in self.items if (text := _item(row, item)) is not None]
         if not found or (self.needed and self.needed not in row):
-            raise RowError(
-                f"key {' or '.join(map(repr, self.wanted))} is missing; the row has {some(list(row))[:200] or 'none'}"
-            )
+            wanted = " or ".join(map(repr, self.wanted))
+            raise RowError(f"key {wanted} is missing; the row has {some(list(row))[:200] or 'none'}")
         return "\n".join(filter(None, found))
 
 

@@ -11,8 +11,6 @@ from openbook_eval.errors import OpenbookError, first_line
 _BYTE, _CHARACTER = 209, -90
 # ... and what a character of these classes weighs on top, because it is a token more often than part of one.
 _CLASSES = {"[、，。：]": 1170, "[.,]": 1897, "[0-9]": 1152, " ": 233, "\n": 2070}
-# The most that one character adds: that of a line break.
-_MOST = _BYTE + _CHARACTER + max(_CLASSES.values())
 # Texts that go to the tokenizer at once.
 _BATCH = 1_000
 
@@ -29,28 +27,21 @@ _SIMPLE = {**dict.fromkeys(_GONE, ""), **dict(zip(string.ascii_uppercase, string
 _NOT_SIMPLE = rf"[^ -~\n\r\t{_USUAL_SIGNS}\x{{4E00}}-\x{{9FFF}}]"
 
 
-def estimate(question: pl.Expr = QUESTION, answer: pl.Expr = ANSWER) -> pl.Expr:
-    """Estimate how many tokens (UInt32, named `tokens`) Qwen2's tokenizer makes of two texts together.
+def estimate() -> pl.Expr:
+    """Estimate how many tokens (UInt32, named `tokens`) Qwen2's tokenizer makes of question and answer together.
 
     The estimate is a sum over classes of characters: a Han character makes 0.537 tokens, a letter 0.119, and digits,
-    stops, spaces and line breaks more. The coefficients have the least absolute relative error over 56,971 real rows
-    (Alpaca in Chinese and English, medical questions, exams and cases), counted with the tokenizer of Qwen2. The error
-    is 7 % in the median and 22 % at the 95th percentile; over all rows it is 1 %, over Chinese Alpaca 9 % too many and
-    over lists of prescriptions 11 % too few. No chat format is counted.
+    stops, spaces and line breaks more. The coefficients have the least absolute relative error over 56,971 real rows:
+    7 % in the median, 22 % at the 95th percentile, 1 % over all rows, 9 % too many over Chinese Alpaca and 11 % too few
+    over lists of prescriptions. No chat format is counted.
     """
     # Han and most signs of Chinese take three bytes, ASCII one: their share follows from bytes and characters.
     size = pl.lit(0, pl.Int64)
-    for text in (question.fill_null(""), answer.fill_null("")):
+    for text in (QUESTION.fill_null(""), ANSWER.fill_null("")):
         size += _BYTE * text.str.len_bytes().cast(pl.Int64) + _CHARACTER * text.str.len_chars().cast(pl.Int64)
         for characters, weight in _CLASSES.items():
             size += weight * text.str.count_matches(characters).cast(pl.Int64)
     return ((size + 999) // 1000).cast(pl.UInt32).alias("tokens")
-
-
-def at_most() -> pl.Expr:
-    """Return what no estimate of the columns question and answer is above, in a tenth of its time."""
-    characters = QUESTION.str.len_chars() + ANSWER.str.len_chars()
-    return _MOST * characters.cast(pl.Int64) // 1000 + 1
 
 
 def plain(text: pl.Expr) -> pl.Expr:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.tokens import at_most, counter, estimate, plain
+from data_prep.tokens import counter, estimate, plain
 from openbook_eval.errors import OpenbookError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -54,9 +54,7 @@ def test_an_estimate_is_a_column_of_the_sum_of_both_texts_rounded_up() -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_no_estimate_is_above_its_bound_and_more_text_never_means_fewer_tokens(text: str, more: str) -> None:
-    frame = pl.DataFrame({"question": [text], "answer": [more]})
-    assert frame.select(estimate()).item() <= frame.select(at_most()).item()
+def test_more_text_never_means_fewer_tokens(text: str, more: str) -> None:
     assert estimated(text + more) >= estimated(text)
 
 
