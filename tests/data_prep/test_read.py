@@ -278,6 +278,9 @@ def test_a_file_cut_off_anywhere_keeps_the_rows_before_the_cut() -> None:
         (b'[{"a":1},\n"a":2},\n{"a":3}]', [1, 3], [(2, "line 2 holds the remains of a row", '"a":2}')], []),
         (b'[{"a":1},\n{"a" 2},\n{"a":3}]', [1, 3],
          [(2, "line 2 begins a row that is not JSON (Expecting ':' delimiter, at line 2)", '{"a" 2}')], []),
+        # Rows may begin with the first key of any other row.
+        (b'[{"a":1},{"b":2},{"a" 3},{"b":4}]', [1, 2, 4],
+         [(3, "line 1 begins a row that is not JSON (Expecting ':' delimiter, at line 1)", '{"a" 3}')], []),
         (b'[{"a":1},\n{"a":"\n"},\n{"a":3}]', [1, 3],
          [(2, "line 2 begins a row that is not JSON (Invalid control character at, at line 2)", '{"a":"\n"}')], []),
         (b'[{"a":NaN},{"a":3}]', [2],
