@@ -149,7 +149,7 @@ def build(
         rows, notes, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked.read) if checked.read else None)
         kept, dropped = _without_duplicates(rows, spec)
         flows = _flows(spec, kept, dropped, notes)
-        _write_dropped(out, work, dropped, {name: notes.get(name, []) for name in flows})
+        _write_dropped(out, work, dropped, notes)
         contamination = None
         if spec.decontaminate:
             gone = dropped.filter(pl.col("reason") == "contaminated")
@@ -159,16 +159,10 @@ def build(
                 _write(work, out / CONTAMINATION, map(_json_line, items.iter_rows(named=True)))
         facts = BuildFacts.of(spec, inputs, flows, contamination, scale)
         manifests = _write_mixes(out, work, _choose(kept, mixes, spec.seed, count), facts)
-    return Built(manifests, flows, checked, _breaks(notes))
-
-
-def _breaks(notes: _Notes) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for source, faults in notes.items():
-        for each in faults:
-            if each["reason"] == "break":
-                found.setdefault(source, []).append(f"{each['file']}: {each['fault']}")
-    return found
+    breaks: dict[str, list[str]] = {}
+    for name, note in ((name, note) for name, some in notes.items() for note in some if note["reason"] == "break"):
+        breaks.setdefault(name, []).append(f"{note['file']}: {note['fault']}")
+    return Built(manifests, flows, checked, breaks)
 
 
 @contextmanager
@@ -232,7 +226,7 @@ def _read_all(
 
     Raises OpenbookError where a file was changed meanwhile.
     """
-    notes: _Notes = {}
+    notes: _Notes = {part.source.name: [] for part in todo}
     before = {part.file: _state(part.file) for part in todo}
     with ThreadPoolExecutor(1) as thread, _step("reading the sources", sum(part.size for part in todo)) as advance:
         inputs = thread.map(_input_file, todo)
@@ -240,7 +234,7 @@ def _read_all(
         def frames() -> Iterator[pl.DataFrame]:
             for part in todo:
                 for chunk in read(part):
-                    notes.setdefault(part.source.name, []).extend(_noted(part.label, chunk))
+                    notes[part.source.name] += _noted(part.label, chunk)
                     yield chunk.frame
                 advance(part.size)
 
@@ -299,23 +293,25 @@ def _without_duplicates(rows: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, p
 
 
 def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, notes: _Notes) -> dict[str, Flow]:
-    """What became of the rows of each source."""
-    stayed = dict(kept.group_by("source").len().iter_rows())
-    counted = dropped.group_by("source", "reason").len().sort("reason")
+    """What became of the rows of each source; reasons in alphabetical order."""
+    counts: dict[str, dict[str, int]] = {source.name: {"kept": 0} for source in spec.sources}
+    for source, rows in kept.group_by("source").len().iter_rows():
+        counts[source]["kept"] = rows
+    for source, reason, rows in dropped.group_by("source", "reason").len().sort("reason").iter_rows():
+        counts[source][reason] = rows
     flows: dict[str, Flow] = {}
     for source in sorted(spec.sources, key=lambda source: source.name):
-        reasons = dict(counted.filter(pl.col("source") == source.name).select("reason", "len").iter_rows())
-        rows = stayed.get(source.name, 0)
+        reasons = counts[source.name]
         flows[source.name] = Flow(
             domain=source.domain,
             licence=source.licence,
-            read=rows + sum(reasons.values()),
-            broken=sum(note["reason"] == "broken" for note in notes.get(source.name, ())),
+            read=sum(reasons.values()),
+            broken=sum(note["reason"] == "broken" for note in notes[source.name]),
+            kept=reasons.pop("kept"),
             exact=reasons.pop("duplicate", 0),
             near=reasons.pop("near_duplicate", 0),
             contaminated=reasons.pop("contaminated", 0),
             dropped=reasons,
-            kept=rows,
         )
     return flows
 

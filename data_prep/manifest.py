@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data_prep.mix import nesting, scaled, wanted
 from data_prep.spec import Spec
 from openbook_eval import __version__
-from openbook_eval.errors import OpenbookError
-from openbook_eval.files import sha256, sha256_file, sha256_json
+from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.files import canonical_json, sha256, sha256_file, sha256_json
 
 TRAIN, MANIFEST, ROWS = "train.jsonl", "manifest.json", "rows.parquet"
 # Columns of rows.parquet, in the order of the lines of train.jsonl. `file` and `row` are as in data_prep.read; `repeat`
@@ -211,13 +211,18 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a mix; raises OpenbookError where there is none, or something else."""
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror}); build the mix again") from error
+        return Manifest.model_validate_json(_content(path))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
         raise OpenbookError(f"{path}: not a manifest of data-prep ({place}: {fault['msg']}); build it again") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OpenbookError(f"{path}: cannot be read ({error.strerror}); build the mix again") from error
 
 
 def _canonical_spec(spec: Spec) -> dict[str, Any]:
@@ -227,7 +232,7 @@ def _canonical_spec(spec: Spec) -> dict[str, Any]:
     content["clean"]["keep"].sort()
     if spec.decontaminate:
         content["decontaminate"]["exams"].sort()
-    ordered: dict[str, Any] = json.loads(json.dumps(content, sort_keys=True))
+    ordered: dict[str, Any] = json.loads(canonical_json(content))
     return ordered
 
 
@@ -260,12 +265,9 @@ def read_rows(folder: Path) -> pl.DataFrame:
     """Read the frame that write_rows wrote; raises OpenbookError where it cannot be read as one."""
     path = folder / ROWS
     try:
-        rows = pl.read_parquet(path.read_bytes())
-    except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror}); build the mix again") from error
+        rows = pl.read_parquet(_content(path))
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise OpenbookError(f"{path}: not a parquet file ({reason}); build the mix again") from error
+        raise OpenbookError(f"{path}: not a parquet file ({first_line(error)}); build the mix again") from error
     if dict(rows.schema) != dict(ROWS_SCHEMA):
         raise OpenbookError(f"{path}: wants the columns {', '.join(ROWS_SCHEMA)}; build the mix again")
     return rows
@@ -275,14 +277,10 @@ def mixes_in(folder: Path) -> list[Path]:
     """Return the folder itself where it is a mix, else the mixes in it; raises OpenbookError where there is none."""
     if not folder.is_dir():
         raise OpenbookError(f"{folder}: no such folder; give a mix, or the folder that data-prep build wrote to")
-    found = [
-        each
-        for each in (folder, *sorted(folder.iterdir()))
-        if any((each / name).is_file() for name in (MANIFEST, TRAIN))
-    ]
-    if not found:
-        raise OpenbookError(f"{folder}: holds no mix; a mix is a folder with {TRAIN} and {MANIFEST}")
-    return found[:1] if found[0] == folder else found
+    for some in ([folder], sorted(folder.iterdir())):
+        if found := [each for each in some if any((each / name).is_file() for name in (MANIFEST, TRAIN))]:
+            return found
+    raise OpenbookError(f"{folder}: holds no mix; a mix is a folder with {TRAIN} and {MANIFEST}")
 
 
 def verify(folder: Path) -> list[str]:
@@ -327,16 +325,15 @@ def _faults(folder: Path, manifest: Manifest) -> Iterator[str]:
     """Where a manifest is not what a build writes of this spec and these rows: its checksum may have been made anew."""
     rows, build = read_rows(folder), manifest.build
     try:
-        facts = BuildFacts.of(
-            Spec.model_validate(build.spec), build.inputs, build.sources, build.contamination, build.scale
-        )
+        spec = Spec.model_validate(build.spec)
+        facts = BuildFacts.of(spec, build.inputs, build.sources, build.contamination, build.scale)
         facts = facts.model_copy(update={"versions": build.versions})
         again = Manifest.of(facts, manifest.mix, rows, manifest.outputs, manifest.nested_in)
     except (ValueError, KeyError, OpenbookError):
         yield f"{MANIFEST}: the spec in it is none, or has no mix {manifest.mix!r}"
         return
-    names = [name for name in Manifest.model_fields if getattr(manifest, name) != getattr(again, name)]
-    if others := [name for name in names if name != "checksum"]:
+    names = set(Manifest.model_fields) - {"checksum"}
+    if others := sorted(name for name in names if getattr(manifest, name) != getattr(again, name)):
         yield f"{MANIFEST}: {', '.join(others)} not as its spec and {ROWS} have it"
     for name, part in again.domains.items():
         if part.rows != part.wanted if again.over == "rows" else part.tokens > part.wanted:
