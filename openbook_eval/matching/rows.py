@@ -11,7 +11,7 @@ from openbook_eval.files import read_text
 _SHOWN = 20
 
 
-class Row(BaseModel):
+class ResponseRow(BaseModel):
     """A response to match, with the options and the type of its question."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
@@ -22,14 +22,14 @@ class Row(BaseModel):
     id: str | int | None = None
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[ResponseRow]:
     """Read the rows of a JSONL file. Raises OpenbookError that names every broken line."""
     rows, faults = [], []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         try:
-            rows += [Row.model_validate_json(line)] if line.strip() else []
+            rows += [ResponseRow.model_validate_json(line)] if line.strip() else []
         except ValidationError as error:
-            faults.append(f"line {number}: {validation_message(dict(error.errors()[0]), Row.model_fields)}")
+            faults.append(f"line {number}: {validation_message(dict(error.errors()[0]), ResponseRow.model_fields)}")
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise OpenbookError("\n  ".join([f"{path}: {len(faults)} broken lines:", *faults[:_SHOWN], *more]))

@@ -1,8 +1,8 @@
 """Results: what lm-eval and we have written down of runs, read in one way for everything that looks at them."""
 
 from openbook_eval.results.metrics import Scores, reading_metrics, reading_runs
-from openbook_eval.results.reader import Progress, read_runs
-from openbook_eval.results.rescoring import Rescored, Response, read_responses, rescore
+from openbook_eval.results.reader import read_runs
+from openbook_eval.results.rescoring import WrittenResponse, read_responses, rescore
 from openbook_eval.results.runs import (
     Group,
     Run,
@@ -17,12 +17,10 @@ __all__ = [
     "ITEMS",
     "Group",
     "ItemText",
-    "Progress",
-    "Rescored",
-    "Response",
     "Run",
     "Runs",
     "Scores",
+    "WrittenResponse",
     "comparable",
     "comparable_groups",
     "read_responses",

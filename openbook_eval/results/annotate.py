@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -54,12 +54,12 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
             return False
         parts = {name: part for name, part in known.items() if part is not None and _lacks(block, name)}
         if samples:
-            find = {
+            find: dict[str, Callable[[], dict[str, Any] | None]] = {
                 "truncation": lambda: context_window.find(results, samples),
                 "reading": lambda: _reading(file, results),
                 "trained_on": lambda: _trained_on(results),
             }
-            parts |= {name: find[name]() for name in find if _lacks(block | parts, name)}
+            parts |= {name: look() for name, look in find.items() if _lacks(block | parts, name)}
     except (OSError, *BROKEN):
         return False
     # As JSON, in which tuples are lists.

@@ -21,7 +21,7 @@ from openbook_eval.errors import OpenbookError, some
 from openbook_eval.files import sha256
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.results.runs import ORDER, ExamSource, Run, Runs, SamplesFile
+from openbook_eval.results.runs import ORDER, AskedExam, Run, Runs, SamplesFile
 from openbook_eval.results.samples import BROKEN, ITEMS, Samples, read_samples
 from openbook_eval.types import EXAM_NAMES
 
@@ -226,7 +226,7 @@ def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl
         model=model,
         condition=announced.condition,
         date=date,
-        exam=_one("exam file", (ExamSource.model_validate(each["exam_file"]) for each in tasks.values())),
+        exam=_one("exam file", (AskedExam.model_validate(each["exam_file"]) for each in tasks.values())),
         entries_sha256=_one("set of entries", (each.get("entries_used", {}).get("sha256") for each in tasks.values())),
         task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
         items_sha256=sha256("\n".join(sorted(f"{exams[task]} {own.items_sha256}" for task, own in samples.items()))),

@@ -17,7 +17,7 @@ from openbook_eval.types import QType, sorted_letters
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class WrittenResponse:
     """A written response of `model` to a question; `asked` is the title of our condition, or the name of a task."""
 
     asked: str
@@ -40,7 +40,7 @@ class Rescored:
     asked: str
     scores: Mapping[str, Mapping[str, float]]
     ranks: Mapping[str, Mapping[str, int]]
-    differences: tuple[tuple[Response, Mapping[str, str]], ...]
+    differences: tuple[tuple[WrittenResponse, Mapping[str, str]], ...]
     responses: int
 
     @property
@@ -49,7 +49,7 @@ class Rescored:
         return len({tuple(sorted(ranks.items())) for ranks in self.ranks.values()}) > 1
 
 
-def read_responses(paths: Sequence[Path]) -> Iterator[Response]:
+def read_responses(paths: Sequence[Path]) -> Iterator[WrittenResponse]:
     """Read the written responses of our runs in `paths`, and of all other tasks of choice whose samples lie there.
 
     A samples file may be named itself. Another task's model is called by the folder; its newest samples there stand.
@@ -75,17 +75,17 @@ def _other_samples(path: Path) -> list[Path]:
     return [file for file in files if not file.name.startswith("samples_cmed_")]
 
 
-def _responses(path: Path, asked: str, model: str) -> Iterator[Response]:
+def _responses(path: Path, asked: str, model: str) -> Iterator[WrittenResponse]:
     """Read one samples file. Each document counts once: lm-eval writes a line for every filter of a task."""
     seen = set()
 
-    def read(sample: Any) -> Response | None:
+    def read(sample: Any) -> WrittenResponse | None:
         doc, text = sample["doc"], sample["resps"][0][0]
         if sample["doc_id"] in seen or not _is_written(sample) or doc.get("expected") == "":
             return None
         seen.add(sample["doc_id"])
         options, answer = _options_and_answer(doc, str(doc.get("expected", sample["target"])).strip())
-        return Response(
+        return WrittenResponse(
             asked=asked,
             model=model,
             id=str(doc.get("id", sample["doc_id"])),
@@ -130,9 +130,9 @@ def _options_and_answer(doc: Mapping[str, Any], target: str) -> tuple[dict[str, 
     return options, answer
 
 
-def rescore(responses: Iterable[Response], matchers: Sequence[Matcher] = MATCHERS) -> list[Rescored]:
+def rescore(responses: Iterable[WrittenResponse], matchers: Sequence[Matcher] = MATCHERS) -> list[Rescored]:
     """Score responses by every matcher, each condition or task by itself. Raises OpenbookError where there are none."""
-    together: dict[str, list[Response]] = {}
+    together: dict[str, list[WrittenResponse]] = {}
     for each in responses:
         together.setdefault(each.asked, []).append(each)
     if not together:
@@ -140,7 +140,7 @@ def rescore(responses: Iterable[Response], matchers: Sequence[Matcher] = MATCHER
     return [_rescored(asked, own, matchers) for asked, own in together.items()]
 
 
-def _rescored(asked: str, responses: Sequence[Response], matchers: Sequence[Matcher]) -> Rescored:
+def _rescored(asked: str, responses: Sequence[WrittenResponse], matchers: Sequence[Matcher]) -> Rescored:
     differences = []
     # Whether a response is right, by matcher, model and class of the exam.
     right: dict[str, dict[str, dict[str, list[bool]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))

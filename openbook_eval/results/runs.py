@@ -22,11 +22,11 @@ READING = tuple(name for name, condition in CONDITIONS.items() if condition.fram
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
-class _Model(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, revalidate_instances="always")
 
 
-class ExamSource(BaseModel):
+class AskedExam(BaseModel):
     """The file that the questions came from; other keys that are told of it are passed over."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
@@ -36,7 +36,7 @@ class ExamSource(BaseModel):
     sha256: str
 
 
-class SamplesFile(_Model):
+class SamplesFile(_Strict):
     """The samples of one exam of a run, as lm-eval wrote them."""
 
     exam: ExamName
@@ -55,7 +55,7 @@ class TrainingRecord(BaseModel):
     finished: bool
 
 
-class Run(_Model):
+class Run(_Strict):
     """A model under one condition, evaluated once.
 
     `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
@@ -69,7 +69,7 @@ class Run(_Model):
     model: str
     condition: str
     date: str
-    exam: ExamSource
+    exam: AskedExam
     entries_sha256: str | None
     task_version: str
     items_sha256: str

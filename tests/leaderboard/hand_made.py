@@ -7,7 +7,7 @@ import polars as pl
 
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results import ITEMS, Run, Runs
-from openbook_eval.results.runs import ExamSource, SamplesFile
+from openbook_eval.results.runs import AskedExam, SamplesFile
 from openbook_eval.types import SIX_EXAMS, ExamName
 
 # What a model does with the item at a place of an exam: right, wrong, or no response.
@@ -27,7 +27,7 @@ def make_run(model: str = "some/model", condition: str = "openbook", **changes: 
         "model": model,
         "condition": condition,
         "date": "2026-01-02T03-04-05",
-        "exam": ExamSource(name="invented", version="1.0", sha256="e" * 64),
+        "exam": AskedExam(name="invented", version="1.0", sha256="e" * 64),
         "entries_sha256": "d" * 64,
         "task_version": "1.0",
         "items_sha256": "9" * 64,

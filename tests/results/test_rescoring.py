@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.results import Response, read_responses, rescore
+from openbook_eval.results import WrittenResponse, read_responses, rescore
+from openbook_eval.types import QType
 from tests.results.lm_eval_output import DATE, invented, write_run
 
 
@@ -38,8 +39,8 @@ def sample(target: str, response: Any = "B", number: int = 7, **doc: Any) -> dic
 )
 def test_responses_of_any_choice_task_are_read(tmp_path: Path, doc: dict[str, Any], target: str, answer: str) -> None:
     path = write_samples(tmp_path / "model", sample(target, **doc))
-    qtype = "multi" if answer == "AB" else "single"
-    expected = Response("arc_gen", "model", "7", " ", qtype, {"A": "x", "B": "y"}, answer, "B")
+    qtype: QType = "multi" if answer == "AB" else "single"
+    expected = WrittenResponse("arc_gen", "model", "7", " ", qtype, {"A": "x", "B": "y"}, answer, "B")
     assert list(read_responses([path])) == list(read_responses([tmp_path])) == [expected]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.results import Run, comparable, comparable_groups, read_runs, why_not_comparable
-from openbook_eval.results.runs import ExamSource
+from openbook_eval.results.runs import AskedExam
 from tests.results.lm_eval_output import DATE, invented, write_run
 
 
@@ -32,7 +32,7 @@ def test_models_with_chat_formats_of_their_own_may_be_compared(run: Run) -> None
     [
         ({"condition": "closedbook"}, "closedbook instead of openbook"),
         (
-            {"exam": ExamSource(name="cmb", version="2", sha256="c" * 64), "items_sha256": "0"},
+            {"exam": AskedExam(name="cmb", version="2", sha256="c" * 64), "items_sha256": "0"},
             f"asks another exam file: cmb 2 ({'c' * 12}) instead of invented 1.0 ({'e' * 12})",
         ),
         ({"entries_sha256": "c" * 64, "items_sha256": "0"}, "its books have other entries (see the setting `entries`)"),
