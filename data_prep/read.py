@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import orjson
@@ -104,7 +105,6 @@ def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
     They stay in the hub's cache; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold as usual.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import filter_repo_objects
 
     owner, short, pattern = (*name.split("/", 2), "", "")[:3]
     dataset = f"{owner}/{short}"
@@ -121,7 +121,8 @@ def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
         ) from error
     # The cache's folder may hold more: files of an earlier fetch by another pattern.
     files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    found = list(filter_repo_objects(files, allow_patterns=wanted, ignore_patterns=_UNWANTED))
+    matching = (name for name in files if any(fnmatchcase(name, pattern) for pattern in wanted))
+    found = [name for name in matching if not any(fnmatchcase(name, pattern) for pattern in _UNWANTED)]
     if not found:
         raise OpenbookError(f"hub data set {dataset}: has no file that matches {pattern or 'a known format'}")
     return {f"{dataset}/{name}": files[name] for name in found}
