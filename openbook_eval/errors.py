@@ -56,13 +56,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 
 
-def visible(text: str) -> str:
-    r"""Return text from outside on one line of a terminal: what would move the cursor or turn the writing around is
-    spelt out.
+def visible(text: str, kept: str = "", spelt: str | None = None) -> str:
+    r"""Return text from outside with what would move the cursor, turn the writing around or hide in it spelt out.
 
-    An escape sign is told as \x1b; the wide blank of Chinese text stays.
+    It is one line for a terminal or a table: an escape character is told as \x1b, and the wide blank of Chinese text
+    stays. A page keeps other characters, `kept`, and tells what is hidden by a format of its number, `spelt`.
     """
-    return "".join(sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1] for sign in text)
+    return "".join(
+        character
+        if character.isprintable() or character in "\u3000" + kept
+        else spelt.format(ord(character))
+        if spelt
+        else repr(character)[1:-1]
+        for character in text
+    )
 
 
 def first_line(error: Exception) -> str:

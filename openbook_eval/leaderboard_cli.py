@@ -57,7 +57,7 @@ def leaderboard(
     with needing(*_LACKING):
         from openbook_eval.leaderboard import board as rooms
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.leaderboard import page
+        from openbook_eval.leaderboard import page, published
         from openbook_eval.results import read_runs
 
     exports.check(export or ())
@@ -73,7 +73,8 @@ def leaderboard(
             _print(console, exports.terminal(rooms.board_sheet(board), console.width, below=len(rooms.FORM)))
             console.print(Text(_MEANING, "table.caption"))
     if paper:
-        _print_paper(console)
+        _print(console, (part for sheet in published.sheets() for part in exports.terminal(sheet)))
+        console.print(Text(published.APPROXIMATION, "table.caption"))
     if paths:
         _print(console, (Text(visible(f"not shown: {reason}")) for reason in found.refused))
         exports.export(rooms.board_export(boards), export or ())
@@ -113,7 +114,6 @@ def compare(
 
 
 def _comparison(comparison: "Comparison", shown: int) -> Iterable[Table | Text]:
-    """What differs between A and B, who does better in words, and `shown` items that flipped each way."""
     from openbook_eval.leaderboard.compare import comparison_sheet
     from openbook_eval.leaderboard.export import NONE, Sheet, terminal
 
@@ -123,19 +123,15 @@ def _comparison(comparison: "Comparison", shown: int) -> Iterable[Table | Text]:
         yield Text(visible(f"{side}: {run.model}, run {run.date or 'without a date'}"))
     yield from terminal(replace(comparison_sheet(comparison), title=""))
     for side, to_a in (("A", True), ("B", False)):
-        flipped = [flip for flip in comparison.flipped if flip.a_correct is to_a]
-        if flipped and shown:
-            rows = [
-                [cell or NONE for cell in (f.id, f.exam, f.exam_class, f.right, f.a_letters, f.b_letters)]
-                for f in flipped[:shown]
-            ]
-            more = [f"and {len(flipped) - shown:,} more (--show)"] if len(flipped) > shown else []
+        flipped = comparison.flipped.filter(a_correct=to_a)
+        if flipped.height and shown:
             heads = ("item", "exam", "class", "right", "A", "B")
-            yield from terminal(Sheet(f"right in {side} only: {len(flipped):,} items", heads, rows, more, texts=3))
+            rows = [[cell or NONE for cell in row[: len(heads)]] for row in flipped.head(shown).iter_rows()]
+            more = [f"and {flipped.height - shown:,} more (--show)"] if flipped.height > shown else []
+            yield from terminal(Sheet(f"right in {side} only: {flipped.height:,} items", heads, rows, more, texts=3))
 
 
 def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
-    """The runs under some conditions."""
     had = list(dict.fromkeys(run.condition for run in found.runs))
     if unknown := next((name for name in conditions or () if name not in had), None):
         raise OpenbookError(f"no run under the condition {unknown!r}; {did_you_mean(unknown, had)}")
@@ -143,7 +139,6 @@ def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
 
 
 def _side(name: str, pool: "Runs | None") -> "Runs":
-    """The runs of a model by its name in `pool`, else those in a file or folder."""
     from openbook_eval.results import read_runs
 
     if pool and (named := tuple(run for run in pool.runs if run.model == name)):
@@ -157,22 +152,12 @@ def _side(name: str, pool: "Runs | None") -> "Runs":
     return read_runs([Path(name)], progress=_tell_reading)
 
 
-def _print_paper(console: Console) -> None:
-    from openbook_eval.leaderboard import published
-    from openbook_eval.leaderboard.export import terminal
-
-    for sheet in published.sheets():
-        _print(console, terminal(sheet))
-    console.print(Text(published.APPROXIMATION, "table.caption"))
-
-
 def _print(console: Console, parts: Iterable[Table | Text]) -> None:
     for part in parts:
         console.print(part)
 
 
 def _tell_reading(done: int, files: int) -> None:
-    """On one line of the terminal, where somebody waits."""
     if sys.stderr.isatty():
         print(f"\rsamples files read: {done:,} of {files:,}", end="\n" if done == files else "", file=sys.stderr)
 

@@ -1,6 +1,6 @@
 """Rank comparable runs: their scores as tables, their averages with what chance may do to these, and their ranks."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan, nan
@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from openbook_eval.errors import OpenbookError, some
+from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
-from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, ends, percent, percents, sound
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percent, percents
 from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
 from openbook_eval.results import Group, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
@@ -67,12 +67,7 @@ class ScoreTable:
         """The items of the first run, which are those of all."""
         return self.items.head(self.items.height // len(self.runs))
 
-    @property
-    def unanswered(self) -> dict[str, int]:
-        """How many items of a run have no response, by its id; of runs that have such."""
-        return dict(self.items.filter(pl.col("correct").is_null()).group_by("run").len().iter_rows())
-
-    def only(self, exams: Collection[ExamName]) -> "ScoreTable":
+    def only(self, exams: Sequence[ExamName]) -> "ScoreTable":
         """Return the table of some of the exams."""
         kept = tuple(exam for exam in self.exams if exam in exams)
         return replace(self, exams=kept, items=self.items.filter(pl.col("exam").is_in(kept)))
@@ -105,12 +100,12 @@ def _refuse_others(runs: Sequence[Run], items: pl.DataFrame) -> None:
     for run in runs:
         if run.id not in asked or not asked[run.id].equals(asked[runs[0].id]):
             claim = f"{run.model} says that it was asked what {runs[0].model} was, but its items are others"
-            raise OpenbookError(sound(f"{run.results}: {claim}; leave one of them out"))
+            raise OpenbookError(visible(f"{run.results}: {claim}; leave one of them out"))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A run of a board. `averages` are of `correct`, its exams in the order of `exams`.
+    """A run of a board. `averages` are of `correct`, the exams in the order of the board.
 
     `averages.macro` is the plain mean of the six exams, NaN where the board lacks one; `averages.micro` is the share of
     all items that averages are over: questions without a label are in none where there are others. `metrics` are
@@ -120,10 +115,8 @@ class Row:
 
     run: Run
     averages: Averages
-    exams: tuple[ExamName, ...]
     metrics: Mapping[str, float | None]
     rank: Rank | None
-    asked: int
 
     @property
     def overall(self) -> Estimate:
@@ -182,7 +175,7 @@ def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
         found = [replace(each, exams=each.exams + own.exams) for each, own in zip(found, apart, strict=True)]
     metrics = {metric: _means(counted.scores(metric), design) for metric in BESIDE}
     rows = [
-        Row(run, own, table.exams, {metric: means[place] for metric, means in metrics.items()}, None, run.asked)
+        Row(run, own, {metric: means[place] for metric, means in metrics.items()}, None)
         for place, (run, own) in enumerate(zip(group.runs, found, strict=True))
     ]
     whole = np.flatnonzero(~np.isnan(scores).any(axis=1))
@@ -191,7 +184,8 @@ def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
         rows[place] = replace(rows[place], rank=rank)
     order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
     detectable, for_a_point = stats.sensitivity(scores, design, pairwise(order))
-    said = tuple(notes(table, table.unanswered))
+    unanswered = table.items.filter(pl.col("correct").is_null()).group_by("run").len()
+    said = tuple(notes(table, dict(unanswered.iter_rows())))
     return Board(group, table.exams, tuple(rows[n] for n in order), detectable, said, for_a_point)
 
 
@@ -275,7 +269,7 @@ def _power(board: Board) -> Iterator[str]:
             f"{percent(board.detectable)} points"
         )
     if board.items_for_a_point is not None:
-        asked = max(row.asked for row in board.rows)
+        asked = max(row.run.asked for row in board.rows)
         yield f"a difference of one point would need {board.items_for_a_point:,} items; asked were {asked:,}"
 
 
@@ -302,8 +296,8 @@ def _row(board: Board, row: Row) -> dict[str, Any]:
     values: dict[str, Any] = {"board": board.group.key, **of_run(row.run), **row.metrics}
     if row.rank:
         values |= {"rank": row.rank.place, "rank_last": row.rank.last}
-    for name, estimate in (averages | dict(zip(row.exams, row.averages.exams, strict=True))).items():
-        values |= zip((name, f"{name}_low", f"{name}_high"), ends(estimate), strict=True)
+    for name, estimate in (averages | dict(zip(board.exams, row.averages.exams, strict=True))).items():
+        values |= zip((name, f"{name}_low", f"{name}_high"), estimate.ends, strict=True)
     return {name: values.get(name) for name in RUNS}
 
 

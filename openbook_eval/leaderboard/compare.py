@@ -1,26 +1,15 @@
 """Compare two runs on the same items: what differs, whether chance may do that, and which items flipped."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import polars as pl
 
-from openbook_eval.errors import OpenbookError, some
+from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, notes, of_run, ranked_design
-from openbook_eval.leaderboard.export import (
-    INTERVAL,
-    Export,
-    Sheet,
-    between,
-    ends,
-    number,
-    p_value,
-    percent,
-    points,
-    sound,
-)
+from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, percent, points
 from openbook_eval.leaderboard.stats import Difference
 from openbook_eval.results import Run, Runs, comparable, why_not_comparable
 from openbook_eval.types import ExamName
@@ -34,38 +23,14 @@ DIFFERENCES = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
-    """An item that one of two runs got right; `right` are the letters that are right, "" where abstaining is."""
-
-    id: str
-    exam: str
-    exam_class: str
-    right: str
-    a_letters: str
-    b_letters: str
-    a_correct: bool
-    b_correct: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Items that both runs got right, one of them, or neither; `missing` ones have no score in one of them."""
-
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """A less B, over the items of both.
 
     `macro` is of the plain mean of six exams, None where one of them lacks; `micro` of all items, questions without a
-    label apart where there are others, and so are the counts of items. `test` is that of exams and micro; macro has the
-    t-test of clusters always. `detectable` is the smallest difference that would be found; `notes` say what is to be
-    known of the two runs.
+    label apart where there are others, and so are the counts of items: right in both runs, in one of them, in neither,
+    or missing from one. `test` is that of exams and micro; macro has the t-test of clusters always. `detectable` is the
+    smallest difference that would be found. `flipped` has the items that one of them got right, and which letters are
+    right ("" where abstaining is); `notes` say what is to be known of the two runs.
     """
 
     a: Run
@@ -75,10 +40,10 @@ class Comparison:
     macro: Difference | None
     micro: Difference
     test: str
-    counts: Counts
+    counts: Mapping[str, int]
     detectable: float | None
-    flipped: tuple[Flip, ...]
-    notes: tuple[str, ...] = ()
+    flipped: pl.DataFrame
+    notes: tuple[str, ...]
 
     @property
     def overall(self) -> Difference:
@@ -96,7 +61,7 @@ class Comparison:
 def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
     """Return the paired comparison of two runs. Raises OpenbookError with the reasons where they are not comparable."""
     if a.id == b.id:
-        raise OpenbookError(sound(f"{a.model}, {a.condition}: one run cannot be compared with itself; name another"))
+        raise OpenbookError(visible(f"{a.model}, {a.condition}: one run cannot be compared with itself; name another"))
     if not comparable(a, b):
         raise _refusal(a, b)
     table = ScoreTable.of([a, b], runs.items)
@@ -114,28 +79,28 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         test=found.test,
         counts=_counts(counted),
         detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)])[0],
-        flipped=tuple(_flips(table)),
+        flipped=_flipped(table),
         notes=tuple(notes(table, {})),
     )
 
 
-def _counts(table: ScoreTable) -> Counts:
+def _counts(table: ScoreTable) -> dict[str, int]:
     a, b = table.scores()
-    cells = (((a == x) & (b == y)).sum() for x, y in ((1, 1), (1, 0), (0, 1), (0, 0)))
-    both, only_a, only_b, neither = map(int, cells)
-    return Counts(both, only_a, only_b, neither, len(a) - both - only_a - only_b - neither)
+    cells = {"both": (1, 1), "only_a": (1, 0), "only_b": (0, 1), "neither": (0, 0)}
+    counts = {name: int(((a == x) & (b == y)).sum()) for name, (x, y) in cells.items()}
+    return counts | {"missing": len(a) - sum(counts.values())}
 
 
-def _flips(table: ScoreTable) -> Iterator[Flip]:
-    """Return the items that one of the two got right, in the order of exams and ids."""
+def _flipped(table: ScoreTable) -> pl.DataFrame:
     sides = [
         table.items.filter(run=run.id).select(pl.col("letters", "correct").name.prefix(f"{side}_"))
         for side, run in zip("ab", table.runs, strict=True)
     ]
     asked = table.asked.select("id", "exam", "exam_class", right="expected")
     flipped = pl.concat([asked, *sides], how="horizontal").filter(pl.col("a_correct") != pl.col("b_correct"))
+    columns = [*asked.columns, "a_letters", "b_letters", "a_correct", "b_correct"]
     order = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(table.exams)})
-    return (Flip(**row) for row in flipped.sort(order, maintain_order=True).iter_rows(named=True))
+    return flipped.sort(order, maintain_order=True).select(columns)
 
 
 def together(one: Runs, other: Runs) -> Runs:
@@ -174,14 +139,14 @@ def _comparable(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run] | N
     for side in (one, other):
         if len(models := sorted({run.model for run in side})) > 1:
             several = f"{some(models)}: several models, {side[0].condition}"
-            raise OpenbookError(sound(f"{several}; name a file of one, or a model and --among"))
+            raise OpenbookError(visible(f"{several}; name a file of one, or a model and --among"))
     return next(((a, b) for a in one for b in other if comparable(a, b)), None)
 
 
 def _refusal(a: Run, b: Run) -> OpenbookError:
     reasons = "; ".join(why_not_comparable(a, b))
     where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
-    return OpenbookError(sound(f"{where}: {reasons}; run them with the same settings"))
+    return OpenbookError(visible(f"{where}: {reasons}; run them with the same settings"))
 
 
 def comparison_sheet(comparison: Comparison) -> Sheet:
@@ -207,11 +172,9 @@ def conclusion(comparison: Comparison) -> str:
     if not isfinite(found.p) or interval is None:
         return "too little to tell: an exam of one item, or of one group, says nothing of chance"
     if found.p >= stats.ALPHA or interval.low <= 0 <= interval.high:
-        least = percent(comparison.detectable)
-        power = f"; it would find one of {least} points (power 80 %)" if comparison.detectable is not None else ""
-        return (
-            f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)}){power}"
-        )
+        told = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
+        least = comparison.detectable
+        return told if least is None else f"{told}; it would find one of {percent(least)} points (power 80 %)"
     better, way = ("A", 1) if found.estimate.value > 0 else ("B", -1)
     low, high = sorted(way * 100 * end for end in (interval.low, interval.high))
     return f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f}), surely"
@@ -219,16 +182,12 @@ def conclusion(comparison: Comparison) -> str:
 
 def _grounds(comparison: Comparison) -> Iterator[str]:
     counts = comparison.counts
-    yield (
-        f"right in both {counts.both:,}, in A only {counts.only_a:,}, in B only {counts.only_b:,}, "
-        f"in neither {counts.neither:,} items"
-    )
-    if counts.missing:
-        yield f"{counts.missing:,} items have no score in one of them and are left out"
-    macro = (
-        "" if comparison.macro is None or comparison.test == stats.T_TEST else f", of the average by the {stats.T_TEST}"
-    )
-    yield f"p by the {comparison.test}{macro}"
+    words = "right in both {both:,}, in A only {only_a:,}, in B only {only_b:,}, in neither {neither:,} items"
+    yield words.format_map(counts)
+    if counts["missing"]:
+        yield f"{counts['missing']:,} items have no score in one of them and are left out"
+    apart = comparison.macro and comparison.test != stats.T_TEST
+    yield f"p by the {comparison.test}" + (f", of the average by the {stats.T_TEST}" if apart else "")
 
 
 def comparison_export(comparisons: Sequence[Comparison]) -> Export:
@@ -240,9 +199,9 @@ def comparison_export(comparisons: Sequence[Comparison]) -> Export:
             "b": of_run(each.b),
             "test": each.test,
             "detectable": each.detectable,
-            "counts": asdict(each.counts),
+            "counts": each.counts,
             "differences": list(_rows(each)),
-            "flipped": list(map(asdict, each.flipped)),
+            "flipped": each.flipped.to_dicts(),
         }
         for each in comparisons
     ]
@@ -252,6 +211,6 @@ def comparison_export(comparisons: Sequence[Comparison]) -> Export:
 def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     a, b = comparison.a, comparison.b
     for name, found in comparison.differences():
-        figures = (number(found.a), number(found.b), *ends(found.estimate), number(found.p), number(found.adjusted))
-        values = (a.condition, a.model, b.model, a.id, b.id, name, *figures, found.estimate.n)
+        figures = (found.a, found.b, *found.estimate.ends, found.p, found.adjusted, found.estimate.n)
+        values = (a.condition, a.model, b.model, a.id, b.id, name, *figures)
         yield dict(zip(DIFFERENCES, values, strict=True))

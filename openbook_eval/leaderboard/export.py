@@ -2,7 +2,6 @@
 
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -12,46 +11,40 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from openbook_eval.console import percent as percent
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.files import write_atomic
 from openbook_eval.types import EXAM_NAMES
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.stats import Estimate, Interval
+    from openbook_eval.leaderboard.stats import Interval
 
 NONE = "-"
 INTERVAL = "95 % interval"
+sound = visible
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection), in full width as well.
 _FORMULA = "^[=+\\-@\t\r＝＋－＠]"
 # What makes links, pictures, emphasis, cells; an address must not become a link by itself.
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~@$#!]|:(?=//)|(?<=www)\.)")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_NAMED = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "<": "less", ">": "greater", "|": "bar"}
 _LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        # At the beginning of a row it would be an argument of the line break before it.
-        "[": "{[}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-    }
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {character: rf"\text{name}{{}}" for character, name in _NAMED.items()}
+    # At the beginning of a row it would be an argument of the line break before it.
+    | {"[": "{[}"}
 )
 # A path of this machine, without its last two names: these tell models apart as OWNER/MODEL does on the hub.
 _FOLDERS = re.compile(r"""(?<![^\s'"=(])(?:/[^/\s'",:]+)*?/((?:[^/\s'",:]+/)?[^/\s'",:]+)(?=/?(?:$|[\s'",:)]))""")
 # So that six exams, all averages and names of models stand in a terminal of 100 columns.
 _SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True)) | {
-    "average": "avg",
-    "all items": "all",
-    "answered": "answ",
-    INTERVAL: "interval",
-}
+    "average": "avg", "all items": "all", "answered": "answ", INTERVAL: "interval"
+}  # fmt: skip
 _WIDE = 100
 
 
@@ -84,20 +77,15 @@ class Export:
     def of(
         cls, name: str, records: Sequence[Mapping[str, Any]], rows: str, schema: pl.Schema, sheets: Iterable[Sheet]
     ) -> "Export":
-        """Return an export of which the frame has the `rows` of all records, fit to be published."""
-        sound_ones = _each_text(records, lambda text: _hide_folders(sound(text)))
-        frame = pl.DataFrame([row for record in sound_ones for row in record[rows]], schema=schema)
-        return cls(frame, name, sound_ones, [sheet.without_folders() for sheet in sheets])
-
-
-def percent(share: float | None) -> str:
-    """Return a share of 1 in percent with one decimal, for none is surer; a dash where there is none."""
-    return NONE if share is None or not isfinite(share) else f"{100 * share:.1f}"
+        """Return an export of which the frame has the `rows` of all records, fit to be published; NaN becomes null."""
+        fit = _each_text(records, lambda text: _hide_folders(visible(text)))
+        frame = pl.DataFrame([row for record in fit for row in record[rows]], schema=schema).fill_nan(None)
+        return cls(frame, name, fit, [sheet.without_folders() for sheet in sheets])
 
 
 def percents(interval: "Interval | None") -> str:
     """Return the interval of a share in percent; a dash where there is none."""
-    return f"{percent(interval.low)}-{percent(interval.high)}" if interval else NONE
+    return "-".join(map(percent, interval)) if interval else NONE
 
 
 def points(difference: float) -> str:
@@ -107,7 +95,7 @@ def points(difference: float) -> str:
 
 def between(interval: "Interval | None") -> str:
     """Return the interval of a difference in points; a dash where there is none."""
-    return f"{points(interval.low)} to {points(interval.high)}" if interval else NONE
+    return " to ".join(map(points, interval)) if interval else NONE
 
 
 def p_value(p: float | None) -> str:
@@ -115,26 +103,6 @@ def p_value(p: float | None) -> str:
     if p is None or not isfinite(p):
         return NONE
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
-
-
-def number(value: float | None) -> float | None:
-    """Return a number that JSON can hold."""
-    return value if value is not None and isfinite(value) else None
-
-
-def ends(estimate: "Estimate") -> tuple[float | None, float | None, float | None]:
-    """Return an estimate with the bounds of its interval, None where there is none."""
-    if estimate.interval is None or not isfinite(estimate.value):
-        return number(estimate.value), None, None
-    return estimate.value, estimate.interval.low, estimate.interval.high
-
-
-def sound(text: str) -> str:
-    """Return text from outside in one line that any file can hold, whatever it does to a terminal or to a table.
-
-    Control characters, halves of surrogate pairs and characters that turn the direction of writing are replaced.
-    """
-    return "".join("\ufffd" if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") else one for one in text)
 
 
 def without_folders(value: Any) -> Any:
@@ -191,17 +159,15 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     return "\n".join(map(_markdown_table, sheets))
 
 
-def escaped_markdown(text: str) -> str:
-    """Return text from outside as Markdown that shows it and does nothing."""
-    return _MARKDOWN.sub(r"\\\1", sound(text)).translate(_HTML)
-
-
 def _markdown_table(sheet: Sheet) -> str:
+    def escaped(text: str) -> str:
+        return _MARKDOWN.sub(r"\\\1", visible(text)).translate(_HTML)
+
     rules = [":--" if place < sheet.texts else "--:" for place in range(len(sheet.heads))]
-    head, *rows = [list(map(escaped_markdown, row)) for row in (sheet.heads, *sheet.rows)]
+    head, *rows = [list(map(escaped, row)) for row in (sheet.heads, *sheet.rows)]
     lines = ["| " + " | ".join(row) + " |" for row in (head, rules, *rows)]
-    notes = [f"- {escaped_markdown(note)}" for note in sheet.notes]
-    return "\n".join([f"### {escaped_markdown(sheet.title)}", "", *lines, "", *notes, *([""] if notes else [])])
+    notes = [f"- {escaped(note)}" for note in sheet.notes]
+    return "\n".join([f"### {escaped(sheet.title)}", "", *lines, "", *notes, *([""] if notes else [])])
 
 
 def _latex(what: Export) -> bytes:
@@ -211,7 +177,7 @@ def _latex(what: Export) -> bytes:
 
 def _latex_table(sheet: Sheet) -> str:
     def escaped(text: str) -> str:
-        return sound(text).translate(_LATEX)
+        return visible(text).translate(_LATEX)
 
     columns = "l" * sheet.texts + "r" * (len(sheet.heads) - sheet.texts)
     head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in (sheet.heads, *sheet.rows))
@@ -236,7 +202,7 @@ FORMS: Mapping[str, Callable[[Export], bytes]] = {
 
 
 def terminal(sheet: Sheet, width: int = _WIDE, below: int = 0) -> Iterator[Table | Text]:
-    """Return a sheet for a terminal; where it is narrow the last `below` columns stand in a table of their own."""
+    """Yield a sheet for a terminal; where it is narrow the last `below` columns stand in a table of their own."""
     places = range(len(sheet.heads))
     if sheet.title:
         yield Text(f"\n{visible(sheet.title)}", "bold")
@@ -252,12 +218,11 @@ def terminal(sheet: Sheet, width: int = _WIDE, below: int = 0) -> Iterator[Table
 def _terminal_table(sheet: Sheet, places: Sequence[int]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
     for place in places:
-        head = _SHORT.get(sheet.heads[place], sheet.heads[place])
+        head, text = _SHORT.get(sheet.heads[place], sheet.heads[place]), place < sheet.texts
         # Figures stand whole, words give way.
-        if place >= sheet.texts or head == "rank":
-            table.add_column(head, justify="left" if place < sheet.texts else "right", no_wrap=True)
-        else:
-            table.add_column(head, overflow="fold", min_width=10 if head == "model" else None)
+        whole, least = not text or head == "rank", 10 if head == "model" else None
+        justify: JustifyMethod = "left" if text else "right"
+        table.add_column(head, justify=justify, no_wrap=whole, overflow="fold", min_width=least)
     for row in sheet.rows:
         table.add_row(*(Text(visible(row[place])) for place in places))
     return table

@@ -20,7 +20,7 @@ from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import is_complete
-from openbook_eval.leaderboard.export import ends, without_folders
+from openbook_eval.leaderboard.export import percent, percents, without_folders
 from openbook_eval.leaderboard.plots import Shown, Trained, plots
 from openbook_eval.leaderboard.stats import Estimate
 from openbook_eval.results import ItemText, Run, Runs
@@ -118,9 +118,7 @@ def refuse_other(out: Path) -> None:
     """Raise OpenbookError where `out` is something else than a page, an empty folder or nothing."""
     if out.exists() and not out.is_dir():
         raise OpenbookError(f"{out}: not a folder; name one that the page may be written to")
-    if not out.is_dir():
-        return
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if stray := sorted(names - _PARTS):
         raise OpenbookError(f"{out}: holds {stray[0]!r}, which is no part of a page; name another folder")
     if names and not (out / "data" / "runs.js").is_file():
@@ -160,9 +158,8 @@ def _runs(boards: "Sequence[Board]", runs: Sequence[Run], texts: set[str]) -> An
             "title": f"{board.group.condition.replace('_', ' ')}, {board.group.title}",
             "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams},
             "runs": [
-                {"id": row.run.id, "number": number, "model": row.run.model, "texts": row.run.id in texts}
-                for row in board.rows
-                for number in [runs.index(row.run)]
+                {"id": run.id, "number": runs.index(run), "model": run.model, "texts": run.id in texts}
+                for run in (row.run for row in board.rows)
             ],
         }
         for board in boards
@@ -171,12 +168,7 @@ def _runs(boards: "Sequence[Board]", runs: Sequence[Run], texts: set[str]) -> An
 
 
 def _write_items(
-    data: Path,
-    number: int,
-    board: "Board",
-    items: Mapping[str, pl.DataFrame],
-    runs: Sequence[Run],
-    tell: Progress,
+    data: Path, number: int, board: "Board", items: Mapping[str, pl.DataFrame], runs: Sequence[Run], tell: Progress
 ) -> set[str]:
     """Write items, scores and texts of a board; return the ids of the runs whose texts were at hand."""
     exam_place = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(board.exams)})
@@ -223,7 +215,6 @@ def _codes(values: pl.Series, names: Sequence[str]) -> list[int]:
 
 
 def _digits(scores: pl.Series) -> str:
-    """Return a digit a score, a dash where there is none."""
     return "".join(scores.cast(pl.Int8).cast(pl.String).fill_null("-"))
 
 
@@ -313,9 +304,9 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": _percent,
-        "range": _range,
-        "words": _words,
+        "percent": lambda share: percent(share).replace("-", "–"),
+        "range": lambda estimate: percents(estimate.interval).replace("-", "–"),
+        "words": lambda name: re.sub("_?sha256$", " digest", name).replace("_", " ").strip(),
         "count": "{:,}".format,
         "estimate": lambda row: Estimate(row.share, row.interval, published.ITEMS),
     }
@@ -326,8 +317,8 @@ def _template() -> Any:
         "tables": published.tables(),
         "flags": _flags,
         "is_complete": is_complete,
-        "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in ends(each) if end is not None),
-        "whisker": lambda estimate, scale: svg.whisker(*ends(estimate), scale),
+        "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
+        "whisker": lambda estimate, scale: svg.whisker(*estimate.ends, scale),
         "picture": svg.picture,
         "key": svg.key,
     }
@@ -336,21 +327,8 @@ def _template() -> Any:
 
 def _shown(value: Any) -> Any:
     """Return what the template puts out: text from outside hides nothing, and tells no folder of this machine."""
-    return svg.visible(without_folders(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None or not isfinite(share) else f"{100 * share:.1f}"
-
-
-def _range(estimate: Any) -> str:
-    _, low, high = ends(estimate)
-    return "–" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
-
-
-def _words(name: str) -> str:
-    """Return the name of a field or of a condition as words."""
-    return re.sub("_?sha256$", " digest", name).replace("_", " ").strip()
+    outside = isinstance(value, str) and not isinstance(value, Markup)
+    return svg.shown_on_page(without_folders(value)) if outside else value
 
 
 def _flags(run: Run) -> list[tuple[str, str]]:

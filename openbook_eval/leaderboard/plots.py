@@ -30,7 +30,7 @@ _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
     "for 11,200 questions."
 )
-Ends = tuple[float, float] | None
+_NONE = (None, None)  # of an interval that there is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def plots(shown: Shown) -> list[Plot]:
     return [plot for make in PLOTS.values() for plot in make(shown)]
 
 
-def ends(interval: Interval | None) -> Ends:
+def ends(interval: Interval | None) -> Interval | None:
     """Return the ends of an interval, where there is one."""
-    return (interval.low, interval.high) if interval else None
+    return interval
 
 
 def ratio_axis(points: Iterable[Point], title: str = "general : medical") -> Axis:
@@ -82,39 +82,47 @@ def _medical_share(ratio: str) -> Fraction:
 # Accuracy by ratio and by size: the paper's tables 4 and 5, and own runs trained by our recipes or in a study.
 
 
-def _by_ratio(shown: Shown) -> Iterator[Plot]:
-    points = [*_of_paper(4), *_of_runs(shown, 4)]
-    title = "Accuracy by ratio of general to medical data"
-    caption = f"From mostly general to mostly medical rows; the paper's table 4. {_BAND}"
-    axis = ratio_axis(point for *_, point in points)
-    yield _curves("ratio", title, caption, "general : medical", axis, points)
-
-
-def _by_size(shown: Shown) -> Iterator[Plot]:
-    points = [*_of_paper(5), *_of_runs(shown, 5)]
-    caption = f"Medical pairs only, Chinese to Western medicine 1:1; the paper's table 5. {_BAND}"
-    axis = Axis("medical pairs", "log")
-    yield _curves("size", "Accuracy by number of medical pairs", caption, "pairs", axis, points)
-
-
 # Base model, source, name of the run, number of the line of its source, and the point.
 Placed = tuple[str, str, str, int, Point]
+
+
+def _curves(shown: Shown, number: int) -> Iterator[Plot]:
+    placed = [*_of_paper(number), *_of_runs(shown, number)]
+    if number == 4:
+        name, by, rows = "ratio", "ratio of general to medical data", "From mostly general to mostly medical rows"
+        axis = ratio_axis(point for *_, point in placed)
+    else:
+        name, by, rows = "size", "number of medical pairs", "Medical pairs only, Chinese to Western medicine 1:1"
+        axis = Axis("medical pairs", "log")
+    models = list(dict.fromkeys(model for model, *_ in placed))
+    short = short_names(models)
+    series = []
+    for model, source, line in dict.fromkeys((model, source, line) for model, source, _, line, _ in placed):
+        points = [point for *key, _, of, point in placed if (*key, of) == (model, source, line)]
+        style, paper = models.index(model), source == "paper"
+        series.append(Series(f"{short[model]}, {source}", in_order(axis, points), "line", style, dashed=paper))
+    yield Plot(
+        name=name,
+        title=f"Accuracy by {by}",
+        alt=f"Lines of accuracy by {by}: {', '.join(dict.fromkeys(f'{model} ({of})' for model, of, *_ in placed))}.",
+        caption=f"{rows}; the paper's table {number}. {_BAND} Dashed: the paper.",
+        columns=("base model", "source", "run", axis.title, "accuracy", "low", "high"),
+        rows=tuple((*of, point.x, point.y, *(point.y_ends or _NONE)) for *of, _, point in placed),
+        panels=(Panel("", axis, Axis("accuracy"), tuple(series)),),
+    )
 
 
 def _of_paper(number: int) -> Iterator[Placed]:
     for row in published.tables()[number - 1].rows:
         x = row.medical_pairs if number == 5 else f"{row.general_ratio}:{row.medical_ratio}"
         if x is not None:
-            yield row.model, "paper", "", 1, Point(x, row.share, ends(row.interval))
+            yield row.model, "paper", "", 1, Point(x, row.share, row.interval)
 
 
 def _of_runs(shown: Shown, number: int) -> list[Placed]:
     """Return the runs of the first board of the paper's condition that has any: boards do not compare."""
-    for board in shown.boards:
-        found = list(_of_board(board, number, shown.trained)) if board.group.condition == "openbook" else []
-        if found:
-            return found
-    return []
+    own = (_of_board(board, number, shown.trained) for board in shown.boards if board.group.condition == "openbook")
+    return next(filter(None, map(list, own)), [])
 
 
 def _of_board(board: Board, number: int, studied: Mapping[str, Trained]) -> Iterator[Placed]:
@@ -127,7 +135,7 @@ def _of_board(board: Board, number: int, studied: Mapping[str, Trained]) -> Iter
         alike = (own.model, own.general, own.medical, own.rows)
         times[alike] += 1
         x = f"{own.general}:{own.medical}" if number == 4 else own.rows
-        yield own.model, "own", own.name, times[alike], Point(x, own.share, ends(own.interval))
+        yield own.model, "own", own.name, times[alike], Point(x, own.share, own.interval)
 
 
 def _by_recipe(row: Row) -> Trained | None:
@@ -145,32 +153,6 @@ def _by_recipe(row: Row) -> Trained | None:
 @cache
 def _cells() -> Mapping[str, Cell]:
     return {each.name: each for cell in cells() for each in (cell, cell.with_all_weights())}
-
-
-def _curves(name: str, title: str, caption: str, head: str, axis: Axis, placed: Sequence[Placed]) -> Plot:
-    models = list(dict.fromkeys(model for model, *_ in placed))
-    short = short_names(models)
-    lines = dict.fromkeys((model, source, line) for model, source, _, line, _ in placed)
-    series = tuple(
-        Series(
-            f"{short[model]}, {source}",
-            in_order(axis, [point for *key, _, number, point in placed if (*key, number) == (model, source, line)]),
-            "line",
-            models.index(model),
-            dashed=source == "paper",
-        )
-        for model, source, line in lines
-    )
-    alt = ", ".join(dict.fromkeys(f"{model} ({source})" for model, source, *_ in placed))
-    return Plot(
-        name=name,
-        title=title,
-        alt=f"Lines of accuracy by {axis.title}: {alt}.",
-        caption=f"{caption} Dashed: the paper.",
-        columns=("base model", "source", "run", head, "accuracy", "low", "high"),
-        rows=tuple((*of, point.x, point.y, *(point.y_ends or (None, None))) for *of, _, point in placed),
-        panels=(Panel("", axis, Axis("accuracy"), series),),
-    )
 
 
 def in_order(axis: Axis, points: Iterable[Point]) -> tuple[Point, ...]:
@@ -220,7 +202,7 @@ def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFram
     knowledge = averages(scores[1:], design)[0].macro
     if not isfinite(knowledge.value + gain.value):
         return None
-    return model, Point(knowledge.value, gain.value, ends(gain.interval), ends(knowledge.interval)), gain.n
+    return model, Point(knowledge.value, gain.value, gain.interval, knowledge.interval), gain.n
 
 
 def front(trades: Sequence[Trade]) -> list[Trade]:
@@ -240,8 +222,8 @@ def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> 
     drawn = [*best, *(trade for trade in trades if trade not in best)][: max(MOST, len(best))]
     short = short_names(model for model, *_ in drawn)
     series = [Series(short[model], (point,), style=style) for style, (model, point, _) in enumerate(drawn)]
-    steps = Series("front", tuple(point for _, point, _ in best), "steps", None, dashed=True)
-    none = (None, None)
+    front_at = tuple(point for _, point, _ in best)
+    steps = Series("front", front_at, "steps", None, dashed=True)
     return Plot(
         name=name,
         title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
@@ -252,8 +234,8 @@ def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> 
         f"{_left_out(len(trades), len(drawn))}",
         columns=("model", "without book", "low", "high", "gain", "gain low", "gain high", "questions", "on the front"),
         rows=tuple(
-            (t[0], t[1].x, *(t[1].x_ends or none), t[1].y, *(t[1].y_ends or none), t[2], "yes" if t in best else "no")
-            for t in trades
+            (model, at.x, *(at.x_ends or _NONE), at.y, *(at.y_ends or _NONE), asked, "yes" if at in front_at else "no")
+            for model, at, asked in trades
         ),
         panels=(Panel("", Axis("accuracy without the book"), Axis("gain"), (steps, *series)),),
     )
@@ -269,17 +251,15 @@ def _retention(shown: Shown) -> Iterator[Plot]:
             yield _retention_plot(_numbered("retention", number), maps)
 
 
-# Length and depth, and the questions.
-Field = tuple[Point, int]
+Field = tuple[Point, int]  # length and depth, and the questions
 
 
 def _fields(runs: Mapping[str, Run], items: Mapping[str, pl.DataFrame]) -> Iterator[Field]:
     own = {condition: items[run.id] for condition, run in runs.items()}
     for condition, found in reading_metrics(own)["retention"].items():
         length = short_number(own[condition]["book_length"].max() or 0)  # type: ignore[arg-type]
-        for depth, part in (
-            [("all", found), *((_depth(part["from"]), part) for part in found["by_depth"])] if found else []
-        ):
+        parts = [("all", found), *((_depth(part["from"]), part) for part in found["by_depth"])] if found else []
+        for depth, part in parts:
             if part["retention"] is not None:
                 yield Point(depth, length, value=part["retention"]), part["items"]
 
@@ -315,22 +295,21 @@ def _retention_plot(name: str, maps: Sequence[tuple[str, Sequence[Field]]]) -> P
 def _by_exam(shown: Shown) -> Iterator[Plot]:
     for name, board in _named("exams", shown.boards):
         short = short_names(row.run.model for row in board.rows[:MOST])
-        drawn = [each for row in board.rows[:MOST] for each in row.averages.exams if isfinite(each.value)]
+        found = [
+            (row.run.model, exam, row.averages.exams[place])
+            for place, exam in enumerate(board.exams)
+            for row in board.rows
+            if isfinite(row.averages.exams[place].value)
+        ]
+        drawn = [each for each in found if each[0] in short]
         # All exams alike, so that one sees which is harder.
-        scale = scale_of(end for each in drawn for end in (each.value, *(ends(each.interval) or ())))
-        panels, rows = [], []
-        for place, exam in enumerate(board.exams):
-            found = [(row.run.model, row.averages.exams[place]) for row in board.rows]
-            known = [(model, estimate) for model, estimate in found if isfinite(estimate.value)]
-            rows += [(model, exam, each.value, *(ends(each.interval) or (None, None))) for model, each in known]
-            points = [
-                Point(each.value, short[model], x_ends=ends(each.interval)) for model, each in known if model in short
-            ]
-            models = Axis(kind="names", names=tuple(short.values()))
-            panels.append(
-                Panel(f"{exam} {CHINESE_NAMES[exam]}", Axis(ends=scale), models, (Series("", tuple(points)),))
-            )
-        if rows:
+        scale = Axis(ends=scale_of(end for *_, estimate in drawn for end in estimate.ends))
+        models = Axis(kind="names", names=tuple(short.values()))
+        panels = []
+        for exam in board.exams:
+            points = [Point(each.value, short[model], x_ends=each.interval) for model, of, each in drawn if of == exam]
+            panels.append(Panel(f"{exam} {CHINESE_NAMES[exam]}", scale, models, (Series("", tuple(points)),)))
+        if found:
             yield Plot(
                 name=name,
                 title=f"Accuracy by exam: {_words(board.group.condition)}",
@@ -338,7 +317,7 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
                 caption="Bars are 95 % intervals; the best on average stands first."
                 f"{_left_out(len(board.rows), len(short))}",
                 columns=("model", "exam", "accuracy", "low", "high"),
-                rows=tuple(rows),
+                rows=tuple((model, exam, each.value, *(each.interval or _NONE)) for model, exam, each in found),
                 panels=tuple(panels),
             )
 
@@ -353,10 +332,7 @@ def _strict(shown: Shown) -> Iterator[Plot]:
         # Both axes alike, so that the diagonal is one.
         scale = scale_of(share for _, *shares in rows[:MOST] for share in shares)
         diagonal = Series("alike", tuple(Point(end, end) for end in scale), "line", None, dashed=True)
-        series = [
-            Series(short[model], (Point(right, strict),), style=style)
-            for style, (model, right, strict) in enumerate(rows[:MOST])
-        ]
+        series = [Series(short[row[0]], (Point(*row[1:]),), style=style) for style, row in enumerate(rows[:MOST])]
         axes = Axis("right in any form", ends=scale), Axis("right in the demanded form", ends=scale)
         yield Plot(
             name=name,
@@ -364,7 +340,7 @@ def _strict(shown: Shown) -> Iterator[Plot]:
             alt=f"Points of {len(short)} models: share right in the demanded form against share right in any form.",
             caption="On the diagonal, all that is right is also in the form that the prompt demands; below it, form "
             f"costs points.{_left_out(len(rows), len(short))}",
-            columns=("model", "right in any form", "right in the demanded form"),
+            columns=("model", axes[0].title, axes[1].title),
             rows=tuple(rows),
             panels=(Panel("", *axes, (diagonal, *series)),),
         )
@@ -392,8 +368,8 @@ def _left_out(total: int, drawn: int) -> str:
 
 
 PLOTS: Mapping[str, Callable[[Shown], Iterable[Plot]]] = {
-    "ratio": _by_ratio,
-    "size": _by_size,
+    "ratio": lambda shown: _curves(shown, 4),
+    "size": lambda shown: _curves(shown, 5),
     "gain": _gain,
     "retention": _retention,
     "exams": _by_exam,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percent, percents
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.stats import Interval
@@ -77,13 +77,13 @@ def _row(cells: Mapping[str, Any]) -> PublishedRow:
     # Loads scipy, which the command line starts without.
     from openbook_eval.leaderboard.stats import share_interval
 
-    known = {name: value for name, value in cells.items() if name not in ("table", "percent", "percent_before", "note")}
+    names = ("model", "params", "setting", "general_ratio", "medical_ratio", "medical_pairs")
     # Rounded, so that 68.2 % is 0.682 and nothing beside it.
     share, before = (
-        None if cells[name] is None else round(cells[name] / 100, 6) for name in ("percent", "percent_before")
+        round(cells["percent"] / 100, 6),
+        cells["percent_before"] and round(cells["percent_before"] / 100, 6),
     )
-    interval = share_interval(share or 0.0, ITEMS)
-    return PublishedRow(**known, share=share or 0.0, interval=interval, before=before, note=cells["note"] or "")
+    return PublishedRow(*(cells[n] for n in names), share, share_interval(share, ITEMS), before, cells["note"] or "")
 
 
 def sheets() -> Iterator[Sheet]:
@@ -98,5 +98,4 @@ def sheets() -> Iterator[Sheet]:
 def _cells(row: PublishedRow) -> tuple[str, ...]:
     ratio = NONE if row.general_ratio is None else f"{row.general_ratio}:{row.medical_ratio}"
     pairs = NONE if row.medical_pairs is None else f"{row.medical_pairs:,}"
-    before, share = (NONE if share is None else f"{100 * share:.2f}" for share in (row.before, row.share))
-    return row.model, ratio, pairs, before, share, percents(row.interval)
+    return row.model, ratio, pairs, percent(row.before, 2), percent(row.share, 2), percents(row.interval)

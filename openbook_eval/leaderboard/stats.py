@@ -11,6 +11,7 @@ truth, and where they miss it.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,7 @@ _POINT = 0.01
 _LEAST = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """The bounds of a 95 % confidence interval."""
 
     low: float
@@ -49,6 +49,11 @@ class Estimate:
     value: float
     interval: Interval | None
     n: int
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """The value and the bounds of its interval, NaN where there is none."""
+        return self.value, *(self.interval or (math.nan, math.nan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +103,11 @@ class Clusters:
 
     def sums(self, values: Numbers | Flags) -> Numbers:
         """Return the sums over the items of each cluster, (runs, clusters), of values (runs, n)."""
-        found: Numbers = np.add.reduceat(values[:, self._by_cluster], self._items, axis=1, dtype=np.float64)
-        return found
+        return _sums(values[:, self._by_cluster], self._items)
 
     def sums_of_exams(self, values: Numbers | Flags) -> Numbers:
         """Return the sums over the clusters of each exam, (runs, exams), of values (runs, clusters)."""
-        found: Numbers = np.add.reduceat(values, self._exams, axis=1, dtype=np.float64)
-        return found
+        return _sums(values, self._exams)
 
     def variance(self, residuals: Numbers, present: Flags) -> tuple[Numbers, Numbers]:
         """Return the variance of the sum of each exam's clusters and its degrees of freedom, both (runs, exams).
@@ -113,18 +116,21 @@ class Clusters:
         around the mean of their stratum; one alone in its stratum, or in several, around that of the exam, which is too
         much rather than too little (T. Lumley, Complex Surveys, 2010, section 3.2).
         """
-        values = (present.astype(np.float64), residuals, residuals**2)
-        number, total, squares = (np.add.reduceat(each, self._strata, axis=1) for each in values)
+        number, total, squares = (_sums(each, self._strata) for each in (present, residuals, residuals**2))
         own, less = self._whole & (number > 1), np.maximum(number - 1, 1)
         within = number / less * (squares - total**2 / np.maximum(number, 1))
         parts = (np.where(own, within, 0), np.where(own, less, 0), np.where(own, 0, number), np.where(own, 0, squares))
-        inside, free, rest, apart = (np.add.reduceat(part, self._strata_of_exams, axis=1) for part in parts)
+        inside, free, rest, apart = (_sums(part, self._strata_of_exams) for part in parts)
         outside = apart * rest / np.maximum(rest - 1, 1)
         return np.maximum(inside + outside, 0.0), free + np.maximum(rest - 1, 0)
 
 
+def _sums(values: Numbers | Flags, begins: Codes) -> Numbers:
+    found: Numbers = np.add.reduceat(values, begins, axis=1, dtype=np.float64)
+    return found
+
+
 def _changes(sorted_codes: Codes | Flags) -> Flags:
-    """Return where codes of which equal ones stand together begin to be others."""
     return np.append(True, sorted_codes[1:] != sorted_codes[:-1])
 
 
@@ -213,7 +219,7 @@ def averages(scores: Numbers, design: Design) -> list[Averages]:
 def share_interval(share: float, n: int) -> Interval:
     """Return Wilson's interval of a share, maybe rounded, of `n` independent items."""
     low, high = _wilson(np.array([share]), np.array([share]), np.array([float(n)]))
-    return Interval(float(low[0]), float(high[0]))
+    return Interval(low.item(), high.item())
 
 
 def _wilson(shares: Numbers, _squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
@@ -397,8 +403,6 @@ def items_needed(difference: float, discordance: float, design_effect: float = 1
     `discordance` is the share of items that only one of two runs gets right, at least the difference; `design_effect`
     is by how much clusters multiply the variance. R. J. Connor, Biometrics 43 (1987), 207-211.
     """
-    if not 0 < abs(difference) <= discordance <= 1:
-        raise ValueError(f"a difference of {difference} with {discordance} of the items discordant cannot be")
     reach = _Z * math.sqrt(discordance) + _Z_POWER * math.sqrt(discordance - difference**2)
     return math.ceil(design_effect * (reach / difference) ** 2 - _LEAST)
 

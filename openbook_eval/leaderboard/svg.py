@@ -3,14 +3,15 @@
 A plot is plain data, so that a new one needs no drawing: panels with axes, each with series of points.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from typing import Literal
+
+from openbook_eval.errors import visible
 
 Cell = str | int | float | None
 Place = Callable[[float | str], float]
@@ -19,16 +20,9 @@ WIDTH, HEIGHT = 380, 280
 _NAME = 160  # pixels that a model's name takes at most
 _ROW = 19  # pixels of a line of text, or of a name on an axis
 _LETTER, _WIDE_LETTER = 6.9, 12.0  # a little more than fonts of most systems need
-COLOURS, _TICKS = 7, 5
+_COLOURS = 7
 _SHAPES = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0", "M-3.5-3.5h7v7h-7z", "M0-4.5 4.5 3.5h-9z", "M0-5 5 0 0 5-5 0z",
            "M-4.5-1.5h3v-3h3v3h3v3h-3v3h-3v-3h-3z", "M0 4.5-4.5-3.5h9z")  # fmt: skip
-
-# Controls but tab and new line, marks that turn the direction of text, characters without width, separators, tags.
-_HIDDEN = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-    "\xad\u200b\u2060-\u2065\ufeff\ufff9-\ufffb\u2028\u2029\U000e0000-\U000e007f]"
-)
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +93,9 @@ class Plot:
         return named if len(named) > 1 else {}
 
 
-def visible(text: str) -> str:
-    """Return text from outside with what cannot be seen in it as symbols: it turns and hides nothing beside it."""
-    shown = _HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text.replace("\r\n", "\n"))
-    return _HALF.sub("\ufffd", shown)
+def shown_on_page(text: str) -> str:
+    """Return text from outside with what cannot be seen in it told, as page.js does with text that scripts show."""
+    return visible(text, "\t\n", "[U+{:04X}]")
 
 
 def draw(plot: Plot) -> str:
@@ -139,26 +132,26 @@ def key(series: Series) -> str:
     return f'<svg class="plot key" viewBox="0 0 24 18" aria-hidden="true">{_key(series)}</svg>'
 
 
-def whisker(value: float | None, low: float | None, high: float | None, scale: tuple[float, float]) -> str:
-    """Return an interval as a line with a dot at the value, on a scale from one share to another."""
+def whisker(value: float, low: float, high: float, scale: tuple[float, float]) -> str:
+    """Return an interval as a line with a dot at the value, on a scale from one share to another; NaN is not drawn."""
     at = _linear(scale, (4, 124))
     tenths = (tenth / 10 for tenth in range(ceil(scale[0] * 10 + 1e-9), ceil(scale[1] * 10 - 1e-9)))
     parts = [f'<path class="grid" d="M{at(share)} 0V16"/>' for share in (scale[0], *tenths, scale[1])]
-    if value is not None and low is not None and high is not None:
+    if isfinite(low):
         parts.append(f'<path class="ink" d="M{at(low)} 8H{at(high)}M{at(low)} 4V12M{at(high)} 4V12"/>')
-    if value is not None:
+    if isfinite(value):
         parts.append(f'<circle class="c0 shape" cx="{at(value)}" cy="8" r="3"/>')
     return f'<svg class="plot whisker" viewBox="0 0 128 16" aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def scale_of(values: Iterable[float]) -> tuple[float, float]:
-    """Return the scale, in whole tenths or twentieths, that holds all shares."""
-    known = list(values)
+    """Return the scale, in whole tenths or twentieths, that holds all shares but NaN."""
+    known = list(filter(isfinite, values))
     if not known:
         return 0.0, 1.0
     step = 0.1 if max(known) - min(known) > 0.4 else 0.05
-    low, high = floor(min(known) / step + 1e-9) * step, ceil(max(known) / step - 1e-9) * step
-    return (round(low, 2), round(high, 2)) if high > low else (round(low - step, 2), round(high + step, 2))
+    low, high = floor(min(known) / step + 1e-9), ceil(max(known) / step - 1e-9)
+    return round((low - (low == high)) * step, 2), round((high + (low == high)) * step, 2)
 
 
 @cache
@@ -207,33 +200,25 @@ def panel(shown: Panel) -> tuple[str, int]:
 def _scale(axis: Axis, ends: tuple[float, float], values: Sequence[float | str]) -> tuple[Place, list[float | str]]:
     """Return where values lie between two pixels, and the values that are labelled."""
     if axis.kind == "names":
-        step = (ends[1] - ends[0]) / max(1, len(axis.names))
         # Names on the way down are read from the top.
-        first, step = (ends[1], -step) if ends[1] < ends[0] else (ends[0], step)
-        places = {name: round(first + (place + 0.5) * step, 1) for place, name in enumerate(axis.names)}
+        step = abs(ends[1] - ends[0]) / max(1, len(axis.names))
+        places = {name: round(min(ends) + (place + 0.5) * step, 1) for place, name in enumerate(axis.names)}
         return lambda value: places[str(value)], list(axis.names)
-    known = [float(value) for value in values if not isinstance(value, str)] or [0.5]
+    known = [float(value) for value in values if not isinstance(value, str)]
     if axis.kind == "log":
-        low, high = log10(max(1.0, min(known))), log10(max(1.0, max(known)))
-        spread = (high - low or 1) / 20
-        logarithmic = _linear((low - spread, high + spread), ends)
-        return lambda value: logarithmic(log10(max(1.0, float(value)))), list(round_numbers(min(known), max(known)))
-    ticks = _shares(*(axis.ends or (min(known), max(known))))
-    low, high = axis.ends or (ticks[0], ticks[-1])
-    return _linear((low, high), ends), [tick for tick in ticks if low <= tick <= high]
+        low, high = (max(1.0, end(known, default=1.0)) for end in (min, max))
+        spread = (log10(high / low) or 1) / 20
+        logarithmic = _linear((log10(low) - spread, log10(high) + spread), ends)
+        return lambda value: logarithmic(log10(max(1.0, float(value)))), list(round_numbers(low, high))
+    low, high = axis.ends or scale_of(known)
+    step = min((step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if high - low < 5.5 * step), default=0.5)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return _linear((low, high), ends), [round(step * tick, 2) for tick in range(first, last + 1)]
 
 
 def _linear(scale: tuple[float, float], ends: tuple[float, float]) -> Place:
-    slope = (ends[1] - ends[0]) / ((scale[1] - scale[0]) or 1)
+    slope = (ends[1] - ends[0]) / (scale[1] - scale[0])
     return lambda value: round(ends[0] + (float(value) - scale[0]) * slope, 1)
-
-
-def _shares(low: float, high: float) -> list[float]:
-    """Return round shares around two, about `_TICKS` steps apart."""
-    wanted = max(high - low, 0.02) / _TICKS
-    step = next(step for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if step >= wanted or step == 0.5)
-    first, last = floor(low / step + 1e-6), max(ceil(high / step - 1e-6), floor(low / step + 1e-6) + 1)
-    return [round(step * place, 4) for place in range(first, last + 1)]
 
 
 def round_numbers(low: float, high: float) -> list[int]:
@@ -244,11 +229,9 @@ def round_numbers(low: float, high: float) -> list[int]:
 
 
 def _label(axis: Axis, value: float | str) -> str:
-    if axis.kind == "share":
-        return f"{100 * float(value):.3g} %"
-    if axis.kind == "log":
-        return short_number(float(value))
-    return str(value)
+    if isinstance(value, str):
+        return value
+    return short_number(value) if axis.kind == "log" else f"{100 * value:.3g} %"
 
 
 def short_number(number: float) -> str:
@@ -282,41 +265,33 @@ def _y_axis(axis: Axis, scale: tuple[Place, list[float | str]], box: tuple[float
 
 
 def _series(series: Series, across: Place, along: Place, box: tuple[float, ...]) -> Iterator[str]:
-    colour = "faint" if series.style is None else f"c{series.style % COLOURS}"
+    colour = "faint" if series.style is None else f"c{series.style % _COLOURS}"
     line = f"{colour} line{' dashed' if series.dashed else ''}"
-    at = [(across(point.x), along(point.y)) for point in series.points if series.mark != "level"]
     if series.mark == "level":
         yield f'<path class="{line}" d="M{box[0]} {along(series.points[0].y)}H{box[2]}">{_title(series)}</path>'
-    elif series.mark == "fields":
-        yield from (_field(series, point, *place) for point, place in zip(series.points, at, strict=True))
-    elif series.mark == "line":
-        yield from _band(series, across, along, colour)
-    if series.mark in ("line", "steps") and len(at) > 1:
-        turns = (f"V{y}H{x}" if series.mark == "steps" else f"L{x} {y}" for x, y in at[1:])
-        yield f'<path class="{line}" d="M{at[0][0]} {at[0][1]}{"".join(turns)}"/>'
-    if series.style is not None and series.mark in ("points", "line"):
-        for point, (x, y) in zip(series.points, at, strict=True):
-            yield from _error_bars(series, point, x, y, across, along, colour)
-            shape = _SHAPES[series.style % len(_SHAPES)]
-            name = _title(series, point)
-            yield f'<path class="{colour} shape" transform="translate({x} {y})" d="{shape}">{name}</path>'
-
-
-def _band(series: Series, across: Place, along: Place, colour: str) -> Iterator[str]:
-    ends = [(across(point.x), *map(along, point.y_ends)) for point in series.points if point.y_ends]
-    if len(ends) > 1:
-        outline = [f"{x} {high}" for x, _, high in ends] + [f"{x} {low}" for x, low, _ in reversed(ends)]
+        return
+    at = [(point, across(point.x), along(point.y)) for point in series.points]
+    if series.mark == "fields":
+        yield from (_field(series, *place) for place in at)
+    band = [(x, *map(along, point.y_ends)) for point, x, _ in at if point.y_ends]
+    if series.mark == "line" and len(band) > 1:
+        outline = [f"{x} {high}" for x, _, high in band] + [f"{x} {low}" for x, low, _ in reversed(band)]
         yield f'<path class="{colour} band" d="M{"L".join(outline)}Z"/>'
+    if series.mark in ("line", "steps") and len(at) > 1:
+        turns = (f"V{y}H{x}" if series.mark == "steps" else f"L{x} {y}" for _, x, y in at[1:])
+        yield f'<path class="{line}" d="M{at[0][1]} {at[0][2]}{"".join(turns)}"/>'
+    for point, x, y in at if series.style is not None and series.mark in ("points", "line") else ():
+        # A line has a band instead of bars, but for a point alone.
+        if point.y_ends and (series.mark == "points" or len(at) == 1):
+            yield f'<path class="{colour} bar" d="M{x} {along(point.y_ends[0])}V{along(point.y_ends[1])}"/>'
+        if point.x_ends:
+            yield f'<path class="{colour} bar" d="M{across(point.x_ends[0])} {y}H{across(point.x_ends[1])}"/>'
+        name = _title(series, point)
+        yield f'<path class="{colour} shape" transform="translate({x} {y})" d="{_shape(series)}">{name}</path>'
 
 
-def _error_bars(
-    series: Series, point: Point, x: float, y: float, across: Place, along: Place, colour: str
-) -> Iterator[str]:
-    # A line has a band instead, but for a point alone.
-    if point.y_ends and (series.mark == "points" or len(series.points) == 1):
-        yield f'<path class="{colour} bar" d="M{x} {along(point.y_ends[0])}V{along(point.y_ends[1])}"/>'
-    if point.x_ends:
-        yield f'<path class="{colour} bar" d="M{across(point.x_ends[0])} {y}H{across(point.x_ends[1])}"/>'
+def _shape(series: Series) -> str:
+    return _SHAPES[(series.style or 0) % len(_SHAPES)]
 
 
 def _field(series: Series, point: Point, x: float, y: float) -> str:
@@ -327,10 +302,9 @@ def _field(series: Series, point: Point, x: float, y: float) -> str:
 
 
 def _key(series: Series) -> str:
-    style_of = series.style or 0
-    colour = f"c{style_of % COLOURS}"
+    colour = f"c{(series.style or 0) % _COLOURS}"
     line = f'<path class="{colour} line{" dashed" if series.dashed else ""}" d="M0 9H24"/>'
-    shape = f'<path class="{colour} shape" transform="translate(12 9)" d="{_SHAPES[style_of % len(_SHAPES)]}"/>'
+    shape = f'<path class="{colour} shape" transform="translate(12 9)" d="{_shape(series)}"/>'
     return (line if series.mark != "points" else "") + (shape if series.mark in ("points", "line") else "")
 
 
@@ -351,7 +325,7 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    return escape(visible(text))
+    return escape(shown_on_page(text))
 
 
 def _length(text: str) -> float:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.leaderboard.board import RUNS, board_export, boards
 from openbook_eval.leaderboard.compare import DIFFERENCES, compare, comparison_export
-from openbook_eval.leaderboard.export import FORMS, Export, Sheet, export, markdown, sound, without_folders
+from openbook_eval.leaderboard.export import FORMS, Export, Sheet, export, markdown, without_folders
 from tests.leaderboard.hand_made import first, make_runs
 
 HOSTILE = "=cmd()|[x](javascript:y)<b>\\input{z}\x1b[31m\u202e$&%#_~^\n"
@@ -60,7 +60,7 @@ def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path, start: str) -> None:
     with written(tmp_path, "x.csv", exported(f"{start}cmd()", HOSTILE)).open(encoding="utf-8", newline="") as file:
         row, _ = csv.DictReader(file)
     assert list(row) == list(RUNS)
-    assert row["model"] == (f"'{start}cmd()" if len(start) == 1 else "\ufffd=cmd()")
+    assert row["model"] == (f"'{start}cmd()" if len(start) == 1 else f"{start!r}"[1:3] + "=cmd()")
 
 
 def test_text_that_comes_as_it_is_begins_no_formula_either(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_a_table_stays_a_table_whatever_stands_in_its_cells(name: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=[]), max_size=30))
-def test_sound_text_is_one_line_that_utf_8_can_hold(text: str) -> None:
-    assert len(sound(text).encode().decode().splitlines()) <= 1
-    assert not set(sound(text)) & set("\x1b\u202e\u2066\ufeff")
-    assert sound(f"a\x1b[31m\u202e汉字\u3000é{text}").startswith("a\ufffd[31m\ufffd汉字\u3000é")
+def test_visible_text_is_one_line_that_utf_8_can_hold(text: str) -> None:
+    assert len(visible(text).encode().decode().splitlines()) <= 1
+    assert not set(visible(text)) & set("\x1b\u202e\u2066\ufeff")
+    assert visible(f"a\x1b[31m\u202e汉字\u3000é{text}").startswith(r"a\x1b[31m\u202e汉字" + "\u3000é")
 
 
 @pytest.mark.parametrize("suffix", FORMS)
@@ -125,7 +125,7 @@ def test_half_a_surrogate_pair_and_folders_of_this_machine_are_in_no_form(tmp_pa
     content = written(tmp_path, f"x{suffix}", exported("/data/secret/mine/merged", "a\ud800b")).read_bytes()
     assert b"secret" not in content
     assert b"mine/merged" in content
-    assert "a\ufffdb".encode() in content
+    assert b"ud800b" in content
 
 
 @pytest.mark.parametrize(

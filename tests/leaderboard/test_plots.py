@@ -36,7 +36,7 @@ def of(name: str, given: Shown) -> list[Plot]:
 def board_of(*runs: Run, share: float = 0.6) -> Shown:
     estimate = Estimate(share, Interval(share - 0.02, share + 0.02), 60)
     averages = Averages((estimate,) * 6, estimate, estimate)
-    rows = tuple(Row(run, averages, SIX_EXAMS, {}, Rank(1, 1), 60) for run in runs)
+    rows = tuple(Row(run, averages, {}, Rank(1, 1)) for run in runs)
     groups = comparable_groups(runs)
     return Shown([Board(g, SIX_EXAMS, tuple(r for r in rows if r.run in g.runs), None, ()) for g in groups], {})
 
@@ -163,7 +163,7 @@ def test_any_text_is_drawn_as_text(names: list[str], x: float, y: float, mark: A
     plot = Plot("p", "t", "a", "c", (), (), (Panel(names[0], Axis(names[0]), Axis(names[0]), series),))
     drawn = ElementTree.fromstring(svg.draw(plot))  # noqa: S314 - ours
     texts = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
-    assert {svg.visible(name) for name in plot.legend} - {""} <= {
+    assert {svg.shown_on_page(name) for name in plot.legend} - {""} <= {
         text.replace("\r", "") if text else "" for text in texts
     } | {""}
     assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= {

@@ -275,9 +275,6 @@ def test_clusters_need_as_many_more_as_their_design_effect_and_too_few_items_det
     assert items_needed(0.05, 0.2, design_effect=3) == pytest.approx(3 * items_needed(0.05, 0.2), abs=3)
     assert detectable(900, 0.2, design_effect=3) == pytest.approx(detectable(300, 0.2))
     assert [detectable(5, 0.1), detectable(0, 0.1), detectable(1000, 0.0)] == [None, None, None]
-    for difference, discordance in ((0.0, 0.2), (0.3, 0.2), (0.5, 1.5), (float("nan"), 0.2)):
-        with pytest.raises(ValueError, match="cannot be"):
-            items_needed(difference, discordance)
 
 
 @given(st.floats(0.001, 1), st.floats(0.01, 1))
