@@ -12,7 +12,6 @@ from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, no
 from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, percent, points
 from openbook_eval.leaderboard.stats import Difference
 from openbook_eval.results import Run, Runs, comparable, why_not_comparable
-from openbook_eval.types import ExamName
 
 _RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
 _FIGURES = ("a", "b", "difference", "low", "high", "p", "p_holm")
@@ -26,19 +25,16 @@ DIFFERENCES = pl.Schema(
 class Comparison:
     """A less B, over the items of both.
 
-    `macro` is of the plain mean of six exams, None where one of them lacks; `micro` of all items, questions without a
-    label apart where there are others, and so are the counts of items: right in both runs, in one of them, in neither,
-    or missing from one. `test` is that of exams and micro; macro has the t-test of clusters always. `detectable` is the
-    smallest difference that would be found. `flipped` has the items that one of them got right, and which letters are
-    right ("" where abstaining is); `notes` say what is to be known of the two runs.
+    `differences` are by what they are of: each exam, the "average" of all six where they were asked, and "all items",
+    but questions without a label, where there are others; so are the `counts`: right in both runs, in one of them, in
+    neither, or missing from one. `test` is that of exams and all items; the average has the t-test of clusters always.
+    `detectable` is the smallest difference that would be found. `flipped` has the items that one of them got right, and
+    which letters are right ("" where abstaining is); `notes` say what is to be known of the two runs.
     """
 
     a: Run
     b: Run
-    exams: tuple[ExamName, ...]
-    of_exams: tuple[Difference, ...]
-    macro: Difference | None
-    micro: Difference
+    differences: Mapping[str, Difference]
     test: str
     counts: Mapping[str, int]
     detectable: float | None
@@ -48,14 +44,7 @@ class Comparison:
     @property
     def overall(self) -> Difference:
         """The difference that decides: of the plain mean of six exams, else of all items."""
-        return self.macro or self.micro
-
-    def differences(self) -> Iterator[tuple[str, Difference]]:
-        """Return all differences with what they are of: the exams, the average of six, and all items."""
-        yield from zip(self.exams, self.of_exams, strict=True)
-        if self.macro:
-            yield "average", self.macro
-        yield "all items", self.micro
+        return self.differences.get("average", self.differences["all items"])
 
 
 def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
@@ -69,13 +58,12 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
     found = stats.paired_difference(counted.scores(), counted.design(cluster))
     of_exams = found.exams + (stats.paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
     adjusted = stats.holm([each.p for each in of_exams])
+    corrected = [replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)]
+    average = {"average": found.macro} if is_complete(table.exams) else {}
     return Comparison(
         a=a,
         b=b,
-        exams=table.exams,
-        of_exams=tuple(replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)),
-        macro=found.macro if is_complete(table.exams) else None,
-        micro=found.micro,
+        differences={**dict(zip(table.exams, corrected, strict=True)), **average, "all items": found.micro},
         test=found.test,
         counts=_counts(counted),
         detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)])[0],
@@ -154,12 +142,14 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
     rows = [
         [
             name,
-            *map(percent, (found.a, found.b)),
-            points(found.estimate.value),
-            between(found.estimate.interval),
-            *map(p_value, (found.p, found.adjusted)),
+            percent(of.a),
+            percent(of.b),
+            points(found.value),
+            between(found.interval),
+            *map(p_value, (of.p, of.adjusted)),
         ]
-        for name, found in comparison.differences()
+        for name, of in comparison.differences.items()
+        for found in [of.estimate]
     ]
     heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
     title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
@@ -186,7 +176,7 @@ def _grounds(comparison: Comparison) -> Iterator[str]:
     yield words.format_map(counts)
     if counts["missing"]:
         yield f"{counts['missing']:,} items have no score in one of them and are left out"
-    apart = comparison.macro and comparison.test != stats.T_TEST
+    apart = "average" in comparison.differences and comparison.test != stats.T_TEST
     yield f"p by the {comparison.test}" + (f", of the average by the {stats.T_TEST}" if apart else "")
 
 
@@ -210,7 +200,7 @@ def comparison_export(comparisons: Sequence[Comparison]) -> Export:
 
 def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     a, b = comparison.a, comparison.b
-    for name, found in comparison.differences():
+    for name, found in comparison.differences.items():
         figures = (found.a, found.b, *found.estimate.ends, found.p, found.adjusted, found.estimate.n)
         values = (a.condition, a.model, b.model, a.id, b.id, name, *figures)
         yield dict(zip(DIFFERENCES, values, strict=True))

@@ -201,7 +201,7 @@ def item_columns(items: pl.DataFrame, exams: Sequence[str]) -> dict[str, Any]:
 
 
 def score_columns(items: pl.DataFrame, ids: pl.Series) -> dict[str, Any]:
-    """Return the scores of a run's items as columns, in the order of `ids`."""
+    """Return the scores of a run's items as columns, in the order of `ids`: a digit a score, a dash for none."""
     own = pl.DataFrame({"id": ids}).join(items, on="id", how="left", maintain_order="left")
     rules = own["rule"].fill_null("")
     names = sorted(rules.unique())
@@ -210,8 +210,7 @@ def score_columns(items: pl.DataFrame, ids: pl.Series) -> dict[str, Any]:
 
 
 def _codes(values: pl.Series, names: Sequence[str]) -> list[int]:
-    codes = {name: code for code, name in enumerate(names)}
-    return [codes[value] for value in values]
+    return values.replace_strict(names, list(range(len(names))), return_dtype=pl.Int64).to_list()
 
 
 def _digits(scores: pl.Series) -> str:
@@ -271,24 +270,24 @@ def _response(text: ItemText) -> dict[str, Any]:
 
 def _write_views(new: Path, boards: "Sequence[Board]", runs: Sequence[Run], told: Mapping[str, Any]) -> None:
     made = max((run.date for run in runs), default="")[:10]
-    addresses = ["index.html", *(f"pages/board-{number}.html" for number in range(1, len(boards)))]
+    own = [(f"pages/board-{number}.html" if number else "index.html", board) for number, board in enumerate(boards)]
     of_run = {run.id: f"pages/run-{number}.html" for number, run in enumerate(runs)}
-    shared = {"boards": list(zip(addresses, boards, strict=False)), "of_run": of_run, "made": made, **told}
+    shared = {"boards": own, "of_run": of_run, "made": made, **told}
 
     def write(name: str, view: str, **values: Any) -> None:
         root = "../" if "/" in name else ""
         text = _template().render(shared | {"view": view, "root": root, **values}).lstrip()
         (new / name).write_text(text, encoding="utf-8", newline="\n")
 
-    for name, board in shared["boards"] or [("index.html", None)]:
+    for name, board in own or [("index.html", None)]:
         write(name, "board", board=board)
-    for name, board in shared["boards"]:
-        for row in board.rows:
+        for row in board.rows if board else ():
             facts = row.run.model_dump(exclude={"samples": True, "truncation": {"tasks"}})
             others = [run for run in runs if run.model == row.run.model and run is not row.run]
             write(of_run[row.run.id], "run", board=board, back=name, row=row, facts=facts, others=others)
-    own = [(board, [row for row in board.rows if isfinite(row.averages.macro.value)]) for board in boards]
-    write("pages/paper.html", "paper", own=[each for each in own if each[0].group.condition == "openbook"])
+    openbook = [board for board in boards if board.group.condition == "openbook"]
+    ranked = [(board, [row for row in board.rows if isfinite(row.averages.macro.value)]) for board in openbook]
+    write("pages/paper.html", "paper", own=ranked)
     write("pages/plots.html", "plots")
     write("pages/items.html", "items")
 
@@ -318,7 +317,7 @@ def _template() -> Any:
         "flags": _flags,
         "is_complete": is_complete,
         "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
-        "whisker": lambda estimate, scale: svg.whisker(*estimate.ends, scale),
+        "whisker": lambda estimate, scale: svg.whisker(*estimate.ends, scale=scale),
         "picture": svg.picture,
         "key": svg.key,
     }

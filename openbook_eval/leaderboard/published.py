@@ -4,11 +4,11 @@ Q. Yang, R. Wang, J. Chen, R. Su, T. Tan: Fine-Tuning Medical Language Models fo
 and Domain Expertise, Workshop on Long-Context Foundation Models, Vienna 2024. Its figures lie in published.csv.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -66,24 +66,19 @@ class PublishedTable:
 @cache
 def tables() -> tuple[PublishedTable, ...]:
     """Return the paper's tables 1 to 5, rows in the paper's order."""
-    frame = pl.read_csv((files("openbook_eval.leaderboard") / "published.csv").read_bytes())
-    return tuple(
-        PublishedTable(number, title, tuple(map(_row, frame.filter(table=number).iter_rows(named=True))))
-        for number, title in enumerate(_TITLES, 1)
-    )
-
-
-def _row(cells: Mapping[str, Any]) -> PublishedRow:
     # Loads scipy, which the command line starts without.
     from openbook_eval.leaderboard.stats import share_interval
 
-    names = ("model", "params", "setting", "general_ratio", "medical_ratio", "medical_pairs")
+    read = pl.read_csv((files("openbook_eval.leaderboard") / "published.csv").read_bytes())
     # Rounded, so that 68.2 % is 0.682 and nothing beside it.
-    share, before = (
-        round(cells["percent"] / 100, 6),
-        cells["percent_before"] and round(cells["percent_before"] / 100, 6),
-    )
-    return PublishedRow(*(cells[n] for n in names), share, share_interval(share, ITEMS), before, cells["note"] or "")
+    shares = {name: (pl.col(of) / 100).round(6) for name, of in (("share", "percent"), ("before", "percent_before"))}
+    frame = read.with_columns(pl.col("note").fill_null(""), **shares).drop("percent", "percent_before")
+
+    def rows(number: int) -> Iterator[PublishedRow]:
+        for cells in frame.filter(table=number).drop("table").iter_rows(named=True):
+            yield PublishedRow(**cells, interval=share_interval(cells["share"], ITEMS))
+
+    return tuple(PublishedTable(number, title, tuple(rows(number))) for number, title in enumerate(_TITLES, 1))
 
 
 def sheets() -> Iterator[Sheet]:

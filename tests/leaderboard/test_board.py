@@ -94,32 +94,11 @@ def test_a_run_without_any_score_of_an_exam_has_no_average_and_comes_last() -> N
     assert rows[1].metrics["correct_strict"] is None
 
 
-def test_where_each_exam_is_one_group_any_place_may_be() -> None:
-    rows = board(make_runs({"a": first(9), "b": first(5), "c": first(1)}, groups=10)).rows
-    assert [row.averages.macro.interval for row in rows] == [None, None, None]
-    assert [row.rank and (row.rank.place, row.rank.last) for row in rows] == [(1, 3)] * 3
-
-
-def test_runs_that_are_not_comparable_are_never_on_one_board() -> None:
-    runs = make_runs({"a": first(5), "b": first(5)}, changes={"b": {"entries_sha256": "0" * 64}})
-    assert sorted([row.run.model for row in each.rows] for each in boards(runs)) == [["a"], ["b"]]
-
-
 def test_a_run_whose_items_are_not_those_it_says_is_refused() -> None:
     runs = make_runs({"a": first(5)})
     forged = make_runs({"b": first(5)}, sizes={**dict.fromkeys(SIX_EXAMS, 10), "nursing": 11}, id="forged")
     with pytest.raises(OpenbookError, match="b says that it was asked what a was, but its items are others"):
         boards(Runs((*runs.runs, *forged.runs), runs.items.vstack(forged.items)))
-
-
-def test_items_that_share_a_book_make_intervals_longer() -> None:
-    # Whole books right or wrong: of 60 items as much is known as of 12 books.
-    def width(groups: int | None) -> float:
-        (row,) = board(make_runs({"a": lambda _, place: place // 5 % 2 == 0}, sizes=60, groups=groups)).rows
-        assert row.averages.macro.interval
-        return row.averages.macro.interval.high - row.averages.macro.interval.low
-
-    assert width(5) > 1.8 * width(None)
 
 
 def test_each_item_can_be_drawn_by_itself_and_classes_as_a_whole() -> None:
@@ -137,12 +116,6 @@ def test_the_detectable_difference_is_what_the_formula_gives_for_the_discordance
     # (1.96 sqrt(0.1) + 0.842 sqrt(0.1 - d^2))^2 / d^2 is 600 at d = 0.0360, and 7,846 at d = 0.01.
     assert own.detectable == pytest.approx(0.0360, rel=0.01)
     assert own.items_for_a_point == pytest.approx(7846, rel=0.001)
-
-
-@pytest.mark.parametrize("models", [("a",), ("a", "b")])
-def test_one_run_or_runs_with_the_same_scores_detect_nothing(models: tuple[str, ...]) -> None:
-    own = board(make_runs(dict.fromkeys(models, first(5))))
-    assert (own.detectable, own.items_for_a_point) == (None, None)
 
 
 def test_what_keeps_a_run_from_being_whole_is_said() -> None:

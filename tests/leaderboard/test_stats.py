@@ -5,7 +5,7 @@ be had the figure is pinned: no interval from a handful of clusters, or of two d
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from openbook_eval.leaderboard.stats import (
     T_TEST,
     Averages,
     Clusters,
+    Codes,
     Design,
     Estimate,
     Numbers,
@@ -36,7 +37,6 @@ from openbook_eval.leaderboard.stats import (
     sensitivity,
     share_interval,
 )
-from tests.leaderboard.designs import alone, correlated, covered, grouped, holding, six_exams
 
 RUNS = 2000
 TWO_EXAMS = np.array([0, 0, 0, 0, 1, 1])
@@ -55,6 +55,44 @@ def single(n: int) -> Design:
 def pairs(both: int, only_a: int, only_b: int, neither: int) -> Numbers:
     counts = [both, only_a, only_b, neither]
     return np.stack([np.repeat([1.0, 1.0, 0.0, 0.0], counts), np.repeat([1.0, 0.0, 1.0, 0.0], counts)])
+
+
+def alone(exams: Codes) -> Design:
+    """Independent items, in one stratum an exam."""
+    return Design(exams, np.zeros_like(exams), np.arange(len(exams)))
+
+
+def six_exams(n: int) -> Codes:
+    """The exam of each of n items, the exams unequal in size."""
+    sizes = np.round(np.array([0.3, 0.25, 0.15, 0.12, 0.1, 0.08]) * n).astype(np.int_)
+    sizes[0] += n - sizes.sum()
+    return np.repeat(np.arange(6), sizes)
+
+
+def grouped(sizes: Codes, exam_of_group: Codes) -> Design:
+    """Groups of these sizes, in one stratum an exam."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    exams = exam_of_group[groups]
+    return Design(exams, np.zeros_like(exams), groups)
+
+
+def correlated(generator: np.random.Generator, runs: int, design: Design, share: float, correlation: float) -> Numbers:
+    """Scores (runs, n) that are right with probability `share`, in a group with this correlation: beta-binomial."""
+    scale = (1 - correlation) / correlation
+    of_group = generator.beta(share * scale, (1 - share) * scale, (runs, int(design.clusters.max()) + 1))
+    return (generator.random((runs, len(design.exams))) < of_group[:, design.clusters]).astype(np.float64)
+
+
+def holding(estimates: list[Estimate], truth: float) -> float:
+    """The share of intervals that hold the truth."""
+    return sum(low <= truth <= high for _, low, high in (e.ends for e in estimates)) / len(estimates)
+
+
+def covered(found: list[Averages], truth: float) -> tuple[float, float, float]:
+    """The shares of intervals that hold the truth, the same for all: of exams (all of them), of macro and of micro."""
+    exams = [exam for run in found for exam in run.exams]
+    of_all = ([run.macro for run in found], [run.micro for run in found])
+    return holding(exams, truth), holding(of_all[0], truth), holding(of_all[1], truth)
 
 
 # R. G. Newcombe, Stat. Med. 17 (1998), 857-872, table I, method 3.
@@ -94,31 +132,24 @@ def test_no_interval_is_empty_where_all_are_right_or_wrong(share: float) -> None
             assert high - low > 0.01
 
 
-def test_the_variance_is_that_of_cluster_sums_around_the_mean_of_their_stratum() -> None:
-    clusters = Clusters(Design(np.zeros(8, int), np.repeat([0, 1], 4), np.arange(8)))
-    residuals = np.array([[1.0, 2.0, 3.0, 2.0, -2.0, -2.0, -3.0, -1.0]])
-    variance, freedom = clusters.variance(residuals, np.ones((1, 8), dtype=bool))
-    assert (variance[0, 0], freedom[0, 0]) == (
-        pytest.approx(4 * (np.var([1, 2, 3, 2]) + np.var([2, 2, 3, 1])) * 4 / 3),
-        6,
-    )
-
-
-@pytest.mark.parametrize("strata", [[0, 0, 1, 1], [0, 1, 2, 3]])
-def test_clusters_alone_or_in_several_strata_vary_around_the_mean_of_the_exam(strata: list[int]) -> None:
-    # Two clusters lie in two strata each, or each of four is alone in its own.
-    groups = [0, 1, 0, 1] if strata[0] == strata[1] else [0, 1, 2, 3]
-    found = Clusters(Design(np.zeros(4, int), np.array(strata), np.array(groups)))
-    residuals = np.array([[1.0, -1.0]]) if len(found.exam) == 2 else np.array([[2.0, -1.0, -2.0, 1.0]])
-    variance, freedom = found.variance(residuals, np.ones(residuals.shape, dtype=bool))
-    n = residuals.size
-    assert (variance[0, 0], freedom[0, 0]) == (pytest.approx((residuals**2).sum() * n / (n - 1)), n - 1)
-
-
-def test_one_cluster_alone_in_its_stratum_is_too_little_to_leave_out() -> None:
-    design = Design(np.zeros(3, int), np.array([0, 0, 1]), np.arange(3))
-    variance, freedom = Clusters(design).variance(np.array([[1.0, 1.0, -2.0]]), np.ones((1, 3), dtype=bool))
-    assert (variance[0, 0], freedom[0, 0]) == (4.0, 1.0)
+@pytest.mark.parametrize(
+    ("strata", "groups", "residuals", "variance", "freedom"),
+    [
+        # Around the mean of their stratum: 4 (0.5 + 0.5) 4 / 3, with 6 degrees.
+        ([0] * 4 + [1] * 4, range(8), [1, 2, 3, 2, -2, -2, -3, -1], 4 * (2 / 4 + 2 / 4) * 4 / 3, 6),
+        # Two clusters in two strata each, four alone in theirs, and one that is: around the mean of the exam.
+        ([0, 0, 1, 1], [0, 1, 0, 1], [1, -1], 2 * 2, 1),
+        ([0, 1, 2, 3], range(4), [2, -1, -2, 1], 10 * 4 / 3, 3),
+        ([0, 0, 1], range(3), [1, 1, -2], 4, 1),
+    ],
+)
+def test_the_variance_is_that_of_cluster_sums_around_their_mean(
+    strata: list[int], groups: Sequence[int], residuals: list[int], variance: float, freedom: int
+) -> None:
+    clusters = Clusters(Design(np.zeros(len(strata), int), np.array(strata), np.array(groups)))
+    own = np.array([residuals], dtype=np.float64)
+    found, free = clusters.variance(own, np.ones(own.shape, dtype=bool))
+    assert (found[0, 0], free[0, 0]) == (pytest.approx(variance), freedom)
 
 
 def test_the_interval_of_equal_clusters_is_that_of_their_t_interval_in_wilsons_form() -> None:
