@@ -88,18 +88,17 @@ class Clusters:
         np.minimum.at(low, of_item, design.strata)
         np.maximum.at(high, of_item, design.strata)
         # Clusters that lie in several strata of an exam are put together.
-        mixed = low != high
-        stratum = np.where(mixed, 0, low)
-        order = np.lexsort((code, stratum, mixed, exam))
-        begins_exam = _changes(exam[order])
-        begins_stratum = begins_exam | _changes(mixed[order]) | _changes(stratum[order])
-        self.of_item: Codes = np.argsort(order)[of_item]
+        keys = np.stack([exam, low != high, np.where(low != high, 0, low), code])
+        (exam, mixed, stratum, _), place = np.unique(keys, axis=1, return_inverse=True)
+        begins_exam = _changes(exam)
+        begins_stratum = begins_exam | _changes(mixed) | _changes(stratum)
+        self.of_item: Codes = place[of_item]
         self.exam: Codes = np.cumsum(begins_exam) - 1
         self._by_cluster = np.argsort(self.of_item, kind="stable")
         self._items = np.flatnonzero(_changes(self.of_item[self._by_cluster]))
         self._exams, self._strata = np.flatnonzero(begins_exam), np.flatnonzero(begins_stratum)
         self._strata_of_exams = np.flatnonzero(begins_exam[begins_stratum])
-        self._whole = ~mixed[order][begins_stratum]
+        self._whole = mixed[begins_stratum] == 0
 
     def sums(self, values: Numbers | Flags) -> Numbers:
         """Return the sums over the items of each cluster, (runs, clusters), of values (runs, n)."""
@@ -130,7 +129,7 @@ def _sums(values: Numbers | Flags, begins: Codes) -> Numbers:
     return found
 
 
-def _changes(sorted_codes: Codes | Flags) -> Flags:
+def _changes(sorted_codes: Codes) -> Flags:
     return np.append(True, sorted_codes[1:] != sorted_codes[:-1])
 
 

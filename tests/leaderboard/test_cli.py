@@ -88,16 +88,13 @@ def test_files_and_page_are_written(run: Run, runs: Path, tmp_path: Path) -> Non
     assert str(tmp_path / "page" / "index.html") in text
 
 
-def test_what_cannot_be_written_is_said_before_anything_is_read(run: Run, tmp_path: Path) -> None:
+def test_what_can_be_neither_written_nor_read_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").mkdir()
     for option in (("--export", tmp_path / "x.csv"), ("--html", tmp_path)):
         with pytest.raises(OpenbookError, match="name another"):
             run("leaderboard", "nowhere", *option)
     with pytest.raises(OpenbookError, match=r"x\.xls: cannot export"):
         run("leaderboard", "nowhere", "--export", "x.xls")
-
-
-def test_nothing_to_show_says_what_to_name(run: Run, tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match="name a results file or a folder of runs"):
         run("leaderboard")
     with pytest.raises(OpenbookError, match="no such file or folder"):

@@ -39,16 +39,13 @@ def test_parquet_is_typed_and_has_each_run_with_its_hashes_and_intervals(tmp_pat
     assert (row["other"], row["abstained"], row["system_instruction"]) == (None, None, None)
 
 
-def test_json_has_a_board_with_its_runs(tmp_path: Path) -> None:
+def test_json_has_a_board_with_its_runs_and_nothing_for_an_average_that_does_not_exist(tmp_path: Path) -> None:
     what = board_export(boards(make_runs({"a": first(60), "b": first(50)}, sizes=100)))
     (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
     assert (own["condition"], own["exam"], own["exams"][0]) == ("openbook", "invented 1.0", "physician")
     assert [run["model"] for run in own["runs"]] == ["a", "b"]
     assert set(own["runs"][0]) == set(RUNS)
     assert 0.02 < own["detectable"] < 0.05
-
-
-def test_an_average_that_does_not_exist_is_nothing_rather_than_a_number(tmp_path: Path) -> None:
     what = board_export(boards(make_runs({"a": first(5)}, sizes={"nursing": 10})))
     (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
     assert (own["runs"][0]["average"], own["runs"][0]["all_items"]) == (None, 0.5)
@@ -69,16 +66,13 @@ def test_text_that_comes_as_it_is_begins_no_formula_either(tmp_path: Path) -> No
         assert [row["a"] for row in csv.DictReader(file)] == ["'\t=x", "'\r=x", "'=x", "x="]
 
 
-def test_markdown_is_a_table_a_board(tmp_path: Path) -> None:
+def test_markdown_and_latex_have_a_table_a_board(tmp_path: Path) -> None:
     lines = written(tmp_path, "x.md", exported("a", "b")).read_text(encoding="utf-8").splitlines()
     assert lines[0] == "### openbook, invented 1.0"
     assert lines[2].startswith("| rank | model | physician | nursing |")
     assert lines[3].startswith("| :-- | :-- | --: |")
     pattern = r"\| 1 \| a \| 90\.0 \| .* \| 90\.0 \| \d\d\.\d-\d\d\.\d \| 90\.0 \| 90\.0 \| 90\.0 \| 100\.0 \|$"
     assert re.match(pattern, lines[4])
-
-
-def test_latex_is_a_booktabs_table_a_board(tmp_path: Path) -> None:
     text = written(tmp_path, "x.tex", exported("a", "b")).read_text(encoding="utf-8")
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
     assert text.index(r"\toprule") < text.index(r"\midrule") < text.index("1 & a & 90.0") < text.index(r"\bottomrule")

@@ -146,12 +146,8 @@ def test_exams_and_strict_hold_all_models_and_their_pictures_the_best() -> None:
 
 def test_long_names_are_cut_each_its_own() -> None:
     cut = f"{'a' * 11}…{'a' * 11}"
-    assert svg.short_names(["a" * 40, "a" * 41, "医", " "]) == {
-        "a" * 40: cut,
-        "a" * 41: f"{cut} (2)",
-        "医": "医",
-        " ": "(no name)",
-    }
+    short = svg.short_names(["a" * 40, "a" * 41, "医", " "])
+    assert list(short.values()) == [cut, f"{cut} (2)", "医", "(no name)"]
 
 
 @settings(deadline=None)
@@ -162,19 +158,10 @@ def test_any_text_is_drawn_as_text(names: list[str], x: float, y: float, mark: A
     series = tuple(Series(name, (Point(x, y, (y, y), value=y),), mark, style=n) for n, name in enumerate(names))
     plot = Plot("p", "t", "a", "c", (), (), (Panel(names[0], Axis(names[0]), Axis(names[0]), series),))
     drawn = ElementTree.fromstring(svg.draw(plot))  # noqa: S314 - ours
-    texts = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
-    assert {svg.shown_on_page(name) for name in plot.legend} - {""} <= {
-        text.replace("\r", "") if text else "" for text in texts
-    } | {""}
-    assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= {
-        "svg",
-        "style",
-        "g",
-        "text",
-        "path",
-        "rect",
-        "title",
-    }
+    texts = {element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {svg.shown_on_page(name) for name in plot.legend} <= texts
+    ours = {"svg", "style", "g", "text", "path", "rect", "title"}
+    assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= ours
 
 
 def test_numbers_on_axes_are_round() -> None:
