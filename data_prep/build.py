@@ -149,20 +149,14 @@ def build(
         rows, notes, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked.read) if checked.read else None)
         kept, dropped = _without_duplicates(rows, spec)
         flows = _flows(spec, kept, dropped, notes)
-        _write_dropped(out, work, dropped, notes)
-        contamination = None
-        if spec.decontaminate:
-            gone = dropped.filter(pl.col("reason") == "contaminated")
-            contamination = Contamination(exams=checked.provenance(), rows=gone.height, report=CONTAMINATION)
-            if checked.read:
-                items = gone.select("source", "file", "row", "exam_item").unnest("exam_item")
-                _write(work, out / CONTAMINATION, map(_json_line, items.iter_rows(named=True)))
-        facts = BuildFacts.of(spec, inputs, flows, contamination, scale)
+        _write_dropped(out, work, dropped, notes, against_exams=bool(checked.read))
+        facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, checked, dropped), scale)
         manifests = _write_mixes(out, work, _choose(kept, mixes, spec.seed, count), facts)
-    breaks: dict[str, list[str]] = {}
-    for name, note in ((name, note) for name, some in notes.items() for note in some if note["reason"] == "break"):
-        breaks.setdefault(name, []).append(f"{note['file']}: {note['fault']}")
-    return Built(manifests, flows, checked, breaks)
+    breaks = {
+        name: [f"{note['file']}: {note['fault']}" for note in some if note["reason"] == "break"]
+        for name, some in notes.items()
+    }
+    return Built(manifests, flows, checked, {name: faults for name, faults in breaks.items() if faults})
 
 
 @contextmanager
@@ -316,13 +310,24 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, notes: _Notes)
     return flows
 
 
-def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, notes: _Notes) -> None:
-    """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front."""
+def _contamination(spec: Spec, exams: Exams, dropped: pl.DataFrame) -> Contamination | None:
+    rows = int((dropped["reason"] == "contaminated").sum())
+    return Contamination(exams=exams.provenance(), rows=rows, report=CONTAMINATION) if spec.decontaminate else None
+
+
+def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, notes: _Notes, *, against_exams: bool) -> None:
+    """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front.
+
+    Where rows were checked against exams, contamination.jsonl names each that holds an item, and the item.
+    """
     (out / DROPPED).mkdir(exist_ok=True)
     for source, faults in notes.items():
         some = dropped.filter(pl.col("source") == source).iter_slices(_ROWS)
         lines = chain(map(_json_line, faults), chain.from_iterable(map(_headed_lines, some)))
         _write(work, out / DROPPED / f"{source}.jsonl", lines)
+    if against_exams:
+        held = dropped.filter(pl.col("reason") == "contaminated").select("source", "file", "row", "exam_item")
+        _write(work, out / CONTAMINATION, map(_json_line, held.unnest("exam_item").iter_rows(named=True)))
 
 
 def _headed_lines(rows: pl.DataFrame) -> Iterator[bytes]:

@@ -121,13 +121,11 @@ class ExamIndex:
         """Index these exams; the order of exams and of their questions makes no difference."""
         questions, passages = items(exams)
         grams = _grams(questions, passages)
-        table = np.zeros(1 << (_BITS - 3), dtype=np.uint8)
-        place = grams["hash"].to_numpy() >> np.uint32(32 - _BITS)
-        bits = np.left_shift(np.uint8(1), (place & np.uint32(7)).astype(np.uint8))
-        np.bitwise_or.at(table, place >> np.uint32(3), bits)
+        there = np.zeros(1 << _BITS, dtype=np.bool_)
+        there[grams["hash"].to_numpy() >> np.uint32(32 - _BITS)] = True
         stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
         common = stock.union(*(_common([item.text for item in group]) for group in (questions, passages)))
-        return cls((*questions, *passages), grams, table, common)
+        return cls((*questions, *passages), grams, np.packbits(there, bitorder="little"), common)
 
     def check(self, rows: pl.DataFrame) -> dict[int, Match]:
         """Return for each row that holds an exam item, by its place, the item that it holds most of.
