@@ -9,14 +9,14 @@ import difflib
 import logging
 import os
 import re
-import types
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
+from logging.handlers import BufferingHandler
 from types import SimpleNamespace
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 
@@ -39,6 +39,7 @@ _GRAVE = re.compile(r"deprecated|decontamination")
 _LINK = re.compile(r"\s*See:? https?://.*")
 # Among hundreds of keys there is one somewhat similar to any.
 _CLOSE = 0.75
+_UNKNOWN = "unknown key"
 # What people look for in Axolotl and do not find.
 _ELSEWHERE = {"weight": "Axolotl has no ratio of datasets: data-prep build makes a mix of the ratio; take it out"}
 
@@ -52,7 +53,7 @@ def axolotl() -> SimpleNamespace:
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"})
     logging.disable(logging.CRITICAL)
     try:
-        with _silence():
+        with _listening():
             from axolotl.integrations.base import PluginManager, load_plugin
             from axolotl.integrations.config import merge_input_args
             from axolotl.utils.config import validate_config
@@ -84,24 +85,16 @@ def axolotl() -> SimpleNamespace:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Collect Axolotl's warnings in a list and show them nowhere else."""
-    heard: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("axolotl")
+def _listening() -> Iterator[list[logging.LogRecord]]:
+    """Collect Axolotl's warnings in a list, and show nothing of what it says."""
+    handler, logger = BufferingHandler(10**6), logging.getLogger("axolotl")
+    handler.setLevel(logging.WARNING)
     handlers, propagate = logger.handlers, logger.propagate
     logger.handlers, logger.propagate = [handler], False
     try:
-        with _silence():
-            yield heard
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield handler.buffer
     finally:
         logger.handlers, logger.propagate = handlers, propagate
 
@@ -121,17 +114,16 @@ def axolotl_faults(config: Config) -> list[Fault]:
         known = _fields(model)
         if not config.get("rl"):
             known |= dict.fromkeys(("datasets", "test_datasets"), api.datasets)
-        found += _unknown_keys(config, known)
+        wrong = [fault for key, value in config.items() for fault in _key_faults(key, value, known)]
         for key in config.keys() & model.model_fields.keys():
             if advice := model.model_fields[key].deprecated:
                 found.append((key, f"deprecated: {advice}"))
-        wrong = [fault for key in config if key in known for fault in _type_faults(key, config[key], known[key])]
         for key, names in api.choices.items():
             if isinstance(name := config.get(key), str) and name not in names:
                 found.append((key, f"there is no {name!r}; {did_you_mean(name, names)}"))
-        refused = list(_refusals(config, {_top(key) for key, _ in wrong}, known, api))
-    found += [*wrong, *refused]
-    warned = [_with_key(text, config, known) for text in heard if _GRAVE.search(text)]
+        unfit = {_top(key) for key, said in wrong if not said.startswith(_UNKNOWN)}
+        found += [*wrong, *_refusals(config, unfit, known, api)]
+    warned = [_with_key(said, config, known) for each in heard if _GRAVE.search(said := each.getMessage())]
     keys = {_top(key) for key, _ in found}
     return [*found, *(each for each in warned if each[0] not in keys)]
 
@@ -154,74 +146,58 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
     """Return the type of every key that a model knows, by its name and by its aliases."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         other = field.validation_alias
         aliases = other.choices if isinstance(other, AliasChoices) else [other, field.alias]
+        kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         found.update(dict.fromkeys([name, *(alias for alias in aliases if isinstance(alias, str))], kind))
     return found
 
 
-def _members(kind: Any) -> Iterator[Any]:
-    """Yield the members of a union, without their annotations."""
-    if get_origin(kind) in (Union, types.UnionType):
-        for member in get_args(kind):
-            yield from _members(member)
-    elif get_origin(kind) is Annotated:
-        yield from _members(get_args(kind)[0])
-    else:
-        yield kind
+def _keys_within(kind: Any) -> Iterator[str]:
+    """Yield the keys that a value of a type may have, at any depth."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, inner in _fields(kind).items():
+            yield from (name, *_keys_within(inner))
+    for part in get_args(kind):
+        yield from _keys_within(part)
 
 
-def _unknown_keys(value: Config, known: Config, path: tuple[str, ...] = ()) -> Iterator[Fault]:
-    """Yield every key, nested ones as well, that the model of its place does not know."""
-    for key, inner in value.items():
-        if key in known:
-            yield from _unknown_within(inner, list(_members(known[key])), (*path, str(key)))
-        else:
-            close = difflib.get_close_matches(str(key), known, n=1, cutoff=_CLOSE)
-            hint = did_you_mean(str(key), close) if close else "Axolotl would drop it in silence; take it out"
-            yield ".".join((*path, str(key))), f"unknown key; {_ELSEWHERE.get(str(key), hint)}"
+def _unknown(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, set(known) - {key}, n=1, cutoff=_CLOSE)
+    hint = did_you_mean(key, close) if close else "Axolotl would drop it in silence; take it out"
+    return f"{_UNKNOWN}; {_ELSEWHERE.get(key, hint)}"
 
 
-def _unknown_within(value: Any, members: list[Any], path: tuple[str, ...]) -> Iterator[Fault]:
-    # What a model takes as a mapping of anything is not looked into.
-    if isinstance(value, Mapping) and not any(each is Any or get_origin(each) is dict for each in members):
-        models = [_fields(each) for each in members if isinstance(each, type) and issubclass(each, BaseModel)]
-        if models:
-            # Of several models that could be meant, the one that knows most of the keys.
-            yield from _unknown_keys(value, max(models, key=lambda known: len(known.keys() & value.keys())), path)
-    elif isinstance(value, list):
-        for item in (get_args(each)[0] for each in members if get_origin(each) is list):
-            for number, inner in enumerate(value):
-                yield from _unknown_within(inner, list(_members(item)), (*path, str(number)))
-
-
-def _type_faults(key: str, value: Any, kind: Any) -> Iterator[Fault]:
-    members = set(map(str, _members(kind)))
-    if isinstance(value, bool) and str(bool) not in members and members & {str(int), str(float)}:
-        # Pydantic would take true for 1.
-        yield key, f"should be a number, not {str(value).lower()}"
+def _key_faults(key: str, value: Any, known: Config) -> Iterator[Fault]:
+    """Yield what is wrong with a key and its value, of whatever the other keys say."""
+    if key not in known:
+        yield key, _unknown(key, known)
         return
     try:
         # A copy, as some rules of Axolotl write into what they look at.
-        TypeAdapter(kind).validate_python(copy.deepcopy(value))
+        read = TypeAdapter(known[key]).validate_python(copy.deepcopy(value), extra="forbid")
+        if isinstance(value, bool) and type(read) in (int, float):
+            yield key, f"should be a number, not {str(value).lower()}"
     except ValidationError as error:
-        yield from _worded(error, value, key)
+        for place, said in _worded(error, value, known[key]):
+            yield ".".join([key, *place]), said
     except Exception as error:
         yield key, f"nothing that Axolotl can read ({type(error).__name__}: {error}); see its documentation"
 
 
-def _worded(error: ValidationError, value: Any, *path: str) -> Iterator[Fault]:
-    """Yield what pydantic found wrong with a value; all types that it tried for one key are one fault."""
-    found: dict[str, list[Any]] = {}
+def _worded(error: ValidationError, value: Any, kind: Any = None) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what pydantic found wrong in a value, with its place; all types that it tried there are one fault."""
+    found: dict[tuple[str, ...], list[Any]] = {}
     for fault in error.errors():
-        found.setdefault(".".join([*path, *_place(fault["loc"], value)]), []).append(fault)
-    for key, faults in found.items():
+        found.setdefault(tuple(_place(fault["loc"], value)), []).append(fault)
+    for place, faults in found.items():
         kinds = dict.fromkeys(each["msg"].partition("Input should be ")[2] for each in faults)
         if any(kinds):
-            yield key, f"should be {' or '.join(filter(None, kinds))}, not {faults[0]['input']!r:.60}"
+            yield place, f"should be {' or '.join(filter(None, kinds))}, not {faults[0]['input']!r:.60}"
+        elif faults[0]["type"] == "extra_forbidden":
+            yield place, _unknown(place[-1], _keys_within(kind))
         else:
-            yield key, faults[0]["msg"].removeprefix("Value error, ")
+            yield place, faults[0]["msg"].removeprefix("Value error, ")
 
 
 def _place(location: tuple[Any, ...], value: Any) -> Iterator[str]:
@@ -232,44 +208,38 @@ def _place(location: tuple[Any, ...], value: Any) -> Iterator[str]:
             value = value[part]
 
 
-def _refusals(config: Config, wrong: set[str], known: Config, api: SimpleNamespace) -> Iterator[Fault]:
+def _refusals(config: Config, removed: set[str], known: Config, api: SimpleNamespace) -> Iterator[Fault]:
     """Yield all that validate_config refuses: each time without the keys that are wrong, as it stops at the first.
 
     What it says of a key because it is left out is no fault.
     """
-    left, removed = {key: value for key, value in config.items() if key not in wrong}, set(wrong)
+    if "base_model" not in config:
+        yield "base_model", "missing, and Axolotl needs it; write it"
+        removed = {*removed, "base_model"}
     while True:
+        left = {"base_model": "owner/model", **{key: value for key, value in config.items() if key not in removed}}
         try:
             api.validate(left, _CPU if on_cpu(config) else _GPU)
             return
         except ValidationError as error:
-            if any(each["type"] == "missing" and each["loc"][:1] == ("base_model",) for each in error.errors()):
-                if "base_model" not in removed:
-                    yield "base_model", "missing, and Axolotl needs it; write it"
-                left["base_model"] = "owner/model"
-                removed.add("base_model")
-                continue
-            found = [each if each[0] else _with_key(each[1], left, known) for each in _worded(error, left)]
+            placed = [(".".join(place), said) for place, said in _worded(error, left)]
+            found = [(key, said) if key else _with_key(said, left, known) for key, said in placed]
         except Exception as error:
             # Files that a recipe names are looked for by our own rules.
             missing = isinstance(error, FileNotFoundError)
             found = [("deepspeed", "")] if missing else [_with_key(str(error), left, known)]
-        yield from (each for each in found if each[1] and not _names(" ".join(each), removed))
+        yield from (each for each in found if each[1] and removed.isdisjoint(re.findall(r"\w+", " ".join(each))))
         words = set(re.findall(r"\w+", " ".join(text for _, text in found)))
-        drop = {_top(key) for key, _ in found} & left.keys()
+        drop = {_top(key) for key, _ in found} & left.keys() - removed
         # Where the key that is missing is not the recipe's, a key whose value asks for it.
-        drop = drop or {key for key, value in left.items() if isinstance(value, str) and value in words}
+        drop = drop or {key for key, value in left.items() if isinstance(value, str) and value in words} - removed
         if not drop:
             return
-        left, removed = {key: value for key, value in left.items() if key not in drop}, removed | drop
+        removed = removed | drop
 
 
 def _top(key: str) -> str:
     return key.split(".")[0]
-
-
-def _names(text: str, keys: Iterable[str]) -> bool:
-    return not set(re.findall(r"\w+", text)).isdisjoint(keys)
 
 
 def _with_key(text: str, config: Iterable[str], known: Iterable[str]) -> Fault:
