@@ -41,25 +41,25 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], list[Fault]]:
 
 def _surprises(node: Any, path: tuple[str, ...]) -> Iterator[Fault]:
     if isinstance(node, yaml.ScalarNode):
-        if node.style is None and (surprise := _surprise(node.tag.removeprefix(_TAG), node.value, len(path) > 1)):
-            yield ".".join(path), surprise
-        return
-    is_mapping = isinstance(node, yaml.MappingNode)
-    for number, item in enumerate(node.value):
-        key, value = (item[0].value, item[1]) if is_mapping else (number, item)
-        yield from _surprises(value, (*path, str(key)))
+        if node.style is None and (said := _surprise(node.tag.removeprefix(_TAG), node.value, len(path) > 1)):
+            yield ".".join(path), f"{node.value} is read as {said}"
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _surprises(value, (*path, str(key.value)))
+    else:
+        for number, value in enumerate(node.value):
+            yield from _surprises(value, (*path, str(number)))
 
 
 def _surprise(kind: str, text: str, nested: bool) -> str | None:
     if _ODD_NUMBER.fullmatch(text) and kind in ("int", "float"):
-        return f"{text} is read as {yaml.safe_load(text)}; write that, or quote it"
+        return f"{yaml.safe_load(text)}; write that, or quote it"
     if _ODD_NUMBER.fullmatch(text) and text.lstrip("+-").startswith("0o"):
-        return f"{text} is read as text; write the number in base 10, or quote it"
+        return "text; write the number in base 10, or quote it"
     if kind == "timestamp":
-        return f"{text} is read as a date; quote it"
+        return "a date; quote it"
     if kind == "str" and nested and (parts := _NO_NUMBER.fullmatch(text)):
-        number = f"{parts[1]}{parts[2] or '.0'}e{parts[3] or '+'}{parts[4]}"
-        return f"{text} is read as text; write the number with a point: {number}"
+        return f"text; write the number with a point: {parts[1]}{parts[2] or '.0'}e{parts[3] or '+'}{parts[4]}"
     return None
 
 
@@ -84,7 +84,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _numbers(config: Config) -> Iterator[Fault]:
+def _values(config: Config) -> Iterator[Fault]:
     for key in _POSITIVE:
         if (value := _number(config.get(key))) is not None and not 0 < value < math.inf:
             yield key, f"must be more than 0, not {config[key]}"
@@ -93,13 +93,13 @@ def _numbers(config: Config) -> Iterator[Fault]:
         value = _number(config.get(key))
         if value is not None and not (0 <= value < 1 or (key == "val_set_size" and 1 <= value < math.inf)):
             yield key, f"must be 0 or more, and less than 1, not {config[key]}"
-
-
-def _precision(config: Config) -> Iterator[Fault]:
     if config.get("bf16") is True and config.get("fp16") is True:
         yield "fp16", "stands beside bf16, and only one can be; leave bf16: true, or fp16: true on a GPU without bf16"
     if on_cpu(config) and config.get("bf16", "auto") == "auto":
         yield "bf16", "auto, the default, becomes a slow fp16 on a CPU; write bf16: false, or bf16: true for a GPU"
+    evaluates = config.get("evals_per_epoch") or config.get("eval_steps")
+    if not evaluates and config.get("eval_strategy") in (None, "no") and (_number(config.get("val_set_size")) or 0) > 0:
+        yield "val_set_size", "rows are held back and never looked at; write evals_per_epoch: 1, or val_set_size: 0"
 
 
 def _adapter(config: Config) -> Iterator[Fault]:
@@ -130,16 +130,10 @@ def _sharding(config: Config) -> Iterator[Fault]:
     try:
         if not Path(deepspeed).is_file():
             yield "deepspeed", f"there is no file {deepspeed}; see: axolotl fetch deepspeed_configs"
-        elif not isinstance(json.loads(Path(deepspeed).read_text("utf-8")), dict):
+        elif not isinstance(json.loads(Path(deepspeed).read_bytes()), dict):
             yield "deepspeed", f"{deepspeed} is no JSON object; see: axolotl fetch deepspeed_configs"
     except (ValueError, OSError) as error:
         yield "deepspeed", f"{deepspeed} cannot be read as JSON ({error}); mend it"
-
-
-def _evaluation(config: Config) -> Iterator[Fault]:
-    evaluates = config.get("evals_per_epoch") or config.get("eval_steps")
-    if not evaluates and config.get("eval_strategy") in (None, "no") and (_number(config.get("val_set_size")) or 0) > 0:
-        yield "val_set_size", "rows are held back and never looked at; write evals_per_epoch: 1, or val_set_size: 0"
 
 
 def _base_model(config: Config) -> Iterator[Fault]:
@@ -220,7 +214,7 @@ def check(paths: Sequence[Path], *, mixes: bool = True) -> CheckReport:
         config, found = read_recipe(path)
         if config:
             found += axolotl_faults(config)
-            for rule in (_numbers, _precision, _adapter, _sharding, _evaluation, _base_model):
+            for rule in (_values, _adapter, _sharding, _base_model):
                 found += rule(config)
             found += _training_data(config, mixes)
             output = config.get("output_dir", OUTPUT)

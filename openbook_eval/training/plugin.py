@@ -11,7 +11,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from axolotl.core.trainers.base import AxolotlTrainer
@@ -21,17 +21,9 @@ from transformers.trainer_pt_utils import get_model_param_count
 
 from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError
+from openbook_eval.training import record
 from openbook_eval.training.recipes import flops_per_token, utilisation
-from openbook_eval.training.record import (
-    Device,
-    TrainedOn,
-    TrainingRun,
-    checkpoints,
-    read_record,
-    ready,
-    tokens_in,
-    write_record,
-)
+from openbook_eval.training.record import Device, TrainedOn, TrainingRun
 
 _SEED = 42  # what the trainer takes for itself where a recipe names none
 _TELEMETRY = ("AXOLOTL_DO_NOT_TRACK", "DO_NOT_TRACK")
@@ -41,11 +33,8 @@ _LIBRARIES = ("axolotl", "transformers", "torch", "peft", "accelerate")
 class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
     """What a training of ours adds to Axolotl's, hook by hook, in the order in which Axolotl calls them."""
 
-    def __init__(self) -> None:
-        """Begin before any recipe is known."""
-        super().__init__()
-        self._run: TrainingRun | None = None
-        self._recording: RecordingCallback | None = None
+    _run: TrainingRun | None = None
+    _recording: "RecordingCallback | None" = None
 
     def register(self, cfg: Any) -> None:
         """Check that all is in place, and give the rows of this mix a cache of their own.
@@ -55,9 +44,12 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
         """
         _send_nothing()
         try:
-            self._run = ready(cfg.to_dict())
+            self._run = record.ready(cfg.to_dict())
         except OpenbookError as error:
-            _leave(error)
+            # One line, not one per process.
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                print(f"openbook-eval: {error}", file=sys.stderr)
+            sys.exit(2)
         cfg["dataset_prepared_path"] = self._run.prepared
         if cfg.get("seed") is None:
             cfg["seed"] = _SEED
@@ -65,7 +57,7 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
         set_seed(cfg["seed"])
         if self._run.resume is not None:
             cfg["resume_from_checkpoint"] = str(self._run.resume)
-        elif checkpoints(self._run.output):
+        elif record.checkpoints(self._run.output):
             cfg["auto_resume_from_checkpoints"] = False  # there is half of one, and Axolotl would take it
 
     def pre_model_load(self, cfg: Any) -> None:
@@ -78,10 +70,8 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         """Return the callback that keeps the record."""
-        if self._run is None:
-            return []
-        self._recording = RecordingCallback(self._run, cfg, trainer)
-        return [self._recording]
+        self._recording = self._run and RecordingCallback(self._run, cfg, trainer)
+        return [self._recording] if self._recording else []
 
     def post_train_unload(self, cfg: Any) -> None:  # noqa: ARG002
         """Close the record: the weights are saved."""
@@ -99,13 +89,6 @@ def _send_nothing() -> None:
     TelemetryManager.get_instance().enabled = False
 
 
-def _leave(error: OpenbookError) -> NoReturn:
-    # One line, not one per process.
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"openbook-eval: {error}", file=sys.stderr)
-    sys.exit(2)
-
-
 class CountingTrainer(AxolotlTrainer):  # type: ignore[misc]
     """Count the tokens that are trained on. The count stays on the device: no step waits for it."""
 
@@ -114,7 +97,7 @@ class CountingTrainer(AxolotlTrainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """Count, and train as the trainer does."""
         pad = getattr(self.processing_class, "pad_token_id", None)
-        self._counted = self._counted + tokens_in(inputs, pad)
+        self._counted = self._counted + record.tokens_in(inputs, pad)
         return super().training_step(model, inputs, num_items_in_batch)
 
     def counted_tokens(self) -> int:
@@ -139,8 +122,8 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Take up the figures of the checkpoint that the training resumes from."""
         resumed = self._config.get("resume_from_checkpoint")
-        if resumed and (record := read_record(Path(resumed))):
-            self._tokens, self._seconds = record.tokens, record.wall_seconds
+        if resumed and (before := record.read_record(Path(resumed))):
+            self._tokens, self._seconds = before.tokens, before.wall_seconds
         self._began = time.monotonic()
         self._write(state, self._run.output)
 
@@ -155,13 +138,13 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
     def finish(self) -> None:
         """Record that the training came to its end and its weights are saved."""
         if self._record is not None and self._trainer.is_world_process_zero():
-            write_record(self._run.output, self._record.model_copy(update={"finished": True}))
+            record.write_record(self._run.output, self._record.model_copy(update={"finished": True}))
 
     def _write(self, state: Any, *folders: Path) -> None:
         self._record = self._now(state)
         if state.is_world_process_zero:
             for folder in folders:
-                write_record(folder, self._record)
+                record.write_record(folder, self._record)
 
     def _now(self, state: Any) -> TrainedOn:
         run, config = self._run, self._config
@@ -171,7 +154,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         seconds = self._seconds + time.monotonic() - self._began
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        device = Device(name=name, count=self._trainer.accelerator.num_processes)
+        count = self._trainer.accelerator.num_processes
         # A token sees its own row: rows that share a packed sample do not see each other.
         flops = self._flops_per_token(tokens / (run.mix.rows * state.epoch)) if tokens else None
         return TrainedOn(
@@ -180,8 +163,12 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
             base_model=run.base_model,
             adapter=run.adapter,
             mix=run.mix,
-            versions=_versions(),
-            device=device,
+            versions={
+                "openbook_eval": __version__,
+                **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+                "python": platform.python_version(),
+            },
+            device=Device(name=name, count=count),
             seed=config["seed"],
             started=self._started,
             wall_seconds=round(seconds, 3),
@@ -190,7 +177,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
             tokens_per_second=round(tokens / seconds, 1) if tokens else 0.0,
             parameters=self._parameters,
             trainable_parameters=self._trainable,
-            mfu=None if flops is None else utilisation(tokens / seconds, flops, device.name, device.count),
+            mfu=None if flops is None else utilisation(tokens / seconds, flops, name, count),
             loss_first=losses[0] if losses else None,
             loss_last=losses[-1] if losses else None,
             finished=False,
@@ -201,19 +188,12 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         """Return the FLOPs of a token; None for an architecture that names its figures in a way of its own."""
         try:
             config = self._trainer.model.config.get_text_config()
+            # An embedding that is not the output layer as well is only looked up.
+            looked_up = 0 if config.tie_word_embeddings else config.vocab_size * config.hidden_size
             heads = config.num_attention_heads
-            return flops_per_token(
-                # An embedding that is not the output layer as well is only looked up.
-                self._parameters - (0 if config.tie_word_embeddings else config.vocab_size * config.hidden_size),
-                self._trainable,
-                layers=config.num_hidden_layers,
-                attention_width=heads * (getattr(config, "head_dim", None) or config.hidden_size // heads),
-                length=length,
-            )
+            width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
+            layers = config.num_hidden_layers
         except AttributeError:
             return None
-
-
-def _versions() -> dict[str, str]:
-    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"openbook_eval": __version__, **libraries, "python": platform.python_version()}
+        multiplied = self._parameters - looked_up
+        return flops_per_token(multiplied, self._trainable, layers=layers, attention_width=width, length=length)

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import jinja2
+
 from openbook_eval.errors import OpenbookError, did_you_mean
-from openbook_eval.files import load_yaml, write_atomic
+from openbook_eval.files import load_yaml, read_text, write_atomic
 from openbook_eval.models.profiles import Profile, Size, profile
 
 Method = Literal["lora", "full"]
@@ -111,15 +113,13 @@ def cells() -> tuple[Cell, ...]:
     """Return all cells of the table: those of the paper in the order of its tables, then the tiny ones."""
     mixes = {}
     for name, row in _table()["mixes"].items():
-        parts = row["general"] + row["medical"]
-        mixes[name] = Mix(name, row.get("spec", "paper"), row["rows"], row["medical"] / parts, row["about"])
+        medical = row["medical"] / (row["general"] + row["medical"])
+        mixes[name] = Mix(name, row.get("spec", "paper"), row["rows"], medical, row["about"])
     found = []
     for name, row in _table()["recipes"].items():
         family, _, size = row["model"].rpartition("-")
-        model = (family, size) if family else None
-        found.append(
-            Cell(name, mixes[row["mix"]], model, row.get("base", False), row.get("table"), row.get("method", "lora"))
-        )
+        of_row = (row.get("base", False), row.get("table"), row.get("method", "lora"))
+        found.append(Cell(name, mixes[row["mix"]], (family, size) if family else None, *of_row))
     return tuple(found)
 
 
@@ -129,8 +129,9 @@ def cells_named(names: Sequence[str], *, full: bool = False) -> list[Cell]:
     Raises OpenbookError where the table has no such name.
     """
     known = {cell.name: cell for cell in cells()}
-    if unknown := next((name for name in names if name not in known), None):
-        raise OpenbookError(f"recipe {unknown!r} is not in the table; {did_you_mean(unknown, known)}")
+    for name in names:
+        if name not in known:
+            raise OpenbookError(f"recipe {name!r} is not in the table; {did_you_mean(name, known)}")
     found = [known[name] for name in names or known]
     # The tiny model is trained in full by a recipe of its own.
     return list(dict.fromkeys(cell.with_all_weights() for cell in found)) if full else found
@@ -163,10 +164,8 @@ def costs(size: Size, mix: Mix, how: Settings) -> Costs:
     """Estimate what a training on one GPU needs."""
     tokens = mix.rows * tokens_a_row(mix) * how.num_epochs
     trainable = size.parameters if how.method == "full" else lora_parameters(size, how)
-    width = size.hidden // size.heads * size.heads
-    flops = flops_per_token(
-        multiplied(size), trainable, layers=size.layers, attention_width=width, length=how.sequence_len / 2
-    )
+    width, seen = size.hidden // size.heads * size.heads, how.sequence_len / 2
+    flops = flops_per_token(multiplied(size), trainable, layers=size.layers, attention_width=width, length=seen)
     # Checkpointed activations are computed a second time: one forward pass more, 2 FLOPs a parameter.
     flops += 2.0 * multiplied(size)
     return Costs(tokens, _memory(size, trainable, how) / 1e9, tokens * flops / (_A100 * UTILISATION) / 3600)
@@ -246,6 +245,13 @@ def utilisation(tokens_per_second: float, flops_of_token: float, device: str, co
     return None if peak is None else tokens_per_second * flops_of_token / (peak * count)
 
 
+@cache
+def _template() -> jinja2.Template:
+    source = read_text(_HERE / "recipe.yml.jinja")
+    layout = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    return jinja2.Template(source, undefined=jinja2.StrictUndefined, **layout)
+
+
 def recipe_text(cell: Cell, folder: str = "recipes") -> str:
     """Return the YAML of a recipe; `folder` is where its header says that it lies."""
     how = settings(cell)
@@ -253,7 +259,7 @@ def recipe_text(cell: Cell, folder: str = "recipes") -> str:
     text: str = _template().render(
         cell=cell,
         mix=cell.mix,
-        how={each.name: getattr(how, each.name) for each in fields(how)},
+        how=how,
         need=need,
         fits=need is None or need.memory <= _GPU_MEMORY,
         # As many texts a step on eight GPUs as on one.
@@ -262,22 +268,6 @@ def recipe_text(cell: Cell, folder: str = "recipes") -> str:
         plugin=PLUGIN,
     )
     return text
-
-
-@cache
-def _template() -> Any:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise OpenbookError(f"recipes are written by jinja2 ({error}); install openbook-eval[train]") from error
-    environment = Environment(  # noqa: S701 - YAML, not HTML
-        loader=FileSystemLoader(_HERE),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("recipe.yml.jinja")
 
 
 def write(written: Sequence[Cell], folder: Path) -> list[Path]:

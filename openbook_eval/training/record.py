@@ -3,7 +3,6 @@
 Nothing here imports torch or Axolotl before a training is about to begin.
 """
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_prep.manifest import MANIFEST, TRAIN, read_manifest
 from openbook_eval.errors import OpenbookError, first_line
-from openbook_eval.files import sha256_file, write_atomic
+from openbook_eval.files import read_text, sha256, sha256_file, write_atomic
 
 RECORD = "trained_on.json"
 # Where Axolotl puts a model of a recipe that does not say where.
@@ -88,24 +87,22 @@ def recipe_digest(config: Mapping[str, Any]) -> str:
     machine.
     """
     said = {key: value for key, value in config.items() if value is not None and key not in _NOT_OF_THE_RECIPE}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+    return sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=str))
 
 
 def write_record(folder: Path, record: TrainedOn) -> None:
     """Write trained_on.json, whole or not at all; make the folder where there is none."""
-    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=2)
-    write_atomic(folder / RECORD, f"{text}\n")
+    # A loss may be NaN, of which pydantic's own JSON makes null.
+    write_atomic(folder / RECORD, json.dumps(record.model_dump(), ensure_ascii=False, indent=2) + "\n")
 
 
 def read_record(folder: Path) -> TrainedOn | None:
     """Return the record in a model's folder, or None; raises OpenbookError where the file is something else."""
     path = folder / RECORD
-    try:
-        return TrainedOn.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except OSError as error:
-        raise OpenbookError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return TrainedOn.model_validate_json(read_text(path))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
@@ -153,18 +150,16 @@ def training_mix(folder: Path) -> MixTrainedOn:
     Raises OpenbookError where there is none, where it cannot be read, or where it was changed after the build.
     """
     # A mix that is not there does not say which spec builds it, but ours are two.
-    tiny = folder.name.startswith("tiny")
-    build = "data-prep invent --out data && data-prep build tiny --data data" if tiny else "data-prep build paper"
-    build = f"{build} --out {folder.parent} --mix {folder.name}"
-    for missing in (folder, folder / MANIFEST, folder / TRAIN):
-        if not missing.exists():
-            raise OpenbookError(f"{missing}: does not exist; build the mix with: {build}")
+    spec = "invent --out data && data-prep build tiny --data data" if folder.name.startswith("tiny") else "build paper"
+    build = f"with: data-prep {spec} --out {folder.parent} --mix {folder.name}"
+    for needed in (folder, folder / MANIFEST, folder / TRAIN):
+        if not needed.exists():
+            raise OpenbookError(f"{needed}: does not exist; build the mix {build}")
     manifest = read_manifest(folder)
-    declared = manifest.outputs.get(TRAIN)
-    if declared is None:
-        raise OpenbookError(f"{folder / MANIFEST}: says nothing of {TRAIN}; build the mix again with: {build}")
+    if (declared := manifest.outputs.get(TRAIN)) is None:
+        raise OpenbookError(f"{folder / MANIFEST}: says nothing of {TRAIN}; build the mix again {build}")
     if (folder / TRAIN).stat().st_size != declared.bytes or sha256_file(folder / TRAIN) != declared.sha256:
-        raise OpenbookError(f"{folder / TRAIN}: was changed after the build; build the mix again with: {build}")
+        raise OpenbookError(f"{folder / TRAIN}: was changed after the build; build the mix again {build}")
     return MixTrainedOn(
         folder=str(folder),
         sha256=declared.sha256,
@@ -198,29 +193,21 @@ def ready(config: Mapping[str, Any]) -> TrainingRun:
 
     All of it is checked before anything big is read.
     """
-    base_model = config.get("base_model")
-    if not isinstance(base_model, str) or not base_model:
+    base_model = _path(config, "base_model")
+    if not base_model:
         raise OpenbookError("base_model: is missing; name a folder, or OWNER/MODEL on the hub")
     mix = training_mix(mix_folder(config))
     output, digest = Path(_path(config, "output_dir") or OUTPUT), recipe_digest(config)
-    # Axolotl's own key of this cache leaves out the content of the file: a new mix would be given the old one's rows.
-    prepared, ending = _path(config, "dataset_prepared_path") or f"prepared/{Path(mix.folder).name}", f"-{mix.hash}"
-    run = TrainingRun(
-        recipe=Path(config.get("axolotl_config_path") or "").name,
-        recipe_sha256=digest,
-        base_model=base_model,
-        adapter=config.get("adapter"),
-        mix=mix,
-        prepared=prepared if prepared.endswith(ending) else prepared.rstrip("/") + ending,
-        output=output,
-        before=_record_of_same(output, base_model, mix, digest),
-        resume=_resume(config, output),
-    )
-    if run.resume is not None:
-        _record_of_same(run.resume, base_model, mix, digest)
+    before, resume = _record_of_same(output, base_model, mix, digest), _resume(config, output)
+    if resume is not None:
+        _record_of_same(resume, base_model, mix, digest)
     _check_device(config)
     _check_base_model(base_model, config)
-    return run
+    # Axolotl's own key of this cache leaves out the content of the file: a new mix would be given the old one's rows.
+    prepared = _path(config, "dataset_prepared_path") or f"prepared/{Path(mix.folder).name}"
+    prepared = f"{prepared.removesuffix(f'-{mix.hash}').rstrip('/')}-{mix.hash}"
+    recipe = Path(config.get("axolotl_config_path") or "").name
+    return TrainingRun(recipe, digest, base_model, config.get("adapter"), mix, prepared, output, before, resume)
 
 
 def checkpoints(output: Path) -> list[Path]:
@@ -243,33 +230,30 @@ def _path(config: Mapping[str, Any], key: str) -> str:
 
 def _resume(config: Mapping[str, Any], output: Path) -> Path | None:
     if named := _path(config, "resume_from_checkpoint"):
-        if not is_complete(Path(named)):
-            raise OpenbookError(
-                f"resume_from_checkpoint: {named} holds no {RECORD}: it is no checkpoint, or was not written to its end"
-            )
-        return Path(named)
-    if not config.get("auto_resume_from_checkpoints"):
-        return None
+        if is_complete(Path(named)):
+            return Path(named)
+        raise OpenbookError(
+            f"resume_from_checkpoint: {named} holds no {RECORD}: it is no checkpoint, or was not written to its end"
+        )
     # Axolotl itself would take the last one, complete or not, and fail on half a file.
-    return next((path for path in reversed(checkpoints(output)) if is_complete(path)), None)
+    found = reversed(checkpoints(output)) if config.get("auto_resume_from_checkpoints") else ()
+    return next(filter(is_complete, found), None)
 
 
 def _record_of_same(folder: Path, base_model: str, mix: MixTrainedOn, digest: str) -> TrainedOn | None:
     """Return the record in a folder, or None; raises OpenbookError where it is of another training."""
-    record = read_record(folder)
+    record, elsewhere = read_record(folder), "remove it, or name another output_dir"
     if record is None:
         if checkpoints(folder):
-            raise OpenbookError(
-                f"{folder}: holds checkpoints and no {RECORD} that says of what; remove it, or name another output_dir"
-            )
-        return None
-    others = (
-        (record.base_model != base_model, f"base model {record.base_model}"),
-        (record.mix.sha256 != mix.sha256, f"mix {record.mix.folder}-{record.mix.hash}"),
-        (record.recipe_sha256 != digest, f"recipe (of {record.recipe}, which was changed since)"),
-    )
-    if other := next((other for differs, other in others if differs), None):
-        raise OpenbookError(f"{folder}: holds the training of another {other}; remove it, or name another output_dir")
+            raise OpenbookError(f"{folder}: holds checkpoints and no {RECORD} that says of what; {elsewhere}")
+    elif record.base_model != base_model:
+        raise OpenbookError(f"{folder}: holds the training of another base model {record.base_model}; {elsewhere}")
+    elif record.mix.sha256 != mix.sha256:
+        other = f"{record.mix.folder}-{record.mix.hash}"
+        raise OpenbookError(f"{folder}: holds the training of another mix {other}; {elsewhere}")
+    elif record.recipe_sha256 != digest:
+        other = f"(of {record.recipe}, which was changed since)"
+        raise OpenbookError(f"{folder}: holds the training of another recipe {other}; {elsewhere}")
     return record
 
 
@@ -280,15 +264,14 @@ def _check_device(config: Mapping[str, Any]) -> None:
     # Ray's driver has no GPU; its workers do.
     if config.get("use_ray"):
         return
-    attention = str(config.get("attn_implementation") or "")
-    flash = attention.startswith("flash_attention") or config.get("flash_attention") is True
+    attention = str(config.get("attn_implementation") or "flash_attention" * (config.get("flash_attention") is True))
+    flash = attention.startswith("flash_attention")
     if (flash or config.get("bf16") is True) and not torch.cuda.is_available():
-        asks = (attention or "flash_attention") if flash else "bf16: true"
         raise OpenbookError(
-            f"this recipe needs a GPU ({asks}), and torch {torch.__version__} finds none; "
-            "train it on a machine with one, or try recipes/tiny_lora.yml here"
+            f"this recipe needs a GPU ({attention if flash else 'bf16: true'}), and torch {torch.__version__} finds "
+            "none; train it on a machine with one, or try recipes/tiny_lora.yml here"
         )
-    if attention in ("", "flash_attention_2") and flash and importlib.util.find_spec("flash_attn") is None:
+    if attention in ("flash_attention", "flash_attention_2") and importlib.util.find_spec("flash_attn") is None:
         raise OpenbookError(
             "this recipe needs the package flash_attn, which is not installed: install openbook-eval[train,flash], or "
             "set attn_implementation: sdpa and sample_packing: false"
