@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from openbook_eval.training.check import check
 logging.basicConfig()
 print(json.dumps([check([Path(folder)], mixes=mixes).faults for folder, mixes in FOLDERS]))
 """
-OF_MIXES = ("no mix", "changed mix")
 TABLE = yaml.safe_load(Path(__file__).with_name("recipe_cases.yml").read_text("utf-8"))
 GPU = TABLE["gpu"]
 # Whole files, and what is reported of them.
@@ -38,26 +36,26 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
         "'tag:yaml.org,2002:python/object/apply:os.mkdir')",
     ),
     "a list": (b"- seed\n", "is no mapping of keys to values; write KEY: VALUE lines"),
-    "empty": (b"", "is no mapping of keys to values; write KEY: VALUE lines"),
     "an alias": (b"a: &a [1, 2]\nb: [*a]\n", "not YAML (line 2: an alias (*) is not read here; write its value out)"),
     "very deep": (b"a: " + b"[" * 9999, "nested too deeply"),
     "other encoding": ("seed: 种子".encode("gb18030"), "not UTF-8 (byte 6); save it as UTF-8"),
 }
 EXPECTED: dict[str, list[str]] = {
-    **{name: case.get("faults", []) for name, case in {**TABLE["cases"], **TABLE["surprising"]}.items()},
-    **{name: [fault] for name, (_, fault) in UNREADABLE.items()},
+    name: sorted(faults) for name, (_, *faults) in {**TABLE["cases"], **TABLE["surprising"], **UNREADABLE}.items()
 }
 
 
-def recipe_of(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe of a case of the table."""
-    changed = {**GPU, **(TABLE[case["from"]] if "from" in case else {}), **case.get("changes", {})}
-    return {key: value for key, value in changed.items() if value is not None}
-
-
-def dump(recipe: Mapping[str, Any], name: str) -> str:
+def recipe_of(changes: dict[str, Any], name: str) -> str:
+    """Return the text of the sound recipe with changes; null takes a key away."""
+    changed = {
+        "output_dir": f"checkpoints/{name}",
+        **GPU,
+        **TABLE.get(changes.get("from"), {}),
+        **changes,
+        "from": None,
+    }
     # Through JSON, as PyYAML writes an alias for an object that it meets again.
-    plain = json.loads(json.dumps({"output_dir": f"checkpoints/{name}", **recipe}))
+    plain = json.loads(json.dumps({key: value for key, value in changed.items() if value is not None}))
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     return text
 
@@ -70,34 +68,27 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
         shutil.copytree(tiny_mix, folder / "mixes" / name)
     with (folder / "mixes" / "changed" / "train.jsonl").open("ab") as file:
         file.write(b"{}\n")
-    (folder / "models" / "tiny").mkdir(parents=True)
-    (folder / "models" / "tiny" / "config.json").write_text("{}")
     (folder / "zero3.json").write_text('{"zero_optimization": {"stage": 3}}')
-    files = {name: dump(recipe_of(case), name).encode() for name, case in TABLE["cases"].items()}
-    files |= {name: (dump(GPU, name) + case["lines"]).encode() for name, case in TABLE["surprising"].items()}
-    files |= {name: content for name, (content, _) in UNREADABLE.items()}
+    digest = training_mix(folder / "mixes" / "mix41").hash
+    values: list[Any] = [True, -1, "x" * 9999, "\0", "/dev/zero", [[]], {"type": {}}, [{"path": [1]}]]
+    odd = [*GPU, "fsdp_config", "fsdp_version", "deepspeed", "rl", "test_datasets", "output_dir"]
+    caches = {"this": digest, "other": "0123456789abcdef", "none": "0123"}
+    files: dict[str, bytes | str] = {
+        "models/tiny/config.json": "{}",
+        **{f"recipes/{name}.yml": recipe_of(changes, name) for name, (changes, *_) in TABLE["cases"].items()},
+        **{f"recipes/{name}.yml": recipe_of({}, name) + lines for name, (lines, *_) in TABLE["surprising"].items()},
+        **{f"recipes/{name}.yml": content for name, (content, _) in UNREADABLE.items()},
+        **{f"odd/{key}.yml": recipe_of({key: values[number % len(values)]}, key) for number, key in enumerate(odd)},
+        **{
+            f"shared/a/b/{name}.yaml": recipe_of({"dataset_prepared_path": f"prepared/mix41-{cache}"}, name)
+            for name, cache in caches.items()
+        },
+        "shared/a/b/z.yml": recipe_of({"output_dir": "./checkpoints/this/"}, "z"),
+    }
     for name, content in files.items():
-        (folder / "recipes").mkdir(exist_ok=True)
-        (folder / "recipes" / f"{name}.yml").write_bytes(content)
-    write_odd_values(folder / "odd")
-    write_shared(folder / "shared" / "a" / "b", training_mix(folder / "mixes" / "mix41").hash)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
-
-
-def write_odd_values(folder: Path) -> None:
-    folder.mkdir()
-    values: list[Any] = [None, True, -1, "x" * 9999, "\0", "/dev/zero", [[]], {"type": {}}, [{"path": [1]}]]
-    for key in [*GPU, "fsdp_config", "fsdp_version", "deepspeed", "rl", "test_datasets", "output_dir"]:
-        value = values[sum(map(ord, key)) % len(values)]
-        (folder / f"{key}.yml").write_text(dump({**GPU, key: value}, key))
-
-
-def write_shared(folder: Path, digest: str) -> None:
-    folder.mkdir(parents=True)
-    for name, prepared in {"this": digest, "other": "0123456789abcdef", "none": "0123"}.items():
-        recipe = {**GPU, "dataset_prepared_path": f"prepared/mix41-{prepared}"}
-        (folder / f"{name}.yaml").write_text(dump(recipe, name))
-    (folder / "z.yml").write_text(dump({**GPU, "output_dir": "./checkpoints/this/"}, ""))
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +105,8 @@ def reports(place: Path, train_python: Path) -> list[dict[str, list[str]]]:
 @pytest.mark.training
 @pytest.mark.parametrize("name", EXPECTED)
 def test_all_faults_of_a_recipe_are_reported_and_no_others(reports: list[dict[str, list[str]]], name: str) -> None:
-    assert sorted(reports[0][f"recipes/{name}.yml"]) == sorted(EXPECTED[name])
-    without = [] if name in OF_MIXES else EXPECTED[name]
-    assert sorted(reports[1][f"recipes/{name}.yml"]) == sorted(without)
+    assert sorted(reports[0][f"recipes/{name}.yml"]) == EXPECTED[name]
+    assert sorted(reports[1][f"recipes/{name}.yml"]) == ([] if name in ("no mix", "changed mix") else EXPECTED[name])
 
 
 @pytest.mark.training

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from data_prep.manifest import MANIFEST, TRAIN
 from openbook_eval.errors import OpenbookError
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.training.record import (
     RECORD,
     Device,
@@ -32,19 +33,21 @@ Config = dict[str, Any]
 
 def record(**changes: Any) -> TrainedOn:
     """Return the record of a small training, with changes."""
+    mix = MixTrainedOn(folder="mixes/tiny", sha256="b" * 64, manifest_sha256="c" * 64, rows=192, tokens=3907)
     fields: dict[str, Any] = {
         "recipe": "tiny_lora.yml",
         "recipe_sha256": "a" * 64,
         "base_model": "models/tiny",
         "adapter": "lora",
-        "mix": MixTrainedOn(folder="mixes/tiny", sha256="b" * 64, manifest_sha256="c" * 64, rows=192, tokens=3907),
-        "versions": {"openbook_eval": "0.1.0", "python": "3.11.7"},
+        "mix": mix,
+        "versions": {"python": "3.11.7"},
         "device": Device(name="cpu", count=1),
         "seed": 42,
         "started": "2024-07-26T08:00:00+00:00",
         "wall_seconds": 3.5,
         "tokens": 19468,
         "steps": 24,
+        "sessions": 1,
         "tokens_per_second": 5562.3,
         "parameters": 922752,
         "trainable_parameters": 28672,
@@ -52,7 +55,6 @@ def record(**changes: Any) -> TrainedOn:
         "loss_first": 8.25,
         "loss_last": 8.0,
         "finished": False,
-        "sessions": 1,
     }
     return TrainedOn(**{**fields, **changes})
 
@@ -102,20 +104,12 @@ def test_a_digest_is_pinned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("datasets", "fault"),
-    [
-        (None, "datasets: names 0, and a recipe trains on one mix"),
-        ([{"path": "a/train.jsonl"}, {"path": "b/train.jsonl"}], "datasets: names 2, and a recipe trains on one mix"),
-        ([{"path": "owner/data"}], "datasets: path is 'owner/data'; a recipe trains on the train.jsonl of a mix"),
-        (["train.jsonl"], "datasets: path is None; a recipe"),
-        ({"path": "mixes/mix41/train.jsonl"}, "datasets: is no list; a recipe trains on one mix"),
-    ],
+    "datasets", [None, [], ["train.jsonl"], [{"path": "owner/data"}], {"path": "train.jsonl"}, "a"]
 )
-def test_a_recipe_trains_on_one_mix(datasets: Any, fault: str) -> None:
+def test_a_recipe_trains_on_one_mix(datasets: Any) -> None:
     assert mix_folder({"datasets": [{"path": "mixes/mix41/train.jsonl"}]}) == Path("mixes/mix41")
-    with pytest.raises(OpenbookError) as caught:
+    with pytest.raises(OpenbookError, match=r"^datasets: .* a recipe trains on (one mix|the train\.jsonl of a mix)"):
         mix_folder({"datasets": datasets})
-    assert str(caught.value).startswith(fault)
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=6), st.integers(0, 4))
@@ -138,19 +132,19 @@ def test_a_sample_may_end_with_the_token_that_pads() -> None:
 
 
 @pytest.fixture
-def config(tiny_mix: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+def config(tiny_mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """Return a recipe as it was read, in a folder where all that it needs is in place."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     shutil.copytree(tiny_mix, tmp_path / "mixes" / "tiny")
     return {
-        "base_model": str(tiny_model),
-        "datasets": [{"path": "mixes/tiny/train.jsonl", "type": "chat_template"}],
-        "dataset_prepared_path": "prepared/tiny",
-        "output_dir": "checkpoints/run",
+        "base_model": str(tiny_model_dir()),
         "adapter": "lora",
         "attn_implementation": "sdpa",
         "bf16": False,
+        "datasets": [{"path": "mixes/tiny/train.jsonl"}],
+        "dataset_prepared_path": "prepared/tiny",
+        "output_dir": "checkpoints/run",
         "auto_resume_from_checkpoints": True,
         "axolotl_config_path": "recipes/tiny_lora.yml",
     }
@@ -178,14 +172,14 @@ def checkpoint(step: int, kept: TrainedOn | None = None) -> Path:
     return folder
 
 
-def test_a_training_whose_needs_are_in_place_can_begin(config: Config, tiny_model: Path) -> None:
+def test_a_training_whose_needs_are_in_place_can_begin(config: Config) -> None:
     run, mix = ready(config), training_mix(Path("mixes/tiny"))
     assert (run.recipe, run.recipe_sha256) == ("tiny_lora.yml", recipe_digest(config))
-    assert (run.base_model, run.adapter, run.mix) == (str(tiny_model), "lora", mix)
+    assert (run.base_model, run.adapter, run.mix) == (str(tiny_model_dir()), "lora", mix)
     assert (run.prepared, run.output) == (f"prepared/tiny-{mix.sha256[:16]}", Path("checkpoints/run"))
     assert (run.before, run.resume) == (None, None)
-    assert ready({**config, "dataset_prepared_path": None}).prepared == run.prepared
-    assert ready({**config, "dataset_prepared_path": run.prepared}).prepared == run.prepared
+    for prepared in (None, "prepared/tiny/", run.prepared):
+        assert ready({**config, "dataset_prepared_path": prepared}).prepared == run.prepared
     # The driver of a Ray cluster needs no GPU.
     assert ready({**config, "bf16": True, "use_ray": True}).adapter == "lora"
 
@@ -211,9 +205,7 @@ def test_what_is_not_in_place_is_one_line(config: Config, change: Config, said: 
 
 def test_a_gpu_without_flash_attention_is_one_line(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert fault({**config, "attn_implementation": "flash_attention_2"}).startswith(
-        "this recipe needs the package flash"
-    )
+    assert fault({**config, "attn_implementation": "flash_attention_2"}).startswith("this recipe needs the package fla")
     assert ready({**config, "bf16": True}).adapter == "lora"
 
 
@@ -249,14 +241,11 @@ def test_a_mix_that_is_gone_changed_or_broken_is_one_line(config: Config) -> Non
     )
 
 
-OTHER_MIX = MixTrainedOn(folder="mixes/mix41", sha256="b" * 64, manifest_sha256="c" * 64, rows=1, tokens=1)
-
-
 @pytest.mark.parametrize(
     ("change", "other"),
     [
         ({"base_model": "models/other"}, "base model models/other"),
-        ({"mix": OTHER_MIX}, "mix mixes/mix41-bbbbbbbbbbbbbbbb"),
+        ({"mix": record().mix}, "mix mixes/tiny-bbbbbbbbbbbbbbbb"),
         ({"recipe_sha256": "d" * 64}, "recipe (of tiny_lora.yml, which was changed since)"),
     ],
 )

@@ -15,11 +15,12 @@ import yaml
 from safetensors import safe_open
 
 from data_prep.manifest import TRAIN
+from openbook_eval.exams import load_exam
+from openbook_eval.prompt import build_prompt
 from openbook_eval.training.record import RECORD, TrainedOn, read_record, recipe_digest, training_mix, write_record
-from openbook_eval.types import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS, Book
 from tests.test_engine import read, sit
 from tests.training.conftest import RECIPES, Start, Train, Trained, printed_by, training_environment
-from tests.training.test_merge import answers
 from tests.training.test_record import record
 
 pytestmark = pytest.mark.training
@@ -44,6 +45,19 @@ def recorded(output: Path) -> TrainedOn:
     return found
 
 
+def answers(model: Any, folder: Path) -> list[list[int]]:
+    """Return greedy answers, 16 tokens each, to twelve questions of the bundled exam."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    found = []
+    for question in load_exam("mini").questions[::22]:
+        asked = tokenizer(build_prompt(question, Book.of(question)), return_tensors="pt")
+        said = model.generate(**asked, max_new_tokens=16, do_sample=False)[0].tolist()
+        found.append(said[asked["input_ids"].shape[1] :])
+    return found
+
+
 @pytest.fixture(scope="session", params=[FULL, LORA])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -51,7 +65,6 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def output(name: str, trained: Trained) -> Path:
-    """Return the output of a training that nothing cut off."""
     return trained(name)
 
 
