@@ -88,26 +88,24 @@ def test_a_copy_is_the_same_model_and_is_not_copied_again(tmp_path: Path) -> Non
     assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
 
 
-@pytest.mark.parametrize("other", ["empty", "another model", "a file", "less than a copy"])
-def test_something_else_is_not_overwritten(tmp_path: Path, other: str) -> None:
-    out = tmp_path / "out"
-    if other == "a file":
-        out.write_text("mine")
-        with pytest.raises(OpenbookError, match=r"out/models/tiny: cannot be written \(Not a directory\); name"):
-            copy_tiny_model(out / "models" / "tiny")
-    elif other == "empty":
-        out.mkdir()
-    else:
-        shutil.copytree(tiny_model_dir(), out)
-    if other == "another model":
-        # As large and as old as that of the tiny model.
-        weights = out / "model.safetensors"
-        time = weights.stat().st_mtime_ns
-        weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-        os.utime(weights, ns=(time, time))
-    elif other == "less than a copy":
-        (out / "tokenizer.json").unlink()
-    before = sorted(tmp_path.rglob("*"))
+def other_weights(copy: Path) -> None:
+    # As large and as old as those of the tiny model.
+    weights = copy / "model.safetensors"
+    time = weights.stat().st_mtime_ns
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    os.utime(weights, ns=(time, time))
+
+
+@pytest.mark.parametrize("spoil", [shutil.rmtree, other_weights, lambda copy: (copy / "tokenizer.json").unlink()])
+def test_something_else_is_not_overwritten(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    out = shutil.copytree(tiny_model_dir(), tmp_path / "out")
+    spoil(out)
+    out.mkdir(exist_ok=True)
+    before = hashes(out)
     with pytest.raises(OpenbookError, match=r"out: exists and is not the tiny model; remove it, or name another"):
         copy_tiny_model(out)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert hashes(out) == before
+    (tmp_path / "file").touch()
+    with pytest.raises(OpenbookError, match=r"file/tiny: cannot be written \(Not a directory\); name another"):
+        copy_tiny_model(tmp_path / "file" / "tiny")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file", out]

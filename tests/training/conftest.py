@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -17,18 +16,10 @@ _ROOT = Path(__file__).parents[2]
 RECIPES = _ROOT / "recipes"
 
 
-class Start(Protocol):
-    """Starts the training of a recipe in a folder; `changes` are options of the command, such as --seed=7."""
-
-    def __call__(self, folder: Path, recipe: str, *changes: str) -> "subprocess.Popen[str]": ...
-
-
-class Train(Protocol):
-    """Trains a recipe to its end, or to where it fails; what it printed is `stdout`."""
-
-    def __call__(self, folder: Path, recipe: str, *changes: str) -> "subprocess.CompletedProcess[str]": ...
-
-
+# These take a folder, a recipe in it, and options of the command, such as --seed=7. The first starts the training; the
+# second trains to the end, or to where it fails.
+Start = Callable[..., "subprocess.Popen[str]"]
+Train = Callable[..., "subprocess.CompletedProcess[str]"]
 # The output_dir of a shipped recipe, by its name, after it was trained as it stands.
 Trained = Callable[[str], Path]
 
@@ -87,12 +78,6 @@ def train(start: Start) -> Train:
 
 
 @pytest.fixture(scope="session")
-def tiny_model() -> Path:
-    """Return the folder of the tiny model."""
-    return tiny_model_dir()
-
-
-@pytest.fixture(scope="session")
 def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `mixes/tiny`, of 192 rows, built by data-prep from rows that it made itself."""
     from data_prep.cli import app
@@ -106,12 +91,12 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, tiny_model: Path) -> Path:
+def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
     """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/tiny in it."""
     folder = tmp_path_factory.mktemp("train_folder")
     shutil.copytree(RECIPES, folder / "recipes")
     shutil.copytree(tiny_mix, folder / "mixes" / "tiny")
-    shutil.copytree(tiny_model, folder / "models" / "tiny")
+    shutil.copytree(tiny_model_dir(), folder / "models" / "tiny")
     return folder
 
 

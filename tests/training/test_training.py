@@ -17,6 +17,7 @@ from safetensors import safe_open
 from data_prep.manifest import TRAIN
 from openbook_eval.exams import load_exam
 from openbook_eval.prompt import build_prompt
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.training.record import RECORD, TrainedOn, read_record, recipe_digest, training_mix, write_record
 from openbook_eval.types import SIX_EXAMS, Book
 from tests.test_engine import read, sit
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.training
 ROWS, EPOCHS, STEPS, SAVED = 192, 3, 72, 12
 FULL, LORA = "tiny_full", "tiny_lora"
 WEIGHTS = {FULL: "model.safetensors", LORA: "adapter_model.safetensors"}
+BASE = tiny_model_dir()
 # From 12.2; LoRA leaves the embedding as it is, and so has less to learn with.
 LEARNT = {FULL: 8.0, LORA: 5.0}
 
@@ -104,14 +106,14 @@ def hand_counted(model: Path, mix: Path) -> int:
     return sum(len(tokenizer(text)["input_ids"]) for text in texts)
 
 
-def test_the_record_says_what_was_trained(name: str, output: Path, train_folder: Path, tiny_model: Path) -> None:
+def test_the_record_says_what_was_trained(name: str, output: Path, train_folder: Path) -> None:
     found, mix = recorded(output), training_mix(train_folder / "mixes" / "tiny")
     assert (found.recipe, found.base_model) == (f"{name}.yml", "models/tiny")
     assert found.recipe_sha256 == recipe_digest(yaml.safe_load((RECIPES / found.recipe).read_text()))
     assert found.adapter == ("lora" if name == LORA else None)
     assert found.mix == mix.model_copy(update={"folder": "mixes/tiny"})
     assert found.steps == ROWS * EPOCHS // (4 * 2) == STEPS
-    assert found.tokens == EPOCHS * hand_counted(tiny_model, train_folder / "mixes" / "tiny")
+    assert found.tokens == EPOCHS * hand_counted(BASE, train_folder / "mixes" / "tiny")
     assert (found.device.name, found.device.count, found.mfu) == ("cpu", 1, None)
     assert (found.seed, found.finished, found.sessions) == (42, True, 1)
     assert found.tokens_per_second == pytest.approx(found.tokens / found.wall_seconds, rel=0.01)
@@ -133,13 +135,11 @@ def test_the_record_says_what_was_trained(name: str, output: Path, train_folder:
     assert not any(each.finished for each in records)
 
 
-def test_a_killed_training_resumes_to_the_same_weights(
-    name: str, output: Path, resumed: Path, tiny_model: Path
-) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(name: str, output: Path, resumed: Path) -> None:
     found = weights(resumed / WEIGHTS[name])
     assert found == weights(output / WEIGHTS[name])
     if name == FULL:
-        assert not set(found.values()) & set(weights(tiny_model / WEIGHTS[name]).values())
+        assert not set(found.values()) & set(weights(BASE / WEIGHTS[name]).values())
     by_step = sorted(recorded(path).steps for path in resumed.glob("checkpoint-*"))
     assert by_step == list(range(SAVED, STEPS + 1, SAVED))
     sessions = [recorded(resumed / f"checkpoint-{step}").sessions for step in by_step]
@@ -150,15 +150,13 @@ def test_a_killed_training_resumes_to_the_same_weights(
         assert getattr(again, key) == getattr(whole, key), key
 
 
-def test_of_packed_rows_every_token_is_counted_and_no_padding(
-    train_folder: Path, tiny_model: Path, train: Train
-) -> None:
+def test_of_packed_rows_every_token_is_counted_and_no_padding(train_folder: Path, train: Train) -> None:
     # One text a step: a larger batch that is not full at the end of an epoch would be dropped.
     packed = ("--sample_packing=True", "--micro_batch_size=1", "--gradient_accumulation_steps=1", "--num_epochs=1")
     done = train(train_folder, "recipes/tiny_lora.yml", *packed, "--output_dir=checkpoints/packed")
     assert done.returncode == 0, done.stdout[-3000:]
     found = recorded(train_folder / "checkpoints" / "packed")
-    tokens = hand_counted(tiny_model, train_folder / "mixes" / "tiny")
+    tokens = hand_counted(BASE, train_folder / "mixes" / "tiny")
     assert found.tokens == tokens
     # Texts of 256 tokens, which cannot be filled to the last.
     assert tokens / 256 < found.steps < 1.2 * tokens / 256
@@ -202,20 +200,20 @@ def merged(trained: Trained, train_folder: Path, train_python: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_merged_model_answers_as_base_and_adapter_do(trained: Trained, merged: Path, tiny_model: Path) -> None:
+def test_the_merged_model_answers_as_base_and_adapter_do(trained: Trained, merged: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    of_base = answers(AutoModelForCausalLM.from_pretrained(tiny_model), tiny_model)
-    adapted: Any = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), trained(LORA))
-    assert answers(AutoModelForCausalLM.from_pretrained(merged), merged) == answers(adapted, tiny_model) != of_base
+    of_base = answers(AutoModelForCausalLM.from_pretrained(BASE), BASE)
+    adapted: Any = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), trained(LORA))
+    assert answers(AutoModelForCausalLM.from_pretrained(merged), merged) == answers(adapted, BASE) != of_base
     assert recorded(merged) == recorded(trained(LORA))
     assert (recorded(merged).recipe, recorded(merged).finished) == ("tiny_lora.yml", True)
 
 
 @pytest.mark.engine
 def test_on_vllm_the_merged_model_and_base_with_adapter_give_the_same_answers(
-    trained: Trained, merged: Path, tiny_model: Path, tmp_path: Path
+    trained: Trained, merged: Path, tmp_path: Path
 ) -> None:
     def responses(name: str, pretrained: str) -> dict[str, str]:
         quiet = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}
@@ -231,4 +229,4 @@ def test_on_vllm_the_merged_model_and_base_with_adapter_give_the_same_answers(
 
     of_merged = responses("merged", str(merged))
     assert len(set(of_merged.values())) > 1
-    assert of_merged == responses("adapter", f"{tiny_model},enable_lora=True,lora_local_path={trained(LORA)}")
+    assert of_merged == responses("adapter", f"{BASE},enable_lora=True,lora_local_path={trained(LORA)}")
