@@ -33,12 +33,12 @@ def check(
     mixes: Annotated[bool, typer.Option("--mixes/--no-mixes", help="Whether their mixes must be there.")] = True,
 ) -> None:
     """Check recipes against Axolotl's schema, against what Axolotl accepts silently, and against their mixes."""
-    from openbook_eval.training.check import check as check_recipes
+    from openbook_eval.training import check as checking
 
-    report = check_recipes(paths or [_FOLDER], mixes=mixes)
-    if any(report.faults.values()):
-        raise OpenbookError(str(report))
-    print(report)
+    found = checking.check(paths or [_FOLDER], mixes=mixes)
+    if any(found.values()):
+        raise OpenbookError(checking.report(found))
+    print(checking.report(found))
 
 
 @recipes_app.command("merge")

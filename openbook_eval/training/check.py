@@ -9,7 +9,6 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -185,31 +184,26 @@ def _mix(folder: Path) -> MixTrainedOn | str:
         return str(error)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What a check found: the faults of every recipe that it looked at, one line each."""
-
-    faults: Mapping[str, Sequence[str]]
-
-    def __str__(self) -> str:
-        """Return a line per fault under a line that counts them; one line where there is none."""
-        count = f"{len(self.faults)} recipe{'s' * (len(self.faults) != 1)}"
-        if not (lines := [f"{recipe}: {fault}" for recipe, faults in self.faults.items() for fault in faults]):
-            return f"{count}: no faults"
-        faulty = sum(map(bool, self.faults.values()))
-        return "\n".join([f"{len(lines)} fault{'s' * (len(lines) != 1)} in {faulty} of {count}:", *lines])
+def report(found: Mapping[str, Sequence[str]]) -> str:
+    """Return a line per fault of these recipes under a line that counts them; one line where there is none."""
+    count = f"{len(found)} recipe{'s' * (len(found) != 1)}"
+    if not (lines := [f"{recipe}: {fault}" for recipe, faults in found.items() for fault in faults]):
+        return f"{count}: no faults"
+    faulty = sum(map(bool, found.values()))
+    return "\n".join([f"{len(lines)} fault{'s' * (len(lines) != 1)} in {faulty} of {count}:", *lines])
 
 
-def check(paths: Sequence[Path], *, mixes: bool = True) -> CheckReport:
-    """Check recipes and folders of recipes at any depth; without `mixes`, no mix is looked for on the disk.
+def check(paths: Sequence[Path], *, mixes: bool = True) -> dict[str, list[str]]:
+    """Return the faults, one line each, of recipes and of those in folders at any depth.
 
-    Raises OpenbookError where there is no recipe, and where Axolotl is not installed.
+    Without `mixes` no mix is looked for on the disk. Raises OpenbookError where there is no recipe, and where Axolotl
+    is not installed.
     """
     recipes = recipes_in(paths)
     axolotl()
     _mix.cache_clear()
     outputs: dict[str, Path] = {}
-    faults = {}
+    faults: dict[str, list[str]] = {}
     for path in recipes:
         config, found = read_recipe(path)
         if config:
@@ -223,7 +217,7 @@ def check(paths: Sequence[Path], *, mixes: bool = True) -> CheckReport:
         lines = dict.fromkeys(": ".join(filter(None, fault)) for fault in found)
         # A recipe may hold what a terminal obeys.
         faults[str(path)] = [visible(" ".join(line.split())) for line in lines]
-    return CheckReport(faults)
+    return faults
 
 
 def recipes_in(paths: Sequence[Path]) -> list[Path]:

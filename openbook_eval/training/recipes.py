@@ -247,9 +247,13 @@ def utilisation(tokens_per_second: float, flops_of_token: float, device: str, co
 
 @cache
 def _template() -> jinja2.Template:
-    source = read_text(_HERE / "recipe.yml.jinja")
-    layout = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return jinja2.Template(source, undefined=jinja2.StrictUndefined, **layout)
+    return jinja2.Template(
+        read_text(_HERE / "recipe.yml.jinja"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def recipe_text(cell: Cell, folder: str = "recipes") -> str:

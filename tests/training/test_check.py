@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.training.check import CheckReport, read_recipe, recipes_in
+from openbook_eval.training.check import read_recipe, recipes_in, report
 from openbook_eval.training.record import training_mix
 from tests.test_cli import assert_one_line_error, call
 from tests.training.conftest import RECIPES, training_environment
@@ -23,7 +23,7 @@ import json, logging
 from pathlib import Path
 from openbook_eval.training.check import check
 logging.basicConfig()
-print(json.dumps([check([Path(folder)], mixes=mixes).faults for folder, mixes in FOLDERS]))
+print(json.dumps([check([Path(folder)], mixes=mixes) for folder, mixes in FOLDERS]))
 """
 TABLE = yaml.safe_load(Path(__file__).with_name("recipe_cases.yml").read_text("utf-8"))
 GPU = TABLE["gpu"]
@@ -175,8 +175,8 @@ def test_recipes_are_found_in_folders_at_any_depth_and_each_once(tmp_path: Path)
 
 
 def test_a_report_counts_before_it_lists() -> None:
-    assert str(CheckReport({"a.yml": []})) == "1 recipe: no faults"
-    assert str(CheckReport({"a.yml": ["seed: is odd", "is none"], "b.yml": []})) == (
+    assert report({"a.yml": []}) == "1 recipe: no faults"
+    assert report({"a.yml": ["seed: is odd", "is none"], "b.yml": []}) == (
         "2 faults in 1 of 2 recipes:\na.yml: seed: is odd\na.yml: is none"
     )
 
