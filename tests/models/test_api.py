@@ -1,10 +1,7 @@
 """`api-openbook` as lm-eval meets it: requests in, responses out, and what is kept between runs."""
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +10,7 @@ from lm_eval.models.openai_completions import LocalChatCompletion
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.api import ApiOpenbook
-from openbook_eval.models.replies import FINAL, Tally, taken
+from openbook_eval.models.replies import Tally, taken
 from openbook_eval.types import Unanswered
 from tests.chat_server import Answer, ChatServer, completion, fault, knowing
 
@@ -21,17 +18,8 @@ GENERATION = {"until": ["<|im_end|>"], "max_gen_toks": 512, "do_sample": False, 
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
+def _nothing_left() -> None:
     taken()
-
-
-@pytest.fixture
-def chat() -> Iterator[ChatServer]:
-    with ChatServer() as server:
-        yield server
 
 
 def instances(count: int, **generation: Any) -> list[Instance]:
@@ -67,11 +55,16 @@ def test_what_is_sent_is_what_lm_evals_own_model_sends(chat: ChatServer) -> None
     assert chat.bodies[0] == chat.bodies[1]
 
 
-def test_a_chat_is_sent_turn_by_turn(chat: ChatServer) -> None:
-    ours = model(chat)
+def test_a_chat_is_sent_turn_by_turn_and_its_length_warned_of(
+    chat: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = model(chat, context=500)
     turns = [{"role": "system", "content": "甲"}, {"role": "user", "content": "乙"}]
     ours.generate_until([Instance("generate_until", {}, (ours.apply_chat_template(turns), GENERATION), 0)], True)
     assert chat.bodies[0]["messages"] == turns
+    assert "the longest prompt and its answer take about 522 tokens, m holds 500" in caplog.text
+    with pytest.raises(OpenbookError, match="tasks that rank options need --model vllm-openbook"):
+        ours.loglikelihood([])
 
 
 def test_an_endpoint_is_sent_what_its_profile_says(chat: ChatServer) -> None:
@@ -95,17 +88,6 @@ def test_an_endpoint_is_sent_what_its_profile_says(chat: ChatServer) -> None:
     }
 
 
-def test_glm_is_sent_neither_temperature_nor_stops() -> None:
-    ours = ApiOpenbook(profile="glm-4")
-    (request,) = ours._asked(instances(1))
-    assert request.payload == {
-        "model": "glm-4",
-        "messages": [{"role": "user", "content": "第0题"}],
-        "max_tokens": 512,
-        "do_sample": False,
-    }
-
-
 # What is kept
 
 
@@ -119,26 +101,18 @@ def test_what_is_kept_is_asked_no_more_and_counts_as_before(chat: ChatServer) ->
 
 
 @pytest.mark.parametrize(
-    ("generation", "arguments"),
-    [({"max_gen_toks": 99}, {}), ({}, {"thinking_budget": 5}), ({}, {"seed": 7}), ({}, {"extra": {"top_k": 1}})],
+    ("generation", "arguments", "asked"),
+    [
+        *[({"max_gen_toks": 99}, {}, 2), ({}, {"thinking_budget": 5}, 2), ({}, {"seed": 7}, 2)],
+        *[({}, {"extra": {"top_k": 1}}, 2), ({}, {"num_concurrent": 2, "timeout": 9, "max_retries": 1}, 1)],
+    ],
 )
-def test_another_setting_asks_anew(chat: ChatServer, generation: dict[str, Any], arguments: dict[str, Any]) -> None:
+def test_only_a_setting_that_changes_answers_asks_anew(
+    chat: ChatServer, generation: dict[str, Any], arguments: dict[str, Any], asked: int
+) -> None:
     sit(chat, 1)
     sit(chat, 1, generation, **arguments)
-    assert len(chat.bodies) == 2
-
-
-def test_how_often_and_how_fast_is_no_matter_of_the_answer(chat: ChatServer) -> None:
-    sit(chat, 1)
-    sit(chat, 1, num_concurrent=2, timeout=9, max_retries=1, requests_per_minute=1000)
-    assert len(chat.bodies) == 1
-
-
-def test_nothing_is_kept_where_that_is_asked_for(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENBOOK_CACHE", "none")
-    sit(chat, 1)
-    sit(chat, 1)
-    assert len(chat.bodies) == 2
+    assert len(chat.bodies) == asked
 
 
 def test_questions_with_one_prompt_are_asked_once(chat: ChatServer) -> None:
@@ -189,19 +163,14 @@ def test_a_failure_is_no_empty_answer(chat: ChatServer, caplog: pytest.LogCaptur
     found = left()
     assert (found.questions, found.answered, found.failures, found.empty) == (3, 2, {"refused": 1}, 2)
     assert "not answered, refused: such as 400: filtered" in caplog.text
-    # The endpoint would refuse it again.
-    assert not found.failures.keys() - FINAL
-
-
-def test_only_what_failed_is_asked_again(chat: ChatServer) -> None:
-    chat.reply = lambda _, prompt: fault(500, "down") if prompt == "第1题" else completion(knowing(prompt))
-    assert sit(chat, 3, max_retries=1)[1] == ""
+    # Where asking again may bring more, only what failed is asked again.
+    chat.reply = lambda _, prompt: fault(500, "down") if prompt == "第3题" else completion("A")
+    assert sit(chat, 4, max_retries=0)[3] == ""
     assert left().failures == {"server_error": 1}
-    chat.reply = lambda _, prompt: completion(knowing(prompt))
     chat.bodies.clear()
-    assert sit(chat, 3) == expected(3)
-    assert chat.prompts == ["第1题"]
-    assert (left().failures, len(chat.bodies)) == ({}, 1)
+    chat.reply = lambda *_: completion("A")
+    assert sit(chat, 4) == ["", "A", "", "A"]
+    assert (left().failures, chat.prompts) == ({}, ["第3题"])
 
 
 # Thinking
@@ -243,13 +212,3 @@ def test_what_lm_evals_api_models_need_is_named_where_it_is_missing(
     with pytest.raises(OpenbookError, match=r"install lm-eval\[api\] \(.*tenacity") as caught:
         model(chat)
     assert "\n" not in str(caught.value)
-
-
-def test_ranking_is_refused_in_one_line(chat: ChatServer) -> None:
-    with pytest.raises(OpenbookError, match="tasks that rank options need --model vllm-openbook"):
-        model(chat).loglikelihood([])
-
-
-def test_a_prompt_longer_than_the_model_holds_is_warned_of(chat: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
-    sit(chat, 1, context=500)
-    assert "the longest prompt and its answer take about 523 tokens, m holds 500" in caplog.text

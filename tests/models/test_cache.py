@@ -15,11 +15,6 @@ from openbook_eval.models.cache import ResponseCache, content_of, engine_identit
 IDENTITY = {"weights": "a", "settings": {"dtype": "float32"}}
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
-
-
 def test_records_come_back_as_they_were_kept_and_the_first_of_a_key_counts() -> None:
     cache = ResponseCache(IDENTITY)
     assert cache.records() == {}
@@ -27,22 +22,6 @@ def test_records_come_back_as_they_were_kept_and_the_first_of_a_key_counts() -> 
     cache.append("a", kept)
     cache.append("a", {"text": "later"})
     assert ResponseCache(dict(reversed(IDENTITY.items()))).records() == {"a": {"key": "a", **kept}}
-
-
-def test_the_first_line_says_whose_responses_these_are() -> None:
-    cache = ResponseCache(IDENTITY)
-    cache.append("a", {"text": "甲"})
-    assert cache.path
-    lines = cache.path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [{"identity": IDENTITY}, {"key": "a", "text": "甲"}]
-
-
-@pytest.mark.parametrize(
-    "other", [{**IDENTITY, "weights": "b"}, {**IDENTITY, "settings": {}}, {**IDENTITY, "adapter": "x"}]
-)
-def test_another_model_or_setting_has_a_file_of_its_own(other: dict[str, object]) -> None:
-    ResponseCache(IDENTITY).append("a", {})
-    assert ResponseCache(other).records() == {}
 
 
 def test_none_keeps_nothing_beyond_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,15 +52,6 @@ def test_a_file_cut_anywhere_has_a_beginning_of_its_records_and_takes_more(
     assert len(left) >= cache.path.read_bytes().count(b"\n") - 1
     cache.append("new", {"text": "新"})
     assert [record["text"] for record in cache.records().values()] == [*left, "新"]
-
-
-@pytest.mark.parametrize("line", [b"null", b"[]", b'{"text":"a"}', b"\xff\xfe", b'{"key":1}'])
-def test_a_line_that_is_no_record_is_passed_over(line: bytes) -> None:
-    cache = ResponseCache(IDENTITY)
-    cache.append("a", {})
-    assert cache.path
-    cache.path.write_bytes(line + b"\n" + cache.path.read_bytes())
-    assert list(cache.records()) == ["a"]
 
 
 def test_a_file_that_cannot_be_read_or_written_says_so_in_one_line(tmp_path: Path, monkeypatch: Any) -> None:

@@ -1,13 +1,11 @@
 """Many questions at a failing endpoint: the real client against servers on this machine."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -16,28 +14,14 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
-from openbook_eval.models.chat_api import Outcome, OverBudget, Stopped, ask_all
+from openbook_eval.models.chat_api import Outcome, OverBudget, ask_all
 from openbook_eval.models.endpoints import Settings, read_settings
 from openbook_eval.models.replies import Request, Usage
 from tests.chat_server import DEAD, Answer, ChatServer, completion, fault, knowing
+from tests.models.conftest import KEY
 from tests.models.proxy import EVERY, FaultyProxy
 
-KEY = "sk-very-secret-0123456789"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def chat() -> Iterator[ChatServer]:
-    with ChatServer() as server:
-        yield server
 
 
 def settings(url: str, **changes: Any) -> Settings:
@@ -45,9 +29,10 @@ def settings(url: str, **changes: Any) -> Settings:
 
 
 def requests(count: int) -> list[Request]:
-    prompts = [f"第{number}题" for number in range(count)]
-    payloads = [{"model": "m", "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
-    return [Request(prompt, dict(payload), Usage(10, 20)) for prompt, payload in zip(prompts, payloads, strict=True)]
+    def payload(prompt: str) -> dict[str, Any]:
+        return {"model": "m", "messages": [{"role": "user", "content": prompt}]}
+
+    return [Request(prompt, payload(prompt), Usage(10, 20)) for prompt in (f"第{n}题" for n in range(count))]
 
 
 def run(chosen: Settings, count: int) -> tuple[dict[str, str], Outcome]:
@@ -76,11 +61,18 @@ def test_no_more_are_under_way_than_was_set(chat: ChatServer, at_once: int) -> N
     assert chat.most_at_once == at_once
 
 
-def test_no_more_go_in_a_minute_than_was_set(chat: ChatServer) -> None:
+@pytest.mark.parametrize(
+    ("limit", "count", "seconds"),
+    # Ten gaps of a twentieth of a second; two at once of 30 tokens each, then one every half second.
+    [({"requests_per_minute": 1200}, 11, 0.5), ({"tokens_per_minute": 3600, "num_concurrent": 200}, 122, 0.9)],
+)
+def test_no_more_go_in_a_minute_than_was_set(
+    chat: ChatServer, limit: dict[str, int], count: int, seconds: float
+) -> None:
     started = time.monotonic()
-    run(settings(chat.url, requests_per_minute=1200), 11)
-    # Ten gaps of a twentieth of a second.
-    assert 0.5 <= time.monotonic() - started < 2
+    kept, _ = run(settings(chat.url, **limit), count)
+    assert kept == known(count)
+    assert time.monotonic() - started >= seconds
 
 
 def test_no_answer_is_lost_and_none_asked_twice_once_it_came_whatever_happens_on_the_way(chat: ChatServer) -> None:
@@ -94,83 +86,52 @@ def test_no_answer_is_lost_and_none_asked_twice_once_it_came_whatever_happens_on
 
 
 @pytest.mark.parametrize(
-    ("faults", "reason"),
+    ("fault_there", "reason"),
     [
-        (["429"], "rate_limit"),
-        (["500"], "server_error"),
-        (["drop"], "connection"),
-        (["truncate"], "malformed"),
-        (["slow"], "timeout"),
-        (["empty"], "malformed"),
-        (["login"], "malformed"),
+        *[("429", "rate_limit"), ("500", "server_error"), ("drop", "connection"), ("slow", "timeout")],
+        *[("truncate", "malformed"), ("empty", "malformed"), ("login", "malformed")],
     ],
 )
-def test_what_fails_to_the_last_is_counted_by_its_reason(chat: ChatServer, faults: list[Any], reason: str) -> None:
-    with FaultyProxy(chat.url, faults, met=2, slow=0.5) as proxy:
-        kept, outcome = run(settings(proxy.url, max_retries=1, timeout=0.3), 3)
+def test_what_fails_to_the_last_is_counted_by_its_reason(chat: ChatServer, fault_there: Any, reason: str) -> None:
+    # Only the slow are to run out of time, however busy the machine is.
+    timeout = 1 if reason == "timeout" else 30
+    with FaultyProxy(chat.url, [fault_there], met=2, slow=1.5) as proxy:
+        kept, outcome = run(settings(proxy.url, max_retries=1, timeout=timeout), 3)
     assert kept == {}
-    assert {failure.reason for failure in outcome.failures.values()} == {reason}
-    assert len(outcome.failures) == 3
-    assert proxy.attempts.total() == 6
+    assert [failure.reason for failure in outcome.failures.values()] == [reason] * 3
+    assert outcome.attempts == 6
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_an_endpoint_that_asks_to_wait_is_left_alone_so_long(chat: ChatServer, as_date: bool) -> None:
+def test_all_workers_wait_where_one_was_told_to(chat: ChatServer, as_date: bool) -> None:
     times: list[float] = []
 
     def reply(number: int, prompt: str) -> Answer:
         times.append(time.monotonic())
-        # A date has whole seconds: one that is two away is more than one away.
-        wait = formatdate(time.time() + 2, usegmt=True) if as_date else "0.4"
-        return Answer(b"{}", 429, {"Retry-After": wait}) if number == 1 else completion(knowing(prompt))
-
-    chat.reply = reply
-    kept, _ = run(settings(chat.url, num_concurrent=1), 3)
-    assert kept == known(3)
-    assert times[1] - times[0] >= (1.0 if as_date else 0.4)
-
-
-def test_all_workers_wait_where_one_was_told_to(chat: ChatServer) -> None:
-    times: list[float] = []
-    lock = threading.Lock()
-
-    def reply(number: int, prompt: str) -> Answer:
-        with lock:
-            times.append(time.monotonic())
         if number == 1:
-            return Answer(b"{}", 429, {"Retry-After": "0.5"})
+            # A date has whole seconds: one that is two away is more than one away.
+            wait = formatdate(time.time() + 2, usegmt=True) if as_date else "0.9"
+            return Answer(b"{}", 429, {"Retry-After": wait})
         time.sleep(0.1)
         return completion(knowing(prompt))
 
     chat.reply = reply
     kept, _ = run(settings(chat.url, num_concurrent=2), 8)
     assert kept == known(8)
-    # One request was under way with the first; nothing else was sent in the half second after.
-    assert len([at for at in times if at - times[0] < 0.45]) <= 2
-
-
-def test_a_wait_of_hours_ends_the_run(chat: ChatServer) -> None:
-    chat.reply = lambda *_: Answer(b"{}", 429, {"Retry-After": "7200"})
-    _, outcome = run(settings(chat.url, num_concurrent=1), 3)
-    assert isinstance(outcome.stopped, Stopped)
-    assert "asks to wait 7200 s" in str(outcome.stopped)
-    assert len(chat.bodies) == 1
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_ends_the_run_at_once_and_is_not_repeated(chat: ChatServer, status: int) -> None:
-    chat.reply = lambda *_: fault(status, f"Incorrect API key provided: {KEY}.")
-    kept, outcome = run(settings(chat.url, num_concurrent=2), 50)
-    assert kept == {}
-    assert len(chat.bodies) <= 2
-    assert str(outcome.stopped) == (
-        f"the endpoint refuses the key in OPENAI_API_KEY ({status}: Incorrect API key provided: (key).)"
-    )
+    # One request was under way with the first; nothing else was sent in the time after.
+    assert len([at for at in times if at - times[0] < 0.85]) <= 2
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
+        *[
+            (
+                fault(status, f"Incorrect API key provided: {KEY}."),
+                f"the endpoint refuses the key in OPENAI_API_KEY ({status}: Incorrect API key provided: (key).)",
+            )
+            for status in (401, 403)
+        ],
         (fault(402, "Insufficient Balance"), "the account has nothing left (402: Insufficient Balance)"),
         (fault(404, "no such model"), "404: no such model; does the address end in /v1, and is the model called so?"),
         (Answer(b"", 301, {"Location": "http://127.0.0.1:9/"}), "301: ; does the address end in /v1"),
@@ -178,13 +139,14 @@ def test_a_refused_key_ends_the_run_at_once_and_is_not_repeated(chat: ChatServer
             Answer(b'{"error": {"message": "You exceeded", "code": "insufficient_quota"}}', 429),
             "the account has nothing left (429: You exceeded)",
         ),
+        (Answer(b"{}", 429, {"Retry-After": "7200"}), "429: {}; the endpoint asks to wait 7200 s"),
     ],
 )
 def test_what_no_other_question_would_mend_ends_the_run(chat: ChatServer, answer: Answer, message: str) -> None:
     chat.reply = lambda *_: answer
-    _, outcome = run(settings(chat.url, num_concurrent=1), 9)
+    kept, outcome = run(settings(chat.url, num_concurrent=1), 9)
+    assert (kept, len(chat.bodies)) == ({}, 1)
     assert str(outcome.stopped).startswith(message)
-    assert len(chat.bodies) == 1
 
 
 def test_answers_under_way_are_kept_when_the_run_ends(chat: ChatServer) -> None:
@@ -253,17 +215,10 @@ def test_a_key_that_is_missing_is_told_before_anything_is_asked(monkeypatch: pyt
         ask_all(requests(1), chosen, ResponseCache(chosen.identity))
 
 
-def test_an_answer_that_cannot_be_kept_ends_the_run(
-    chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("where a folder is due")
-    monkeypatch.setenv("OPENBOOK_CACHE", str(tmp_path / "file"))
-    chosen = settings(chat.url, num_concurrent=1)
-    cache = ResponseCache(chosen.identity)
-    with pytest.raises(OpenbookError, match=r"cannot be (read|written)"):
-        cache.append("a", {})
+def test_an_answer_that_cannot_be_kept_ends_the_run(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBOOK_CACHE", __file__)
     monkeypatch.setattr(ResponseCache, "records", lambda _: {})
-    outcome = ask_all(requests(9), chosen, cache)
+    _, outcome = run(settings(chat.url, num_concurrent=1), 9)
     assert "cannot be written" in str(outcome.stopped)
     assert len(chat.bodies) == 1
 
@@ -292,7 +247,7 @@ def test_a_spent_budget_ends_the_run_with_what_is_kept(chat: ChatServer, at_once
     assert str(outcome.stopped) == "the next question might exceed max_tokens_total=100"
 
 
-@pytest.mark.parametrize(("fault_there", "lost"), [("truncate", 10), ("slow", 10), ("500", 0), ("drop", 0)])
+@pytest.mark.parametrize(("fault_there", "lost"), [("truncate", 10), ("slow", 10), ("500", 0)])
 def test_every_attempt_that_came_to_nothing_after_it_had_begun_is_paid_for(
     chat: ChatServer, fault_there: Any, lost: int
 ) -> None:
@@ -306,13 +261,6 @@ def test_a_budget_ends_retries_as_well(chat: ChatServer) -> None:
         _, outcome = run(settings(proxy.url, max_tokens_total=55), 1)
     # Each attempt costs the prompt's 10 tokens, and the next might take 30.
     assert (outcome.attempts, str(outcome.stopped)) == (3, "the next question might exceed max_tokens_total=55")
-
-
-def test_tokens_a_minute_are_held(chat: ChatServer) -> None:
-    started = time.monotonic()
-    # Of 30 tokens each: the first two go at once, then one every half second.
-    run(settings(chat.url, tokens_per_minute=3600, num_concurrent=200), 122)
-    assert time.monotonic() - started >= 0.9
 
 
 # Ends that nobody chose

@@ -85,37 +85,8 @@ def test_a_family_is_asked_in_its_own_format(tokenizer: Any, family: str) -> Non
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_answer_is_followed_by_the_end_token_and_nothing_is_asked_after_the_last(
-    tokenizer: Any, family: str
-) -> None:
-    answered = [*CONVERSATION, {"role": "assistant", "content": "答二。"}]
-    text = rendered(tokenizer, family, answered, ask=False)
-    end = profiles()[family].end_token or END
-    assert text.count("答一。" + end) == text.count("答二。" + end) == 1
-    assert text.endswith("答二。" + ENDS.get(family, END))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_trained_goes_on_from_what_is_asked(tokenizer: Any, family: str) -> None:
     asked = rendered(tokenizer, family, CONVERSATION)
     trained = rendered(tokenizer, family, [*CONVERSATION, {"role": "assistant", "content": "答二。"}], ask=False)
     assert trained.startswith(asked)
     assert trained[len(asked) :].removeprefix(": ").startswith("答二。")
-
-
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "qwen1.5-chat"])
-def test_two_system_turns_both_stand_before_the_question(tokenizer: Any, family: str) -> None:
-    turns = [{"role": "system", "content": "甲"}, {"role": "system", "content": "乙"}, *QUESTION]
-    assert rendered(tokenizer, family, turns) == ASKED[family].replace("感冒", "甲\n乙\n感冒")
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_text_of_a_turn_is_no_template(tokenizer: Any, family: str) -> None:
-    text = "{{ 7 * 6 }}{% if %} <b>&"
-    assert text in rendered(tokenizer, family, [{"role": "user", "content": text}])
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_end_token_stops_an_answer(family: str) -> None:
-    found = profiles()[family]
-    assert (found.end_token or END) in found.stop

@@ -17,11 +17,6 @@ from openbook_eval.tiny_model import tiny_model_dir
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def tiny_model() -> str:
-    return str(tiny_model_dir())
-
-
 def config(tiny_model: str, arguments: dict[str, Any], **settings: Any) -> Any:
     settings = {"model": "vllm", "tasks": ["cmed_openbook"], **settings}
     return EvaluatorConfig(**settings, model_args={"pretrained": tiny_model, **arguments})._configure()
@@ -89,54 +84,6 @@ def test_the_answers_length_comes_from_the_task_or_from_gen_kwargs(tiny_model: s
         check(tasks, config(tiny_model, {"max_length": 310}, model="hf", gen_kwargs={"max_new_tokens": 16}))
 
 
-def test_the_chat_format_and_the_system_prompt_are_counted(tiny_model: str) -> None:
-    tasks = load("cmed_openbook_nursing")
-    (plain,) = check(tasks, config(tiny_model, {"max_model_len": 2048}))
-    (chat,) = check(tasks, config(tiny_model, {"max_model_len": 2048}, apply_chat_template=True))
-    tokenizer = ContextWindow("hf", {"pretrained": tiny_model}).tokenizer
-    frame = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
-    added = sum(len(tokenizer(text)["input_ids"]) for text in frame)
-    assert chat.longest == plain.longest + added
-
-
-def test_without_a_setting_the_models_own_length_is_taken(tiny_model: str) -> None:
-    (fit,) = check(load("cmed_openbook_nursing"), config(tiny_model, {}, model="hf"))
-    assert fit.room == 32768 - 512
-
-
-def test_what_the_model_cannot_hold_is_to_be_left_out(tiny_model: str) -> None:
-    beyond = config(tiny_model, {}, gen_kwargs={"max_gen_toks": 32700}, model="hf")
-    with pytest.raises(OpenbookError, match="the model holds 32,768 at most: leave out cmed_openbook_nursing, or take"):
-        check(load("cmed_openbook_nursing"), beyond)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"max_model_len": -1}, "max_model_len=-1 in --model_args must be a whole number of tokens, 1 or more"),
-        ({"max_model_len": "32k"}, "max_model_len=32k in --model_args must be"),
-        ({"max_length": 512.5}, "max_length=512.5 in --model_args must be"),
-        ({"max_length": 512, "max_model_len": 512}, "max_model_len and max_length are both set"),
-    ],
-)
-def test_a_length_that_is_none_is_one_line(tiny_model: str, arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(OpenbookError, match=message) as caught:
-        check(load("cmed_openbook_nursing"), config(tiny_model, arguments))
-    assert "\n" not in str(caught.value)
-
-
-def test_an_answers_length_that_is_none_is_one_line(tiny_model: str) -> None:
-    wrong = config(tiny_model, {"max_model_len": 2048}, gen_kwargs={"max_gen_toks": "many"})
-    with pytest.raises(OpenbookError, match="max_gen_toks must be a whole number of tokens"):
-        check(load("cmed_openbook_nursing"), wrong)
-
-
-@pytest.mark.parametrize("samples", [{"cmed_openbook_nursing": [43]}, ["cmed"]])
-def test_samples_that_are_none_are_one_line(tiny_model: str, samples: Any) -> None:
-    with pytest.raises(OpenbookError, match=r"^--samples"):
-        check(load("cmed_openbook_nursing"), config(tiny_model, {"max_model_len": 2048}, samples=samples))
-
-
 @pytest.mark.parametrize(
     ("model", "arguments", "reason"),
     [
@@ -164,10 +111,6 @@ def test_a_tokenizer_without_a_chat_format_stops_nothing(
     arguments = {"tokenizer": str(tmp_path), "max_model_len": 2048}
     assert check(load("cmed_openbook_nursing"), config(tiny_model, arguments, apply_chat_template=True)) == []
     assert "the prompts of cmed_openbook_nursing cannot be built" in caplog.text
-
-
-def test_tasks_of_others_are_not_counted(tiny_model: str) -> None:
-    assert check([], config(tiny_model, {"max_model_len": 1})) == []
 
 
 def test_a_text_that_begins_with_the_first_token_gets_no_second(tiny_model: str, tmp_path: Path) -> None:

@@ -47,21 +47,6 @@ def bloom_parameters(size: Size) -> int:
     return size.layers * layer + 4 * size.hidden + (2 - size.tied_embeddings) * size.vocabulary * size.hidden
 
 
-def test_every_file_of_the_room_is_a_profile() -> None:
-    assert sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".yml", ".yaml"}) == NAMES
-    assert list(profiles()) == NAMES
-
-
-def test_the_paper_trains_four_base_models_of_qwen() -> None:
-    sizes = profile("qwen1.5-chat").sizes
-    assert [(name, size.base, size.hub) for name, size in sizes.items()] == [
-        ("1.8b", "Qwen/Qwen1.5-1.8B", "Qwen/Qwen1.5-1.8B-Chat"),
-        ("4b", "Qwen/Qwen1.5-4B", "Qwen/Qwen1.5-4B-Chat"),
-        ("7b", "Qwen/Qwen1.5-7B", "Qwen/Qwen1.5-7B-Chat"),
-        ("14b", "Qwen/Qwen1.5-14B", "Qwen/Qwen1.5-14B-Chat"),
-    ]
-
-
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_the_figures_add_up_to_the_parameters(name: str, size: str) -> None:
     found = profile(name).sizes[size]
@@ -87,24 +72,11 @@ def test_the_installed_vllm_has_the_architecture_where_the_profile_says_so(name:
     assert found.vllm_native == (f'"{found.architecture}": (' in registry.read_text(encoding="utf-8"))
 
 
-def test_only_ivygpt_is_asked_by_guess() -> None:
-    assert [name for name, found in profiles().items() if found.guess] == ["ivygpt"]
-    assert "publishes no prompt" in str(profile("ivygpt").guess)
-
-
 def test_an_unknown_profile_is_told_with_the_nearest() -> None:
     with pytest.raises(OpenbookError, match=r"^there is no profile 'huatou2'; did you mean 'huatuo2'\?$"):
         profile("huatou2")
     with pytest.raises(OpenbookError, match=r"no profile 'x'; known are disc, huatuo, .*, wingpt2$"):
         profile("x")
-
-
-def test_an_unknown_key_of_a_size_is_told_with_the_nearest(tmp_path: Path) -> None:
-    changed = content()
-    changed["sizes"]["13b"]["head"] = 40
-    path = written(tmp_path, changed)
-    with pytest.raises(OpenbookError, match=r"unknown key 'sizes.13b.head'; did you mean 'sizes.13b.heads'\?$"):
-        read_profile(path)
 
 
 def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
@@ -120,12 +92,6 @@ def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
     assert "; sizes.13b.layers: input should be greater than 0" in message
     assert "; sizes.13b.hub: must be OWNER/MODEL, as on the hub" in message
     assert message.count("; ") == 3
-
-
-def test_a_name_that_is_not_the_files_is_an_error(tmp_path: Path) -> None:
-    path = written(tmp_path, content(), name="disk")
-    with pytest.raises(OpenbookError, match=r"the name is 'disc'; name the profile as its file, 'disk'$"):
-        read_profile(path)
 
 
 @pytest.mark.parametrize(

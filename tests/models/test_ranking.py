@@ -73,13 +73,6 @@ def test_letters_take_one_pass_of_one_token() -> None:
     assert solve(ranked) == 1
 
 
-def test_a_common_beginning_takes_no_second_pass_where_the_model_writes_it() -> None:
-    first = logprobs([1])
-    likeliest, unlikely = first.index(max(first)), first.index(min(first))
-    assert solve(ranking([1], [(likeliest, 2), (likeliest, 3)])) == 1
-    assert solve(ranking([1], [(unlikely, 2), (unlikely, 3)])) == 2
-
-
 def test_a_second_pass_writes_no_more_than_it_must() -> None:
     first = logprobs([1])
     unlikely = first.index(min(first))

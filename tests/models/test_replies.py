@@ -42,50 +42,37 @@ def read(*given: Any, **rest: Any) -> Reply:
 
 def test_a_reply_holds_text_finish_and_the_tokens_that_were_counted() -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 3}}
-    reply = read({"content": "A", "reasoning_content": "想"}, "stop", usage=usage)
-    assert reply == Reply(
-        content="A", finish="stop", reasoning="想", prompt_tokens=7, completion_tokens=5, reasoning_tokens=3
-    )
-
-
-def test_what_an_endpoint_does_not_count_is_not_known() -> None:
-    reply = read({"content": "A"})
-    assert (reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens) == (None, None, None)
+    counts = {"prompt_tokens": 7, "completion_tokens": 5, "reasoning_tokens": 3}
+    # vLLM calls thinking reasoning.
+    for name in ("reasoning", "reasoning_content"):
+        reply = read({"content": "A", name: "想"}, "stop", usage=usage)
+        assert reply == Reply(content="A", finish="stop", reasoning="想", **counts)
+    assert read({"content": "A"}) == Reply(content="A", finish="stop")
 
 
 @pytest.mark.parametrize(
-    ("content", "reasoning", "finish", "answer"),
+    ("content", "reasoning", "finish", "end", "answer"),
     [
-        ("A", None, "stop", "A"),
-        ("A", None, "length", "A"),
-        (None, None, "stop", ""),
-        ("A", "选B？不，选A。", "stop", "A"),
-        ("<think>选B？</think>A", None, "stop", "A"),
+        *[("A", None, finish, None, "A") for finish in ("stop", "length")],
+        (None, None, "stop", None, ""),
+        ("A", "选B？不，选A。", "stop", None, "A"),
+        ("<think>选B？</think>A", None, "stop", None, "A"),
         # Where the template itself opens the thinking, only its end is in the reply.
-        ("选B？</think>A", None, "stop", "A"),
-        ("<think>选B", None, "length", None),
-        ("", "选B", "length", None),
-        (None, "选B", "length", None),
+        ("选B？</think>A", None, "stop", None, "A"),
+        ("<think>选B", None, "length", None, None),
+        ("", "选B", "length", None, None),
+        (None, "选B", "length", None, None),
         # It stopped of itself after thinking: it had its say, and said nothing.
-        ("", "选B", "stop", ""),
+        ("", "选B", "stop", None, ""),
+        # Another end of thinking can be named.
+        *[("想想[/T]A", None, "stop", "[/T]", "A"), ("A", None, "stop", "[/T]", "A")],
+        *[("想想", None, "length", "[/T]", None), ("B[/T]<think>C", None, "length", "[/T]", None)],
     ],
 )
 def test_only_the_text_after_the_end_of_thinking_is_the_answer(
-    content: str | None, reasoning: str | None, finish: str, answer: str | None
+    content: str | None, reasoning: str | None, finish: str, end: str | None, answer: str | None
 ) -> None:
-    assert read({"content": content, "reasoning_content": reasoning}, finish).answer() == answer
-
-
-@pytest.mark.parametrize(
-    ("content", "finish", "answer"),
-    [("想想[/T]A", "stop", "A"), ("想想", "length", None), ("A", "stop", "A"), ("B[/T]<think>C", "length", None)],
-)
-def test_another_end_of_thinking_can_be_named(content: str, finish: str, answer: str | None) -> None:
-    assert read({"content": content}, finish).answer("[/T]") == answer
-
-
-def test_vllm_calls_thinking_reasoning() -> None:
-    assert read({"content": "A", "reasoning": "想"}).reasoning == "想"
+    assert read({"content": content, "reasoning_content": reasoning}, finish).answer(end) == answer
 
 
 @pytest.mark.parametrize(
@@ -105,20 +92,10 @@ def test_tokens_of_thinking_are_counted_or_shared_by_characters(
     assert read(message, usage=usage).thinking_tokens() == tokens
 
 
-def test_what_a_content_filter_stopped_is_refused() -> None:
-    assert read_reply(body({"content": "半句"}, "content_filter")) == Failure(
-        "refused", "a content filter stopped the answer"
-    )
-
-
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b"<html>Sign in</html>",
+        *[b"", b"{", b"null", b"[]", b"<html>Sign in</html>"],
         b'{"choices": []}',
         b'{"choices": null}',
         b'{"choices": [{"message": null}]}',
@@ -129,9 +106,9 @@ def test_what_a_content_filter_stopped_is_refused() -> None:
     ],
 )
 def test_what_is_no_completion_is_malformed(content: bytes) -> None:
-    failure = read_reply(content)
-    assert isinstance(failure, Failure)
-    assert failure.reason == "malformed"
+    assert read_reply(content) == Failure("malformed", "what came is no chat completion")
+    filtered = Failure("refused", "a content filter stopped the answer")
+    assert read_reply(body({"content": "半句"}, "content_filter")) == filtered
 
 
 @given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(_as_json))
@@ -191,21 +168,6 @@ def test_a_request_goes_only_where_its_longest_answer_fits(limit: dict[str, int]
     assert sum(budget.take(request()) for _ in range(5)) == let_go
 
 
-def test_a_short_answer_leaves_room_for_the_next() -> None:
-    budget = Budget(settings(max_tokens_total=260))
-    assert budget.take(request())
-    assert not budget.take(request())
-    budget.settle(request(), Usage(100, 1))
-    assert budget.take(request())
-    assert budget.spent == Usage(100, 1)
-
-
-def test_what_was_kept_before_counts() -> None:
-    budget = Budget(settings(max_tokens_total=200))
-    budget.add(request(), Usage(60, 0))
-    assert not budget.take(request())
-
-
 def test_the_ratio_that_counts_have_shown_holds_for_the_next() -> None:
     budget = Budget(settings(max_tokens_total=450))
     assert budget.take(request())
@@ -237,6 +199,9 @@ def test_a_plan_tells_requests_tokens_and_cost() -> None:
         "about 100,000 tokens in and 8,000 out, 50,000 out at most",
         "about 1.80 USD, 6.00 at most (prices given)",
     ]
+    dated = plan_lines([request()], {}, read_settings({"profile": "deepseek"}))
+    assert "prices of 2025-02-08, api-docs.deepseek.com" in dated[2]
+    assert "and 508 out" in plan_lines([request(completion=600)], {}, settings(thinking_budget=500))[1]
 
 
 def test_a_plan_learns_from_what_is_kept_and_says_where_prices_are_unknown() -> None:
@@ -246,15 +211,6 @@ def test_a_plan_learns_from_what_is_kept_and_says_where_prices_are_unknown() -> 
         "about 150 tokens in and 3 out, 50 out at most",
         "cost unknown; give price_in= and price_out= (USD per million tokens)",
     ]
-
-
-def test_a_plan_names_date_and_source_of_a_profiles_prices() -> None:
-    found = plan_lines([request()], {}, read_settings({"profile": "deepseek"}))
-    assert "prices of 2025-02-08, api-docs.deepseek.com" in found[2]
-
-
-def test_thinking_is_expected_as_long_as_its_budget() -> None:
-    assert "and 508 out" in plan_lines([request(completion=600)], {}, settings(thinking_budget=500))[1]
 
 
 # The tally

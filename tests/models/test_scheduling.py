@@ -38,18 +38,6 @@ def test_the_order_is_lexicographic_and_stable(prompts: list[list[int]]) -> None
     assert order(prompts) == sorted(range(len(prompts)), key=prompts.__getitem__)
 
 
-@given(PROMPTS)
-def test_arrays_are_ordered_and_counted_as_lists_are(prompts: list[list[int]]) -> None:
-    arrays = [np.array(prompt, np.int32) for prompt in prompts]
-    assert order(arrays) == order(prompts)
-    assert least([arrays[place] for place in order(arrays)]) == least(ordered(prompts))
-
-
-@given(PROMPTS)
-def test_the_least_is_the_nodes_of_the_trie(prompts: list[list[int]]) -> None:
-    assert least(ordered(prompts)) == len(nodes(prompts))
-
-
 @given(PROMPTS, st.integers(2, 4))
 def test_the_least_of_a_cache_of_blocks_is_what_it_computes_in_this_order(prompts: list[list[int]], block: int) -> None:
     assert least(ordered(prompts), block) == computed(ordered(prompts), block)
@@ -59,11 +47,6 @@ def test_the_least_of_a_cache_of_blocks_is_what_it_computes_in_this_order(prompt
 def test_no_order_computes_less_than_the_least(prompts: list[list[int]], block: int) -> None:
     orders = permutations(prompts)
     assert least(ordered(prompts), block) == min(computed(list(each), block) for each in orders)
-
-
-def test_a_last_block_that_is_kept_is_computed_all_the_same() -> None:
-    assert least([[1, 2, 3, 4], [1, 2, 3, 4]], block=2) == 4 + 2
-    assert least([[1, 2, 3, 4], [1, 2, 3, 4, 5]], block=2) == 4 + 1
 
 
 ONE = Cost(2, 1, 3000, 1700, 1600, 1650, 10, 1.5, 0.5)

@@ -165,26 +165,6 @@ def test_where_equality_cannot_be_shown_texts_are_tokenised_whole(name: str) -> 
     assert read.characters > sum(map(len, texts)) / 2
 
 
-def word_tokenizer(pre_tokenizer: Any, text: str) -> Any:
-    """Joins all signs of the words of `text`: ids tell where its words begin."""
-    from tokenizers import Tokenizer, models, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizer
-    made.train_from_iterator([text], trainers.BpeTrainer(vocab_size=5000, show_progress=False))
-    return PreTrainedTokenizerFast(tokenizer_object=made)
-
-
-def test_words_that_are_counted_from_the_beginning_are_found_out() -> None:
-    from tokenizers import pre_tokenizers
-
-    eight = word_tokenizer(pre_tokenizers.FixedLength(length=8), BOOK)
-    for start in range(8):
-        texts = [BOOK[start:] + BOOK[: 200 + end] for end in (0, 3)]
-        assert lists(encode(texts, eight, first=None, special=False)) == wholes(texts, eight, False)
-
-
 def test_a_tokenizer_without_a_fast_backend_is_asked_for_whole_texts() -> None:
     class Slow:
         def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
@@ -200,8 +180,3 @@ def test_equal_texts_are_tokenised_once() -> None:
     assert one is again
     assert one.tolist() != other.tolist()
     assert read.characters == len("00") + len("头痛发热")
-
-
-def test_no_texts_have_no_ids() -> None:
-    assert encode([], trained("gpt2"), first=None, special=True) == []
-    assert lists(encode(["", ""], trained("gpt2"), first=None, special=True)) == [[1, 2], [1, 2]]

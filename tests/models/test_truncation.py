@@ -32,11 +32,6 @@ PROMPTS = {
 
 
 @pytest.fixture(scope="module")
-def tiny_model() -> str:
-    return str(tiny_model_dir())
-
-
-@pytest.fixture(scope="module")
 def counts(tiny_model: str) -> dict[str, list[int]]:
     tokenizer = ContextWindow("hf", {"pretrained": tiny_model}).tokenizer
     return {task: [len(tokenizer(prompt)["input_ids"]) for prompt in prompts] for task, prompts in PROMPTS.items()}
@@ -84,40 +79,6 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
     assert (both.prompts, both.longest, both.room) == (86, max(counts[OPEN]), room)
     assert both.only([CLOSED]).cut == 0
     assert not both.only([CLOSED, "another"]).checked
-
-
-def test_a_question_is_counted_once_however_many_filters_read_it(tiny_model: str, tmp_path: Path) -> None:
-    rows = [row(number, PROMPTS[OPEN][0], name) for number in range(3) for name in ("choice", "none")]
-    assert found(tmp_path, results(tiny_model, 2048), {OPEN: rows, CLOSED: rows[:2]}).prompts == 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"model": "local-completions"}, "lm-eval's model local-completions has no tokenizer here"),
-        ({"model_args": {"pretrained": "/no/such"}}, "the tokenizer of /no/such cannot be loaded: "),
-        ({"model_args": 3}, "the results or samples are not as lm-eval writes them (TypeError"),
-    ],
-)
-def test_a_run_that_cannot_be_checked_says_why(
-    tiny_model: str, tmp_path: Path, changes: dict[str, Any], reason: str
-) -> None:
-    truncation = found(tmp_path, results(tiny_model, 2048, **changes))
-    assert not truncation.checked
-    assert str(truncation.reason).startswith(reason)
-
-
-@pytest.mark.parametrize(
-    "lines", [[{}], [row(0, 7)], [row(0, "甲"), []], ["text"], [{**row(0, "甲"), "arguments": {"gen_args_0": None}}]]
-)
-def test_broken_samples_are_not_checked(tiny_model: str, tmp_path: Path, lines: list[object]) -> None:
-    truncation = found(tmp_path, results(tiny_model, 2048), {OPEN: lines, CLOSED: []})
-    assert str(truncation.reason).startswith("the results or samples are not as lm-eval writes them")
-
-
-def test_a_task_without_samples_is_not_checked(tiny_model: str, tmp_path: Path) -> None:
-    truncation = found(tmp_path, results(tiny_model, 2048), {OPEN: [row(0, "甲")]})
-    assert truncation.reason == f"no samples of {CLOSED} beside the results"
 
 
 def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> None:
