@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from openbook_eval.models.profiles import profiles
-from openbook_eval.tiny_model import tiny_model_dir
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -58,10 +57,10 @@ ENDS = {"qwen1.5-chat": "<|im_end|>\n", "wingpt2": "<|endoftext|>"}
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
+def tokenizer(tiny_model: str) -> Any:
     from transformers import AutoTokenizer
 
-    loaded = AutoTokenizer.from_pretrained(tiny_model_dir())
+    loaded = AutoTokenizer.from_pretrained(tiny_model)
     loaded.eos_token = END
     return loaded
 
@@ -85,8 +84,22 @@ def test_a_family_is_asked_in_its_own_format(tokenizer: Any, family: str) -> Non
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_trained_goes_on_from_what_is_asked(tokenizer: Any, family: str) -> None:
+def test_what_is_trained_goes_on_from_what_is_asked_and_ends_in_the_end_token(tokenizer: Any, family: str) -> None:
     asked = rendered(tokenizer, family, CONVERSATION)
     trained = rendered(tokenizer, family, [*CONVERSATION, {"role": "assistant", "content": "答二。"}], ask=False)
+    end = profiles()[family].end_token or END
+    assert end in profiles()[family].stop
     assert trained.startswith(asked)
-    assert trained[len(asked) :].removeprefix(": ").startswith("答二。")
+    assert trained[len(asked) :].removeprefix(": ") == "答二。" + ENDS.get(family, END)
+    assert trained.count("答一。" + end) == trained.count("答二。" + end) == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_text_of_a_turn_is_no_template_and_two_system_turns_stand_before_the_question(
+    tokenizer: Any, family: str
+) -> None:
+    text = "{{ 7 * 6 }}{% if %} <b>&"
+    assert text in rendered(tokenizer, family, [{"role": "user", "content": text}])
+    if family != "qwen1.5-chat":
+        turns = [{"role": "system", "content": "甲"}, {"role": "system", "content": "乙"}, *QUESTION]
+        assert rendered(tokenizer, family, turns) == ASKED[family].replace("感冒", "甲\n乙\n感冒")

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 
@@ -11,7 +13,6 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.install import tasks_dir
 from openbook_eval.models import context_window
 from openbook_eval.models.context_window import ContextWindow, Fit, check, misfit
-from openbook_eval.tiny_model import tiny_model_dir
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -72,6 +73,32 @@ def test_the_setting_that_is_named_is_the_smallest_that_works(tiny_model: str) -
     assert (len(fits), sum(fit.prompts for fit in fits), max(fit.longest for fit in fits)) == (7, 301, 322)
     with pytest.raises(OpenbookError, match="1 of 258 prompts of cmed_openbook do not fit"):
         check(tasks, config(tiny_model, {"max_model_len": 833}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "message"),
+    [
+        ({"max_model_len": -1}, {}, "max_model_len=-1 in --model_args must be a whole number of tokens, 1 or more"),
+        ({"max_model_len": "32k"}, {}, "max_model_len=32k in --model_args must be"),
+        ({"max_length": 512.5}, {}, "max_length=512.5 in --model_args must be"),
+        ({"max_length": 512, "max_model_len": 512}, {}, "max_model_len and max_length are both set"),
+        ({"max_model_len": 2048}, {"gen_kwargs": {"max_gen_toks": "many"}}, "max_gen_toks must be a whole number"),
+        ({"max_model_len": 2048}, {"samples": {"cmed_openbook_nursing": [43]}}, "--samples: "),
+        ({"max_model_len": 2048}, {"samples": ["cmed"]}, "--samples .* must be a JSON object"),
+        # What the model cannot hold is to be left out; without a setting its own length is taken.
+        (
+            {},
+            {"gen_kwargs": {"max_gen_toks": 32700}, "model": "hf"},
+            "43 of 43 prompts .* max_length is 32,768; the model holds 32,768 at most: leave out cmed_openbook_nursing",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(
+    tiny_model: str, arguments: dict[str, Any], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OpenbookError, match=f"^{message}") as caught:
+        check(load("cmed_openbook_nursing"), config(tiny_model, arguments, **settings))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_answers_length_comes_from_the_task_or_from_gen_kwargs(tiny_model: str) -> None:
@@ -179,39 +206,45 @@ TIGHT = Fit("cmed_openbook", 258, 12, 40000, 32256)
 LONG = Fit("cmed_reading_library_64k", 600, 600, 42117, 32256)
 
 
+NO_LONG = "600 of 600 prompts of cmed_reading_library_64k"
+NO_TIGHT = "12 of 258 prompts of cmed_openbook"
+ANOTHER = "or take a model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)"
+
+
 @pytest.mark.parametrize(
-    ("fits", "most", "advice"),
+    ("fits", "most", "what", "longest", "advice"),
     [
-        (
-            [LONG, TIGHT],
-            131072,
-            "600 of 600 prompts of cmed_reading_library_64k and 12 of 258 prompts of cmed_openbook do not fit: the "
-            "longest has 42,117 tokens and 512 are kept for the answer, but max_model_len is 32,768; set "
-            "max_model_len=42629 in --model_args",
-        ),
+        ([LONG, TIGHT], 131072, f"{NO_LONG} and {NO_TIGHT}", "42,117", "set max_model_len=42629 in --model_args"),
         (
             [LONG, FITTING],
             32768,
-            "600 of 600 prompts of cmed_reading_library_64k do not fit: the longest has 42,117 tokens and 512 are kept "
-            "for the answer, but max_model_len is 32,768; the model holds 32,768 at most: leave out "
-            "cmed_reading_library_64k, or take a model with a longer context (rope scaling in vLLM's hf_overrides "
-            "lengthens some)",
+            NO_LONG,
+            "42,117",
+            f"the model holds 32,768 at most: leave out cmed_reading_library_64k, {ANOTHER}",
         ),
         (
             [LONG, TIGHT],
             41000,
-            "600 of 600 prompts of cmed_reading_library_64k and 12 of 258 prompts of cmed_openbook do not fit: the "
-            "longest has 42,117 tokens and 512 are kept for the answer, but max_model_len is 32,768; the model holds "
-            "41,000 at most: leave out cmed_reading_library_64k and set max_model_len=40512 in --model_args, or take a "
-            "model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)",
+            f"{NO_LONG} and {NO_TIGHT}",
+            "42,117",
+            "the model holds 41,000 at most: leave out cmed_reading_library_64k and set max_model_len=40512 in "
+            f"--model_args, {ANOTHER}",
         ),
-        (
-            [TIGHT],
-            None,
-            "12 of 258 prompts of cmed_openbook do not fit: the longest has 40,000 tokens and 512 are kept for the "
-            "answer, but max_model_len is 32,768; set max_model_len=40512 in --model_args",
-        ),
+        ([TIGHT], None, NO_TIGHT, "40,000", "set max_model_len=40512 in --model_args"),
     ],
 )
-def test_the_error_names_what_does_not_fit_and_what_to_set(fits: list[Fit], most: int | None, advice: str) -> None:
-    assert misfit(fits, 32768, most, "max_model_len") == advice
+def test_the_error_names_what_does_not_fit_and_what_to_set(
+    fits: list[Fit], most: int | None, what: str, longest: str, advice: str
+) -> None:
+    assert misfit(fits, 32768, most, "max_model_len") == (
+        f"{what} do not fit: the longest has {longest} tokens and 512 are kept for the answer, but max_model_len is "
+        f"32,768; {advice}"
+    )
+
+
+@given(counts=st.lists(st.integers(0, 99), min_size=1), room=st.integers(0, 99), split=st.integers(0, 99))
+def test_a_cut_prompt_is_longer_than_the_room_and_parts_add_up(counts: list[int], room: int, split: int) -> None:
+    whole = Fit.of("t", counts, room)
+    assert whole == Fit("t", len(counts), len([tokens for tokens in counts if tokens > room]), max(counts), room)
+    assert (whole.cut > 0) == (whole.longest > room)
+    assert Fit.merged("t", [Fit.of("", part, room) for part in (counts[:split], counts[split:])]) == whole

@@ -47,6 +47,14 @@ def bloom_parameters(size: Size) -> int:
     return size.layers * layer + 4 * size.hidden + (2 - size.tied_embeddings) * size.vocabulary * size.hidden
 
 
+def test_every_file_of_the_room_is_a_profile_and_only_ivygpt_is_asked_by_guess() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".yml", ".yaml"}) == NAMES
+    assert list(profiles()) == NAMES
+    assert [name for name, found in profiles().items() if found.guess] == ["ivygpt"]
+    sizes = [(size.base, size.hub) for size in profile("qwen1.5-chat").sizes.values()]
+    assert sizes == [(f"Qwen/Qwen1.5-{b}B", f"Qwen/Qwen1.5-{b}B-Chat") for b in ("1.8", "4", "7", "14")]
+
+
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_the_figures_add_up_to_the_parameters(name: str, size: str) -> None:
     found = profile(name).sizes[size]
@@ -54,20 +62,14 @@ def test_the_figures_add_up_to_the_parameters(name: str, size: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
-def test_remote_code_is_trusted_only_where_transformers_lacks_the_architecture(name: str, size: str) -> None:
+def test_transformers_and_vllm_have_the_architecture_where_the_profile_says_so(name: str, size: str) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     found = profile(name).sizes[size]
     assert found.trust_remote_code == (found.architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
-
-
-@pytest.mark.parametrize(("name", "size"), SIZES)
-def test_the_installed_vllm_has_the_architecture_where_the_profile_says_so(name: str, size: str) -> None:
     spec = find_spec("vllm")
-    assert spec is not None
-    assert spec.origin is not None
-    registry = Path(spec.origin).parent / "model_executor" / "models" / "registry.py"
-    found = profile(name).sizes[size]
+    assert spec
+    registry = Path(str(spec.origin)).parent / "model_executor" / "models" / "registry.py"
     # What it once had stands there too, with a version instead of a module.
     assert found.vllm_native == (f'"{found.architecture}": (' in registry.read_text(encoding="utf-8"))
 
@@ -82,7 +84,7 @@ def test_an_unknown_profile_is_told_with_the_nearest() -> None:
 def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
     changed = {**content(), "stop": "</s>"}
     del changed["licence"]
-    changed["sizes"]["13b"] |= {"layers": 0, "hub": "DISC-MedLLM"}
+    changed["sizes"]["13b"] |= {"layers": 0, "hub": "DISC-MedLLM", "head": 40}
     with pytest.raises(OpenbookError) as caught:
         read_profile(written(tmp_path, changed))
     message = str(caught.value)
@@ -91,16 +93,17 @@ def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
     assert "; stop: input should be a valid tuple" in message
     assert "; sizes.13b.layers: input should be greater than 0" in message
     assert "; sizes.13b.hub: must be OWNER/MODEL, as on the hub" in message
-    assert message.count("; ") == 3
+    assert "unknown key 'sizes.13b.head'; did you mean 'sizes.13b.heads'?" in message
+    assert message.count("; ") == 5
+    with pytest.raises(OpenbookError, match=r"the name is 'disc'; name the profile as its file, 'disk'$"):
+        read_profile(written(tmp_path, content(), name="disk"))
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("sizes: [", "not YAML"),
-        ("name: !!python/object/apply:os.getcwd []", "not YAML"),
-        ("- disc", "is no mapping"),
-        ("", "is no mapping"),
+        *[("sizes: [", "not YAML"), ("name: !!python/object/apply:os.getcwd []", "not YAML")],
+        *[("- disc", "is no mapping"), ("", "is no mapping")],
     ],
 )
 def test_what_is_no_profile_is_one_line(tmp_path: Path, text: str, fault: str) -> None:

@@ -1,10 +1,8 @@
 """What is found after a run, in files as lm-eval writes them, and with plain lm_eval and vLLM themselves."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +15,8 @@ from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation, find
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
-from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
+from tests.models.conftest import BIN, quiet_environment
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -78,7 +76,40 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
     assert 0 < both.cut == sum(tokens > room for task in counts.values() for tokens in task) <= 3
     assert (both.prompts, both.longest, both.room) == (86, max(counts[OPEN]), room)
     assert both.only([CLOSED]).cut == 0
+    # A question is counted once however many filters read it.
+    rows = [row(number, PROMPTS[OPEN][0], name) for number in range(3) for name in ("choice", "none")]
+    assert found(tmp_path, results(tiny_model, 2048, model=model), {OPEN: rows, CLOSED: rows[:2]}).prompts == 4
     assert not both.only([CLOSED, "another"]).checked
+
+
+BROKEN = "the results or samples are not as lm-eval writes them ("
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "reason"),
+    [
+        ({"model": "local-completions"}, None, "lm-eval's model local-completions has no tokenizer here"),
+        ({"model_args": {"pretrained": "/no/such"}}, None, "the tokenizer of /no/such cannot be loaded: "),
+        ({"model_args": 3}, None, f"{BROKEN}TypeError"),
+        ({}, {OPEN: [row(0, "甲")]}, f"no samples of {CLOSED} beside the results"),
+        *[
+            ({}, {OPEN: lines, CLOSED: []}, BROKEN)
+            for lines in (
+                [{}],
+                [row(0, 7)],
+                [row(0, "甲"), []],
+                ["text"],
+                [{"doc_id": 0, "arguments": {"gen_args_0": 0}}],
+            )
+        ],
+    ],
+)
+def test_a_run_that_cannot_be_checked_says_why(
+    tiny_model: str, tmp_path: Path, changes: dict[str, Any], rows: dict[str, Sequence[object]] | None, reason: str
+) -> None:
+    truncation = found(tmp_path, results(tiny_model, 2048, **changes), rows)
+    assert not truncation.checked
+    assert str(truncation.reason).startswith(reason)
 
 
 def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> None:
@@ -93,12 +124,8 @@ def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
 
 
-BIN = Path(sys.executable).parent
-
-
-def call(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("VLLM_", "OPENBOOK_", "HF_"))}
-    environment = {**kept, "OPENBOOK_EXAM": "mini", "COLUMNS": "120", "HF_HUB_OFFLINE": "1"}
+def call(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = quiet_environment(folder, OPENBOOK_EXAM="mini", COLUMNS="120")
     line = [str(BIN / command), *arguments]
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=900)
 
@@ -113,7 +140,7 @@ def run_arguments(tiny_model: str, length: int, output: Path) -> list[str]:
 
 @pytest.mark.engine
 def test_what_lm_eval_cuts_is_refused_before_and_found_after(tiny_model: str, tmp_path: Path) -> None:
-    refused = call("openbook-eval", *run_arguments(tiny_model, 270, tmp_path / "ours"), "--log_samples")
+    refused = call(tmp_path, "openbook-eval", *run_arguments(tiny_model, 270, tmp_path / "ours"), "--log_samples")
     assert refused.returncode == 2, refused.stderr[-3000:]
     error = refused.stderr.splitlines()[-1]
     told = re.fullmatch(
@@ -128,16 +155,16 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(tiny_model: str, tm
     assert 0 < cut < 43
 
     plain = [*run_arguments(tiny_model, 270, tmp_path / "plain"), "--log_samples", "--include_path", str(tasks_dir())]
-    done = call("lm_eval", *plain)
+    done = call(tmp_path, "lm_eval", *plain)
     assert done.returncode == 0, done.stderr[-3000:]
     lengths = [int(text) for text in re.findall(r"Context length \((\d+)\) \+ max_gen_toks \(16\)", done.stderr)]
     assert (len(lengths), max(lengths)) == (cut, longest)
-    shown = call("openbook-eval", "scores", str(tmp_path / "plain"))
+    shown = call(tmp_path, "openbook-eval", "scores", str(tmp_path / "plain"))
     assert f"TRUNCATED: {cut} of 43 prompts did not reach the model whole" in shown.stdout
     (scores,) = read_runs(tmp_path / "plain").runs
     assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 254),)
 
-    followed = call("openbook-eval", *run_arguments(tiny_model, setting, tmp_path / "ours"))
+    followed = call(tmp_path, "openbook-eval", *run_arguments(tiny_model, setting, tmp_path / "ours"))
     assert followed.returncode == 0, followed.stderr[-3000:]
     assert "Truncating context" not in followed.stderr
     (scores,) = read_runs(tmp_path / "ours").runs
