@@ -14,26 +14,24 @@ from tests.local_server import LocalServer
 
 Fault = Literal["429", "500", "drop", "truncate", "slow", "empty", "login"]
 EVERY: tuple[Fault, ...] = ("429", "500", "drop", "truncate", "slow", "empty", "login")
-_EMPTY = json.dumps({"id": "c", "object": "chat.completion", "choices": []}).encode()
-_LOGIN = b"<html>Sign in to continue</html>"
+# What the proxy says itself, to some faults.
+_SAID: dict[str, tuple[int, bytes]] = {
+    "429": (429, b'{"error": {"message": "too fast"}}'),
+    "500": (500, b"overloaded"),
+    "empty": (200, json.dumps({"id": "c", "object": "chat.completion", "choices": []}).encode()),
+    "login": (200, b"<html>Sign in to continue</html>"),
+}
 
 
 class FaultyProxy(LocalServer):
     """Meets the first requests of each prompt with `faults`, one after another, from another place of them each time.
 
-    `met` is how many faults each prompt meets before it is let through. A slow answer comes after `slow` seconds, a
-    429 asks to wait `retry_after` seconds.
+    `met` is how many faults each prompt meets before it is let through. A slow answer comes after `slow` seconds, and
+    all ask to wait 0.05 seconds.
     """
 
-    def __init__(
-        self,
-        upstream: str,
-        faults: Sequence[Fault] = EVERY,
-        met: int = 2,
-        slow: float = 1.0,
-        retry_after: str = "0.05",
-    ) -> None:
-        self.faults, self.met, self.slow, self.retry_after = faults, met, slow, retry_after
+    def __init__(self, upstream: str, faults: Sequence[Fault] = EVERY, met: int = 2, slow: float = 1.0) -> None:
+        self.faults, self.met, self.slow = faults, met, slow
         self.attempts: Counter[str] = Counter()
         self.delivered: Counter[str] = Counter()
         self.happened: Counter[str] = Counter()
@@ -46,16 +44,10 @@ class FaultyProxy(LocalServer):
         body = request.rfile.read(int(request.headers["Content-Length"]))
         prompt = json.loads(body)["messages"][-1]["content"]
         fault = self._fault(prompt)
-        if fault == "429":
-            _send(request, 429, b'{"error": {"message": "too fast"}}', {"Retry-After": self.retry_after})
-        elif fault == "500":
-            _send(request, 500, b"overloaded")
-        elif fault == "drop":
+        if fault == "drop":
             request.close_connection = True
-        elif fault == "empty":
-            _send(request, 200, _EMPTY)
-        elif fault == "login":
-            _send(request, 200, _LOGIN)
+        elif fault in _SAID:
+            _send(request, *_SAID[fault])
         else:
             if fault == "slow":
                 time.sleep(self.slow)
@@ -88,9 +80,9 @@ class FaultyProxy(LocalServer):
             connection.close()
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+def _send(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
     request.send_response(status)
-    for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+    for key, value in {"Content-Length": str(len(body)), "Retry-After": "0.05"}.items():
         request.send_header(key, value)
     request.end_headers()
     request.wfile.write(body)

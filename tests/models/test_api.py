@@ -1,7 +1,6 @@
 """`api-openbook` as lm-eval meets it: requests in, responses out, and what is kept between runs."""
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -115,16 +114,11 @@ def test_only_a_setting_that_changes_answers_asks_anew(
     assert len(chat.bodies) == asked
 
 
-def test_questions_with_one_prompt_are_asked_once(chat: ChatServer) -> None:
-    assert model(chat).generate_until(instances(1) + instances(1), True) == expected(1) * 2
-    assert len(chat.bodies) == 1
-    assert (left().questions, len(chat.bodies)) == (2, 1)
-
-
-def test_a_question_that_is_to_be_answered_several_times_is_asked_as_often(chat: ChatServer) -> None:
+def test_one_prompt_is_asked_once_and_one_request_as_often_as_it_is_handed_over(chat: ChatServer) -> None:
     chat.reply = lambda number, _: completion(str(number))
-    (instance,) = instances(1)
-    assert sorted(model(chat).generate_until([instance] * 3, True)) == ["1", "2", "3"]
+    assert model(chat).generate_until(instances(1) + instances(1), True) == ["1", "1"]
+    assert (left().questions, len(chat.bodies)) == (2, 1)
+    assert sorted(model(chat).generate_until(instances(1, max_gen_toks=9) * 3, True)) == ["2", "3", "4"]
 
 
 def test_a_run_that_stopped_goes_on_where_it_was(chat: ChatServer) -> None:
@@ -203,12 +197,3 @@ def test_a_dry_run_prints_the_plan_and_asks_nothing(chat: ChatServer, capsys: py
     assert ended.value.code == 0
     assert chat.bodies == []
     assert "8 requests to m at 127.0.0.1, 2 answers are kept from before\nabout " in capsys.readouterr().out
-
-
-def test_what_lm_evals_api_models_need_is_named_where_it_is_missing(
-    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "tenacity", None)
-    with pytest.raises(OpenbookError, match=r"install lm-eval\[api\] \(.*tenacity") as caught:
-        model(chat)
-    assert "\n" not in str(caught.value)

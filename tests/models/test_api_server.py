@@ -1,10 +1,8 @@
 """vLLM's own server with the tiny model, and a proxy in front on which everything fails at first."""
 
 import json
-import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,11 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.models.conftest import BIN, KEY, quiet_environment
 from tests.models.proxy import EVERY, FaultyProxy
 
 pytestmark = pytest.mark.engine
-BIN = Path(sys.executable).parent
-KEY = "sk-very-secret-0123456789"
 QUESTIONS = 18
 
 
@@ -40,19 +37,15 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    dropped = ("VLLM_", "OPENBOOK_", "HF_", "OPENAI_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    quiet = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "no_proxy": "127.0.0.1"}
-    small = {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"}
-    return {**kept, **quiet, **small, "EXAM_KEY": KEY, "OPENBOOK_CACHE": str(folder / "cache")}
+    own = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    return quiet_environment(folder, **own)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def server(tmp_path: Path, tiny_model: str) -> Iterator[str]:
     """The address of a server that takes no other key than ours."""
-    folder = subprocess.run([BIN / "openbook-eval", "tiny-model"], capture_output=True, text=True, check=True).stdout
     port = str(free_port())
-    line = [str(BIN / "vllm"), "serve", folder.strip(), "--served-model-name", "tiny-model", "--dtype", "float32"]
+    line = [str(BIN / "vllm"), "serve", tiny_model, "--served-model-name", "tiny-model", "--dtype", "float32"]
     settings = ["--max-model-len", "1024", "--enforce-eager", "--api-key", KEY, "--host", "127.0.0.1", "--port", port]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([*line, *settings], env=environment(tmp_path), stdout=log, stderr=subprocess.STDOUT)

@@ -32,16 +32,6 @@ def test_records_come_back_as_they_were_kept_and_the_first_of_a_key_counts() -> 
     assert list(cache.records()) == ["a"]
 
 
-def test_none_keeps_nothing_beyond_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("OPENBOOK_CACHE", "none")
-    monkeypatch.chdir(tmp_path)
-    cache = ResponseCache(IDENTITY)
-    cache.append("a", {"text": "甲"})
-    assert cache.records() == {"a": {"text": "甲"}}
-    assert ResponseCache(IDENTITY).records() == {}
-    assert list(tmp_path.iterdir()) == []
-
-
 @given(texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=4), data=st.data())
 def test_a_file_cut_anywhere_has_a_beginning_of_its_records_and_takes_more(
     texts: list[str], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -74,6 +64,11 @@ def test_a_file_that_cannot_be_read_or_written_says_so_in_one_line(tmp_path: Pat
     cache.path.mkdir()
     with pytest.raises(OpenbookError, match=r"cannot be read \(Is a directory\)"):
         cache.records()
+    # Without a file nothing is kept beyond the process.
+    monkeypatch.setenv("OPENBOOK_CACHE", "none")
+    cache = ResponseCache(IDENTITY)
+    cache.append("a", {"text": "甲"})
+    assert (cache.records(), ResponseCache(IDENTITY).records()) == ({"a": {"text": "甲"}}, {})
 
 
 @pytest.fixture
@@ -98,18 +93,15 @@ def test_a_copy_is_the_same_model_and_a_changed_weight_is_not(model: Path, tmp_p
     assert content_of(str(copy), None) != content_of(str(model), None)
 
 
-def test_notes_beside_a_model_change_nothing(model: Path) -> None:
+def test_notes_beside_a_model_change_nothing_and_a_name_on_the_hub_stands_for_itself(model: Path) -> None:
+    assert content_of("some/model", "v2") == "some/model@v2"
+    assert content_of("some/model", None) == "some/model@main"
     before = content_of(str(model), None)
     for name in ("README.md", "trained_on.json", "optimizer.pt"):
         (model / name).write_text("x")
     assert content_of(str(model), None) == before
     (model / "generation_config.json").write_text("{}")
     assert content_of(str(model), None) != before
-
-
-def test_a_name_on_the_hub_that_is_not_here_stands_for_itself() -> None:
-    assert content_of("some/model", "v2") == "some/model@v2"
-    assert content_of("some/model", None) == "some/model@main"
 
 
 def test_speed_and_memory_are_not_of_the_identity_and_all_else_is(model: Path) -> None:

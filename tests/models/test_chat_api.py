@@ -4,8 +4,8 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -175,44 +175,33 @@ def test_a_refused_question_is_a_failure_of_its_own_and_not_asked_again(chat: Ch
     assert len(chat.bodies) == 9
 
 
-@pytest.mark.parametrize(("answered", "asked"), [(False, 5), (True, 20)])
-def test_refusals_before_any_answer_are_a_fault_of_the_set_up(chat: ChatServer, answered: bool, asked: int) -> None:
-    chosen = settings(chat.url, num_concurrent=1)
-    if answered:
-        run(chosen, 1)
-        chat.bodies.clear()
-    chat.reply = lambda *_: fault(400, "unknown field")
-    _, outcome = run(chosen, 20 + answered)
-    assert len(chat.bodies) == asked
-    expected = "the endpoint refused the first 5 questions (400: unknown field)"
-    assert str(outcome.stopped) == (str(None) if answered else expected)
+@pytest.mark.parametrize(
+    ("answered", "answer", "asked", "stopped"),
+    [
+        # Refusals before any answer are a fault of the set-up, later ones are not.
+        (0, fault(400, "unknown field"), 5, "the endpoint refused the first 5 questions (400: unknown field)"),
+        (1, fault(400, "unknown field"), 20, "None"),
+        # An endpoint that is down is not asked everything.
+        (3, DEAD, 2 * 10, "10 questions in a row got no answer ("),
+    ],
+)
+def test_a_run_ends_where_the_fault_is_not_the_questions(
+    chat: ChatServer, answered: int, answer: Answer, asked: int, stopped: str
+) -> None:
+    chat.reply = lambda number, prompt: completion(knowing(prompt)) if number <= answered else answer
+    kept, outcome = run(settings(chat.url, num_concurrent=1, max_retries=1), 20 + answered)
+    assert (len(kept), len(chat.bodies)) == (answered, answered + asked)
+    assert str(outcome.stopped).startswith(stopped)
 
 
-def test_an_endpoint_that_is_down_is_not_asked_everything(chat: ChatServer) -> None:
-    chat.reply = lambda number, prompt: completion(knowing(prompt)) if number <= 3 else DEAD
-    kept, outcome = run(settings(chat.url, num_concurrent=1, max_retries=1), 100)
-    assert len(kept) == 3
-    assert str(outcome.stopped).startswith("10 questions in a row got no answer (")
-    assert len(chat.bodies) == 3 + 10 * 2
-
-
-def test_what_waits_to_be_asked_again_is_not_when_the_run_has_ended(chat: ChatServer) -> None:
-    def reply(_: int, prompt: str) -> Answer:
-        if prompt == "第0题":
-            return DEAD
-        time.sleep(0.1)
-        return fault(401, "no")
-
-    chat.reply = reply
-    run(settings(chat.url, num_concurrent=2, retry_seconds=0.6), 2)
-    assert sorted(chat.prompts) == ["第0题", "第1题"]
-
-
-def test_a_key_that_is_missing_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_or_client_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
     chosen = read_settings({"profile": "deepseek"})
     with pytest.raises(OpenbookError, match=r"DEEPSEEK_API_KEY is not set; the key of https://api\.deepseek\.com/v1"):
         ask_all(requests(1), chosen, ResponseCache(chosen.identity))
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(OpenbookError, match=r"install openbook-eval\[api\]$"):
+        run(settings("http://127.0.0.1:9/v1"), 1)
 
 
 def test_an_answer_that_cannot_be_kept_ends_the_run(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,12 +210,6 @@ def test_an_answer_that_cannot_be_kept_ends_the_run(chat: ChatServer, monkeypatc
     _, outcome = run(settings(chat.url, num_concurrent=1), 9)
     assert "cannot be written" in str(outcome.stopped)
     assert len(chat.bodies) == 1
-
-
-def test_a_missing_client_says_what_to_install(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(OpenbookError, match=r"install openbook-eval\[api\]$"):
-        run(settings(chat.url), 1)
 
 
 # The budget
@@ -254,13 +237,6 @@ def test_every_attempt_that_came_to_nothing_after_it_had_begun_is_paid_for(
     with FaultyProxy(chat.url, [fault_there], met=3, slow=0.5) as proxy:
         _, outcome = run(settings(proxy.url, max_retries=2, timeout=0.2), 1)
     assert (outcome.attempts, outcome.lost) == (3, Usage(3 * lost, 0))
-
-
-def test_a_budget_ends_retries_as_well(chat: ChatServer) -> None:
-    with FaultyProxy(chat.url, ["truncate"], met=9) as proxy:
-        _, outcome = run(settings(proxy.url, max_tokens_total=55), 1)
-    # Each attempt costs the prompt's 10 tokens, and the next might take 30.
-    assert (outcome.attempts, str(outcome.stopped)) == (3, "the next question might exceed max_tokens_total=55")
 
 
 # Ends that nobody chose
@@ -307,16 +283,9 @@ def test_two_runs_at_once_end_with_the_same_replies(chat: ChatServer) -> None:
     # Of each request another answer, so that the two are at odds about nearly every question.
     chat.reply = lambda number, _: completion(f"第{number}次。")
     chosen = settings(chat.url)
-    outcomes: list[Outcome] = []
-    threads = [
-        threading.Thread(target=lambda: outcomes.append(ask_all(requests(30), chosen, ResponseCache(chosen.identity))))
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    last = ask_all(requests(30), chosen, ResponseCache(chosen.identity))
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda _: run(chosen, 30)[1], range(2)))
+    _, last = run(chosen, 30)
     assert last.attempts == 0
     # A run that ended before the other had written everything knows the same, where both asked.
     assert [outcome.replies for outcome in outcomes] == [last.replies] * 2

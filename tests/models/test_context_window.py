@@ -129,17 +129,6 @@ def test_what_cannot_be_counted_is_said_and_stops_nothing(
     assert "\n" not in message
 
 
-def test_a_tokenizer_without_a_chat_format_stops_nothing(
-    tiny_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    tokenizer = ContextWindow("hf", {"pretrained": tiny_model}).tokenizer
-    tokenizer.chat_template = None
-    tokenizer.save_pretrained(tmp_path)
-    arguments = {"tokenizer": str(tmp_path), "max_model_len": 2048}
-    assert check(load("cmed_openbook_nursing"), config(tiny_model, arguments, apply_chat_template=True)) == []
-    assert "the prompts of cmed_openbook_nursing cannot be built" in caplog.text
-
-
 def test_a_text_that_begins_with_the_first_token_gets_no_second(tiny_model: str, tmp_path: Path) -> None:
     from tokenizers.processors import TemplateProcessing
 

@@ -1,9 +1,7 @@
 """Profile and engine go together: tiny random models of the architectures that vLLM has, asked through a profile."""
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from openbook_eval.models.profiles import profile
 from openbook_eval.tiny_model import tiny_model_dir
+from tests.models.conftest import BIN, quiet_environment
 
 
 def bloom(folder: Path) -> Path:
@@ -46,27 +45,11 @@ def test_a_model_sits_the_exam_in_the_format_of_its_profile(
     name: str, make: Callable[[Path], Path], begin: str, end: str, tmp_path: Path
 ) -> None:
     model = make(tmp_path / "model")
-    command: list[str | Path] = [Path(sys.executable).parent / "openbook-eval", "run", "--profile", name, "--tasks"]
     settings = f"pretrained={model},max_model_len=2048,enforce_eager=True,dtype=float32"
-    environment = {
-        "OPENBOOK_EXAM": "mini",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "OMP_NUM_THREADS": "1",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-    }
-    options: list[str | Path] = [
-        "--limit",
-        "2",
-        "--log_samples",
-        "--output_path",
-        tmp_path / "out",
-        "--model_args",
-        settings,
-    ]
-    done = subprocess.run(
-        [*command, "cmed_openbook_nursing", *options], env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    line: list[str | Path] = [BIN / "openbook-eval", "run", "--profile", name, "--tasks", "cmed_openbook_nursing"]
+    line += ["--limit", "2", "--log_samples", "--output_path", tmp_path / "out", "--model_args", settings]
+    own = {"OPENBOOK_EXAM": "mini", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "WARNING"}
+    done = subprocess.run(line, env=quiet_environment(tmp_path, **own), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (samples,) = (tmp_path / "out").rglob("samples_*.jsonl")
     lines = [orjson.loads(line) for line in samples.read_bytes().splitlines()]

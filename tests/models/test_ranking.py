@@ -73,19 +73,6 @@ def test_letters_take_one_pass_of_one_token() -> None:
     assert solve(ranked) == 1
 
 
-def test_a_second_pass_writes_no_more_than_it_must() -> None:
-    first = logprobs([1])
-    unlikely = first.index(min(first))
-    ranked = ranking([1], [(unlikely, 2), (unlikely, 3)])
-    asked = ranked.next_prompt()
-    assert asked is not None
-    assert (asked.tokens.tolist(), asked.sampling["max_tokens"]) == ([1], 2)
-    ranked.take(written(asked))
-    asked = ranked.next_prompt()
-    assert asked is not None
-    assert (asked.tokens.tolist(), asked.sampling["max_tokens"]) == ([1, unlikely], 1)
-
-
 def test_long_continuations_that_share_nothing_are_left_to_one_pass_each() -> None:
     assert ranking([1], [(2,), (3,)]).worthwhile
     assert ranking([1], [(6, 2), (6, 3)]).worthwhile

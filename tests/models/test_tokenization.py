@@ -130,13 +130,6 @@ def test_ids_are_those_of_each_text_alone(tokenizer: Any, heads: list[str], tail
     assert lists(encode(texts, tokenizer, first=None, special=add)) == wholes(texts, tokenizer, add)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(between=st.text(max_size=90), tails=st.lists(st.text(max_size=60), min_size=2, max_size=3))
-def test_so_they_are_of_any_text_behind_a_book(tokenizer: Any, between: str, tails: list[str]) -> None:
-    texts = [BOOK + between + tail for tail in tails]
-    assert lists(encode(texts, tokenizer, first=None, special=True)) == wholes(texts, tokenizer, True)
-
-
 @pytest.mark.parametrize("condition", ["library_4k", "unanswerable", "counterfactual", "open", "closed"])
 def test_so_they_are_of_every_prompt_of_the_exam(tokenizer: Any, condition: str) -> None:
     texts = prompts(condition)
@@ -163,20 +156,3 @@ def test_where_equality_cannot_be_shown_texts_are_tokenised_whole(name: str) -> 
     read = Reads(trained(name))
     assert lists(encode(texts, read, first=None, special=True)) == wholes(texts, read.tokenizer, True)
     assert read.characters > sum(map(len, texts)) / 2
-
-
-def test_a_tokenizer_without_a_fast_backend_is_asked_for_whole_texts() -> None:
-    class Slow:
-        def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
-            return {"input_ids": [[ord(sign) for sign in text] for text in texts]}
-
-    texts = ["头" * 2000 + "\n" * 100 + tail for tail in "甲乙丙"]
-    assert lists(encode(texts, Slow(), first=None, special=True)) == [[ord(sign) for sign in text] for text in texts]
-
-
-def test_equal_texts_are_tokenised_once() -> None:
-    read = Reads(trained("gpt2"))
-    one, other, again = encode(["头痛", "发热", "头痛"], read, first=None, special=False)
-    assert one is again
-    assert one.tolist() != other.tolist()
-    assert read.characters == len("00") + len("头痛发热")

@@ -15,6 +15,7 @@ from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation, find
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 from tests.models.conftest import BIN, quiet_environment
 
@@ -124,23 +125,20 @@ def test_no_code_of_a_results_file_is_run(tiny_model: str, tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
 
 
-def call(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = quiet_environment(folder, OPENBOOK_EXAM="mini", COLUMNS="120")
-    line = [str(BIN / command), *arguments]
+def call(folder: Path, command: str, length: int, output: str, *more: str) -> subprocess.CompletedProcess[str]:
+    model_args = f"pretrained={tiny_model_dir()},max_model_len={length},enforce_eager=True,dtype=float32"
+    line: list[str | Path] = [
+        *(BIN / command, "run", "--model", "vllm", "--model_args", model_args, "--batch_size", "auto"),
+        *("--apply_chat_template", "--log_samples", "--tasks", "cmed_openbook_nursing"),
+        *("--gen_kwargs", "max_gen_toks=16", "--output_path", folder / output, *more),
+    ]
+    environment = quiet_environment(folder, OPENBOOK_EXAM="mini")
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=900)
 
 
-def run_arguments(tiny_model: str, length: int, output: Path) -> list[str]:
-    model_args = f"pretrained={tiny_model},max_model_len={length},enforce_eager=True,dtype=float32"
-    return [
-        *("run", "--model", "vllm", "--model_args", model_args, "--batch_size", "auto", "--apply_chat_template"),
-        *("--tasks", "cmed_openbook_nursing", "--gen_kwargs", "max_gen_toks=16", "--output_path", str(output)),
-    ]
-
-
 @pytest.mark.engine
-def test_what_lm_eval_cuts_is_refused_before_and_found_after(tiny_model: str, tmp_path: Path) -> None:
-    refused = call(tmp_path, "openbook-eval", *run_arguments(tiny_model, 270, tmp_path / "ours"), "--log_samples")
+def test_what_lm_eval_cuts_is_refused_before_and_found_after(tmp_path: Path) -> None:
+    refused = call(tmp_path, "openbook-eval", 270, "ours")
     assert refused.returncode == 2, refused.stderr[-3000:]
     error = refused.stderr.splitlines()[-1]
     told = re.fullmatch(
@@ -154,18 +152,18 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(tiny_model: str, tm
     cut, longest, setting = map(int, told.groups())
     assert 0 < cut < 43
 
-    plain = [*run_arguments(tiny_model, 270, tmp_path / "plain"), "--log_samples", "--include_path", str(tasks_dir())]
-    done = call(tmp_path, "lm_eval", *plain)
-    assert done.returncode == 0, done.stderr[-3000:]
-    lengths = [int(text) for text in re.findall(r"Context length \((\d+)\) \+ max_gen_toks \(16\)", done.stderr)]
+    plain = call(tmp_path, "lm_eval", 270, "plain", "--include_path", str(tasks_dir()))
+    assert plain.returncode == 0, plain.stderr[-3000:]
+    lengths = [int(text) for text in re.findall(r"Context length \((\d+)\) \+ max_gen_toks \(16\)", plain.stderr)]
     assert (len(lengths), max(lengths)) == (cut, longest)
-    shown = call(tmp_path, "openbook-eval", "scores", str(tmp_path / "plain"))
+    scores = [BIN / "openbook-eval", "scores", tmp_path / "plain"]
+    shown = subprocess.run(scores, env=quiet_environment(tmp_path, COLUMNS="120"), capture_output=True, text=True)
     assert f"TRUNCATED: {cut} of 43 prompts did not reach the model whole" in shown.stdout
-    (scores,) = read_runs(tmp_path / "plain").runs
-    assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 254),)
+    (run,) = read_runs(tmp_path / "plain").runs
+    assert run.truncation.tasks == (Fit("cmed_openbook_nursing", 43, cut, longest, 254),)
 
-    followed = call(tmp_path, "openbook-eval", *run_arguments(tiny_model, setting, tmp_path / "ours"))
+    followed = call(tmp_path, "openbook-eval", setting, "ours")
     assert followed.returncode == 0, followed.stderr[-3000:]
     assert "Truncating context" not in followed.stderr
-    (scores,) = read_runs(tmp_path / "ours").runs
-    assert scores.truncation.tasks == (Fit("cmed_openbook_nursing", 43, 0, longest, longest),)
+    (run,) = read_runs(tmp_path / "ours").runs
+    assert run.truncation.tasks == (Fit("cmed_openbook_nursing", 43, 0, longest, longest),)
