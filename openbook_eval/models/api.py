@@ -13,7 +13,7 @@ from openbook_eval.models import API
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import Outcome, OverBudget, ask_all, kept_replies
 from openbook_eval.models.endpoints import read_settings
-from openbook_eval.models.replies import Failure, Reply, Request, Usage, leave, plan_lines, tally
+from openbook_eval.models.replies import Request, Usage, leave, plan_lines, tally
 from openbook_eval.types import Unanswered
 
 _log = logging.getLogger(__name__)
@@ -26,14 +26,9 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         """Send nothing yet. Raises OpenbookError for a faulty setting."""
         self._settings = read_settings(arguments)
         settings = self._settings
+        same = {name: getattr(settings, name) for name in ("base_url", "model", "seed", "num_concurrent")}
         try:
-            super().__init__(
-                base_url=settings.base_url,
-                model=settings.model,
-                seed=settings.seed,
-                num_concurrent=settings.num_concurrent,
-                max_length=settings.context or 1,
-            )
+            super().__init__(**same, max_length=settings.context or 1)
         except ModuleNotFoundError as error:
             raise OpenbookError(
                 f"--model {API} needs what lm-eval's API models need; install lm-eval[api] ({error})"
@@ -43,8 +38,6 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         self._cache = ResponseCache(settings.identity)
         self._keys: list[str] = []
         self._requests: dict[str, Request] = {}
-        self._replies: dict[str, Reply] = {}
-        self._failures: dict[str, Failure] = {}
         self._lost = Usage()
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
@@ -64,11 +57,12 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         self._requests |= distinct
         # All of the run, so that its budget holds over lm-eval's several calls; what was answered is not asked again.
         outcome = ask_all(list(self._requests.values()), self._settings, self._cache, quiet=disable_tqdm)
-        self._take(outcome)
-        found = tally(self._keys, self._requests, self._replies, self._failures, self._lost, self._settings)
+        self._lost += outcome.lost
+        self._tell(outcome)
+        found = tally(self._keys, self._requests, outcome.replies, outcome.failures, self._lost, self._settings)
         _log.info("%s; %d requests were sent", found.line(), outcome.attempts)
         leave(found)
-        return [self._response(request.key) for request in asked]
+        return [self._response(request.key, outcome) for request in asked]
 
     def loglikelihood(self, *_: Any, **__: Any) -> list[tuple[float, bool]]:
         """Raise OpenbookError: chat endpoints do not tell how likely a given text is."""
@@ -76,11 +70,8 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
 
     loglikelihood_rolling = loglikelihood
 
-    def _take(self, outcome: Outcome) -> None:
-        """Take what came of the requests. Raises OpenbookError where the run had to stop."""
-        self._replies |= outcome.replies
-        self._failures |= outcome.failures
-        self._lost += outcome.lost
+    def _tell(self, outcome: Outcome) -> None:
+        """Say what was not answered. Raises OpenbookError where the run had to stop."""
         for reason, said in {failure.reason: failure.said for failure in outcome.failures.values()}.items():
             _log.warning("not answered, %s: such as %s", reason.replace("_", " "), said)
         if outcome.stopped:
@@ -115,17 +106,14 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
             payload[settings.thinking_name] = settings.thinking_budget
         return payload
 
-    def _response(self, key: str) -> str:
-        if reply := self._replies.get(key):
+    def _response(self, key: str, outcome: Outcome) -> str:
+        if reply := outcome.replies.get(key):
             return reply.answer(self._settings.think_end_token) or ""
-        return Unanswered(self._failures[key].reason)
+        return Unanswered(outcome.failures[key].reason)
 
     def _warn_of_length(self, requests: Sequence[Request]) -> None:
         longest = max((request.expected.tokens for request in requests), default=0)
-        if self._settings.context and longest > self._settings.context:
-            _log.warning(
-                "the longest prompt and its answer take about %d tokens, %s holds %d: the endpoint may refuse some",
-                longest,
-                self._settings.model,
-                self._settings.context,
-            )
+        model, most = self._settings.model, self._settings.context
+        if most and longest > most:
+            said = "the longest prompt and its answer take about %d tokens, %s holds %d: the endpoint may refuse some"
+            _log.warning(said, longest, model, most)

@@ -288,7 +288,7 @@ class _Run:
         return Failure("server_error" if again else "refused", said, wait)
 
     def _said(self, text: str) -> str:
-        """Return what an endpoint said in one printable line of at most 200 characters, without the key."""
+        """Return what an endpoint said in one printable line, without the key."""
         line = " ".join(text.replace(self.settings.key, "(key)").split())
         shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
         return shown if len(shown) <= _SAID_AT_MOST else shown[: _SAID_AT_MOST - 1] + "…"

@@ -7,6 +7,7 @@ of --model_args is what lm-eval 0.4.13 and vLLM make of them; no engine is start
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -226,10 +227,8 @@ class ContextWindow:
             candidates = (self.arguments.get("prefix_token_id"), tokenizer.bos_token_id, tokenizer.eos_token_id)
             number = next((candidate for candidate in candidates if candidate is not None), None)
             first = None if number is None else str(tokenizer.decode(number))
-        return [
-            len(ids)
-            for ids in encode(prompts, self.tokenizer, first=first, special=self.arguments.get("add_bos_token"))
-        ]
+        special = self.arguments.get("add_bos_token")
+        return [len(ids) for ids in encode(prompts, self.tokenizer, first=first, special=special)]
 
     def render_chat(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Wrap messages as lm-eval's models do: in the tokenizer's chat format, or that of a profile.
@@ -244,10 +243,8 @@ class ContextWindow:
         thinking = self.arguments.get("enable_thinking")
         if self.is_vllm or thinking is not None:
             settings["enable_thinking"] = thinking
-        settings |= {
-            "add_generation_prompt": add_generation_prompt,
-            "continue_final_message": not add_generation_prompt,
-        }
+        asked = add_generation_prompt
+        settings |= {"add_generation_prompt": asked, "continue_final_message": not asked}
         try:
             return str(self.tokenizer.apply_chat_template(messages, tokenize=False, **settings))
         except TemplateError:
@@ -297,16 +294,14 @@ class ContextWindow:
                 return self._config_length()
             return self._vllm_length()
         except Exception as error:  # whatever model and engine make of a configuration
-            raise UncheckedError(
-                f"the length of {self.arguments.get('pretrained')} is unknown: {first_line(error)}"
-            ) from error
+            model = self.arguments.get("pretrained")
+            raise UncheckedError(f"the length of {model} is unknown: {first_line(error)}") from error
 
     def most(self, needed: int) -> int | None:
         """Return the longest that the model holds as `held` does, None where that is unknown."""
-        try:
+        with suppress(UncheckedError):
             return self.held(needed)
-        except UncheckedError:
-            return None
+        return None
 
     def _config_length(self) -> int:
         from lm_eval.models.utils import resolve_max_length

@@ -52,21 +52,16 @@ class Response(BaseModel):
     logprobs: list[list[float | None]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """The likeliest token at a node of the trie, and the log-probabilities of its branches."""
-
-    likeliest: int
-    logprobs: Mapping[int, float]
-
-
 @dataclass(slots=True)
 class Ranking:
-    """The continuations of one prompt, and what is known of them so far."""
+    """The continuations of one prompt, and what is known of them so far.
+
+    Known of a node of the trie are its likeliest token and the log-probabilities of its branches.
+    """
 
     context: Ids
     continuations: Sequence[Continuation]
-    _known: dict[Continuation, _Node] = field(default_factory=dict)
+    _known: dict[Continuation, tuple[int, Mapping[int, float]]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[Continuation]:
@@ -101,15 +96,15 @@ class Ranking:
             if node is None or node not in nodes:
                 return
             chances = (-np.inf if chance is None else chance for chance in logprobs)
-            self._known[node] = _Node(likeliest, dict(zip(branches, chances, strict=True)))
+            self._known[node] = likeliest, dict(zip(branches, chances, strict=True))
             node = (*node, likeliest)
 
     def results(self) -> Iterator[tuple[float, bool]]:
         """Yield the log-probability of each continuation, and whether the model would write it; lm-eval's form."""
         for continuation in self.continuations:
-            path = [(self._known[continuation[:place]], token) for place, token in enumerate(continuation)]
-            total = sum(node.logprobs[token] for node, token in path)
-            yield total, all(node.likeliest == token for node, token in path)
+            path = [(*self._known[continuation[:place]], token) for place, token in enumerate(continuation)]
+            total = sum(logprobs[token] for _, logprobs, token in path)
+            yield total, all(likeliest == token for likeliest, _, token in path)
 
     def _unknown(self) -> Continuation | None:
         return next((node for node in self.nodes if node not in self._known), None)
