@@ -24,6 +24,7 @@ from openbook_eval.study.results import CLOSED, OPEN, Arm, Contrast, Part, contr
 Conclusion = Literal["replicates", "contradicts", "undecided", "not in this study"]
 # By base model the parts of a difference; all arms are of one condition.
 _Compared = Mapping[str, Sequence[Part]]
+_Arms = Sequence[Arm]
 # Arms by rising levels of what is varied; a level that was trained in several ways has several.
 _Levels = list[list[Arm]]
 
@@ -59,7 +60,8 @@ class Claim:
     """A claim of the paper in our words, and where it stands there.
 
     `expected` is the sign of the difference that `compared` names; 0 says that it is not below `-MARGIN`, None that
-    there is some. `needs` says what a study must have for it. `of_paper` is None where the paper has no figures.
+    there is some. `needs` says what a study must have for it. `of_study` takes the arms with an open and with a closed
+    book, all of one condition each. `of_paper` is None where the paper has no figures.
     """
 
     key: str
@@ -68,7 +70,7 @@ class Claim:
     expected: Literal[-1, 0, 1] | None
     compared: str
     needs: str
-    of_study: Callable[[Sequence[Arm]], Evidence | None]
+    of_study: Callable[[_Arms, _Arms], Evidence | None]
     of_paper: Callable[[], Evidence] | None
 
 
@@ -92,7 +94,8 @@ class Outcome:
 
 def judge(arms: Sequence[Arm]) -> tuple[Outcome, ...]:
     """Return the outcome of every claim, for a study's arms of all conditions."""
-    own = _judged([claim.of_study(arms) for claim in CLAIMS])
+    opened, closed = under(arms, OPEN), under(arms, CLOSED)
+    own = _judged([claim.of_study(opened, closed) for claim in CLAIMS])
     paper = _judged([claim.of_paper() if claim.of_paper else None for claim in CLAIMS])
     return tuple(Outcome(*each) for each in zip(CLAIMS, own, paper, strict=True))
 
@@ -218,17 +221,16 @@ def _lines(arms: Iterable[Arm], table: int) -> dict[str, list[_Levels]]:
 _share_and_rows: tuple[Callable[[Arm], Any], ...] = (lambda arm: arm.medical_share, lambda arm: arm.rows)
 
 
-def _trend(table: int) -> Callable[[Sequence[Arm]], Evidence | None]:
-    def of_study(arms: Sequence[Arm]) -> Evidence | None:
-        own = under(arms, OPEN)
-        return _evidence({base: _trends(lines) for base, lines in _lines(own, table).items()}, own)
-
-    return of_study
+def _by_ratio(own: _Arms, _closed: _Arms) -> Evidence | None:
+    return _evidence({base: _trends(lines) for base, lines in _lines(own, 4).items()}, own)
 
 
-def _knowledge_by_ratio(arms: Sequence[Arm]) -> Evidence | None:
+def _by_size(own: _Arms, _closed: _Arms) -> Evidence | None:
+    return _evidence({base: _trends(lines) for base, lines in _lines(own, 5).items()}, own)
+
+
+def _knowledge_by_ratio(own: _Arms, closed: _Arms) -> Evidence | None:
     """Nothing is decided where neither end surely reads worse: what was lost is not known then."""
-    own, closed = under(arms, OPEN), under(arms, CLOSED)
     read, known = _lines(own, 4), _lines(closed, 4)
     both = [base for base in read if base in known]
     reading = _evidence({base: _trends(read[base]) for base in both}, own)
@@ -242,8 +244,7 @@ def _knowledge_by_ratio(arms: Sequence[Arm]) -> Evidence | None:
     return replace(found, p=found.p if sure else nan, note=_joined(found.note, told, _GUESSING))
 
 
-def _four_to_one(arms: Sequence[Arm]) -> Evidence | None:
-    own = under(arms, OPEN)
+def _four_to_one(own: _Arms, _closed: _Arms) -> Evidence | None:
     found = {}
     for base, mixed in _by_base(arm for arm in own if arm.table == 4 and arm.trained).items():
         of_rows = [
@@ -255,9 +256,8 @@ def _four_to_one(arms: Sequence[Arm]) -> Evidence | None:
     return _evidence(found, own, lambda whole: _no_worse(whole.value, whole.p), _NO_WORSE)
 
 
-def _alone_less_mixes(arms: Sequence[Arm]) -> Evidence | None:
+def _alone_less_mixes(own: _Arms, _closed: _Arms) -> Evidence | None:
     """Equal rows are compared where any model has such, else all."""
-    own = under(arms, OPEN)
     trained = _by_base(arm for arm in own if arm.trained)
     equal = {base: _alone_and_mixed(_levels(each, lambda arm: arm.rows)) for base, each in trained.items()}
     every = {base: _alone_and_mixed([each]) for base, each in trained.items()}
@@ -273,23 +273,17 @@ def _alone_and_mixed(groups: Iterable[Sequence[Arm]]) -> list[tuple[list[Arm], l
     return [(alone, mixed) for alone, mixed in pairs if alone and mixed]
 
 
-def _after_less_before(wanted: Callable[[Arm], bool]) -> Callable[[Sequence[Arm]], Evidence | None]:
+def _after_less_before(own: _Arms, wanted: Callable[[Arm], bool]) -> Evidence | None:
     """Compare trained arms of a kind with their models before training, all of a kind weighing the same."""
-
-    def of_study(arms: Sequence[Arm]) -> Evidence | None:
-        own = under(arms, OPEN)
-        sides = {
-            base: ([arm for arm in each if arm.trained and wanted(arm)], [arm for arm in each if not arm.trained][:1])
-            for base, each in _by_base(own).items()
-        }
-        return _evidence({base: _less([pair]) for base, pair in sides.items() if all(pair)}, own)
-
-    return of_study
+    sides = {
+        base: ([arm for arm in each if arm.trained and wanted(arm)], [arm for arm in each if not arm.trained][:1])
+        for base, each in _by_base(own).items()
+    }
+    return _evidence({base: _less([pair]) for base, pair in sides.items() if all(pair)}, own)
 
 
-def _neighbouring_sizes(arms: Sequence[Arm]) -> Evidence | None:
+def _neighbouring_sizes(own: _Arms, _closed: _Arms) -> Evidence | None:
     """Of the smaller half of the sizes the neighbours that differ most surely; p by Holm over all pairs."""
-    own = under(arms, OPEN)
     found = {}
     for base, lines in _lines(own, 5).items():
         for sizes in lines:
@@ -306,8 +300,7 @@ def _neighbouring_sizes(arms: Sequence[Arm]) -> Evidence | None:
     return replace(known[surest], p=adjusted[surest])
 
 
-def _medical_less_general_models(arms: Sequence[Arm]) -> Evidence | None:
-    own = under(arms, OPEN)
+def _medical_less_general_models(own: _Arms, _closed: _Arms) -> Evidence | None:
     general, medical = ([arm for arm in own if not arm.trained and arm.table == table] for table in (1, 2))
     if min(len(_by_base(side)) for side in (general, medical)) < 2:
         return None
@@ -400,7 +393,7 @@ CLAIMS = (
     Claim(
         "ratio", "section 4.4, table 4", "The more of the data is medical, the worse the fine-tuned model reads", -1,
         "open book: the most medical mix less the most general one, by the line through ratios of equal rows",
-        "trainings of table 4 at two ratios or more, with equal rows", _trend(4), _published_by_ratio,
+        "trainings of table 4 at two ratios or more, with equal rows", _by_ratio, _published_by_ratio,
     ),
     Claim(
         # The paper advises to keep "a certain proportion" of general data; which one is read from its table.
@@ -420,12 +413,12 @@ CLAIMS = (
         "alone-base", "section 4.2", "Training on medical data alone costs reading that the model had before", -1,
         "open book: medical data alone less the model before training",
         "trainings on medical data alone, and the same model evaluated as it is",
-        _after_less_before(lambda arm: not arm.mix[0]), None,
+        lambda own, _: _after_less_before(own, lambda arm: not arm.mix[0]), None,
     ),
     Claim(
         "size", "section 4.5, table 5", "With more medical data, reading improves steadily", 1,
         "open book: the most rows less the fewest, by the line through sizes of one ratio in their order",
-        "trainings of table 5 at two sizes or more, with one ratio", _trend(5), _published_by_size,
+        "trainings of table 5 at two sizes or more, with one ratio", _by_size, _published_by_size,
     ),
     Claim(
         "small-sizes", "section 4.5, table 5", "While data are few, another amount of them makes a difference", None,
@@ -437,7 +430,7 @@ CLAIMS = (
         "restored", "section 4.3, table 3", "General data give a medical model some of its reading back", 1,
         "open book: medical models after training on general data alone less before",
         "trainings of table 3 on general data alone, and the same models evaluated as they are",
-        _after_less_before(lambda arm: arm.table == 3 and not arm.mix[1]), _published_restored,
+        lambda own, _: _after_less_before(own, lambda arm: arm.table == 3 and not arm.mix[1]), _published_restored,
     ),
     Claim(
         "kinds", "sections 4.1 and 4.2, tables 1 and 2", "Medical models read worse than general ones", -1,

@@ -217,8 +217,12 @@ class Ensemble:
         choice = Choice.of(arms, arms.errors[None, :])
         law = choice.fitted[int(choice.chosen[0])].law
         residuals = arms.errors - (1 - choice.shares(arms.places)[0])
-        freedom = int(arms.seeds.sum()) - parameters_of(law, arms)
-        squares = arms.within + float(arms.seeds @ np.square(residuals)) + _EQUAL
+        around, freedom = float(arms.seeds @ np.square(residuals)), len(arms.places) - parameters_of(law, arms)
+        repeats = int(arms.seeds.sum()) - len(arms.places)
+        # Mixes that scatter more than their seeds do are not made surer by many seeds.
+        if repeats and around / freedom <= arms.within / repeats:
+            around, freedom = around + arms.within, freedom + repeats
+        squares = around + _EQUAL
         generator = np.random.default_rng(seeded_draw(seed, *names, arms.condition))
         variances = squares / generator.chisquare(freedom, count)[:, None] / arms.seeds
         noise = generator.standard_normal(variances.shape) * np.sqrt(variances)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from scipy import optimize
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study.fit import Ensemble, Fit, fit, interval, trend
@@ -125,20 +124,6 @@ def test_an_error_left_out_is_that_of_a_fit_without_the_arm() -> None:
             assert found.left_out[0, left] == pytest.approx(error, rel=1e-6)
 
 
-def test_no_other_optimiser_finds_a_lower_sum_of_squares() -> None:
-    made = arms(lambda r, _d: 0.6 - 0.1 * r**1.7, NINE, 0.005)
-    shares = np.array([float(place.medical) for place in made.places])
-
-    def residuals(x: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> object:
-        return x[0] + x[1] * shares ** x[2] - made.errors
-
-    starts = np.random.default_rng(0).uniform([0, -1, 0.25], [1, 1, 4], (20, 3))
-    bounds = ([-np.inf, -np.inf, 0.25], [np.inf, np.inf, 4])
-    least = min(2 * optimize.least_squares(residuals, start, bounds=bounds).cost for start in starts)
-    own = float(np.square(made.errors - fitted("saturating", made).predict(made.places)[0]).sum())
-    assert least * (1 - 1e-9) <= own <= least * 1.005
-
-
 def test_arms_weigh_as_much_as_they_have_seeds() -> None:
     one, three = points(lambda _r, _d: 0.2, FIVE[:2]), points(lambda _r, _d: 0.6, FIVE[2:], seeds=3)
     made = fit_arms([*one, *three], "openbook", ("m",), "made")
@@ -147,26 +132,9 @@ def test_arms_weigh_as_much_as_they_have_seeds() -> None:
     )
 
 
-def test_the_simplest_law_within_one_standard_error_of_the_best_wins() -> None:
-    choice = choice_of(arms(lambda r, _d: 0.6 - 0.03 * r, FIVE, 0.01, generator=3))
-    best = int(choice.mean[0].argmin())
-    bound = choice.mean[0, best] + choice.spread[0, best]
-    assert int(choice.chosen[0]) == min(n for n in range(len(choice.fitted)) if choice.mean[0, n] <= bound)
-
-
-def test_models_share_a_shape_and_have_levels_of_their_own() -> None:
-    low = points(lambda r, _d: 0.3 - 0.1 * r, FIVE, 1e-3, model="a")
-    high = points(lambda r, _d: 0.5 - 0.1 * r, FIVE, 1e-3, model="b", generator=1)
-    group = fit([*low, *high], draws=100).groups[-1]
-    assert group.models == ("a", "b")
-    assert (group.reading.chosen.name, group.reading.chosen.parameters) == ("linear", 3)
-    assert group.reading.predicted[0].share == pytest.approx(0.4, abs=2e-3)
-
-
 @pytest.mark.parametrize(
     ("truth", "mixes", "seeds"),
     [
-        (lambda _r, _d: 0.55, FIVE, 1),
         (lambda r, _d: 0.6 - 0.05 * r, FIVE, 1),
         (lambda r, _d: 0.6 - 0.02 * r, FIVE, 3),
         (lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 3),
@@ -187,23 +155,6 @@ def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
     assert 0.9 <= np.mean(held) <= 0.99
 
 
-def test_the_scatter_is_that_of_a_training_with_or_without_repeats() -> None:
-    for seeds in (1, 4):
-        made = [arms(lambda _r, _d: 0.5, NINE, 0.02, number, seeds) for number in range(60)]
-        assert np.mean([Ensemble.of(each, 100, 0).variance for each in made]) == pytest.approx(0.0004, rel=0.15)
-
-
-def test_the_choice_of_items_moves_all_alike_and_so_the_level_alone() -> None:
-    made = points(lambda r, _d: 0.5 + 0.05 * r, FIVE, 1e-3)
-    few, many = (fit([replace(point, items=items) for point in made], draws=1000).groups[0] for items in (100, 10**9))
-    assert few.reading.tried == many.reading.tried
-    assert few.optimum
-    assert many.optimum
-    assert few.optimum.interval == many.optimum.interval
-    level = few.reading.predicted[3].interval
-    assert level.high - level.low == pytest.approx(2 * 1.96 * (0.25 / 100) ** 0.5, rel=0.1)
-
-
 def test_a_trend_is_the_slope_of_a_straight_line() -> None:
     by_ratio = trend(arms(lambda r, _d: 0.6 - 0.1 * r, FIVE, 1e-5))
     by_size = trend(arms(lambda _r, d: 0.5 + 0.01 * np.log2(d), SIZES, 1e-5))
@@ -211,17 +162,6 @@ def test_a_trend_is_the_slope_of_a_straight_line() -> None:
     assert by_size
     assert (by_ratio.slope, by_size.slope) == (pytest.approx(-0.1, abs=1e-3), pytest.approx(0.01, abs=1e-4))
     assert by_ratio.p < 0.001
-
-
-def test_a_trend_of_the_detectable_size_is_found_in_four_of_five() -> None:
-    def found(number: int, slope: float) -> tuple[float, bool]:
-        told = trend(arms(lambda r, _d: 0.5 + slope * r, NINE, 0.02, number))
-        assert told
-        assert (told.p < 0.05) is (told.interval.low > 0 or told.interval.high < 0)
-        return told.detectable, told.p < 0.05
-
-    detectable = float(np.sqrt(np.mean([found(number, 0)[0] ** 2 for number in range(100)])))
-    assert 0.68 <= np.mean([found(number, detectable)[1] for number in range(100)]) <= 0.92
 
 
 # Reading falls ever faster with the medical share, knowledge grows ever slower: the best of both is in between.
@@ -265,14 +205,6 @@ def test_the_next_cell_is_where_the_draws_part_most() -> None:
     assert "next cell, where the draws part most: 0:1, 1,000 rows (" in text(found)
 
 
-def test_ratio_and_size_are_fitted_together_where_both_vary() -> None:
-    (group,) = fit(points(lambda r, d: 0.8 - 0.1 * r**3 - 5 * d**-0.7, GRID, 1e-3), draws=100, table=4).groups
-    assert (group.varies, group.reading.chosen.name) == ("ratio and size", "saturating")
-    seen = [each for each in group.reading.predicted if each.observed is not None]
-    assert len(seen) == len(GRID)
-    assert all(each.share == pytest.approx(each.observed, abs=5e-3) for each in seen)
-
-
 @pytest.mark.parametrize(
     ("made", "said"),
     [
@@ -301,11 +233,6 @@ def test_what_cannot_be_fitted_is_one_line(made: list[Point], said: str) -> None
     assert str(error.value) == said
 
 
-def test_the_wanted_size_is_predicted() -> None:
-    found = fit(points(lambda _r, d: 0.7 - 2 * d**-0.5, SIZES, 0.01), draws=100, size=10**12)
-    assert found.groups[0].reading.predicted[-1].place.rows == 10**12
-
-
 def test_a_fit_stands_at_80_columns_with_its_law_marked() -> None:
     said = text(fit(points(lambda r, d: 0.8 - 0.1 * r**3 - 5 * d**-0.7, GRID, 1e-3), draws=100), 80).splitlines()
     assert any(row.split()[0] == "saturating," and row.split()[-1] == "chosen" for row in said if row.strip())
@@ -320,14 +247,6 @@ def test_a_model_that_cannot_be_fitted_leaves_the_others() -> None:
     assert f"undetermined: {small}" in text(found)
 
 
-def test_closed_book_runs_that_are_too_few_leave_the_trade_off_undetermined() -> None:
-    found = fit([*READING, *KNOWLEDGE[:4]], draws=100)
-    assert found.groups[0].knowledge is None
-    lacking = "made, m: 2 mixes of m with closedbook: too few, a constant needs 3 and a line 4"
-    assert found.groups[0].lacking == lacking
-    assert f"the trade-off is undetermined: closed-book runs are not fitted ({lacking})" in text(found)
-
-
 def test_table_5_tells_no_trend_by_size() -> None:
     found = fit(paper_points(), table=5)
     (group,) = found.groups
@@ -336,14 +255,6 @@ def test_table_5_tells_no_trend_by_size() -> None:
     assert group.reading.trend
     assert group.reading.trend.p > 0.5
     assert "4 of 5 such studies would find one of 2.2 points" in text(found)
-
-
-def test_table_4_tells_a_trend_by_ratio_of_all_models_together() -> None:
-    group = fit(paper_points(), table=4).groups[-1]
-    assert (len(group.models), group.reading.chosen.name, group.knowledge) == (4, "linear", None)
-    assert group.reading.trend
-    assert group.reading.trend.slope == pytest.approx(-0.0517, abs=1e-4)
-    assert group.reading.trend.p < 0.001
 
 
 MADE = [
@@ -359,28 +270,9 @@ def test_the_order_of_points_changes_nothing(made: list[Point]) -> None:
     assert fit(made, draws=100) == fit(MADE, draws=100)
 
 
-@settings(max_examples=4, deadline=None)
-@given(st.sampled_from([2, 4, 8, 32]))
-def test_the_scale_of_rows_changes_no_prediction_where_sizes_were_trained(scale: int) -> None:
-    made = points(lambda _r, d: 0.6 - 0.08 * (d / 1000) ** -0.5, SIZES, 0.005)
-    (one,), (other,) = (
-        fit([replace(point, rows=point.rows * by) for point in made], draws=100).groups for by in (1, scale)
-    )
-    assert [law.drawn for law in one.reading.tried] == [law.drawn for law in other.reading.tried]
-    shares = {each.place.rows * scale: each.share for each in one.reading.predicted}
-    known = [each for each in other.reading.predicted if each.place.rows in shares]
-    assert len(known) >= len(SIZES)
-    assert [each.share for each in known] == pytest.approx([shares[each.place.rows] for each in known])
-
-
 def test_the_same_seed_gives_the_same_fit_and_another_seed_another() -> None:
     assert fit(MADE, draws=100, seed=1) == fit(MADE, draws=100, seed=1)
     assert fit(MADE, draws=100, seed=1).groups[0].next != fit(MADE, draws=100, seed=2).groups[0].next
-
-
-def test_fourths_and_eighths_are_one_ratio() -> None:
-    made = points(lambda _r, _d: 0.6, [*FIVE[1:], (8, 2, 1000)], 0.01)
-    assert fit(made, draws=100).groups[0].reading.arms == 4
 
 
 def test_bases_with_one_title_are_two_models() -> None:
@@ -412,15 +304,6 @@ def test_models_at_unlike_sizes_are_not_fitted_together() -> None:
     sizes = points(lambda _r, _d: 0.5, SIZES, 0.01, model="d")
     found = fit([*small, *large, *third, *sizes], draws=100)
     assert [(group.models, group.varies) for group in found.groups[4:]] == [(("a", "c"), "ratio")]
-
-
-def test_a_model_read_under_another_condition_is_not_fitted_together_with_others() -> None:
-    other = [replace(point, condition="reading_open") for point in points(lambda _r, _d: 0.6, FIVE, 0.01, model="n")]
-    found = fit([*READING, *other], draws=100)
-    assert [(group.models, group.reading.name) for group in found.groups] == [
-        (("m",), "openbook"),
-        (("n",), "reading_open"),
-    ]
 
 
 def test_a_model_without_closed_book_runs_leaves_the_models_together_without_knowledge() -> None:

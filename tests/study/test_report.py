@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,18 +163,6 @@ def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
     assert "\x1b" not in text + printed(report)
 
 
-def test_a_base_model_with_characters_that_do_not_print_is_drawn(tmp_path: Path) -> None:
-    cells = [
-        trained(ratio, 1, table=table, model=f"owner/{HOSTILE}\x00") for ratio in ("9:1", "1:9") for table in (4, 5)
-    ]
-    cells = [replace(cell, name=f"cell{place}") for place, cell in enumerate(cells)]
-    for cell in cells:
-        examine(tmp_path, cell, 0.5, ["openbook"])
-    report = reporting.write(workflow_of(cells), tmp_path)
-    assert [figure.name for figure in report.figures] == ["study-ratio", "study-size"]
-    assert all("\x1b" not in path.read_text(encoding="utf-8") for path in report.folder.rglob("*.svg"))
-
-
 def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:
     graph = falling(tmp_path)
     other = trained("4:1", 1)
@@ -202,12 +189,6 @@ def test_a_folder_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match="is not a report of a study"):
         reporting.write(graph, tmp_path)
     assert (folder / "thesis.tex").read_text(encoding="utf-8") == "years of work"
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "reports").write_text("", encoding="utf-8")
-    with pytest.raises(OpenbookError, match="cannot be written"):
-        reporting.write(workflow_of([trained("9:1", 1)]), tmp_path)
 
 
 RATIOS = ("9:1", "4:1", "1:1", "1:4", "1:9")
@@ -249,23 +230,6 @@ def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
     assert [row[2] for row in own(ratio)] == [*RATIOS, "before training"]
     assert len(own(ratio, "closed book")) == 6
     assert len(own(ratio, "the paper, open book")) == 20
-
-
-def test_a_size_stands_by_its_rows() -> None:
-    _, size = drawn(study())
-    assert [row[2] for row in own(size)] == [100, 400, "before training"]
-    assert [row[2] for row in own(size, "the paper, open book")][-2:] == [100_000, 200_000]
-
-
-def test_a_study_of_one_condition_has_no_empty_panel() -> None:
-    ratio, _ = drawn(study(conditions=["reading_open"]))
-    assert {row[0] for row in ratio.rows} == {"open book", "the paper, open book"}
-
-
-def test_all_are_drawn_with_their_panels() -> None:
-    for figure in drawn(study()):
-        for text in ("open book", "closed book", "the paper, open book", "the tiny model"):
-            assert f">{text}</text>" in draw(figure)
 
 
 def test_names_of_models_are_text_in_a_picture_and_chinese_ones_stand_whole() -> None:

@@ -124,13 +124,6 @@ def test_seeds_that_answered_nothing_in_common_are_no_arm(tmp_path: Path) -> Non
     )
 
 
-def test_an_evaluation_without_a_record_is_not_read(tmp_path: Path) -> None:
-    cell = as_it_is("some/model")
-    examine(tmp_path, cell, 0.5)
-    (tmp_path / "evaluate/model/record.json").unlink()
-    assert study_points(workflow_of([cell]), tmp_path) == ((), ())
-
-
 def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_next_one(tmp_path: Path) -> None:
     failed, waiting, next_one = (trained("4:1", seed) for seed in (1, 2, 3))
     fail(tmp_path, "train", failed, "out of memory")
@@ -140,20 +133,6 @@ def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_nex
         Undone(waiting.name, f"train/{waiting.name}", "not done yet", "", False),
         Undone(next_one.name, f"evaluate/{next_one.name}", "not done yet", "", False),
     )
-
-
-def test_a_failure_is_told_before_what_is_only_not_done(tmp_path: Path) -> None:
-    cell = trained("4:1", 1)
-    fail(tmp_path, "evaluate", cell, "killed")
-    (undone,) = read_results(workflow_of([cell]), tmp_path).undone
-    assert (undone.step, undone.reason) == (f"evaluate/{cell.name}", "killed")
-
-
-def test_a_step_that_failed_and_was_done_later_is_done(tmp_path: Path) -> None:
-    cell = trained("4:1", 1)
-    fail(tmp_path, "evaluate", cell, "killed")
-    examine(tmp_path, cell, 0.5)
-    assert read_results(workflow_of([cell]), tmp_path).undone == ()
 
 
 def trained_by(recipes: dict[str, dict[str, object]]) -> Workflow:
@@ -190,11 +169,6 @@ def test_questions_and_seeds_have_each_their_variance() -> None:
     assert astuple(found) == pytest.approx((0.375, 0.6875 / 12, 3.0, 0.0, 1.0, 4))
 
 
-def test_what_seeds_add_beyond_questions_is_theirs() -> None:
-    found = contrast([Part(1.0, np.array([[1.0, 1, 1, 1], [0, 0, 0, 0]]))], FOUR)
-    assert (found.value, found.by_items, found.by_seeds) == pytest.approx((0.5, 0.0, 0.25))
-
-
 def test_a_difference_is_paired_by_questions() -> None:
     one, other = np.array([[1.0, 1, 1, 0]]), np.array([[1.0, 1, 0, 0]])
     found = contrast([Part(1.0, one, False), Part(-1.0, other, False)], FOUR)
@@ -229,11 +203,6 @@ def test_an_exam_without_any_score_is_refused() -> None:
         contrast([Part(1.0, np.array([[0.0, 0, 0, np.nan]]))], Design(exams, exams, np.arange(4)))
 
 
-def test_of_one_seed_the_interval_is_of_questions_alone() -> None:
-    one = contrast([Part(1.0, np.array([[1.0, 1, 0, 0]]))], FOUR)
-    assert (one.by_seeds, one.seed_freedom) == (0.0, 0.0)
-
-
 def test_a_part_of_one_seed_is_taken_to_differ_as_the_others_do() -> None:
     apart = np.array([[1.0, 1, 1, 1], [0, 0, 0, 0]])
     found = contrast([Part(1.0, apart), Part(-1.0, apart[:1])], FOUR)
@@ -244,13 +213,6 @@ def test_scores_that_are_all_alike_have_wilsons_interval() -> None:
     value, interval = mean_of(np.zeros((3, 120)), design(), seeded=True)
     assert (value, interval.low) == pytest.approx((0.0, 0.0), abs=1e-12)
     assert interval.high == pytest.approx(0.031, abs=0.001)
-
-
-def test_a_band_lies_between_0_and_1() -> None:
-    scores = np.zeros((2, 120))
-    scores[0, :3] = 1
-    _, interval = mean_of(scores, design(), seeded=True)
-    assert interval.low == 0.0 < interval.high < 1
 
 
 def test_p_is_that_of_the_interval_that_ends_at_0() -> None:
@@ -285,8 +247,8 @@ def simulated(generator: np.random.Generator, seeds: int, items: int, of_items: 
     return (latent < 0).astype(np.float64)
 
 
-@pytest.mark.parametrize("of_seeds", [0.0, 0.1, 0.3])
-@pytest.mark.parametrize(("seeds", "items"), [(3, 20), (3, 80), (5, 40)])
+@pytest.mark.parametrize("of_seeds", [0.0, 0.3])
+@pytest.mark.parametrize(("seeds", "items"), [(3, 20), (5, 40)])
 def test_bands_hold_the_truth_92_to_98_times_in_100(seeds: int, items: int, of_seeds: float) -> None:
     generator = np.random.default_rng(seeds * items)
     bands = [
@@ -294,12 +256,6 @@ def test_bands_hold_the_truth_92_to_98_times_in_100(seeds: int, items: int, of_s
         for _ in range(1000)
     ]
     assert 0.915 < np.mean([band.low <= 0.5 <= band.high for band in bands]) < 0.985
-
-
-def test_of_items_alone_the_band_would_hold_far_too_little() -> None:
-    generator = np.random.default_rng(1)
-    bands = [mean_of(simulated(generator, 3, 480, 1.0, 0.3), design(80), seeded=False)[1] for _ in range(1000)]
-    assert np.mean([band.low <= 0.5 <= band.high for band in bands]) < 0.65
 
 
 @pytest.mark.parametrize("of_seeds", [0.0, 0.2])
