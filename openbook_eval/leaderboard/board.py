@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
-from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percent, percents
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percents
 from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
 from openbook_eval.results import Group, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName

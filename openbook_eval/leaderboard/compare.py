@@ -6,10 +6,11 @@ from math import isfinite
 
 import polars as pl
 
+from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, notes, of_run, ranked_design
-from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, percent, points
+from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, points
 from openbook_eval.leaderboard.stats import Difference
 from openbook_eval.results import Run, Runs, comparable, why_not_comparable
 

@@ -15,7 +15,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from openbook_eval.console import percent as percent
+from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.files import write_atomic
 from openbook_eval.types import EXAM_NAMES
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 NONE = "-"
 INTERVAL = "95 % interval"
-sound = visible
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection), in full width as well.
 _FORMULA = "^[=+\\-@\t\r＝＋－＠]"

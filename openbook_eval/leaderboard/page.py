@@ -17,10 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from openbook_eval import __version__
+from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import is_complete
-from openbook_eval.leaderboard.export import percent, percents, without_folders
+from openbook_eval.leaderboard.export import percents, without_folders
 from openbook_eval.leaderboard.plots import Shown, Trained, plots
 from openbook_eval.leaderboard.stats import Estimate
 from openbook_eval.results import ItemText, Run, Runs
@@ -270,7 +271,8 @@ def _response(text: ItemText) -> dict[str, Any]:
 
 def _write_views(new: Path, boards: "Sequence[Board]", runs: Sequence[Run], told: Mapping[str, Any]) -> None:
     made = max((run.date for run in runs), default="")[:10]
-    own = [(f"pages/board-{number}.html" if number else "index.html", board) for number, board in enumerate(boards)]
+    addresses = ["index.html", *(f"pages/board-{number}.html" for number in range(1, len(boards)))]
+    own: list[tuple[str, Board | None]] = list(zip(addresses, boards, strict=False))
     of_run = {run.id: f"pages/run-{number}.html" for number, run in enumerate(runs)}
     shared = {"boards": own, "of_run": of_run, "made": made, **told}
 
@@ -317,7 +319,7 @@ def _template() -> Any:
         "flags": _flags,
         "is_complete": is_complete,
         "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
-        "whisker": lambda estimate, scale: svg.whisker(*estimate.ends, scale=scale),
+        "whisker": lambda estimate, scale: svg.whisker(estimate.ends, scale),
         "picture": svg.picture,
         "key": svg.key,
     }

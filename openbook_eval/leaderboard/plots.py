@@ -64,11 +64,6 @@ def plots(shown: Shown) -> list[Plot]:
     return [plot for make in PLOTS.values() for plot in make(shown)]
 
 
-def ends(interval: Interval | None) -> Interval | None:
-    """Return the ends of an interval, where there is one."""
-    return interval
-
-
 def ratio_axis(points: Iterable[Point], title: str = "general : medical") -> Axis:
     """Return an axis of ratios of general to medical data, from mostly general to mostly medical."""
     return Axis(title, "names", tuple(sorted({str(point.x) for point in points}, key=_medical_share)))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percent, percents
+from openbook_eval.console import percent
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.stats import Interval

@@ -132,8 +132,9 @@ def key(series: Series) -> str:
     return f'<svg class="plot key" viewBox="0 0 24 18" aria-hidden="true">{_key(series)}</svg>'
 
 
-def whisker(value: float, low: float, high: float, scale: tuple[float, float]) -> str:
+def whisker(ends: tuple[float, float, float], scale: tuple[float, float]) -> str:
     """Return an interval as a line with a dot at the value, on a scale from one share to another; NaN is not drawn."""
+    value, low, high = ends
     at = _linear(scale, (4, 124))
     tenths = (tenth / 10 for tenth in range(ceil(scale[0] * 10 + 1e-9), ceil(scale[1] * 10 - 1e-9)))
     parts = [f'<path class="grid" d="M{at(share)} 0V16"/>' for share in (scale[0], *tenths, scale[1])]

@@ -12,7 +12,7 @@ import polars as pl
 from rich.padding import Padding
 from rich.text import Text
 
-from openbook_eval.console import line, table
+from openbook_eval.console import line, percent, table
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import boards
@@ -25,13 +25,11 @@ from openbook_eval.leaderboard.export import (
     export,
     markdown,
     p_value,
-    percent,
     percents,
     points,
-    sound,
 )
 from openbook_eval.leaderboard.page import build
-from openbook_eval.leaderboard.plots import Trained, ends, in_order, ratio_axis
+from openbook_eval.leaderboard.plots import Trained, in_order, ratio_axis
 from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Series, draw, scale_of, short_names
 from openbook_eval.leaderboard.svg import Point as Dot
 from openbook_eval.results import Runs
@@ -188,7 +186,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield "## Curves\n"
     for plot in report.figures:
         # HTML, for names of models in its description are escaped.
-        picture = f'<img src="plots/{plot.name}.svg" alt="{escape(sound(plot.alt))}">'
+        picture = f'<img src="plots/{plot.name}.svg" alt="{escape(visible(plot.alt))}">'
         yield f"### {plot.title}\n\n{picture}\n\n{plot.caption}\n"
     if report.arms:
         yield f"## Arms\n\n{_INTERVALS}\n"
@@ -311,13 +309,13 @@ def _placed(arms: Sequence[Arm], number: int) -> Iterator[_Placed]:
 
 
 def _dot(arm: Arm, x: str | int) -> Dot:
-    return Dot(x, arm.share, ends(arm.interval))
+    return Dot(x, arm.share, arm.interval)
 
 
 def _of_paper(number: int) -> Iterator[_Placed]:
     for row in published.tables()[number - 1].rows:
         x = f"{row.general_ratio}:{row.medical_ratio}" if number == 4 else row.medical_pairs or 0
-        yield _PAPER, row.model, 1, 1, Dot(x, row.share, ends(row.interval))
+        yield _PAPER, row.model, 1, 1, Dot(x, row.share, row.interval)
 
 
 def _panel(name: str, axis: Axis, placed: Sequence[_Placed]) -> Panel:
