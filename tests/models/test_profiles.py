@@ -93,24 +93,6 @@ def test_all_faults_are_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        *[("sizes: [", "not YAML"), ("name: !!python/object/apply:os.getcwd []", "not YAML")],
-        *[("- disc", "is no mapping"), ("", "is no mapping")],
-    ],
-)
-def test_what_is_no_profile_is_one_line(tmp_path: Path, text: str, fault: str) -> None:
-    path = tmp_path / "disc.yml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(OpenbookError, match=f"^{path}: .*{fault}") as caught:
-        read_profile(path)
-    assert "\n" not in str(caught.value)
-
-
-# A run with a profile
-
-
-@pytest.mark.parametrize(
     ("name", "hub"), [("huatuo2-34b", "FreedomIntelligence/HuatuoGPT2-34B"), ("pulse", "OpenMEDLab/PULSE-7bv5")]
 )
 def test_a_name_is_family_and_size_or_the_family_of_one_size(name: str, hub: str) -> None:
