@@ -19,11 +19,11 @@ from scipy import stats
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.published import PublishedRow
 from openbook_eval.leaderboard.stats import ALPHA, LEVEL, Interval, Numbers, holm
-from openbook_eval.study.results import CLOSED, OPEN, Arm, Contrast, Part, contrast, title, under
+from openbook_eval.study.results import CLOSED, OPEN, Arm, ArmPart, Contrast, contrast, title, under
 
 Conclusion = Literal["replicates", "contradicts", "undecided", "not in this study"]
 # By base model the parts of a difference; all arms are of one condition.
-_Compared = Mapping[str, Sequence[Part]]
+_Compared = Mapping[str, Sequence[ArmPart]]
 _Arms = Sequence[Arm]
 # Arms by rising levels of what is varied; a level that was trained in several ways has several.
 _Levels = list[list[Arm]]
@@ -84,7 +84,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClaimOutcome:
     """A claim, what a study says of it, and what the published figures themselves say."""
 
     claim: Claim
@@ -92,12 +92,12 @@ class Outcome:
     paper: Judgement
 
 
-def judge(arms: Sequence[Arm]) -> tuple[Outcome, ...]:
+def judge(arms: Sequence[Arm]) -> tuple[ClaimOutcome, ...]:
     """Return the outcome of every claim, for a study's arms of all conditions."""
     opened, closed = under(arms, OPEN), under(arms, CLOSED)
     own = _judged([claim.of_study(opened, closed) for claim in CLAIMS])
     paper = _judged([claim.of_paper() if claim.of_paper else None for claim in CLAIMS])
-    return tuple(Outcome(*each) for each in zip(CLAIMS, own, paper, strict=True))
+    return tuple(ClaimOutcome(*each) for each in zip(CLAIMS, own, paper, strict=True))
 
 
 def _judged(found: Sequence[Evidence | None]) -> list[Judgement]:
@@ -174,17 +174,17 @@ def _no_worse(value: float, p: Callable[[float], float]) -> float:
 # What the arms of a study have for each claim.
 
 
-def _mean(arms: Sequence[Arm], weight: float = 1.0) -> list[Part]:
+def _mean(arms: Sequence[Arm], weight: float = 1.0) -> list[ArmPart]:
     return [arm.part(weight / len(arms)) for arm in arms]
 
 
-def _less(pairs: Sequence[tuple[Sequence[Arm], Sequence[Arm]]]) -> list[Part]:
+def _less(pairs: Sequence[tuple[Sequence[Arm], Sequence[Arm]]]) -> list[ArmPart]:
     """Return the mean over pairs of the first's mean less the second's."""
     weight = 1 / len(pairs)
     return [part for one, other in pairs for part in (*_mean(one, weight), *_mean(other, -weight))]
 
 
-def _trends(lines: Sequence[_Levels], weight: float = 1.0) -> list[Part]:
+def _trends(lines: Sequence[_Levels], weight: float = 1.0) -> list[ArmPart]:
     """Return the mean over lines of the change from first to last level, by least squares through them in order."""
     parts = []
     for levels in lines:

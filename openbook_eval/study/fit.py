@@ -15,8 +15,8 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.stats import ALPHA, POWER, Codes, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
-from openbook_eval.study.laws import LAWS, Choice, FitArms, Place, Varies, fit_arms, fit_law, parameters_of
-from openbook_eval.study.results import CLOSED, OPEN, Point, first_of
+from openbook_eval.study.laws import LAWS, FitArms, LawChoice, Place, Varies, fit_arms, fit_law, parameters_of
+from openbook_eval.study.results import CLOSED, OPEN, StudyPoint, first_of
 
 DRAWS = 2000
 _SHARES = tuple(Fraction(percent, 100) for percent in range(101))
@@ -63,7 +63,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FittedCondition:
     """What is found of one condition; `scatter` is the standard deviation of a training around the chosen law."""
 
     name: str
@@ -94,7 +94,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FitGroup:
     """What is fitted together: one model's arms, or those of several models. `lacking` says why knowledge is not.
 
     `next` are the three untrained cells of study and paper at which the draws' values of the trade-off part most.
@@ -104,26 +104,26 @@ class Group:
     table: int | None
     models: tuple[str, ...]
     varies: Varies
-    reading: Condition
-    knowledge: Condition | None
+    reading: FittedCondition
+    knowledge: FittedCondition | None
     lacking: str
     optimum: Optimum | None
     next: tuple[Predicted, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class StudyFit:
     """What was fitted, and what is `undetermined`, with the reason. `weight` is that of reading in the trade-off."""
 
     weight: float
     draws: int
     seed: int
-    groups: tuple[Group, ...]
+    groups: tuple[FitGroup, ...]
     undetermined: tuple[str, ...]
 
 
-def fit(points: Iterable[Point], table: int | None = None, weight: float = 0.5, draws: int = DRAWS, seed: int = 0,
-        size: int | None = None) -> Fit:  # fmt: skip
+def fit(points: Iterable[StudyPoint], table: int | None = None, weight: float = 0.5, draws: int = DRAWS, seed: int = 0,
+        size: int | None = None) -> StudyFit:  # fmt: skip
     """Fit trained points (of one of the paper's tables), whatever order they come in.
 
     `size` is the number of rows for which accuracy is predicted where sizes differ, by default the largest trained.
@@ -135,24 +135,24 @@ def fit(points: Iterable[Point], table: int | None = None, weight: float = 0.5, 
         raise OpenbookError(f"{of}: no trained model is evaluated yet; run the study first")
     # Tables are taken together where the rows of all mixes are known.
     unknown = {point.source for point in trained if not point.rows}
-    by_table: dict[tuple[str, int | None], list[Point]] = {}
+    by_table: dict[tuple[str, int | None], list[StudyPoint]] = {}
     for point in trained:
         by_table.setdefault((point.source, point.table if point.source in unknown else table), []).append(point)
-    groups, faults = list[Group](), list[str]()
+    groups, faults = list[FitGroup](), list[str]()
     for key, members in by_table.items():
         for arms, known, lacking in _gather(key, members, faults):
             groups.append(_group(key, arms, known, lacking, (weight, draws, seed, size)))
     if not groups:
         raise OpenbookError(faults[0])
-    return Fit(weight, draws, seed, tuple(groups), tuple(faults))
+    return StudyFit(weight, draws, seed, tuple(groups), tuple(faults))
 
 
-def _told_apart(points: Iterable[Point]) -> list[Point]:
+def _told_apart(points: Iterable[StudyPoint]) -> list[StudyPoint]:
     """Return each evaluation once, in one order, with a `model` for each base and recipe.
 
     Cells of two tables may be one training.
     """
-    found: dict[object, Point] = {}
+    found: dict[object, StudyPoint] = {}
     for one in sorted(points, key=lambda p: (p.source, p.table or 0, p.model, p.base, p.recipe or "", p.cell)):
         found.setdefault((one.source, one.evaluation, one.condition) if one.evaluation else object(), one)
     trained = {(one.model, one.base, one.recipe) for one in found.values()}
@@ -164,7 +164,7 @@ def _told_apart(points: Iterable[Point]) -> list[Point]:
 _Gathered = tuple[FitArms, FitArms | None, str]  # reading, knowledge, and why that is lacking
 
 
-def _gather(key: tuple[str, int | None], points: Sequence[Point], faults: list[str]) -> Iterator[_Gathered]:
+def _gather(key: tuple[str, int | None], points: Sequence[StudyPoint], faults: list[str]) -> Iterator[_Gathered]:
     """Yield models one by one, then together those whose arms differ in the same thing alone."""
     alike: dict[object, list[str]] = {}
     for model in dict.fromkeys(point.model for point in points):
@@ -179,7 +179,7 @@ def _gather(key: tuple[str, int | None], points: Sequence[Point], faults: list[s
     yield from (_gathered(key, tuple(models), points) for models in alike.values() if len(models) > 1)
 
 
-def _gathered(key: tuple[str, int | None], models: tuple[str, ...], points: Sequence[Point]) -> _Gathered:
+def _gathered(key: tuple[str, int | None], models: tuple[str, ...], points: Sequence[StudyPoint]) -> _Gathered:
     name = ", ".join([key[0], *([f"table {key[1]}"] if key[1] else []), " and ".join(models)])
     own = [point for point in points if point.model in models]
     conditions = {point.condition for point in own}
@@ -207,14 +207,14 @@ class Ensemble:
 
     arms: FitArms
     variance: float
-    choice: Choice
-    draws: Choice
+    choice: LawChoice
+    draws: LawChoice
     shifts: Numbers
 
     @classmethod
     def of(cls, arms: FitArms, count: int, seed: int, *names: str) -> "Ensemble":
         """Return the choice and `count` draws, seeded by `names`, whose variances vary as behind t."""
-        choice = Choice.of(arms, arms.errors[None, :])
+        choice = LawChoice.of(arms, arms.errors[None, :])
         law = choice.fitted[int(choice.chosen[0])].law
         residuals = arms.errors - (1 - choice.shares(arms.places)[0])
         around, freedom = float(arms.seeds @ np.square(residuals)), len(arms.places) - parameters_of(law, arms)
@@ -227,7 +227,7 @@ class Ensemble:
         variances = squares / generator.chisquare(freedom, count)[:, None] / arms.seeds
         noise = generator.standard_normal(variances.shape) * np.sqrt(variances)
         shifts = generator.standard_normal(count) * np.sqrt(arms.items)
-        return cls(arms, squares / freedom, choice, Choice.of(arms, arms.errors + noise), shifts)
+        return cls(arms, squares / freedom, choice, LawChoice.of(arms, arms.errors + noise), shifts)
 
     def shares(self, places: Sequence[Place]) -> Numbers:
         """Return the accuracy (draws, places) on all questions that could be asked."""
@@ -260,10 +260,13 @@ def trend(arms: FitArms) -> Trend | None:
 
 # Conditions with their weights in the trade-off.
 Parts = Sequence[tuple[float, Ensemble]]
+_Key = tuple[str, int | None]  # source, table
 _Options = tuple[float, int, int, int | None]  # weight, draws, seed, size
 
 
-def _group(key: tuple[str, int | None], arms: FitArms, known: FitArms | None, lacking: str, options: _Options) -> Group:
+def _group(
+    key: tuple[str, int | None], arms: FitArms, known: FitArms | None, lacking: str, options: _Options
+) -> FitGroup:
     weight, draws, seed, size = options
     names = (key[0], str(key[1]), *arms.models)
     reading = Ensemble.of(arms, draws, seed, *names)
@@ -271,7 +274,7 @@ def _group(key: tuple[str, int | None], arms: FitArms, known: FitArms | None, la
     parts = [(weight, reading), (1 - weight, knowledge)] if knowledge else [(1.0, reading)]
     found = None if arms.varies == "size" else _optimum(parts, optima(parts, seed))
     told = _condition(reading, size), _condition(knowledge, size) if knowledge else None
-    return Group(*key, arms.models, arms.varies, *told, lacking, found, tuple(_next(parts)))
+    return FitGroup(*key, arms.models, arms.varies, *told, lacking, found, tuple(_next(parts)))
 
 
 def _next(parts: Parts) -> list[Predicted]:
@@ -286,7 +289,7 @@ def _wanted(arms: FitArms, size: int | None) -> Place:
     return Place(arms.places[0].medical, size or max(place.rows for place in arms.places))
 
 
-def _condition(each: Ensemble, size: int | None) -> Condition:
+def _condition(each: Ensemble, size: int | None) -> FittedCondition:
     arms, choice = each.arms, each.choice
     fitted, tried = [law.law for law in choice.fitted], list[Tried]()
     for law in LAWS:
@@ -300,7 +303,7 @@ def _condition(each: Ensemble, size: int | None) -> Condition:
     chosen = next(law for law in tried if law.name == fitted[int(choice.chosen[0])])
     counts = len(arms.places), int(arms.seeds.sum())
     shown = tuple(_predicted(each, size))
-    return Condition(arms.condition, *counts, tuple(tried), chosen, each.variance**0.5, shown, trend(arms))
+    return FittedCondition(arms.condition, *counts, tuple(tried), chosen, each.variance**0.5, shown, trend(arms))
 
 
 def _predicted(each: Ensemble, size: int | None) -> Iterator[Predicted]:

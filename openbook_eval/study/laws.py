@@ -17,7 +17,7 @@ import numpy as np
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.stats import Codes, Numbers
-from openbook_eval.study.results import Point
+from openbook_eval.study.results import StudyPoint
 
 Varies = Literal["ratio", "size", "ratio and size"]
 _FEWEST = 3  # arms: without one of them a constant leaves two, whose difference tells the error
@@ -76,9 +76,9 @@ class FitArms:
         return max(sizes, key=lambda size: (sizes.count(size), size))
 
 
-def fit_arms(points: Iterable[Point], condition: str, models: tuple[str, ...], name: str) -> FitArms:
+def fit_arms(points: Iterable[StudyPoint], condition: str, models: tuple[str, ...], name: str) -> FitArms:
     """Return the arms of a condition. Raises OpenbookError, a line that begins with `name`, where they are too few."""
-    found: dict[Place, list[Point]] = {}
+    found: dict[Place, list[StudyPoint]] = {}
     for point in points:
         if point.condition == condition:
             place = Place(Fraction(point.medical, point.general + point.medical), point.rows, point.model)
@@ -176,7 +176,7 @@ def fit_law(law: str, arms: FitArms, errors: Numbers) -> Fitted | str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class LawChoice:
     """The laws fitted to m draws, and the number of that which each draw chose; `mean` and `spread` are (m, laws)."""
 
     fitted: tuple[Fitted, ...]
@@ -185,7 +185,7 @@ class Choice:
     chosen: Codes
 
     @classmethod
-    def of(cls, arms: FitArms, errors: Numbers) -> "Choice":
+    def of(cls, arms: FitArms, errors: Numbers) -> "LawChoice":
         """Choose for each of the draws `errors` (m, arms) the simplest law within one standard error of the best."""
         fitted = tuple(each for law in LAWS if isinstance(each := fit_law(law, arms, errors), Fitted))
         left_out = np.stack([each.left_out for each in fitted], axis=1)

@@ -34,16 +34,16 @@ from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Series, draw, scale
 from openbook_eval.leaderboard.svg import Point as Dot
 from openbook_eval.results import Runs
 from openbook_eval.results.runs import ORDER
-from openbook_eval.study.claims import Conclusion, Evidence, Judgement, Outcome, judge
-from openbook_eval.study.fit import Condition, Fit, Group, Optimum
+from openbook_eval.study.claims import ClaimOutcome, Conclusion, Evidence, Judgement, judge
+from openbook_eval.study.fit import FitGroup, FittedCondition, Optimum, StudyFit
 from openbook_eval.study.laws import FORMULAS, Place
 from openbook_eval.study.results import (
     CLOSED,
     OPEN,
     Arm,
-    Point,
     Result,
     Results,
+    StudyPoint,
     arms_of,
     paper_points,
     points_of,
@@ -93,7 +93,7 @@ class Report:
     cells: int
     found: Results
     arms: tuple[Arm, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ClaimOutcome, ...]
     refused: tuple[str, ...]
     figures: tuple[Plot, ...]
 
@@ -137,7 +137,7 @@ def write(workflow: Workflow, work: Path) -> Report:
     return report
 
 
-def _fill(folder: Path, report: Report, own: Sequence[Point]) -> None:
+def _fill(folder: Path, report: Report, own: Sequence[StudyPoint]) -> None:
     if report.found.results:
         runs = _runs(report.found.results, report.refused)
         build(runs, boards(runs), folder, trained=_trained(report))
@@ -214,7 +214,7 @@ def _arm(arm: Arm) -> list[str]:
     return [f"{title(arm.base)}, {mix}", arm.condition, seeds, *figures]
 
 
-def _claims(outcomes: Sequence[Outcome]) -> Sheet:
+def _claims(outcomes: Sequence[ClaimOutcome]) -> Sheet:
     heads = ("claim", "the paper's own figures", "this study", "difference", INTERVAL, "p (Holm)", "seeds")
     rows = [
         [each.claim.text, _PAPER_WORDS[each.paper.conclusion], each.study.conclusion, *_figures(each.study)]
@@ -230,7 +230,7 @@ def _figures(judgement: Judgement) -> tuple[str, ...]:
     return points(found.value), between(found.interval), p_value(judgement.adjusted), str(found.seeds or NONE)
 
 
-def _claim(outcome: Outcome) -> Sheet:
+def _claim(outcome: ClaimOutcome) -> Sheet:
     """Return one claim in full: the figures of either side, what was compared, and how each model fares."""
     claim = outcome.claim
     sides = (
@@ -369,7 +369,7 @@ def lay_out(report: Report) -> "Iterator[RenderableType]":
         yield line(f"every run and every answer: {report.folder / PAGE}")
 
 
-def _said(outcome: Outcome) -> Iterator[str]:
+def _said(outcome: ClaimOutcome) -> Iterator[str]:
     found = outcome.study.found
     if found is None:
         yield f"a study needs {outcome.claim.needs}"
@@ -387,7 +387,7 @@ _FIGURES = (
 )
 
 
-def fit_report(fit: Fit) -> "Iterator[RenderableType]":
+def fit_report(fit: StudyFit) -> "Iterator[RenderableType]":
     """Yield all groups of a fit, what is undetermined, and what the figures mean."""
     for group in fit.groups:
         source = f"{group.source}, table {group.table}" if group.table else group.source
@@ -404,7 +404,7 @@ def fit_report(fit: Fit) -> "Iterator[RenderableType]":
     yield from (Text(), _wrapped(f"{_FIGURES}; {fit.draws:,} draws, seed {fit.seed}"))
 
 
-def _condition(found: Condition, formulas: Sequence[str]) -> "Iterator[RenderableType]":
+def _condition(found: FittedCondition, formulas: Sequence[str]) -> "Iterator[RenderableType]":
     around = f"which scatter by {100 * found.scatter:.2f} points around the law"
     yield _wrapped(f"{found.name}: {found.arms} arms, {found.trainings} trainings, {around}")
     tried = list(zip(found.tried, formulas, strict=True))
@@ -427,7 +427,7 @@ def _condition(found: Condition, formulas: Sequence[str]) -> "Iterator[Renderabl
     yield table(("mix", "observed", "predicted", INTERVAL), mixes)
 
 
-def _best(group: Group, best: Optimum, weight: float) -> Iterator[str]:
+def _best(group: FitGroup, best: Optimum, weight: float) -> Iterator[str]:
     wanted = f"{weight:g} x reading + {1 - weight:g} x knowledge" if group.knowledge else "reading alone"
     told = f"best ratio for {wanted}{f' with {best.rows:,} rows' if best.rows else ''}"
     if best.medical is None or best.undetermined:

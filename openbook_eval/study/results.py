@@ -102,7 +102,7 @@ def _read(folder: Path, state: StepState, refused: list[str]) -> Iterator[tuple[
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class StudyPoint:
     """The plain mean of the six exams of one model under one condition.
 
     `source` is "paper" or a study's name, `table` the paper's. `model` is the title of the base model, `base` its whole
@@ -133,10 +133,10 @@ class Point:
         return self.general + self.medical > 0
 
 
-def paper_points() -> tuple[Point, ...]:
+def paper_points() -> tuple[StudyPoint, ...]:
     """Return the points of the paper's tables 3 to 5, open book."""
     return tuple(
-        Point(
+        StudyPoint(
             PAPER, table.number, row.model, row.model, None, row.general_ratio or 0, row.medical_ratio or 0,
             row.medical_pairs or 0, None, "openbook", row.share, published.ITEMS,
         )
@@ -145,17 +145,17 @@ def paper_points() -> tuple[Point, ...]:
     )  # fmt: skip
 
 
-def study_points(workflow: Workflow, work: Path) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+def study_points(workflow: Workflow, work: Path) -> tuple[tuple[StudyPoint, ...], tuple[str, ...]]:
     """Return the points of what is done of a study in `work`, and why other runs give none."""
     found = read_results(workflow, work)
     points, faults = points_of(found.results, workflow)
     return points, (*found.refused, *faults)
 
 
-def points_of(results: Iterable[Result], workflow: Workflow) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+def points_of(results: Iterable[Result], workflow: Workflow) -> tuple[tuple[StudyPoint, ...], tuple[str, ...]]:
     """Return a point a result, and why other results give none: a mean of six exams needs a score in each."""
     recipes = recipe_names(workflow)
-    points: list[Point] = []
+    points: list[StudyPoint] = []
     faults: list[str] = []
     for each in results:
         cell, mix = each.cell, each.cell.mix
@@ -166,7 +166,7 @@ def points_of(results: Iterable[Result], workflow: Workflow) -> tuple[tuple[Poin
         general, medical, rows = (mix.general, mix.medical, mix.rows) if mix else (0, 0, 0)
         share, items = _macro(each.items, "correct") or 0.0, each.items.filter(_SCORED).height
         points.append(
-            Point(
+            StudyPoint(
                 workflow.name, cell.table, title(each.base), each.base, recipes.get(cell.name), general, medical, rows,
                 cell.seed, each.run.condition, share, items, cell.name, each.run.id,
             )
@@ -211,7 +211,7 @@ def title(model: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArmPart:
     """Scores (seeds, items) that go into a difference by `weight`; NaN is no score.
 
     `seeded` says that seeds were drawn; a model that was evaluated as it is has one row and no seed.
@@ -272,9 +272,9 @@ class Arm:
         """General to medical."""
         return f"{self.mix[0]}:{self.mix[1]}" if self.trained else "as it is"
 
-    def part(self, weight: float) -> Part:
+    def part(self, weight: float) -> ArmPart:
         """Return this arm as a part of a difference."""
-        return Part(weight, self.scores, self.trained)
+        return ArmPart(weight, self.scores, self.trained)
 
 
 def under(arms: Iterable[Arm], conditions: Sequence[str]) -> list[Arm]:
@@ -374,7 +374,7 @@ class Contrast:
         return float(np.sqrt(sum(squares)))
 
 
-def contrast(parts: Sequence[Part], design: Design) -> Contrast:
+def contrast(parts: Sequence[ArmPart], design: Design) -> Contrast:
     """Return the sum of the parts' means by their weights, over the items with a score in all; the exams are fixed.
 
     A part of one seed is taken to differ between seeds as the others do on average. Raises ValueError where an exam has
@@ -434,7 +434,7 @@ def mean_of(scores: Numbers, design: Design, *, seeded: bool) -> tuple[float, In
 
     Where all scores are equal, it is Wilson's interval of as many items: no variance is left to go by.
     """
-    found = contrast([Part(1.0, scores, seeded)], design)
+    found = contrast([ArmPart(1.0, scores, seeded)], design)
     if found.by_items + found.by_seeds <= _LEAST:
         return found.value, share_interval(min(max(found.value, 0.0), 1.0), found.units)
     return found.value, Interval(max(found.interval.low, 0.0), min(found.interval.high, 1.0))

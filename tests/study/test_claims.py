@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from openbook_eval.leaderboard.stats import Numbers
-from openbook_eval.study.claims import CLAIMS, Outcome, judge
+from openbook_eval.study.claims import CLAIMS, ClaimOutcome, judge
 from openbook_eval.study.results import Arm
 from tests.study.made import BASE, arm
 
@@ -41,7 +41,7 @@ def alone(shares: Sequence[float], seeds: int = 3) -> list[Arm]:
     ]
 
 
-def outcome(key: str, arms: Sequence[Arm]) -> Outcome:
+def outcome(key: str, arms: Sequence[Arm]) -> ClaimOutcome:
     return next(each for each in judge(arms) if each.claim.key == key)
 
 

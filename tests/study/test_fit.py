@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study.fit import Ensemble, Fit, fit, interval, trend
-from openbook_eval.study.laws import LAWS, Choice, FitArms, Fitted, Place, fit_arms, fit_law
+from openbook_eval.study.fit import Ensemble, StudyFit, fit, interval, trend
+from openbook_eval.study.laws import LAWS, FitArms, Fitted, LawChoice, Place, fit_arms, fit_law
 from openbook_eval.study.report import fit_report
-from openbook_eval.study.results import Point, paper_points
+from openbook_eval.study.results import StudyPoint, paper_points
 
 # Accuracy by the medical share of a mix and its rows.
 Truth = Callable[[float, int], float]
@@ -39,7 +39,7 @@ def points(
     model: str = "m",
     base: str = "",
     recipe: str = "r",
-) -> list[Point]:
+) -> list[StudyPoint]:
     """A point a seed: the truth, chance in the items that all are asked, in each mix, and in each training."""
     random = np.random.default_rng(generator)
     luck = random.normal() / items**0.5
@@ -51,7 +51,7 @@ def points(
             value = float(np.clip(asked + random.normal(0, noise), 0, 1))
             name = f"{model}_{general}{medical}_{rows}-seed{seed}"
             about = (base or model, recipe, general, medical, rows, seed, condition, value, items, name)
-            made.append(Point("made", 4, model, *about, f"{base or model} {recipe} {name}"))
+            made.append(StudyPoint("made", 4, model, *about, f"{base or model} {recipe} {name}"))
     return made
 
 
@@ -59,8 +59,8 @@ def arms(truth: Truth, mixes: Iterable[Mix], noise: float = 0.0, generator: int 
     return fit_arms(points(truth, mixes, noise, generator=generator, seeds=seeds), "openbook", ("m",), "made")
 
 
-def choice_of(made: FitArms) -> Choice:
-    return Choice.of(made, made.errors[None, :])
+def choice_of(made: FitArms) -> LawChoice:
+    return LawChoice.of(made, made.errors[None, :])
 
 
 def chosen(made: FitArms) -> str:
@@ -74,7 +74,7 @@ def fitted(law: str, made: FitArms) -> Fitted:
     return found
 
 
-def text(found: Fit, width: int = 300) -> str:
+def text(found: StudyFit, width: int = 300) -> str:
     console = Console(width=width)
     with console.capture() as capture:
         for part in fit_report(found):
@@ -227,7 +227,7 @@ def test_the_next_cell_is_where_the_draws_part_most() -> None:
         ),
     ],
 )
-def test_what_cannot_be_fitted_is_one_line(made: list[Point], said: str) -> None:
+def test_what_cannot_be_fitted_is_one_line(made: list[StudyPoint], said: str) -> None:
     with pytest.raises(OpenbookError) as error:
         fit(made, table=4, draws=100)
     assert str(error.value) == said
@@ -266,7 +266,7 @@ MADE = [
 
 @settings(max_examples=4, deadline=None)
 @given(st.permutations(MADE))
-def test_the_order_of_points_changes_nothing(made: list[Point]) -> None:
+def test_the_order_of_points_changes_nothing(made: list[StudyPoint]) -> None:
     assert fit(made, draws=100) == fit(MADE, draws=100)
 
 

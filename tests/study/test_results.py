@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from openbook_eval.leaderboard.stats import Design, Numbers
 from openbook_eval.study.results import (
+    ArmPart,
     Contrast,
-    Part,
-    Point,
+    StudyPoint,
     Undone,
     arms_of,
     contrast,
@@ -32,10 +32,10 @@ from tests.study.made import CONDITIONS, as_it_is, design, examine, fail, record
 def test_the_paper_has_the_points_of_tables_3_to_5() -> None:
     points = paper_points()
     assert [sum(point.table == table for point in points) for table in (3, 4, 5)] == [6, 20, 8]
-    assert points[6] == Point(
+    assert points[6] == StudyPoint(
         "paper", 4, "Qwen1.5-1.8B", "Qwen1.5-1.8B", None, 9, 1, 0, None, "openbook", 0.3902, 11_200, "", ""
     )
-    assert points[-1] == Point(
+    assert points[-1] == StudyPoint(
         "paper", 5, "Qwen1.5-7B", "Qwen1.5-7B", None, 0, 1, 200_000, None, "openbook", 0.5612, 11_200, "", ""
     )
 
@@ -49,8 +49,8 @@ def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
     own = [point for point in points if point.condition == "openbook"]
     title = "the tiny model"
     assert [replace(point, evaluation="") for point in own] == [
-        Point("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "tiny", ""),
-        Point("tiny", 4, title, TINY_MODEL, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
+        StudyPoint("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "tiny", ""),
+        StudyPoint("tiny", 4, title, TINY_MODEL, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
     ]
     assert len({point.evaluation for point in points}) == 4
     assert {point.condition for point in points} == {"openbook", "closedbook"}
@@ -165,13 +165,13 @@ FOUR = Design(np.zeros(4, int), np.zeros(4, int), np.arange(4))
 
 def test_questions_and_seeds_have_each_their_variance() -> None:
     # Means of items 1, 0.5, 0, 0 vary by 0.6875 / 3; means of seeds by 1/32, which is no more than items bring in.
-    found = contrast([Part(1.0, np.array([[1.0, 1, 0, 0], [1, 0, 0, 0]]))], FOUR)
+    found = contrast([ArmPart(1.0, np.array([[1.0, 1, 0, 0], [1, 0, 0, 0]]))], FOUR)
     assert astuple(found) == pytest.approx((0.375, 0.6875 / 12, 3.0, 0.0, 1.0, 4))
 
 
 def test_a_difference_is_paired_by_questions() -> None:
     one, other = np.array([[1.0, 1, 1, 0]]), np.array([[1.0, 1, 0, 0]])
-    found = contrast([Part(1.0, one, False), Part(-1.0, other, False)], FOUR)
+    found = contrast([ArmPart(1.0, one, False), ArmPart(-1.0, other, False)], FOUR)
     assert found.value == 0.25
     assert found.by_items == pytest.approx(0.75 / 12)
     assert (found.by_seeds, found.seed_freedom) == (0.0, 0.0)
@@ -179,13 +179,13 @@ def test_a_difference_is_paired_by_questions() -> None:
 
 def test_exams_weigh_the_same_whatever_their_size() -> None:
     exams = np.array([0, 0, 0, 1])
-    found = contrast([Part(1.0, np.array([[0.0, 0, 0, 1]]), False)], Design(exams, exams, np.arange(4)))
+    found = contrast([ArmPart(1.0, np.array([[0.0, 0, 0, 1]]), False)], Design(exams, exams, np.arange(4)))
     assert found.value == 0.5
 
 
 def test_items_of_one_book_are_one_unit() -> None:
     pairs = Design(np.zeros(4, int), np.zeros(4, int), np.array([0, 0, 1, 1]))
-    scores = [Part(1.0, np.array([[1.0, 1, 0, 0]]), False)]
+    scores = [ArmPart(1.0, np.array([[1.0, 1, 0, 0]]), False)]
     assert contrast(scores, pairs).by_items == pytest.approx(0.25)
     assert contrast(scores, FOUR).by_items == pytest.approx(1 / 12)
     assert contrast(scores, pairs).units == 2
@@ -193,19 +193,19 @@ def test_items_of_one_book_are_one_unit() -> None:
 
 def test_an_item_without_a_score_is_left_out_of_all_parts() -> None:
     lacking = np.array([[1.0, np.nan, 0, 0]])
-    found = contrast([Part(1.0, lacking, False), Part(-1.0, np.array([[0.0, 1, 0, 0]]), False)], FOUR)
+    found = contrast([ArmPart(1.0, lacking, False), ArmPart(-1.0, np.array([[0.0, 1, 0, 0]]), False)], FOUR)
     assert (found.value, found.units) == pytest.approx((1 / 3, 3))
 
 
 def test_an_exam_without_any_score_is_refused() -> None:
     exams = np.array([0, 0, 0, 1])
     with pytest.raises(ValueError, match="an exam without an item"):
-        contrast([Part(1.0, np.array([[0.0, 0, 0, np.nan]]))], Design(exams, exams, np.arange(4)))
+        contrast([ArmPart(1.0, np.array([[0.0, 0, 0, np.nan]]))], Design(exams, exams, np.arange(4)))
 
 
 def test_a_part_of_one_seed_is_taken_to_differ_as_the_others_do() -> None:
     apart = np.array([[1.0, 1, 1, 1], [0, 0, 0, 0]])
-    found = contrast([Part(1.0, apart), Part(-1.0, apart[:1])], FOUR)
+    found = contrast([ArmPart(1.0, apart), ArmPart(-1.0, apart[:1])], FOUR)
     assert found.by_seeds == pytest.approx(0.5 / 2 + 0.5)
 
 
@@ -233,7 +233,7 @@ def test_the_order_of_items_and_seeds_is_nothing_to_it(seed: int) -> None:
     own = design(4)
     items, seeds = generator.permutation(24), generator.permutation(3)
     turned = Design(own.exams[items], own.strata[items], own.clusters[items])
-    one, other = contrast([Part(1.0, scores)], own), contrast([Part(1.0, scores[seeds][:, items])], turned)
+    one, other = contrast([ArmPart(1.0, scores)], own), contrast([ArmPart(1.0, scores[seeds][:, items])], turned)
     for name in ("value", "by_items", "by_seeds", "item_freedom", "seed_freedom"):
         assert getattr(one, name) == pytest.approx(getattr(other, name))
 
@@ -268,5 +268,5 @@ def test_a_difference_of_nothing_is_found_5_times_in_100(of_seeds: float) -> Non
             (level + generator.normal(0, of_seeds, (3, 1)) + generator.normal(size=(3, 120)) < 0).astype(np.float64)
             for _ in range(2)
         )
-        p.append(contrast([Part(1.0, one), Part(-1.0, other)], own).p())
+        p.append(contrast([ArmPart(1.0, one), ArmPart(-1.0, other)], own).p())
     assert 0.01 < np.mean(np.array(p) < 0.05) < 0.08
