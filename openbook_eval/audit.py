@@ -56,8 +56,13 @@ class Finding:
     across: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def title(self) -> str:
+        """Return the name in words."""
+        return self.name.replace("_", " ")
+
+    @property
     def share(self) -> float:
-        """Return questions that have the fault, of 1; 0 where none could."""
+        """Return the share of questions that have the fault, of 1; 0 where none could."""
         return len(self.ids) / self.of if self.of else 0.0
 
 
@@ -70,12 +75,12 @@ class LetterBalance:
 
     @property
     def questions(self) -> int:
-        """Return how many there are."""
+        """Return the number of questions."""
         return sum(self.right.values())
 
     @property
     def majority_share(self) -> float:
-        """Return share of the commonest letter, of 1."""
+        """Return the share of the commonest letter, of 1."""
         return max(self.right.values()) / self.questions
 
 
@@ -92,16 +97,11 @@ class Audit:
 
     @property
     def questions(self) -> int:
-        """Return how many were audited."""
+        """Return the number of questions audited."""
         return sum(self.by_exam.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the audit as JSON takes it. The keys, which stay:
-
-        `questions`, `by_exam`, `notices`; `findings`: `name`, `meaning`, `count`, `of`, `share`, `ids`, `by`, `within`,
-        `across`; `letter_balance`: `options`, `questions`, `right`, `majority_share`; `set_sizes`; `baselines`: `name`,
-        `by_exam`, `overall`, `average`.
-        """
+        """Return the audit as JSON takes it; users read the keys, which stay."""
         return {
             "questions": self.questions,
             "by_exam": dict(self.by_exam),
@@ -137,10 +137,7 @@ def audit(
 
 
 def part(question: Question) -> str:
-    """Return the exam that a question counts under; of those without a label the class, as `other CMExam`.
-
-    Files that keep no label tell their sources apart by class.
-    """
+    """Return the exam that a question counts under; of `other` also the class, by which files tell sources apart."""
     return question.exam if question.exam != "other" else f"other {question.exam_class}".rstrip()
 
 
@@ -187,8 +184,8 @@ def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) ->
 def contradict(one: Question, other: Question) -> bool:
     """Return whether two questions of one stem cannot both be marked right by one opinion.
 
-    Each calls right what the other offers and calls wrong; of two of multiple choice, where every option is judged
-    by itself, one such text is enough. Other options alone are no contradiction: the best of these may be second there.
+    Each calls right what the other offers and calls wrong; in multiple choice, where options are judged one by one,
+    one such text is enough. Other options alone are no contradiction: the best here may be the second best there.
     """
     here = _right(one) & (_texts(other) - _right(other))
     there = _right(other) & (_texts(one) - _right(one))
@@ -231,17 +228,14 @@ def _repeated(name: str, clusters: Sequence[Cluster], of: int, more: Mapping[str
 
 
 def _letter_balance(questions: Iterable[Question]) -> tuple[LetterBalance, ...]:
-    groups: dict[int, list[Question]] = defaultdict(list)
+    rights: dict[int, Counter[str]] = defaultdict(Counter)
     for question in questions:
         if question.qtype == "single":
-            groups[len(question.options)].append(question)
-    return tuple(_balance(number, groups[number]) for number in sorted(groups))
-
-
-def _balance(number: int, questions: Sequence[Question]) -> LetterBalance:
-    counts = Counter(question.answer for question in questions)
-    letters = sorted({letter for question in questions for letter in question.options})
-    return LetterBalance(number, {letter: counts[letter] for letter in letters})
+            # Letters that are never right count as 0.
+            rights[len(question.options)].update(
+                {letter: int(letter == question.answer) for letter in question.options}
+            )
+    return tuple(LetterBalance(number, dict(sorted(right.items()))) for number, right in sorted(rights.items()))
 
 
 def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
@@ -252,7 +246,7 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
     for finding in found.findings:
         if finding.ids:
             yield from _finding_lines(finding)
-    if clean := [_title(finding) for finding in found.findings if not finding.ids]:
+    if clean := [finding.title for finding in found.findings if not finding.ids]:
         yield line(f"none found: {', '.join(clean)}")
     if found.letter_balance:
         yield _balance_table(found.letter_balance)
@@ -264,16 +258,12 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
 
 def _finding_lines(finding: Finding) -> Iterator["Text"]:
     yield line("")
-    yield line(f"{_title(finding)}: {len(finding.ids)} of {finding.of} ({percent(finding.share)} %)")
+    yield line(f"{finding.title}: {len(finding.ids)} of {finding.of} ({percent(finding.share)} %)")
     yield line(finding.meaning)
     if len(finding.by) > 1 or finding.name == "missing_background":
         yield line(_listed(finding.by))
     clusters = [" = ".join(map(_short, ids)) for ids in (*finding.within, *finding.across)]
     yield line(f"ids: {some(clusters or [*map(_short, finding.ids)])}")
-
-
-def _title(finding: Finding) -> str:
-    return finding.name.replace("_", " ")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -15,8 +15,8 @@ _Chances = list[float]
 class Baseline:
     """The expected share of right answers, of 1, of a reader without understanding; exact, nothing is drawn.
 
-    `by_exam` holds the exams that have questions, `overall` is over all questions, `average` is the plain mean of the
-    six exams, the paper's "Avg.(All exams)", None where one of them is missing. A dict of it is `dataclasses.asdict`.
+    `by_exam` holds the exams that have questions; `average` is the plain mean of the six exams, the paper's "Avg.(All
+    exams)", None where one of them is missing.
     """
 
     name: str
@@ -41,19 +41,14 @@ def baselines(questions: Sequence[Question], entries: Mapping[str, Entry]) -> tu
 
 
 def random_chance(question: Question) -> float:
-    """Return the chance of a guess: 1/n of n options, in multiple choice 1/(2^n - 1), every set but the empty one
-    alike.
-    """
+    """Return the chance of a guess: 1/n of n options, in multiple choice one of all 2^n - 1 sets but the empty one."""
     options = len(question.options)
     return 1 / options if question.qtype == "single" else 1 / (2**options - 1)
 
 
 def overlap(option: str, text: str) -> int:
-    """Return characters of the longest piece of `option` that stands in `text`; both plain already.
-
-    The text is searched at most twice for each character of the option, however long it is.
-    """
-    best = 0
+    """Return the length of the longest piece of `option` that stands in `text`; both plain already."""
+    best = 0  # at most two searches for each character of the option
     for start in range(len(option)):
         while start + best < len(option) and option[start : start + best + 1] in text:
             best += 1
@@ -61,11 +56,10 @@ def overlap(option: str, text: str) -> int:
 
 
 def lexical_chance(question: Question, text: str) -> float:
-    """Return the chance of the reader that picks the option with the longest overlap with `text`, which is plain
-    already.
+    """Return the chance of the reader that picks the option with the longest overlap with `text`, plain already.
 
-    Options that tie are drawn from: the chance is 1/k where the right one is among k. In multiple choice it picks all
-    options that stand whole in the text; where none or all do, those that overlap most: right or wrong, 1 or 0.
+    Where k options tie, the chance is 1/k. In multiple choice it picks all options that stand whole in the text; where
+    none or all do, those that overlap most.
     """
     if question.qtype == "multi":
         held = options_held(text, question.options)
@@ -80,7 +74,6 @@ def lexical_chance(question: Question, text: str) -> float:
 
 
 def _majority_chances(questions: Iterable[Question]) -> _Chances:
-    """1 where the answer is the commonest of its exam and type, else 0."""
     groups = [((question.exam, question.qtype), question.answer) for question in questions]
     answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for group, answer in groups:

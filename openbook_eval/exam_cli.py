@@ -143,15 +143,13 @@ def _books_report(prepared: "PreparedExam", overviews: "list[Overview]") -> "Ite
     rows: list[tuple[str, ...]] = []
     for each in asked:
         books = (f"{each.books:,}", f"{each.shortest:,} to {each.longest:,}") if each.longest else ("-", "-")
-        rows.append((each.condition, f"{each.items:,}", *books, *_characters(each.characters, each.unique)))
+        share = f"{each.unique / each.characters:.1%}" if each.characters else "-"
+        rows.append((each.condition, f"{each.items:,}", *books, f"{each.characters:,}", share))
     items, characters, unique = (sum(getattr(each, key) for each in asked) for key in ("items", "characters", "unique"))
-    rows += [(), ("all", f"{items:,}", "", "", *_characters(characters, unique))]
+    share = f"{unique / characters:.1%}" if characters else "-"
+    rows += [(), ("all", f"{items:,}", "", "", f"{characters:,}", share)]
     yield table(("condition", "items", "books", "characters a book", "of all prompts", "unique"), rows)
     yield from (line(f"{each.condition}: {each.refusal}") for each in overviews if each.refusal)
-
-
-def _characters(characters: int, unique: int) -> tuple[str, str]:
-    return f"{characters:,}", f"{unique / characters:.1%}" if characters else "-"
 
 
 @exam_app.command("entries")
@@ -171,7 +169,7 @@ def entries(
 
 
 def _parsed(entries: str | None) -> object:
-    """The setting as `--metadata` would have it: a name as it is, an object or a list from JSON."""
+    """Return the setting as `--metadata` would have it: a name as it is, an object or a list from JSON."""
     import orjson
 
     if entries is None or not entries.lstrip().startswith(("[", "{")):

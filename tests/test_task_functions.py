@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,11 @@ from tests.exams.test_own import ROW, write_lines
 
 def as_doc(asked: Question, **more: object) -> dict[str, object]:
     return asked.to_doc() | {"condition": "openbook", "expected": asked.answer, "exam_file": {"name": "x"}} | more
+
+
+def marks_of(doc: dict[str, object], response: str) -> dict[str, float | None]:
+    (choice,) = task_functions.ChoiceFilter().apply([[response]], [doc])
+    return dict(task_functions.process_results(doc, [choice]))
 
 
 def test_the_model_sees_each_questions_own_options_in_the_files_order(tmp_path: Path) -> None:
@@ -36,36 +42,10 @@ def test_a_response_is_filtered_to_a_choice_and_marked() -> None:
         "answered": 1.0,
         "partial_credit": 1.0,
     }
-
-
-def test_single_choice_has_no_partial_credit() -> None:
-    doc = as_doc(question())
-    (choice,) = task_functions.ChoiceFilter().apply([["不知道"]], [doc])
-    assert task_functions.process_results(doc, [choice])["partial_credit"] is None
-
-
-def test_a_misspelt_metadata_key_does_not_fall_back_to_the_default_exam(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        task_functions.docs("openbook", "nursing", exma="mini")
-    assert capsys.readouterr().err == "openbook-eval: --metadata: unknown key 'exma'; did you mean 'exam'?\n"
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        ({"fulll": True}, "--metadata: unknown key 'fulll'; did you mean 'full'?"),
-        ({"full": "yes"}, "--metadata: full: input should be a valid boolean"),
-        ({"entires": "passage"}, "--metadata: unknown key 'entires'; did you mean 'entries'?"),
-        ({"entries": "pasage"}, "entries: no provider 'pasage'; did you mean 'passage'?"),
-        ({"fill": "no/such.jsonl"}, "exam 'no/such.jsonl': no such file"),
-    ],
-)
-def test_a_setting_of_the_book_that_is_wrong_ends_the_run(
-    metadata: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        task_functions.docs("reading_library_4k", "nursing", exam="mini", **metadata)
-    assert capsys.readouterr().err.startswith(f"openbook-eval: {message}")
+    assert marks_of(as_doc(question()), "不知道")["partial_credit"] is None
+    # The choice is read by the question's own options.
+    two = as_doc(question(options={"A": "肝", "B": "肾"}, answer="B"))
+    assert task_functions.ChoiceFilter().apply([["D"]], [two]) == ['{"letters":"","state":"none","rule":"undecided"}']
 
 
 def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: Path) -> None:
@@ -97,38 +77,16 @@ def test_a_reading_document_carries_condition_group_depth_length_and_book() -> N
 def test_the_target_of_a_missing_book_is_the_abstention() -> None:
     doc = task_functions.docs("reading_unanswerable", "nursing", exam="mini")["test"][0]
     assert (doc["expected"], doc["target"], doc["depth"]) == ("", "材料未提及", None)
-    (choice,) = task_functions.ChoiceFilter().apply([["材料未提及"]], [doc])
-    marks = task_functions.process_results(doc, [choice])
-    assert marks == {
-        "correct": 1.0,
-        "correct_strict": 1.0,
-        "format_followed": 1.0,
-        "answered": 0.0,
-        "partial_credit": None,
-        "abstained": 1.0,
-    }
+    marks = marks_of(doc, "材料未提及")
+    ones = dict.fromkeys(("correct", "correct_strict", "format_followed", "abstained"), 1.0)
+    assert marks == {**ones, "answered": 0.0, "partial_credit": None}
 
 
 def test_whom_an_answer_followed_is_marked_for_contrary_books() -> None:
     doc = task_functions.docs("reading_counterfactual", "nursing", exam="mini")["test"][0]
-    (choice,) = task_functions.ChoiceFilter().apply([[doc["answer"]]], [doc])
-    marks = task_functions.process_results(doc, [choice])
-    assert (marks["correct"], marks["follows_context"], marks["follows_memory"], marks["follows_neither"]) == (
-        0,
-        0,
-        1,
-        0,
-    )
-
-
-def test_exam_and_entries_are_told_to_the_tasks_metadata() -> None:
-    exam_file: dict[str, object] = {}
-    used: dict[str, object] = {}
-    task_functions.docs("reading_open", "nursing", exam="mini", exam_file=exam_file, entries_used=used, book_seed=7)
-    assert exam_file["name"] == "mini"
-    assert used["book_seed"] == 7
-    assert used["providers"] == [{"provider": "given", "entries": 258}]
-    assert used["fill"] is None
+    marks = marks_of(doc, doc["answer"])
+    names = "correct", "follows_context", "follows_memory", "follows_neither"
+    assert [marks[name] for name in names] == [0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(("values", "mean"), [([None, 1.0, 0.5], 0.75), ([None], None), ([0.0], 0.0)])
@@ -137,29 +95,31 @@ def test_a_mark_that_a_question_lacks_is_left_out_of_the_mean(values: list[float
 
 
 def test_the_models_arguments_do_not_disturb_the_exam() -> None:
-    docs = task_functions.docs("openbook", "nursing", exam="mini", pretrained="x", max_model_len=2048, version=1.0)[
-        "test"
-    ]
-    assert len(docs) == 43
+    metadata = {"exam": "mini", "pretrained": "x", "max_model_len": 2048, "version": 1.0}
+    assert len(task_functions.docs("openbook", "nursing", **metadata)["test"]) == 43
 
 
 @pytest.mark.parametrize(
-    ("spec", "part", "message"),
+    ("metadata", "message"),
     [
-        ("no/such/file.json", "nursing", "openbook-eval: exam 'no/such/file.json': no such file"),
-        ("mini", "other", "openbook-eval: exam 'mini' has no other questions, only physician, nursing"),
-        (5, "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
-        (["mini"], "nursing", "openbook-eval: --metadata: exam: input should be a valid string"),
+        ({"exma": "mini"}, "--metadata: unknown key 'exma'; did you mean 'exam'?"),
+        ({"fulll": True}, "--metadata: unknown key 'fulll'; did you mean 'full'?"),
+        ({"full": "yes"}, "--metadata: full: input should be a valid boolean"),
+        ({"exam": ["mini"]}, "--metadata: exam: input should be a valid string"),
+        ({"exam": "no/such/file.json"}, "exam 'no/such/file.json': no such file"),
+        ({"exam": "mini", "entries": "pasage"}, "entries: no provider 'pasage'; did you mean 'passage'?"),
+        ({"exam": "mini", "fill": "no/such.jsonl"}, "exam 'no/such.jsonl': no such file"),
+        ({"exam": "mini"}, "exam 'mini' has no other questions, only physician, nursing"),
     ],
 )
 def test_a_users_mistake_ends_the_run_with_one_line_and_code_2(
-    spec: object, part: str, message: str, capsys: pytest.CaptureFixture[str]
+    metadata: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        task_functions.docs("openbook", part, exam=spec)  # type: ignore[arg-type]
+        task_functions.docs("reading_library_4k", "other", **metadata)
     assert caught.value.code == 2
     error = capsys.readouterr().err
-    assert error.startswith(message)
+    assert error.startswith(f"openbook-eval: {message}")
     assert error.count("\n") == 1
 
 
@@ -173,9 +133,3 @@ def test_notices_are_logged_once_though_six_tasks_read_the_exam(
         "exam open-book: 4 questions have no entry in CMB-test/test-book.json; "
         "theirs is made by the authors' rule (ids 3, 4, 5, 6)"
     ]
-
-
-def test_the_choice_is_read_by_the_questions_own_options() -> None:
-    doc = as_doc(question(options={"A": "肝", "B": "肾"}, answer="B"))
-    (choice,) = task_functions.ChoiceFilter().apply([["D"]], [doc])
-    assert choice == '{"letters":"","state":"none","rule":"undecided"}'

@@ -61,18 +61,6 @@ def test_a_group_holds_the_six_exams_and_not_other(loaded: dict[str, Any], name:
     assert names == [f"{name}_{exam}" for exam in SIX_EXAMS]
 
 
-def test_each_task_asks_its_own_exams_questions(loaded: dict[str, Any]) -> None:
-    for exam in SIX_EXAMS:
-        asked = [doc["id"] for doc in loaded["tasks"][f"cmed_openbook_{exam}"].eval_docs]
-        assert asked == [question.id for question in load_exam("mini").questions if question.exam == exam]
-
-
-def test_the_control_asks_the_same_items(loaded: dict[str, Any]) -> None:
-    for exam in SIX_EXAMS:
-        docs = [list(loaded["tasks"][f"cmed_{c}_{exam}"].eval_docs) for c in ("openbook", "closedbook")]
-        assert [doc["id"] for doc in docs[0]] == [doc["id"] for doc in docs[1]]
-
-
 def test_the_open_prompt_holds_the_passage_and_the_closed_one_does_not(loaded: dict[str, Any]) -> None:
     tasks = [loaded["tasks"][f"cmed_{condition}_nursing"] for condition in ("openbook", "closedbook")]
     opened, closed = (task.doc_to_text(task.eval_docs[0]) for task in tasks)
@@ -89,41 +77,26 @@ def test_the_tree_is_what_the_registries_generate() -> None:
     assert generate_tasks.differences(files) == []
 
 
-def test_a_task_file_is_three_lines_that_say_what_it_asks() -> None:
-    assert (TASKS / "reading_library_4k" / "nursing.yaml").read_text(encoding="utf-8") == (
-        "include: _condition\n"
-        "task: cmed_reading_library_4k_nursing\n"
-        "metadata: {version: 1.0, condition: reading_library_4k, exam_label: nursing, "
-        "exam_file: {}, entries_used: {}}\n"
-    )
-
-
 def test_the_families_hold_every_condition() -> None:
     families = {name: yaml.safe_load((TASKS / f"{name[5:]}.yaml").read_text()) for name in FAMILIES}
     assert families["cmed_reading"]["task"] == READING_GROUPS
     assert families["cmed_reading_other"]["task"] == [f"{group}_other" for group in READING_GROUPS]
 
 
-def test_the_conditions_ask_the_same_items_in_one_order(loaded: dict[str, Any]) -> None:
+def test_tasks_of_an_exam_ask_its_questions_each_frames_in_one_order(loaded: dict[str, Any]) -> None:
     for exam in SIX_EXAMS:
-        orders = [
-            [doc["id"] for doc in loaded["tasks"][f"{group}_{exam}"].eval_docs] for group in ASKED if "reading" in group
-        ]
+        ids = {group: [doc["id"] for doc in loaded["tasks"][f"{group}_{exam}"].eval_docs] for group in ASKED}
+        in_file = [question.id for question in load_exam("mini").questions if question.exam == exam]
+        assert [group for group in PAPER_GROUPS if ids[group] != in_file] == []
+        orders = [order for group, order in ids.items() if group in READING_GROUPS]
         assert len(orders) == 6
-        assert all(order == orders[0] for order in orders)
+        assert all(order == orders[0] and sorted(order) == sorted(in_file) for order in orders)
 
 
-def test_groups_of_a_book_stand_together_so_that_a_limit_cuts_one_at_most(loaded: dict[str, Any]) -> None:
-    groups = [doc["group"] for doc in loaded["tasks"]["cmed_reading_library_4k_nursing"].eval_docs]
-    assert [name for name, _ in itertools.groupby(groups)] == ["nursing-4000-0", "nursing-4000-1"]
-
-
-def test_prompts_of_a_group_share_all_that_stands_before_the_rule(loaded: dict[str, Any]) -> None:
+def test_prompts_of_a_group_stand_together_and_share_all_that_stands_before_the_rule(loaded: dict[str, Any]) -> None:
     task = loaded["tasks"]["cmed_reading_library_4k_nursing"]
-    fronts: dict[str, set[str]] = {}
-    for doc in task.eval_docs:
-        fronts.setdefault(doc["group"], set()).add(task.doc_to_text(doc).partition("【要求】")[0])
-    assert [len(front) for front in fronts.values()] == [1, 1]
+    fronts = [(doc["group"], task.doc_to_text(doc).partition("【要求】")[0]) for doc in task.eval_docs]
+    assert [group for (group, _), _ in itertools.groupby(fronts)] == ["nursing-4000-0", "nursing-4000-1"]
 
 
 def test_the_completion_version_is_the_prompt_and_the_chat_version_wraps_it(loaded: dict[str, Any]) -> None:
@@ -140,6 +113,7 @@ def test_the_completion_version_is_the_prompt_and_the_chat_version_wraps_it(load
 
 
 def test_no_stop_sequence_can_stand_in_an_answer(loaded: dict[str, Any]) -> None:
+    assert {task.config.num_fewshot for task in loaded["tasks"].values()} == {0}  # they would be exam questions
     for name, task in loaded["tasks"].items():
         if name.startswith(RANKED):
             continue
@@ -149,10 +123,6 @@ def test_no_stop_sequence_can_stand_in_an_answer(loaded: dict[str, Any]) -> None
             "max_gen_toks": 512,
             "until": ["<|im_end|>", "<|endoftext|>"],
         }
-
-
-def test_shots_are_fixed_at_none_since_they_would_be_exam_questions(loaded: dict[str, Any]) -> None:
-    assert {task.config.num_fewshot for task in loaded["tasks"].values()} == {0}
 
 
 def test_versions_are_one_and_the_changelog_knows_it(loaded: dict[str, Any]) -> None:
@@ -207,15 +177,12 @@ def results() -> dict[str, Any]:
     return dict(outcome)
 
 
-def test_scores_of_an_exam(results: dict[str, Any]) -> None:
+def test_scores_of_an_exam_and_their_plain_mean(results: dict[str, Any]) -> None:
     known, unknown = (results["results"][f"cmed_openbook_{exam}"] for exam in ("nursing", "technician"))
     assert (known["correct,choice"], known["answered,choice"], known["partial_credit,choice"]) == (1.0, 1.0, 1.0)
     # 12 of 43 questions are multiple choice; five have 2 right letters, five 3, two 4, and one letter was named.
     assert (unknown["correct,choice"], unknown["answered,choice"]) == (0.0, 12 / 43)
     assert unknown["partial_credit,choice"] == pytest.approx((5 / 2 + 5 / 3 + 2 / 4) / 12)
-
-
-def test_the_average_is_the_plain_mean_of_the_six_exams(results: dict[str, Any]) -> None:
     assert results["groups"]["cmed_openbook"]["correct,choice"] == pytest.approx(0.5)
 
 
@@ -255,20 +222,15 @@ def read() -> dict[str, Any]:
     return dict(outcome)
 
 
-def test_who_answers_from_memory_follows_no_counterfactual_book(read: dict[str, Any]) -> None:
+def test_who_answers_from_memory_follows_no_counterfactual_book_and_only_its_task_tells(
+    read: dict[str, Any],
+) -> None:
     nursing = read["results"]["cmed_reading_counterfactual_nursing"]
-    assert (nursing["correct,choice"], nursing["follows_context,choice"], nursing["follows_memory,choice"]) == (0, 0, 1)
-    average = read["groups"]["cmed_reading_counterfactual"]
-    assert average["follows_memory,choice"] == pytest.approx(1 / 6)
-
-
-def test_a_task_other_than_counterfactual_has_no_metrics_of_following(read: dict[str, Any]) -> None:
+    names = "correct", "follows_context", "follows_memory"
+    assert [nursing[f"{name},choice"] for name in names] == [0, 0, 1]
+    assert read["groups"]["cmed_reading_counterfactual"]["follows_memory,choice"] == pytest.approx(1 / 6)
     unanswerable = read["results"]["cmed_reading_unanswerable_nursing"]
-    assert (unanswerable["correct,choice"], unanswerable["abstained,choice"], unanswerable["answered,choice"]) == (
-        0,
-        0,
-        1,
-    )
+    assert [unanswerable[f"{name},choice"] for name in ("correct", "abstained", "answered")] == [0, 0, 1]
     assert not [name for name in unanswerable if name.startswith("follows")]
 
 

@@ -25,11 +25,9 @@ SAMPLE = 600
 class Item:
     """A question under a condition.
 
-    `entry` is the question's own, as it stands in the book where it stands there. `expected` are the letters that are
-    right under this condition, "" where right is to say that the book does not tell. `group` names the group that
-    shares the book, None where the book is the question's alone. `depth` is where the entry begins in the book: 0 at
-    the front, near 1 at the back, None where it is not in it. `book_length` is the length, in characters, that the
-    shared book is filled up to: it is some shorter, where rewritten at times some longer.
+    `entry` is the question's own, as the book holds it. `expected` are the letters that are right under this condition,
+    "" where right is to abstain. `group` names the group that shares the book. `depth` is where the entry begins in the
+    book, from 0 to 1, None where it is missing. `book_length` is what a shared book is filled up to, in characters.
     """
 
     question: Question
@@ -45,11 +43,10 @@ class Item:
 class Condition:
     """How a question is asked.
 
-    `title` and `meaning` are shown to users. `ask` makes the items of one exam, all of them or where that would be dear
-    a sample; it raises ExamError where the exam cannot be asked so. `ranked`: the letters are ranked, nothing is
-    generated. `frame` is that of the prompt; `scope` says which metrics there are. `control` names the condition that
-    asks the same without a book. `has_book`: there is a book in the prompt. `is_library`: what is
-    kept of `reading_open` in it is measured.
+    `title` and `meaning` are shown to users. `ask` makes the items of one exam, of the longest books a sample unless
+    its last argument is true, or raises ExamError. `frame` is the prompt's; `scope` says which metrics there are.
+    `ranked`: letters are ranked, nothing is generated. `control` names the condition that asks the same without a book.
+    `is_library`: its retention of `reading_open` is measured.
     """
 
     title: str
@@ -63,26 +60,23 @@ class Condition:
     is_library: bool = False
 
 
-def _open(material: Material, exam: ExamName, _: bool) -> list[Item]:
-    return [_alone(material, question) for question in material.of(exam)]
-
-
-def _open_in_file_order(material: Material, exam: ExamName, _: bool) -> list[Item]:
+def _in_file_order(material: Material, exam: ExamName) -> list[Question]:
     spare = {question.id for question in material.spare}
-    asked = [q for q in material.questions.values() if q.exam == exam and q.id not in spare]
-    return [_alone(material, question) for question in asked]
+    return [q for q in material.questions.values() if q.exam == exam and q.id not in spare]
 
 
-def _closed(items: Callable[[Material, ExamName, bool], list[Item]]) -> Callable[..., list[Item]]:
-    def ask(material: Material, exam: ExamName, full: bool) -> list[Item]:
-        return [replace(item, book=Book(), depth=None) for item in items(material, exam, full)]
-
-    return ask
-
-
-def _alone(material: Material, question: Question) -> Item:
-    entry = material.entries[question.id]
-    return Item(question, entry, Book((entry,)), question.answer, depth=0.0)
+def _alone(
+    order: Callable[[Material, ExamName], list[Question]],
+    has_book: bool,
+    material: Material,
+    exam: ExamName,
+    _: bool,
+) -> list[Item]:
+    """Ask each question on its own entry, or without a book."""
+    asked = [(question, material.entries[question.id]) for question in order(material, exam)]
+    if has_book:
+        return [Item(question, entry, Book((entry,)), question.answer, depth=0.0) for question, entry in asked]
+    return [Item(question, entry, Book(), question.answer) for question, entry in asked]
 
 
 def _shared(
@@ -93,11 +87,7 @@ def _shared(
     exam: ExamName,
     full: bool,
 ) -> list[Item]:
-    """Ask the groups of shared books whole, in their order: any first part is a stratified sample.
-
-    Of books of 64,000 characters and more a sample is asked unless `full`: the exam's share of `SAMPLE`, in whole
-    groups where a group is no larger.
-    """
+    """Ask the groups of shared books in their order; of the longest books a sample unless `full`."""
     groups = lay(material, exam, length)
     if length >= _SAMPLED_FROM and not full:
         groups = _sample(material, exam, groups)
@@ -126,16 +116,18 @@ def _library(name: str, length: int) -> Condition:
     return Condition(f"library {name}", meaning, ask, is_library=True)
 
 
+_open = partial(_alone, Material.of, True)
+_PAPER_OPEN = partial(_alone, _in_file_order, True)
 CONDITIONS: Mapping[str, Condition] = {
-    "openbook": Condition(
-        "open book", "the question's own entry", _open_in_file_order, "paper", "paper", control="closedbook"
+    "openbook": Condition("open book", "the question's own entry", _PAPER_OPEN, "paper", "paper", control="closedbook"),
+    "closedbook": Condition(
+        "closed book", "no book", partial(_alone, _in_file_order, False), "paper", "paper", has_book=False
     ),
-    "closedbook": Condition("closed book", "no book", _closed(_open_in_file_order), "paper", "paper", has_book=False),
     "openbook_ranked": Condition(
-        "open book, letters ranked", "the question's own entry", _open_in_file_order, "paper", "ranked", ranked=True
+        "open book, letters ranked", "the question's own entry", _PAPER_OPEN, "paper", "ranked", ranked=True
     ),
     "reading_open": Condition("open", "the question's own entry", _open, control="reading_closed"),
-    "reading_closed": Condition("closed", "no book", _closed(_open), has_book=False),
+    "reading_closed": Condition("closed", "no book", partial(_alone, Material.of, False), has_book=False),
     **{f"reading_library_{name}": _library(name, length) for name, length in LENGTHS.items()},
     "reading_unanswerable": Condition(
         "unanswerable",

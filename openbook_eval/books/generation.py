@@ -42,17 +42,13 @@ _log = logging.getLogger(__name__)
 
 
 def prompt(question: Question) -> str:
-    """The text that is put to the model; it holds stem and options and nothing else of the question."""
+    """Return what the model is asked; it holds stem and options and nothing else of the question."""
     options = "\n".join(f"- {text}" for text in question.options.values())
     return _PROMPT.format(characters=CHARACTERS, stem=question.stem, options=options)
 
 
 def knowledge(reply: Reply) -> str | None:
-    """Return the text of an entry in one line, None where the reply holds none.
-
-    What a thinking model says comes behind the end of its thinking; thinking that does not end is no knowledge. A reply
-    cut at `max_tokens` ends at its last whole sentence.
-    """
+    """Return the reply without its thinking as one line, up to its last whole sentence where it was cut; else None."""
     text = reply.answer()
     if text is None:
         return None
@@ -65,11 +61,11 @@ def knowledge(reply: Reply) -> str | None:
 def generate(
     questions: Sequence[Question], *, endpoint: str, model: str, parallel: int = 8, max_tokens: int = 512
 ) -> dict[str, str]:
-    """Return texts by question id, as `model` wrote them; one that got none is missing, and a log line counts those.
+    """Return texts by question id, as `model` wrote them; a log line counts the questions that got none.
 
-    `endpoint` is the address of an OpenAI-compatible server; its key is read from OPENAI_API_KEY. Replies are kept in
-    the response cache and asked for once. Raises OpenbookError for a faulty setting, and where the endpoint fails: what
-    was answered is kept then and the next call goes on from there.
+    `endpoint` is an OpenAI-compatible server's address; its key is read from OPENAI_API_KEY. Replies are kept in the
+    response cache, so that a call after a failure goes on from there. Raises OpenbookError for a faulty setting, and
+    where the endpoint fails.
     """
     if not model.strip():
         raise OpenbookError("model: is empty; name the model as the endpoint does (GET /v1/models lists them)")

@@ -22,12 +22,10 @@ Cluster = tuple[Question, ...]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """An exam file of some `name` made ready for grouping.
+    """An exam file made ready for grouping; the mappings are by question id.
 
-    `clusters` are the questions of each of the six exams (and `other`), those that ask the same together, in the seeded
-    order in which they are grouped. `spare` are questions of another exam file, whose entries fill books where the
-    exam's
-    own do not suffice. `cluster_of` numbers the clusters over all of them. The mappings are by question id.
+    `clusters` are the questions of each exam, those that ask the same together, in their seeded order. `spare` are
+    questions of another exam file, whose entries fill books. `cluster_of` numbers the clusters over both.
     """
 
     name: str
@@ -40,7 +38,7 @@ class Material:
 
     @property
     def characters(self) -> int:
-        """Return length of a book of every entry there is."""
+        """Return the length of a book of every entry there is."""
         return sum(len(text) + 1 for text in {entry.text for entry in self.entries.values()}) - 1
 
     @property
@@ -49,18 +47,16 @@ class Material:
         return {exam: len(self.of(exam)) for exam in self.clusters}
 
     def of(self, exam: ExamName) -> list[Question]:
-        """Return the questions of one exam in the order of grouping: any first part of it is a stratified sample."""
+        """Return the questions of one exam in their seeded order: any first part is a stratified sample."""
         return [question for cluster in self.clusters[exam] for question in cluster]
 
 
 def gather(
     name: str, questions: Sequence[Question], entries: Mapping[str, Entry], seed: int, spare: Sequence[Question] = ()
 ) -> Material:
-    """Return the material of the exam called `name`, and of the `spare` questions of another one, whose entries fill
-    books.
+    """Return the material of the exam called `name`; `entries` hold those of its and the `spare` questions, by id.
 
-    `entries` hold those of both, by question id; ids are unique over both. The order depends on seed, ids, classes and
-    types alone, not on the order of the file.
+    The order depends on seed, ids, classes and types, not on the order of the file.
     """
     clusters = near_duplicates((*questions, *spare), entries)
     own = {question.id for question in questions}
@@ -81,8 +77,7 @@ def gather(
 
 
 def _in_order(clusters: Iterable[Cluster], seed: int) -> list[Cluster]:
-    """Return the clusters shuffled so that each first part of the list holds class and type in the proportion of the
-    whole.
+    """Shuffle clusters so that any first part holds class and type in the proportion of the whole.
 
     The n-th of a stratum's k clusters stands at (n - 1/2) / k of the way; strata are interleaved by that place.
     """
@@ -99,11 +94,10 @@ def _in_order(clusters: Iterable[Cluster], seed: int) -> list[Cluster]:
 
 
 def near_duplicates(questions: Sequence[Question], entries: Mapping[str, Entry]) -> list[tuple[Question, ...]]:
-    """Return clusters of questions that ask the same; most hold one question. Each question is in exactly one, in
-    order.
+    """Return all questions as clusters of those that ask the same; most hold one question.
 
-    Two belong together where their entries are the same text, or where their right texts are the same and their stems
-    alike (`ALIKE`). `entries` are by question id.
+    Two ask the same where their entries are the same text, or their right texts are the same and their stems similar
+    (`ALIKE`). `entries` are by question id.
     """
     leader = {question.id: question.id for question in questions}
 

@@ -7,28 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from openbook_eval.books.leak_patterns import (
-    ABBREVIATED,
-    ALL,
-    ANNOUNCING,
-    BLANKS,
-    BRACKETED,
-    CLOSING,
-    ENDS,
-    GOVERNED,
-    GOVERNS,
-    LEADS_BEFORE,
-    LETTERLESS,
-    OPENING,
-    PAUSES,
-    REACH,
-    STOPS,
-    STRONG_BEFORE,
-    WEAK_BEFORE,
-    WIDER,
-    Letters,
-    patterns_of,
-)
+from openbook_eval.books import leak_patterns as p
+from openbook_eval.books.leak_patterns import BLANKS, CLOSING, OPENING, PAUSES, REACH, STOPS, WIDER, Letters
 
 Span = tuple[int, int]
 
@@ -42,12 +22,11 @@ _ROUNDS = 6
 
 
 def remove_leaks(text: str, options: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return the passage without leaks, and what was taken out, in order.
+    """Return the passage without leaks, and what was removed, in order.
 
-    Letters that name an option leave with the words that judge or announce them and with the punctuation that would be
-    left
-    hanging; letters of words (维生素A, B超) and of an option's own text stay. A text without leak comes back as it
-    is. Of a text that shows a new leak however many are taken out, nothing is kept.
+    Letters that name an option leave with the words that judge or announce them and with the punctuation around them;
+    letters of words (维生素A, B超) and of an option's own text stay. Where removing leaks shows new ones without end,
+    nothing is kept.
     """
     rest, cuts = text, list[Span]()
     places: Sequence[int] = range(len(text))
@@ -55,38 +34,39 @@ def remove_leaks(text: str, options: Mapping[str, str]) -> tuple[str, tuple[str,
         found = _cuts(rest, options)
         if not found:
             return rest, tuple(text[start:end] for start, end in cuts)
-        cuts = merged([*cuts, *((places[start], places[end - 1] + 1) for start, end in found)])
-        kept = between(cuts, len(text))
+        cuts = _merged([*cuts, *((places[start], places[end - 1] + 1) for start, end in found)])
+        edges = [0, *chain.from_iterable(cuts), len(text)]
+        kept = list(zip(edges[::2], edges[1::2], strict=True))
         rest = "".join(text[start:end] for start, end in kept)
         places = list(chain.from_iterable(range(start, end) for start, end in kept))
     return "", (text,)
 
 
 def _cuts(text: str, options: Mapping[str, str]) -> list[Span]:
-    """Return what must leave the text, in order: leaks, and the punctuation around them."""
-    own = own_words(text, options)
-    found = [*references(text, options, own), *(phrase.span() for phrase in LETTERLESS.finditer(text))]
-    grown = [filled(text, *span) for span in joined(text, sorted(found))]
-    return merged([tidied(text, span) for span in joined(text, grown)])
+    """Return leaks and the punctuation around them, in order."""
+    own = _own_words(text, options)
+    found = [*_references(text, options, own), *(phrase.span() for phrase in p.LETTERLESS.finditer(text))]
+    grown = [_filled(text, *span) for span in _joined(text, sorted(found))]
+    return _merged([_tidied(text, span) for span in _joined(text, grown)])
 
 
-def own_words(text: str, options: Mapping[str, str]) -> list[Span]:
+def _own_words(text: str, options: Mapping[str, str]) -> list[Span]:
     """Return where option texts stand that hold letters themselves ("B超", "A型血"); texts that are a leak are none."""
     words = {option for option in options.values() if len(option) > 1 and set(option) & set(options)}
     spans = [
         found.span()
         for word in words
-        if not re.fullmatch(r"[A-Z\W和与及]+", word) and not any(references(word, dict.fromkeys(options, ""), []))
+        if not re.fullmatch(r"[A-Z\W和与及]+", word) and not any(_references(word, dict.fromkeys(options, ""), []))
         for found in re.finditer(re.escape(word), text)
     ]
-    return merged(spans)
+    return _merged(spans)
 
 
-def references(text: str, options: Mapping[str, str], own: list[Span]) -> Iterator[Span]:
+def _references(text: str, options: Mapping[str, str], own: list[Span]) -> Iterator[Span]:
     """Return letters that stand for an option, each with the words that go with it."""
     if not options:
         return
-    patterns = patterns_of("".join(options))
+    patterns = p.patterns_of("".join(options))
     # "A是…；B是…；C是…": a passage that goes through the options.
     listing = len({found[1] for found in patterns.subject.finditer(text)}) > 2
     place, own_place = 0, 0
@@ -99,12 +79,8 @@ def references(text: str, options: Mapping[str, str], own: list[Span]) -> Iterat
         elif span := _reference(text, (start, place), patterns, options):
             yield span
             place = max(place, span[1])
-        elif listing and _is_subject(text, start, patterns):
+        elif listing and (_begins_item(text[max(0, start - REACH) : start]) or patterns.subject.match(text, start - 1)):
             yield start, place
-
-
-def _is_subject(text: str, start: int, patterns: Letters) -> bool:
-    return _begins_item(text[max(0, start - REACH) : start]) or bool(patterns.subject.match(text, start - 1))
 
 
 def _distinct(listed: str) -> int:
@@ -129,18 +105,19 @@ def _reference(text: str, letters: Span, patterns: Letters, options: Mapping[str
         return announced
     before = text[max(0, start - REACH) : start]
     if judged:
-        leads = LEADS_BEFORE.search(before)
+        leads = p.LEADS_BEFORE.search(before)
         return start - (len(before) - leads.start() if leads else 0), judged.end()
     governing = _with_governing(text, (start, named.end() if named else end))
     if named or governing[1] > end:
         return governing
-    if text[start - 1 : start] + text[end : end + 1] in BRACKETED:
-        abbreviation = text[start : start + 2].isalpha() or ABBREVIATED.search(before[:-1])
+    if text[start - 1 : start] + text[end : end + 1] in p.BRACKETED:
+        abbreviation = text[start : start + 2].isalpha() or p.ABBREVIATED.search(before[:-1])
         return None if abbreviation else (start - 1, end + 1)
     label = None if text[start : start + 2].isalpha() else patterns.label.match(text, end)
     if (label or patterns.alone.match(text, end)) and _begins_item(before):
         return start, label.end() if label else end
-    if text[end : end + 1] in ALL and _are_options(text[start:end], options) and _heads_clause(before):
+    heads_clause = not before or before[-1] in PAUSES + STOPS
+    if heads_clause and text[end : end + 1] in p.ALL and _are_options(text[start:end], options):
         return start, end + 1
     own = options.get(text[start:end], "")
     return letters if len(own) > 1 and text[end : end + 8].lstrip().startswith(own[:4]) else None
@@ -152,23 +129,19 @@ def _are_options(listed: str, options: Mapping[str, str]) -> bool:
     return len(names) > 2 and names == sorted(set(names) & set(options))
 
 
-def _heads_clause(before: str) -> bool:
-    return not before or before[-1] in PAUSES + STOPS
-
-
 def _announced(text: str, letters: Span, judged: re.Match[str] | None, named: re.Match[str] | None) -> Span | None:
     """Return the letters with the words before them that make them an answer or an option."""
     start, end = letters
     before = text[max(0, start - REACH) : start]
     after = judged or named
-    if before.rstrip(" \t\n\u3000“\"'‘（([【*：:")[-1:].lower() not in ANNOUNCING:
+    if before.rstrip(" \t\n\u3000“\"'‘（([【*：:")[-1:].lower() not in p.ANNOUNCING:
         return None
-    found = STRONG_BEFORE.search(before)
+    found = p.STRONG_BEFORE.search(before)
     # "故可排除（D错）", "答案（A对）": the bracket judges the option whose text stands before it.
     if found and judged and before[-1] in OPENING:
         return None
-    if not found and (after or ENDS.match(text, end)):
-        found = WEAK_BEFORE.search(before)
+    if not found and (after or p.ENDS.match(text, end)):
+        found = p.WEAK_BEFORE.search(before)
     if not found:
         return None
     opened = len(before) - len(before.rstrip(OPENING + "*\"'"))
@@ -184,7 +157,7 @@ def _with_governing(text: str, span: Span) -> Span:
     """Return a named option with the preposition that governs it, where nothing else follows that it could govern."""
     start, end = span
     before = text[max(0, start - 4) : start]
-    governs, governed = GOVERNS.search(before), GOVERNED.match(text, end)
+    governs, governed = p.GOVERNS.search(before), p.GOVERNED.match(text, end)
     if not governs or not governed:
         return span
     excepted = governs[0].startswith("除") and text[governed.end() : governed.end() + 1] in ("，", ",")
@@ -199,8 +172,8 @@ def _begins_item(before: str) -> bool:
     return before[-1] in BLANKS and not re.match(r"[A-Za-z]", bare[-1])
 
 
-def joined(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Leaks with nothing but a pause between them are one; within brackets also those with a full stop."""
+def _joined(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Join leaks with nothing but a pause between them, within brackets also those with a full stop."""
     whole: list[Span] = []
     for start, end in spans:
         bracketed = bool(whole) and text[whole[-1][0] - 1 : whole[-1][0]] in _BRACKETS
@@ -211,8 +184,8 @@ def joined(text: str, spans: Iterable[Span]) -> list[Span]:
     return whole
 
 
-def tidied(text: str, span: Span) -> Span:
-    """Return the leak with the punctuation that it leaves hanging."""
+def _tidied(text: str, span: Span) -> Span:
+    """Add the punctuation that the leak would leave hanging."""
     start, end = span
     left, right = _last(text, start), _first(text, end)
     before, after = text[left - 1 : left], text[right : right + 1]
@@ -231,35 +204,26 @@ def tidied(text: str, span: Span) -> Span:
     return start, right if left < start or before in ("", "\n") else end
 
 
-def filled(text: str, start: int, end: int) -> Span:
-    """Return the span grown over the brackets and quotation marks that hold nothing else, and over one that has no
-    partner.
-    """
+def _filled(text: str, start: int, end: int) -> Span:
+    """Grow the span over brackets and quotation marks that hold nothing else, and over one without a partner."""
     left, right = _last(text, start), _first(text, end)
     while left > 0 and text[left - 1] + text[right : right + 1] in _PAIRS:
         start, end = left - 1, right + 1
         left, right = _last(text, start), _first(text, end)
-    if right < len(text) and text[right] in ")）" and not _is_open(text[max(0, start - _BRACKET) : start]):
-        return start, right + 1
-    return start, end
-
-
-def _is_open(before: str) -> bool:
-    return max(before.rfind("("), before.rfind("（")) > max(before.rfind(")"), before.rfind("）"))
+    before = text[max(0, start - _BRACKET) : start]
+    is_open = max(before.rfind("("), before.rfind("（")) > max(before.rfind(")"), before.rfind("）"))
+    return (start, right + 1) if right < len(text) and text[right] in ")）" and not is_open else (start, end)
 
 
 def _last(text: str, end: int) -> int:
-    """Return where the text before `end` ends, whitespace left out."""
     return len(text[max(0, end - REACH) : end].rstrip(BLANKS)) + max(0, end - REACH)
 
 
 def _first(text: str, start: int) -> int:
-    """Return where the text after `start` begins, whitespace left out."""
     return start + len(text[start : start + REACH]) - len(text[start : start + REACH].lstrip(BLANKS))
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans in order, those that touch made one."""
+def _merged(spans: Iterable[Span]) -> list[Span]:
     whole: list[Span] = []
     for start, end in sorted(spans):
         if whole and start <= whole[-1][1]:
@@ -267,9 +231,3 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             whole.append((start, end))
     return whole
-
-
-def between(spans: Iterable[Span], length: int) -> list[Span]:
-    """Return what the spans leave of a text of this length."""
-    edges = [0, *chain.from_iterable(spans), length]
-    return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]

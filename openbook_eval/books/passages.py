@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import decode
@@ -36,7 +37,7 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """Return over the names and the contents: another name is another order of the passages."""
+        """Return the hash over names and contents: another name is another order of the passages."""
         digest = sha256()
         for name, data in self.files.items():
             digest.update(sha256(os.fsencode(name)).digest() + sha256(data).digest())
@@ -79,14 +80,10 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _refuse(error: OSError) -> None:
-    """Return a folder that cannot be listed is told: left out in silence, another corpus would be searched."""
-    raise error
+    raise error  # a folder left out in silence would make another corpus
 
 
-@dataclass(frozen=True, slots=True)
-class _Paragraph:
-    """A heading or a paragraph, its lines joined where they were only wrapped."""
-
+class _Paragraph(NamedTuple):
     text: str
     heading: bool = False
 
@@ -135,15 +132,13 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _is_wrapped(line: str) -> bool:
-    """Return whether the line goes on in the next: it ends in one space (two are Markdown's line break) or fills its
-    width.
-    """
     bare = line.rstrip()
+    # One space at the end runs on; two are Markdown's line break.
     return len(line) - len(bare) == 1 or (len(bare) >= _FULL_LINE and not bare.endswith(_ENDS))
 
 
 def _sections(paragraphs: Iterable[_Paragraph]) -> Iterator[list[_Paragraph]]:
-    """Return headings that follow each other, and the paragraphs up to the next heading."""
+    """Divide before each heading that follows a paragraph."""
     section: list[_Paragraph] = []
     for paragraph in paragraphs:
         if paragraph.heading and section and not section[-1].heading:
@@ -155,7 +150,7 @@ def _sections(paragraphs: Iterable[_Paragraph]) -> Iterator[list[_Paragraph]]:
 
 
 def _packed(section: Iterable[_Paragraph], length: int) -> Iterator[str]:
-    """Return passages of one section: a paragraph that fits is kept whole, a longer one goes by its sentences."""
+    """Fill passages with the paragraphs of a section; one that does not fit is divided by its sentences."""
     passage, headed = "", False
     for paragraph in section:
         if passage and not headed and len(passage) + 1 + len(paragraph.text) > length:
@@ -176,9 +171,7 @@ def _packed(section: Iterable[_Paragraph], length: int) -> Iterator[str]:
 
 
 def _sentences(text: str, length: int) -> Iterator[str]:
-    """Return sentences with the whitespace that follows them; one longer than `length` by its clauses, a longer clause
-    hard.
-    """
+    """Divide a text into sentences, a longer one into clauses, a longer clause hard."""
     for sentence in _SENTENCE.findall(text):
         for clause in [sentence] if len(sentence.rstrip()) <= length else _CLAUSE.findall(sentence):
             yield from (clause[start : start + length] for start in range(0, len(clause.rstrip()), length))

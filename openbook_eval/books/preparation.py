@@ -2,27 +2,26 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from openbook_eval.books.conditions import CONDITIONS, Item
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.grouping import Material, gather
 from openbook_eval.books.providers import Provided, provide
 from openbook_eval.errors import ExamError, validation_message
 from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.prompt import Frame, build_prompt
+from openbook_eval.prompt import build_prompt
 
 
 class ExamSettings(BaseModel):
     """What `--metadata` says of the exam and its books.
 
-    `exam`: a name or path, else the variable OPENBOOK_EXAM, else cmb. `entries`: where the entries come from. `fill`:
-    another exam whose entries fill books where this one's do not suffice. `full`: ask all questions on the longest
-    books too. `book_seed`: of the order in which questions are grouped and entries stand in a book.
+    `exam` is a name or path, `entries` names the providers, `fill` another exam whose entries fill books. `full` asks
+    all questions on the longest books too. `book_seed` orders questions in groups and entries in books.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -35,7 +34,7 @@ class ExamSettings(BaseModel):
 
     @classmethod
     def of(cls, metadata: Mapping[str, object]) -> "ExamSettings":
-        """Take the settings out of lm-eval's metadata, which holds the model's arguments and the task's own keys too.
+        """Take the settings out of lm-eval's metadata, which holds the model's arguments too.
 
         Raises ExamError for a value of the wrong kind, and for a key that is nearly one of ours.
         """
@@ -61,16 +60,13 @@ class PreparedExam:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Return what results say of entries and books: who gave the texts, their hash, what fills up, the seed."""
+        """Return what results say of entries and books."""
         fill = self.fill.provenance if self.fill else None
         return {**self.provided.provenance, "fill": fill, "book_seed": self.material.seed}
 
 
 def prepare(settings: ExamSettings) -> PreparedExam:
-    """Read the exam, ask the providers for its entries and make both ready for books; once a process.
-
-    Raises ExamError, or OpenbookError from a provider.
-    """
+    """Read the exam and its entries, once a process. Raises ExamError, or OpenbookError from a provider."""
     return _prepare(settings.exam, json.dumps(settings.entries, sort_keys=True), settings.fill, settings.book_seed)
 
 
@@ -88,10 +84,9 @@ def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> Pre
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a condition comes to on an exam: `shortest` and `longest` book, prompts and unique text in characters.
+    """What a condition comes to on an exam; lengths are in characters.
 
-    `unique` counts a book once however many prompts begin with it. `refusal` says why the exam cannot be asked so; then
-    all figures are 0.
+    `unique` counts a book once however many prompts begin with it. `refusal` says why the exam cannot be asked so.
     """
 
     condition: str
@@ -114,17 +109,9 @@ def overviews(prepared: PreparedExam, *, full: bool = False) -> Iterator[Overvie
             items = [item for exam in exams for item in condition.ask(prepared.material, exam, full)]
         except ExamError as error:
             yield Overview(condition.title, refusal=str(error))
-        else:
-            yield _overview(condition.title, condition.frame, items)
-
-
-def _overview(name: str, frame: Frame, items: Iterable[Item]) -> Overview:
-    books: dict[str, int] = {}
-    count = characters = apart = 0
-    for item in items:
-        length = len(item.book.text)
-        books[item.book.sha256] = length
-        size = len(build_prompt(item.question, item.book, frame))
-        count, characters, apart = count + 1, characters + size, apart + size - length
-    lengths = books.values()
-    return Overview(name, count, len(books), min(lengths), max(lengths), characters, apart + sum(lengths))
+            continue
+        books = {item.book.sha256: len(item.book.text) for item in items}
+        characters = sum(len(build_prompt(item.question, item.book, condition.frame)) for item in items)
+        unique = characters - sum(len(item.book.text) for item in items) + sum(books.values())
+        lengths = len(books), min(books.values()), max(books.values())
+        yield Overview(condition.title, len(items), *lengths, characters, unique)

@@ -4,7 +4,7 @@ Each question takes its entry from the first provider that has one.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ from openbook_eval.errors import ExamError, did_you_mean, some, validation_messa
 from openbook_eval.types import Entry, Question
 
 Offer = tuple[dict[str, Entry], dict[str, Any]]
-"""Entries by question id, and what they were made of: for the results file."""
+"""Entries by question id, and what results say of them."""
 
 
 class _Provider(BaseModel):
@@ -30,6 +30,20 @@ class _Provider(BaseModel):
         raise NotImplementedError
 
 
+_LINE_BREAK = re.compile(r"\s*\n\s*")
+
+
+def _without_leaks(questions: Sequence[Question], texts: Mapping[str, str], settings: dict[str, Any]) -> Offer:
+    """Make entries of texts: each one line, without leaks; none where nothing is left."""
+    entries = {}
+    for question in questions:
+        if question.id in texts:
+            kept, removed = remove_leaks(_LINE_BREAK.sub(" ", texts[question.id].strip()), question.options)
+            if kept.strip():
+                entries[question.id] = Entry(question.id, kept, settings["provider"], removed)
+    return entries, {**settings, "leaks_removed": sum(bool(entry.removed) for entry in entries.values())}
+
+
 class Given(_Provider):
     """The knowledge that the exam's file gives."""
 
@@ -37,9 +51,8 @@ class Given(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """Return entries of the questions that come with knowledge."""
-        return _known({q.id: Entry(q.id, q.knowledge, "given") if q.knowledge else None for q in questions}), {
-            "provider": self.provider
-        }
+        entries = {q.id: Entry(q.id, q.knowledge, self.provider) for q in questions if q.knowledge}
+        return entries, {"provider": self.provider}
 
 
 class Statement(_Provider):
@@ -59,8 +72,8 @@ class Passage(_Provider):
 
     def offer(self, questions: Sequence[Question]) -> Offer:
         """Return entries of the questions that come with knowledge or an explanation."""
-        entries = _known({question.id: passage(question) for question in questions})
-        return entries, {"provider": self.provider, "leaks_removed": _with_leaks(entries)}
+        texts = {q.id: text for q in questions if (text := q.knowledge or q.explanation)}
+        return _without_leaks(questions, texts, {"provider": self.provider})
 
 
 class Retrieved(_Provider):
@@ -81,7 +94,7 @@ class Retrieved(_Provider):
 
 
 class Generated(_Provider):
-    """Knowledge that a model behind an OpenAI-compatible endpoint writes, not told the answer."""
+    """Knowledge that a model behind an OpenAI-compatible endpoint writes without seeing the answer."""
 
     provider: Literal["generated"] = "generated"
     endpoint: str
@@ -93,12 +106,9 @@ class Generated(_Provider):
         """Return entries of the questions for which the model writes anything but leaks."""
         from openbook_eval.books.generation import generate
 
-        settings = self.model_dump(exclude={"provider"})
-        texts = generate(questions, **settings)
-        entries = _known({q.id: without_leaks(q, texts[q.id], self.provider) for q in questions if q.id in texts})
+        texts = generate(questions, **self.model_dump(exclude={"provider"}))
         # The endpoint's address is the user's own affair; how many ran at once changes nothing.
-        told = self.model_dump(exclude={"endpoint", "parallel"})
-        return entries, {**told, "leaks_removed": _with_leaks(entries)}
+        return _without_leaks(questions, texts, self.model_dump(exclude={"endpoint", "parallel"}))
 
 
 class EntryFile(_Provider):
@@ -138,7 +148,7 @@ _WANTED = (
 def parse_providers(wanted: object) -> list[_Provider]:
     """Return the providers of a setting: one or a list, each a name, the path of an entry file, or an object.
 
-    Nothing means the exam's own: what its file gives, else the statement. Raises ExamError with every fault at once.
+    None means what the exam's file gives, else the statement. Raises ExamError.
     """
     if wanted is None:
         return [Given(), Statement()]
@@ -168,17 +178,9 @@ def _parse(part: object) -> _Provider:
         raise ExamError(f"entries, {name}: {'; '.join(found)}") from error
 
 
-def _known(entries: Mapping[str, Entry | None]) -> dict[str, Entry]:
-    return {key: entry for key, entry in entries.items() if entry is not None}
-
-
-def _with_leaks(entries: Mapping[str, Entry]) -> int:
-    return sum(bool(entry.removed) for entry in entries.values())
-
-
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """An entry for each question, by id; what providers made them of; `notices` are what they want known."""
+    """An entry for each question, by id, what each provider says of those it gave, and notices for the user."""
 
     entries: Mapping[str, Entry]
     providers: tuple[dict[str, Any], ...]
@@ -196,52 +198,33 @@ class Provided:
 def provide(questions: Sequence[Question], wanted: object = None) -> Provided:
     """Return the entries of an exam's questions by the setting `entries` (see `parse_providers`).
 
-    Later providers are asked only for what earlier ones lack. Raises ExamError where a question is left without an
-    entry: how many, and which.
+    Later providers are asked only for what earlier ones lack. Raises ExamError where questions are left without one.
     """
     entries: dict[str, Entry] = {}
-    told = []
+    providers: list[dict[str, Any]] = []
     for provider in parse_providers(wanted):
         lacking = [question for question in questions if question.id not in entries]
         if not lacking:
             break
         # An entry file is read for all questions: one that names others than those lacking is no other exam's file.
         offered, provenance = provider.offer(questions if isinstance(provider, EntryFile) else lacking)
-        taken = {question.id: offered[question.id] for question in lacking if question.id in offered}
-        entries |= taken
-        told.append({**provenance, "entries": len(taken)})
+        used = {question.id: offered[question.id] for question in lacking if question.id in offered}
+        entries |= used
+        providers.append({**provenance, "entries": len(used)})
     if bare := [question.id for question in questions if question.id not in entries]:
-        names = ", ".join(str(provider["path"] if "path" in provider else provider["provider"]) for provider in told)
+        names = ", ".join(
+            str(provider["path"] if "path" in provider else provider["provider"]) for provider in providers
+        )
         raise ExamError(
             f"entries ({names}): {len(bare)} of {len(questions)} questions have none (ids {some(bare)}); "
             'add them, or name who gives the rest: "entries": [..., "statement"]'
         )
-    return Provided({q.id: entries[q.id] for q in questions}, tuple(told), tuple(_notices(entries.values())))
-
-
-def _notices(entries: Sequence[Entry] | Any) -> Iterator[str]:
-    leaky = [entry for entry in entries if entry.removed]
-    if leaky:
-        pieces = sum(len(entry.removed) for entry in leaky)
-        shown = ", ".join(repr(entry.removed[0]) for entry in leaky[:3])
-        yield f"leaked answers were removed from {len(leaky)} entries, {pieces} pieces such as {shown}"
-
-
-_LINE_BREAK = re.compile(r"\s*\n\s*")
-
-
-def passage(question: Question) -> Entry | None:
-    """Return the item's knowledge, else its explanation, in one line and without leaked answers; None where nothing is
-    left.
-    """
-    source = question.knowledge or question.explanation
-    return without_leaks(question, source, "passage") if source else None
-
-
-def without_leaks(question: Question, text: str, provider: str) -> Entry | None:
-    """Return the text as an entry that gives no letter away; None where it was nothing but leaks."""
-    kept, removed = remove_leaks(_LINE_BREAK.sub(" ", text.strip()), question.options)
-    return Entry(question.id, kept, provider, removed) if kept.strip() else None
+    notices = []
+    if leaky := [entry.removed for entry in entries.values() if entry.removed]:
+        shown = ", ".join(repr(removed[0]) for removed in leaky[:3])
+        pieces = sum(map(len, leaky))
+        notices.append(f"leaked answers were removed from {len(leaky)} entries, {pieces} pieces such as {shown}")
+    return Provided({q.id: entries[q.id] for q in questions}, tuple(providers), tuple(notices))
 
 
 class EntryRow(BaseModel):
@@ -251,7 +234,7 @@ class EntryRow(BaseModel):
 
     id: str = Field(min_length=1)
     text: str
-    # Told by files that `openbook-eval exam entries` wrote; the file's name stands for it where it is missing.
+    # `openbook-eval exam entries` writes it; where it is missing, the file's name stands for it.
     provider: str = ""
 
 
@@ -285,6 +268,6 @@ def read_entry_file(path: Path) -> tuple[dict[str, EntryRow], str]:
 
 
 def write_entry_file(path: Path, entries: Iterable[Entry]) -> None:
-    """Write entries as `read_entry_file` reads them, whole or not at all. Raises OpenbookError where it cannot."""
+    """Write entries as `read_entry_file` reads them, whole or not at all. Raises OpenbookError."""
     rows = (orjson.dumps({"id": e.question_id, "text": e.text, "provider": e.provider}) + b"\n" for e in entries)
     files.write_atomic(path, b"".join(rows))

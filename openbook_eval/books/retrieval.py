@@ -2,12 +2,14 @@
 
 import logging
 import re
+import shutil
 import sys
 import tempfile
 import unicodedata
 import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -51,26 +53,19 @@ def retrieve(questions: Sequence[Question], corpus: Path, *, budget: int, top: i
     """Return an entry for each question: of the `top` passages that match best, as many as `budget` characters hold.
 
     The answer is not looked at. The index is built once and kept in `cache`. Raises OpenbookError where the corpus has
-    no texts or one that cannot be read, the cache is closed, or the libraries are missing.
+    no texts or one that cannot be read, the cache cannot be written, or the libraries are missing.
     """
-    if budget < 1 or top < 1:
-        raise OpenbookError(f"retrieval: budget and top must be at least 1, not {budget} and {top}")
     texts = read_corpus(corpus)
     index = open_index(texts, cache or user_cache_path("openbook-eval"))
-    entries = {question.id: _entry(index, _query(question), budget, top) for question in questions}
+    queries = {question.id: "\n".join([question.stem, *question.options.values()]) for question in questions}
+    entries = {key: _entry(index, query, budget, top) for key, query in queries.items()}
     return Found({name: entry for name, entry in entries.items() if entry}, texts.sha256)
 
 
-def _query(question: Question) -> str:
-    return "\n".join([question.stem, *question.options.values()])
-
-
 def _entry(index: "SearchIndex", query: str, budget: int, top: int) -> str:
-    """Return the best passages up to the first that `budget` has no room for; of the best, what fits, where none does
-    whole.
+    """Return the best passages up to the first that `budget` has no room for, else the front of the best.
 
-    They stand in the order of the corpus: neighbours read on as their book does, and the place of a passage does not
-    tell how well it matched.
+    They stand in the order of the corpus, so that neighbours read on and their place does not tell how well they match.
     """
     ranked = index.best(query, top)
     chosen: list[int] = []
@@ -87,20 +82,16 @@ def _entry(index: "SearchIndex", query: str, budget: int, top: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SearchIndex:
-    """The passages of a corpus, in its order, and what finds them: bm25s' scores, jieba's dictionary."""
+    """The passages of a corpus, in its order, and bm25s' scores, which find them."""
 
     passages: Sequence[str]
     scores: Any
-    dictionary: Any
 
     def best(self, text: str, top: int) -> list[int]:
-        """Return numbers of the `top` passages that match `text` best, the best first; fewer where fewer match.
-
-        Of equal ones the first in the corpus goes first.
-        """
+        """Return the numbers of at most `top` passages that match `text`, the best first, equal ones in order."""
         import numpy as np
 
-        words = self.scores.get_tokens_ids(list(dict.fromkeys(_words(text, self.dictionary))))
+        words = self.scores.get_tokens_ids(list(dict.fromkeys(_words(text))))
         if not words:
             return []
         scores = self.scores.get_scores_from_ids(words)
@@ -111,9 +102,9 @@ class SearchIndex:
 
 
 def open_index(corpus: Corpus, place: Path) -> SearchIndex:
-    """Return the index of `corpus`, from the folder `place` where it is there whole, else built and kept there.
+    """Return the index of `corpus` that the folder `place` keeps, else build it and keep it there.
 
-    Raises OpenbookError where the libraries are missing, `place` is closed, or a file of the corpus is no text.
+    Raises OpenbookError where the libraries are missing, `place` cannot be written, or a file of the corpus is no text.
     """
     _require_libraries()
     folder = place / f"retrieval-{_key(corpus)}"
@@ -122,20 +113,20 @@ def open_index(corpus: Corpus, place: Path) -> SearchIndex:
     texts = [passage for text in corpus.texts() for passage in cutting.passages(text)]
     try:
         place.mkdir(parents=True, exist_ok=True)
-        # Built aside and moved in one step: no one ever sees half an index.
-        with tempfile.TemporaryDirectory(dir=place, prefix="building-") as building:
-            built = Path(building) / "index"
-            _build(texts, built, corpus.folder)
-            _move(built, folder, Path(building) / "broken")
+        # Written aside and moved in one step: no one ever sees half an index.
+        with tempfile.TemporaryDirectory(dir=place, prefix="building-") as aside:
+            index = SearchIndex(texts, _build(texts, corpus.folder))
+            _save(index, Path(aside) / "index")
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another process was faster, with the same index
+                (Path(aside) / "index").rename(folder)
     except OSError as error:
         raise OpenbookError(f"{place}: cannot be written ({error}); set XDG_CACHE_HOME to a folder of yours") from error
-    if made := _load(folder):
-        return made
-    raise OpenbookError(f"{folder}: cannot be read back; delete it, then run again")
+    return index
 
 
 def _key(corpus: Corpus) -> str:
-    """Return of all that an index depends on: the corpus, this code, the libraries, Python's table of characters."""
+    """Hash all that an index depends on: the corpus, this code, the libraries, Python's table of characters."""
     code = [sha256_file(Path(file)) for file in (__file__, cutting.__file__)]
     parts = [corpus.sha256, *code, version("bm25s"), version("jieba"), unicodedata.unidata_version]
     return sha256("\n".join(parts))[:12]
@@ -159,10 +150,9 @@ def _require_libraries() -> None:
 
 @cache
 def _dictionary() -> Any:
-    """jieba with a dictionary of its own, read once a process, in half a second.
+    """Read a dictionary of our own: words that a program adds to jieba's shared one would change what is found.
 
-    Words that a program adds to jieba's shared one would change what is found. jieba's file of the parsed dictionary,
-    left out here, saves little: it stays when jieba is updated, and a damaged one is not always noticed.
+    jieba's cache of the parsed dictionary saves little, stays when jieba is updated, and may be damaged unnoticed.
     """
     import jieba
 
@@ -172,27 +162,24 @@ def _dictionary() -> Any:
     return dictionary
 
 
-def _words(text: str, dictionary: Any) -> Iterator[str]:
-    """Return what of a text is searched for: jieba's words, and all pairs of neighbouring Chinese characters.
+def _words(text: str) -> Iterator[str]:
+    """Return jieba's words, and all pairs of neighbouring Chinese characters, which find what classical texts say.
 
-    The pairs find what a dictionary of modern words does not divide as classical texts do. Words that jieba guesses
-    (its HMM) are left out: they take twice the time and find no more.
+    Words that jieba guesses (its HMM) are left out: they take twice the time and find no more.
     """
     for run in _RUN.findall(unicodedata.normalize("NFKC", text).lower()):
-        yield from dictionary.cut_for_search(run, HMM=False)
+        yield from _dictionary().cut_for_search(run, HMM=False)
         for han in _HAN.findall(run):
             yield from map("".join, pairwise(han))
 
 
-def _build(passages: Sequence[str], folder: Path, corpus: Path) -> None:
+def _build(passages: Sequence[str], corpus: Path) -> Any:
     import bm25s
     import numpy as np
 
-    folder.mkdir()
     vocabulary: dict[str, int] = {}
-    dictionary = _dictionary()
     rows = [
-        array("i", [vocabulary.setdefault(word, len(vocabulary)) for word in _words(passage, dictionary)])
+        array("i", [vocabulary.setdefault(word, len(vocabulary)) for word in _words(passage)])
         for passage in _shown(passages)
     ]
     if not vocabulary:
@@ -200,32 +187,25 @@ def _build(passages: Sequence[str], folder: Path, corpus: Path) -> None:
     scores = bm25s.BM25(method="lucene", backend="numpy")
     scores.index((rows, vocabulary), create_empty_token=False, show_progress=False)
     scores.scores["data"] = np.round(scores.scores["data"] * _GRID) / np.float32(_GRID)
-    scores.save(folder, show_progress=False)
-    (folder / _PASSAGES).write_bytes(orjson.dumps(passages))
+    return scores
+
+
+def _save(index: SearchIndex, folder: Path) -> None:
+    folder.mkdir()
+    index.scores.save(folder, show_progress=False)
+    (folder / _PASSAGES).write_bytes(orjson.dumps(index.passages))
     (folder / _MANIFEST).write_bytes(orjson.dumps(_hashes(folder)))
 
 
 def _shown(passages: Sequence[str]) -> Iterable[str]:
-    """Return the passages, with a bar on the terminal's stderr where they are many."""
     quiet = len(passages) < _WORTH_A_BAR or not sys.stderr.isatty()
     return track(
         passages, "indexing the corpus", console=Console(stderr=True), transient=True, disable=quiet, update_period=0.5
     )
 
 
-def _move(built: Path, folder: Path, broken: Path) -> None:
-    """Put the index in its place, a damaged one out of it."""
-    try:
-        if folder.exists():
-            folder.rename(broken)
-        built.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same index
-            raise
-
-
 def _load(folder: Path) -> SearchIndex | None:
-    """Return the index kept in `folder`; None where there is none, or any of its files is not as it was written."""
+    """Return the index kept in `folder`; None where any of its files is missing or not as it was written."""
     try:
         if orjson.loads((folder / _MANIFEST).read_bytes()) != _hashes(folder):
             return None
@@ -234,7 +214,7 @@ def _load(folder: Path) -> SearchIndex | None:
         return None
     import bm25s
 
-    return SearchIndex(passages, bm25s.BM25.load(folder, mmap=True), _dictionary())
+    return SearchIndex(passages, bm25s.BM25.load(folder, mmap=True))
 
 
 def _hashes(folder: Path) -> Mapping[str, str]:

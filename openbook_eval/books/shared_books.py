@@ -5,7 +5,7 @@ A library tells the answers, an unanswerable book tells none, a counterfactual o
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from openbook_eval.books.grouping import LENGTHS, Cluster, Material
@@ -36,48 +36,49 @@ class QuestionGroup:
 
 
 def library(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
-    """Return groups of one exam whose books hold the entries of all their questions and are full to `length`
-    characters.
+    """Return groups of one exam; a book holds the entries of its group and is filled up to `length` characters.
 
-    Each entry is needed by one question and distracts the others. Where an exam's own entries run out, entries of other
-    exams fill up, then of its own other groups. Raises ExamError where an entry is longer than a book, or all too few.
+    Entries of other exams fill up first, then those of other groups. Raises ExamError where an entry is longer than a
+    book, or all together too short.
     """
-    _require(material, length)
-    groups = []
-    for name, members in _grouped(material, exam, length):
-        own = {question.id: material.entries[question.id] for question in members}
-        fillers = (material.entries[question.id] for question in _fillers(material, exam, name))
-        groups.append(_group(material, name, members, own, _filled(own.values(), fillers, length)))
-    return groups
+    return _laid(material, exam, length, lambda question, _: material.entries[question.id])
 
 
 def counterfactual(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
     """Return the library's groups, every entry of their books rewritten against its question (see `rewrite`).
 
-    Those that fill up are rewritten too: a book that lies in part would give itself away. None of them was made of an
-    entry of the group: rewritten for another question, that one may still tell the answer. Raises ExamError as
-    `library` does.
+    Those that fill up are rewritten too: a book that lies in part would give itself away. None of them has the text of
+    an entry of the group: rewritten for another question, it may still tell the answer. Raises as `library` does.
     """
-    _require(material, length)
+
+    def rewritten(question: Question, shared: bool) -> Entry:
+        answer = counterfactual_answer(question, material.seed)
+        return rewrite(question, material.entries[question.id], answer, shared=shared)
+
+    return _laid(material, exam, length, rewritten)
+
+
+def _laid(
+    material: Material, exam: ExamName, length: int, entry_of: Callable[[Question, bool], Entry]
+) -> list[QuestionGroup]:
+    """Return groups with their books; `entry_of` takes a question and whether another of the group has its text."""
     groups = []
     for name, members in _grouped(material, exam, length):
         texts = Counter(material.entries[question.id].text for question in members)
-        own = {q.id: _rewritten(material, q, shared=texts[material.entries[q.id].text] > 1) for q in members}
+        own = {q.id: entry_of(q, texts[material.entries[q.id].text] > 1) for q in members}
         others = (q for q in _fillers(material, exam, name) if material.entries[q.id].text not in texts)
-        fillers = (_rewritten(material, question, shared=False) for question in others)
+        fillers = (entry_of(question, False) for question in others)
         groups.append(_group(material, name, members, own, _filled(own.values(), fillers, length)))
     return groups
 
 
 def unanswerable(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
-    """Return the library's groups, each with another group's book: without any entry that answers one of its questions.
+    """Return the library's groups, each with a book that answers none of its questions.
 
-    It is the next group's book, less what would tell, filled up again; where an exam has one group only, a book of
-    other entries. Nor does any hold a right answer of the group word for word, unless too few are left then (all
-    answers of an exam may be `正确` or `错误`). Raises ExamError as `library` does, and where the exam is too small for
-    such a book.
+    It is the next group's book without what would tell, filled up again. No entry holds a right answer of the group
+    word for word, unless too few are left then (all answers may be `正确` or `错误`). Raises as `library` does, and
+    where the exam is too small for such a book.
     """
-    _require(material, length)
     grouped = _grouped(material, exam, length)
     groups = []
     for number, (name, members) in enumerate(grouped):
@@ -85,10 +86,12 @@ def unanswerable(material: Material, exam: ExamName, length: int) -> list[Questi
         tells = TellsAnswer(material, members)
         following = grouped[(number + 1) % len(grouped)][1] if len(grouped) > 1 else ()
         others = [material.entries[q.id] for q in (*following, *_fillers(material, exam, f"missing {name}"))]
-        filled = _filled((), (entry for entry in others if not tells(entry) and not tells.named_in(entry)), length)
-        if not _is_full(filled, length):
-            filled = _filled((), (entry for entry in others if not tells(entry)), length)
-        if not _is_full(filled, length):
+        for strict in (True, False):
+            silent = (entry for entry in others if not tells(entry) and not (strict and tells.named_in(entry)))
+            filled = _filled((), silent, length)
+            if sum(len(entry.text) + 1 for entry in filled) >= _FULL * length:
+                break
+        else:
             raise ExamError(
                 f"exam {material.name}, {exam}: too few entries for a book of {length:,} characters "
                 "that answers none of its questions; "
@@ -96,15 +99,6 @@ def unanswerable(material: Material, exam: ExamName, length: int) -> list[Questi
             )
         groups.append(_group(material, name, members, own, filled))
     return groups
-
-
-def _is_full(entries: Iterable[Entry], length: int) -> bool:
-    return sum(len(entry.text) + 1 for entry in entries) >= _FULL * length
-
-
-def _rewritten(material: Material, question: Question, *, shared: bool) -> Entry:
-    answer = counterfactual_answer(question, material.seed)
-    return rewrite(question, material.entries[question.id], answer, shared=shared)
 
 
 def _require(material: Material, length: int) -> None:
@@ -120,9 +114,8 @@ def _require(material: Material, length: int) -> None:
 
 
 def _grouped(material: Material, exam: ExamName, length: int) -> list[tuple[str, tuple[Question, ...]]]:
-    """Return runs of the exam's order whose entries fit into `length` together, by name; questions that ask the same
-    stay
-    together."""
+    """Divide the exam's order into named groups whose entries fit into `length`, near-duplicates in one group."""
+    _require(material, length)
     runs: list[list[Question]] = [[]]
     texts: set[str] = set()
     used = -1  # no line break before the first entry
@@ -139,9 +132,7 @@ def _grouped(material: Material, exam: ExamName, length: int) -> list[tuple[str,
 
 
 def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[Cluster]:
-    """Return the clusters; one whose entries do not fit into one book is taken apart. Raises ExamError for a longer
-    entry.
-    """
+    """Return the clusters, those divided whose entries do not fit into one book."""
     for cluster in material.clusters[exam]:
         entries = [material.entries[question.id] for question in cluster]
         if longest := next((entry for entry in entries if len(entry.text) > length), None):
@@ -157,9 +148,7 @@ def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[C
 
 
 def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question]:
-    """Return questions whose entries fill up, seeded: of the other exams first, then of this one, then of the spare
-    exam.
-    """
+    """Return questions whose entries fill up: of the other exams, then of this one, then of the spare exam."""
     others = [question for other in material.clusters if other != exam for question in material.of(other)]
     for part in (others, material.of(exam), material.spare):
         start = seeded_draw(material.seed, "fill", name) % max(1, len(part))
@@ -167,9 +156,7 @@ def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question
 
 
 def _filled(own: Iterable[Entry], fillers: Iterable[Entry], length: int) -> list[Entry]:
-    """Return entries of different texts: all of `own`, then fillers that fit into `length` with a line break between
-    them.
-    """
+    """Return entries of different texts, one a line: all of `own`, then fillers that fit into `length`."""
     chosen = {entry.text: entry for entry in own}
     room, misses = length - sum(len(text) + 1 for text in chosen) + 1, 0
     for entry in fillers:
@@ -198,11 +185,10 @@ def _group(
 
 
 def counterfactual_answer(question: Question, seed: int) -> str:
-    """Return the letters that the rewritten entry supports: one right letter of the answer gives way to a seeded wrong
-    one.
+    """Return the letters that the rewritten entry supports: a seeded wrong one in place of a right one.
 
-    Where every option is right, one of them is left out. The draw depends on the options' texts, so that questions that
-    ask the same and have the same options are given the same wrong answer.
+    Where every option is right, one is left out. The draw depends on the options' texts, so that near-duplicates with
+    the same options have the same wrong answer.
     """
     right = question.answer
     texts = {letter: plain(text) for letter, text in question.options.items()}
@@ -220,11 +206,10 @@ def counterfactual_answer(question: Question, seed: int) -> str:
 
 
 def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> Entry:
-    """Return the entry with right and wrong option exchanged, or the statement of `answer` where that does not do.
+    """Return the entry with right and wrong option exchanged, else the statement of `answer`.
 
-    It does where the new text holds every option of `answer` word for word and the option given up no longer, where
-    the stem, if the entry repeats it, still asks the same, and where no other question's entry is the same text
-    (`shared`): two questions would rewrite it two ways.
+    Exchanged, it must hold every option of `answer` word for word and the one given up no longer, and a stem that it
+    repeats must stay. A text `shared` with another question is not exchanged: the two would rewrite it two ways.
     """
     given_up = "".join(sorted(set(question.answer) - set(answer)))
     put_in = "".join(sorted(set(answer) - set(question.answer)))
@@ -239,10 +224,7 @@ def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> E
 
 
 def _exchanged(text: str, first: str, second: str) -> str:
-    """Return both texts in each other's place, save inside longer numbers (`10` in `1000`).
-
-    The text as it is where one of them is part of the other or a single character.
-    """
+    """Exchange two texts, save inside longer numbers (`10` in `1000`), or where one is part of the other."""
     if min(len(first), len(second)) < 2 or first in second or second in first:
         return text
     either = re.compile("|".join(map(apart, (first, second))))
@@ -253,7 +235,7 @@ class TellsAnswer:
     """Whether an entry answers a question of a group: a near-duplicate's entry, or a text that holds the other."""
 
     def __init__(self, material: Material, members: Iterable[Question]) -> None:
-        """Return of the questions of a group."""
+        """Take the questions of a group."""
         self._material = material
         self._clusters = {material.cluster_of[question.id] for question in members}
         self._texts = [material.entries[question.id].text for question in members]
@@ -262,14 +244,12 @@ class TellsAnswer:
         self._right = [texts for texts in right if min(map(len, texts)) > 1]
 
     def __call__(self, entry: Entry) -> bool:
-        """Return whether the entry is of a question that asks the same, or one text holds the other."""
+        """Return whether the entry is a near-duplicate's, or one text holds the other."""
         if self._material.cluster_of.get(entry.question_id) in self._clusters:
             return True
         return any(text in entry.text or entry.text in text for text in self._texts)
 
     def named_in(self, entry: Entry) -> bool:
-        """Return whether the entry holds all right texts of a question; it may tell then, in whatever words it was
-        asked.
-        """
+        """Return whether the entry holds all right texts of a question: it may tell, however that was asked."""
         text = plain(entry.text)
         return any(all(option in text for option in texts) for texts in self._right)

@@ -2,31 +2,19 @@
 
 import os
 import re
-from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import cmb
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, parse_rows
+from openbook_eval.exams.exam_file import ExamFile, ExamSource
 from openbook_eval.exams.formats import EXAM_FORMATS, ExamFormat
 from openbook_eval.files import sha256
 from openbook_eval.types import EXAM_NAMES, ExamName, Question
 
-__all__ = [
-    "DEFAULT_EXAM",
-    "EXAM_FORMATS",
-    "EXAM_VARIABLE",
-    "ExamFile",
-    "ExamFormat",
-    "load_exam",
-    "read_path",
-    "require",
-]
+__all__ = ["EXAM_FORMATS", "ExamFile", "ExamFormat", "load_exam", "read_path", "require"]
 
-EXAM_VARIABLE = "OPENBOOK_EXAM"
-DEFAULT_EXAM = "cmb"
 OPEN_BOOK_CMB = "wangrongsheng/open-book-CMB-exam"
 CMB = "FreedomIntelligence/CMB"
 
@@ -41,24 +29,23 @@ _HUB_UNWANTED = ["*train*"]
 def load_exam(name: str | None = None) -> ExamFile:
     """Load the exam called `name`, else by the variable OPENBOOK_EXAM, else `cmb`; each is read once a process.
 
-    `mini`: the bundled exam. `cmb`: the paper's (test set and book, from the hub). `cmb-val`: CMB's validation set.
-    PATH: a file, folder or zip; `PATH#SOURCE` takes one source of Apollo's file. OWNER/DATASET: a hub data set of CMB's
-    shape. Raises ExamError.
+    `mini` is the bundled exam, `cmb` the paper's (test set and book, from the hub), `cmb-val` CMB's validation set,
+    PATH a file, folder or zip, `PATH#SOURCE` one source of Apollo's file, OWNER/DATASET a hub data set like CMB.
+    Raises ExamError.
     """
-    return _load(name or os.environ.get(EXAM_VARIABLE) or DEFAULT_EXAM)
+    return _load(name or os.environ.get("OPENBOOK_EXAM") or "cmb")
 
 
 def require(exam: ExamFile, label: ExamName) -> list[Question]:
     """Return the questions of one of the six exams, or `other`. Raises ExamError where the file has none."""
     questions = [question for question in exam.questions if question.exam == label]
     if not questions:
-        raise ExamError(f"exam {exam.name!r} has no {label} questions, {_present(exam.questions)}")
+        present = [name for name in EXAM_NAMES if any(question.exam == name for question in exam.questions)]
+        raise ExamError(
+            f"exam {exam.name!r} has no {label} questions, only {', '.join(present)}: "
+            f"ask the tasks whose names end so, such as cmed_openbook_{present[0]}"
+        )
     return questions
-
-
-def _present(questions: Collection[Question]) -> str:
-    present = [name for name in EXAM_NAMES if any(question.exam == name for question in questions)]
-    return f"only {', '.join(present)}: ask the tasks whose names end so, such as cmed_openbook_{present[0]}"
 
 
 @cache
@@ -116,13 +103,11 @@ def read_path(path: Path, part: str | None = None) -> ExamFile:
 
 def _format_of_rows(source: ExamSource) -> ExamFormat:
     """Tell the formats that are JSON arrays apart by the keys of the first row."""
-    name = source.path.name
-    label = source.label(name)
-    first = parse_rows(source.read(name), label)[0]
+    first = source.rows(source.path.name)[0]
     for each in EXAM_FORMATS.values():
         if each.fits and each.fits(first):
             return each
-    raise ExamError(f"{label}: keys {', '.join(first)} are of no known exam; {_wanted()}")
+    raise ExamError(f"{source.path}: keys {', '.join(first)} are of no known exam; {_wanted()}")
 
 
 def _from_hub(name: str, dataset: str, only: tuple[str, ...] = ()) -> ExamFile:
@@ -132,7 +117,7 @@ def _from_hub(name: str, dataset: str, only: tuple[str, ...] = ()) -> ExamFile:
 
 
 def _from_cmb_itself() -> ExamFile:
-    """CMB's own data set has no answers to its test questions: those come from the authors' one, its book does not."""
+    """Join CMB's own data set, which has no answers to its test questions, with those of the authors' data set."""
     folder, revision = _fetch(CMB)
     answers_folder, answers_revision = _fetch(OPEN_BOOK_CMB)
     answers = ExamSource(answers_folder)
@@ -142,11 +127,7 @@ def _from_cmb_itself() -> ExamFile:
 
 
 def _fetch(dataset: str) -> tuple[Path, str]:
-    """Fetch the JSON and zip files of a hub data set into the hub's cache; return the folder and the revision.
-
-    HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold as usual. Raises ExamError, with the ways out, where the hub cannot be
-    reached or has no such data set.
-    """
+    """Fetch the JSON and zip files of a hub data set into the hub's cache; return the folder and the revision."""
     from huggingface_hub import snapshot_download
 
     try:

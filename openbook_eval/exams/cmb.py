@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval.errors import ExamError, some, validation_message
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build, parse_rows
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
 from openbook_eval.types import CHINESE_NAMES, ExamName, QType, Question, sorted_letters
 
 QUESTION_FILES = ("CMB-test-choice-question-merge.json", "*question*.json")
@@ -45,7 +45,7 @@ class _Row(BaseModel):
 
 
 def read_any(source: ExamSource) -> ExamFile:
-    """Read a folder, a zip or one file of CMB's. Raises ExamError with all faults of a file."""
+    """Read a folder, a zip or one file of CMB. Raises ExamError with all faults of a file."""
     if source.path.is_dir() or source.path.suffix.lower() == ".zip":
         return read(unpacked(source))
     return read_one(source, (source.path.name,))
@@ -57,8 +57,7 @@ def read_one(source: ExamSource, patterns: tuple[str, ...]) -> ExamFile:
     name = source.find(*patterns)
     if not name:
         raise ExamError(f"{source.path}: has no file {patterns[0]}; it has {', '.join(source.names()[:10])}")
-    label = source.label(name)
-    return from_rows(source, label, parse_rows(source.read(name), label))
+    return _build(source, name, source.rows(name))
 
 
 def unpacked(source: ExamSource, patterns: tuple[str, ...] = EXAM_FILES) -> ExamSource:
@@ -76,24 +75,24 @@ def read(source: ExamSource, answers_from: ExamSource | None = None) -> ExamFile
     if name := source.find(*QUESTION_FILES):
         return _read_test(source, name, answers_from or source)
     if name := source.find(*VALIDATION_FILES):
-        label = source.label(name)
-        return from_rows(source, label, parse_rows(source.read(name), label))
+        return _build(source, name, source.rows(name))
     raise ExamError(
         f"{source.path}: no CMB questions here (wanted CMB-test-choice-question-merge.json or CMB-val-merge.json); "
         f"found: {', '.join(source.names()[:10]) or 'nothing'}"
     )
 
 
-def from_rows(source: ExamSource, label: str, rows: Rows, answers: Mapping[str, str] | None = None) -> ExamFile:
+def _build(source: ExamSource, name: str, rows: Rows, answers: Mapping[str, str] | None = None) -> ExamFile:
     """Build the exam of a file's rows, which carry their answers or are joined with `answers` by id."""
-    return build(source, label, _questions(rows, answers), _notices(rows))
+    cut = [str(n) for n, row in enumerate(rows, 1) if any(missing_background(str(row.get("question"))))]
+    notices = [f"{len(cut)} questions name a background that the file lacks (rows {some(cut)})"] if cut else []
+    return build(source, source.label(name), _questions(rows, answers), notices)
 
 
 def _read_test(source: ExamSource, name: str, answers_from: ExamSource) -> ExamFile:
-    label = source.label(name)
-    rows = parse_rows(source.read(name), label)
-    answers = None if all(row.get("answer") for row in rows) else _read_answers(answers_from, label)
-    exam = from_rows(source, label, rows, answers)
+    rows = source.rows(name)
+    answers = None if all(row.get("answer") for row in rows) else _read_answers(answers_from, source.label(name))
+    exam = _build(source, name, rows, answers)
     asked = {question.id for question in exam.questions}
     if spare := [key for key in answers or () if key not in asked]:
         notice = f"{len(spare)} answers belong to no question (ids {some(spare)})"
@@ -113,13 +112,10 @@ def _read_answers(source: ExamSource, questions: str) -> dict[str, str]:
 
 
 def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
-    """Return the texts under `key` of a file's rows, by id; raises ExamError with all rows that lack either or come
-    twice.
-    """
-    label = source.label(name)
+    """Return the texts under `key` of a file's rows, by id."""
     texts: dict[str, str] = {}
     found = []
-    for number, row in enumerate(parse_rows(source.read(name), label), 1):
+    for number, row in enumerate(source.rows(name), 1):
         if not isinstance(row.get("id"), int | str):
             found.append(f"row {number}: key 'id' is missing or neither number nor text")
         elif not isinstance(row.get(key), str) or not row[key].strip():
@@ -129,7 +125,7 @@ def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
         else:
             texts[str(row["id"])] = row[key]
     if found:
-        raise ExamError.from_faults(label, found)
+        raise ExamError.from_faults(source.label(name), found)
     return texts
 
 
@@ -167,11 +163,6 @@ def _question(row: _Row, number: int, answers: Mapping[str, str] | None) -> Ques
         explanation=row.explanation or None,
         published=as_published(row.answer or published or ""),
     )
-
-
-def _notices(rows: Rows) -> list[str]:
-    cut = [str(n) for n, row in enumerate(rows, 1) if any(missing_background(str(row.get("question"))))]
-    return [f"{len(cut)} questions name a background that the file lacks (rows {some(cut)})"] if cut else []
 
 
 def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:
@@ -225,10 +216,9 @@ BACKGROUNDS = ("shared stem", "shared options", *_POINTERS)
 
 
 def missing_background(stem: str) -> Iterator[str]:
-    """Return what the stem points at and does not hold, by the names of `BACKGROUNDS`; nothing where it stands alone.
+    """Return what the stem points at and does not hold, by the names of `BACKGROUNDS`.
 
-    Case questions were cut apart when exams were made. A mark such as （1～3题共用题干） is no loss where the case
-    follows it, nor is 上述哪项, which means the options.
+    A mark such as （1～3题共用题干） is no loss where the case follows it, nor is 上述哪项, which means the options.
     """
     rest = _MARK.sub("", stem)
     if rest != stem and not _CASE.search(rest):

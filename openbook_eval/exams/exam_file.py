@@ -4,7 +4,7 @@ import hashlib
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -62,11 +62,10 @@ class ExamSource:
         return [self.path.name]
 
     def find(self, *patterns: str) -> str | None:
-        """Return the one file whose base name matches the first pattern that any does; raises ExamError for two of
-        them.
-        """
+        """Return the one file whose base name matches the first pattern that any does; raises ExamError for two."""
+        paths = [PurePosixPath(name) for name in self.names()]
         # __MACOSX and other hidden copies are not the file.
-        paths = [path for name in self.names() if not _is_hidden(path := PurePosixPath(name))]
+        paths = [path for path in paths if not any(part.startswith((".", "__")) for part in path.parts)]
         for pattern in patterns:
             found = [str(path) for path in paths if PurePosixPath(path.name).match(pattern)]
             if len(found) > 1:
@@ -87,6 +86,10 @@ class ExamSource:
         self._read[name] = hashlib.sha256(data).hexdigest()
         return data
 
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a JSON file; raises ExamError."""
+        return parse_rows(self.read(name), self.label(name))
+
     def label(self, name: str) -> str:
         """Return how an error names the file."""
         return str(self.path) if self.path.name == name and not self.path.is_dir() else f"{self.path}/{name}"
@@ -96,10 +99,6 @@ class ExamSource:
         """Return the hash of the one file read; of several the hash over their sorted hashes, wherever they lie."""
         hashes = sorted(self._read.values())
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith((".", "__")) for part in path.parts)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -133,7 +132,7 @@ def build(
     *,
     may_lack_answers: bool = False,
 ) -> ExamFile:
-    """Check all questions of a file and makes the exam of them.
+    """Check all questions of a file and make the exam of them.
 
     `rows` are pairs of a place ("row 12") and either a question or what kept it from being one. Raises ExamError with
     every fault of the file at once; a missing answer is one unless `may_lack_answers`.
@@ -146,7 +145,9 @@ def build(
         if isinstance(row, str):
             found.append(f"{place}: {row}")
             continue
-        found += [f"{place}: {fault}" for fault in _row_faults(row, seen, may_lack_answers)]
+        faults = [f"id {row.id!r} is already that of {seen[row.id]}"] if row.id in seen else []
+        faults += [] if row.answer or may_lack_answers else ["has no answer"]
+        found += [f"{place}: {fault}" for fault in (*faults, *row.faults())]
         seen.setdefault(row.id, place)
         (questions if row.answer else unmarkable).append(row)
     if not found and not questions:
@@ -159,32 +160,19 @@ def build(
         sha256=source.sha256,
         questions=tuple(questions),
         unmarkable=tuple(unmarkable),
-        notices=(*notices, *_unlabelled(questions), *_alike(questions)),
+        notices=(*notices, *_oddities(questions)),
     )
 
 
-def _unlabelled(questions: Sequence[Question]) -> Iterator[str]:
-    """Return a word on questions that the six exams leave out, where there are others that they do not."""
+def _oddities(questions: Sequence[Question]) -> Iterator[str]:
     count = sum(question.exam == "other" for question in questions)
     if 0 < count < len(questions):
         yield f"{count} questions carry none of the six exam labels; cmed_openbook_other asks them"
-
-
-def _alike(questions: Sequence[Question]) -> Iterator[str]:
-    """Return a word on questions with two options of one text: published so, and not to be told apart."""
-    alike = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
-    if alike:
-        yield f"{len(alike)} questions have two options with the same text (ids {some(alike)})"
+    same = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
+    if same:
+        yield f"{len(same)} questions have two options with the same text (ids {some(same)})"
 
 
 def as_published(text: str) -> str:
     """Return `text` where it is not the sorted set of its letters, else "": what `Question.published` holds."""
     return "" if text == sorted_letters(text) else text
-
-
-def _row_faults(question: Question, seen: Mapping[str, str], may_lack_answer: bool) -> Iterator[str]:
-    if question.id in seen:
-        yield f"id {question.id!r} is already that of {seen[question.id]}"
-    if not question.answer and not may_lack_answer:
-        yield "has no answer"
-    yield from question.faults()

@@ -7,7 +7,7 @@ format, one question a line, for anybody's exam (docs/exam_format.md). CMB has a
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval.errors import ExamError, validation_message
 from openbook_eval.exams import cmb
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build, parse_rows
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
 from openbook_eval.files import decode
 from openbook_eval.types import ExamName, Question, sorted_letters
 
@@ -25,9 +25,9 @@ from openbook_eval.types import ExamName, Question, sorted_letters
 class ExamFormat:
     """A kind of exam file: how it is recognised and read.
 
-    `description` tells users what it is. A file is of this format by its suffix; where several formats share .json,
-    `fits` tells by the first row. `read` takes the source and the name of a part (None for all) of a file that
-    `has_parts`; it raises ExamError with all faults of the file at once.
+    `description` is for users. A file is of this format by its suffix; where several share .json, `fits` tells by the
+    first row. `read` takes the source and the name of a part, None for all, of a file that `has_parts`; it raises
+    ExamError with all faults of the file at once.
     """
 
     description: str
@@ -44,26 +44,27 @@ _APOLLO_ANSWER = re.compile(r"\(([A-Z]+)\)")
 _APOLLO_KEYS = ("question", "options", "answer", "source")
 
 
-def _fits_apollo(row: Mapping[str, Any]) -> bool:
-    """Return whether the row has Apollo's shape."""
-    return isinstance(row.get("options"), str) and "question" in row and "source" in row
-
-
 def _read_apollo(source: ExamSource, part: str | None) -> ExamFile:
-    """Return the exam of the rows whose `source` is `part`, or of all; raises ExamError with all faults of the file."""
-    name = source.path.name
-    label = source.label(name)
-    rows = parse_rows(source.read(name), label)
+    label = source.label(source.path.name)
+    rows = source.rows(source.path.name)
     parts = sorted({str(row.get("source")) for row in rows})
     if part is not None and part not in parts:
         raise ExamError(f"{label}: no questions of source {part!r}; it has {', '.join(parts)}")
-    return build(source, label, _apollo_rows(rows, part))
+    numbered = [(n, row) for n, row in enumerate(rows, 1) if part is None or row.get("source") == part]
+    return build(source, label, ((f"row {n}", _apollo_question(row, n)) for n, row in numbered))
 
 
-def _apollo_rows(rows: Sequence[Mapping[str, Any]], part: str | None) -> Iterator[tuple[str, Question | str]]:
-    for number, row in enumerate(rows, 1):
-        if part is None or row.get("source") == part:
-            yield f"row {number}", _apollo_question(row, number)
+def _options(lines: Iterable[str], pattern: re.Pattern[str], wanted: str) -> dict[str, str] | str:
+    """Return texts by letter, or what is wrong with them."""
+    options: dict[str, str] = {}
+    for line in lines:
+        found = pattern.fullmatch(line)
+        if not found:
+            return f"option {line!r} {wanted}"
+        if found[1] in options:
+            return f"option {found[1]} is there twice"
+        options[found[1]] = found[2]
+    return options
 
 
 def _apollo_question(row: Mapping[str, Any], number: int) -> Question | str:
@@ -72,14 +73,10 @@ def _apollo_question(row: Mapping[str, Any], number: int) -> Question | str:
     answer = _APOLLO_ANSWER.fullmatch(row["answer"].strip())
     if not answer:
         return f"answer {row['answer']!r} is not of the form (A) or (ACD)"
-    options: dict[str, str] = {}
-    for line in _APOLLO_NEXT_OPTION.split(row["options"]):
-        found = _APOLLO_OPTION.fullmatch(line)
-        if not found:
-            return f"option {line!r} is not of the form (A) text."
-        if found.group(1) in options:
-            return f"option {found.group(1)} is there twice"
-        options[found.group(1)] = found.group(2)
+    lines = _APOLLO_NEXT_OPTION.split(row["options"])
+    options = _options(lines, _APOLLO_OPTION, "is not of the form (A) text.")
+    if isinstance(options, str):
+        return options
     letters = sorted_letters(answer.group(1))
     return Question(
         id=f"{row['source']}-{number}",
@@ -105,13 +102,8 @@ _EMPTY = {"", "nan", "None"}
 
 
 def _read_cmexam(source: ExamSource, _: str | None) -> ExamFile:
-    """Read the file called `name`; raises ExamError with all its faults.
-
-    A question whose answer cell is empty stays in the exam as unmarkable, with a notice.
-    """
-    name = source.path.name
-    label = source.label(name)
-    rows = _table(source.read(name), label)
+    label = source.label(source.path.name)
+    rows = _table(source.read(source.path.name), label)
     lacking = [str(n) for n, row in enumerate(rows, 2) if _cell(row, "Question") and not _cell(row, "Answer")]
     notices = []
     if lacking:
@@ -120,7 +112,10 @@ def _read_cmexam(source: ExamSource, _: str | None) -> ExamFile:
             f"{len(lacking)} question{plural} without a published answer (row{plural} {', '.join(lacking[:5])}): "
             "read, but not asked, since nothing could mark it"
         )
-    return build(source, label, _cmexam_rows(rows), notices, may_lack_answers=True)
+    # Row 1 is the header; spreadsheets leave rows of nothing but commas behind.
+    filled = [(n, row) for n, row in enumerate(rows, 2) if any(_cell(row, column) for column in _CMEXAM_COLUMNS)]
+    questions = ((f"row {n}", _cmexam_question(row, n)) for n, row in filled)
+    return build(source, label, questions, notices, may_lack_answers=True)
 
 
 def _table(data: bytes, label: str) -> list[dict[str, Any]]:
@@ -141,23 +136,11 @@ def _table(data: bytes, label: str) -> list[dict[str, Any]]:
     return table.to_dicts()
 
 
-def _cmexam_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[str, Question | str]]:
-    # Row 1 of the sheet is the header: errors name the row that the user sees.
-    for number, row in enumerate(rows, 2):
-        # Spreadsheets leave rows of nothing but commas behind.
-        if any(_cell(row, column) for column in _CMEXAM_COLUMNS):
-            yield f"row {number}", _cmexam_question(row, number)
-
-
 def _cmexam_question(row: dict[str, Any], number: int) -> Question | str:
-    options: dict[str, str] = {}
-    for line in _CMEXAM_NEXT_OPTION.split(_cell(row, "Options")):
-        found = _CMEXAM_OPTION.fullmatch(line.strip())
-        if not found:
-            return f"option {line!r} does not begin with its letter and a space, dot, colon or bracket"
-        if found.group(1) in options:
-            return f"option {found.group(1)} is there twice"
-        options[found.group(1)] = found.group(2).strip()
+    lines = map(str.strip, _CMEXAM_NEXT_OPTION.split(_cell(row, "Options")))
+    options = _options(lines, _CMEXAM_OPTION, "does not begin with its letter and a space, dot, colon or bracket")
+    if isinstance(options, str):
+        return options
     answer = _cell(row, "Answer")
     if not re.fullmatch("[A-Z]*", answer):
         return f"answer {answer!r} is not a string of capital letters"
@@ -208,18 +191,10 @@ _OWN_KEYS = [field.alias or name for name, field in _OwnRow.model_fields.items()
 
 
 def _read_own(source: ExamSource, _: str | None) -> ExamFile:
-    """Read the file called `name`; raises ExamError with all its faults."""
-    name = source.path.name
-    label = source.label(name)
-    text = decode(source.read(name), label)
-    return build(source, label, _own_rows(text))
-
-
-def _own_rows(text: str) -> Iterator[tuple[str, Question | str]]:
+    label = source.label(source.path.name)
     # Not splitlines: it also breaks at characters such as U+2028 that JSON allows inside a string.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield f"line {number}", _own_question(line)
+    lines = enumerate(decode(source.read(source.path.name), label).split("\n"), 1)
+    return build(source, label, ((f"line {n}", _own_question(line)) for n, line in lines if line.strip()))
 
 
 def _own_question(line: str) -> Question | str:
@@ -236,7 +211,13 @@ EXAM_FORMATS: Mapping[str, ExamFormat] = {
         lambda source, _: cmb.read_any(source),
         fits=lambda row: "option" in row,
     ),
-    "apollo": ExamFormat("Apollo's zh.json", (".json",), _read_apollo, fits=_fits_apollo, has_parts=True),
+    "apollo": ExamFormat(
+        "Apollo's zh.json",
+        (".json",),
+        _read_apollo,
+        fits=lambda row: isinstance(row.get("options"), str) and "question" in row and "source" in row,
+        has_parts=True,
+    ),
     "cmexam": ExamFormat("a CMExam .xlsx or .csv", (".xlsx", ".csv"), _read_cmexam),
     "jsonl": ExamFormat("our own .jsonl", (".jsonl",), _read_own),
 }

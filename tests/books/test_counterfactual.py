@@ -17,13 +17,19 @@ def given(text: str) -> Entry:
     return Entry("q1", text, "given")
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_single_wrong_letter_is_drawn(seed: int) -> None:
-    assert counterfactual_answer(SINGLE, seed) in {"B", "C", "D"}
-
-
-def test_the_draw_hangs_on_the_seed() -> None:
-    assert {counterfactual_answer(SINGLE, seed) for seed in range(20)} == {"B", "C", "D"}
+@pytest.mark.parametrize(
+    ("options", "drawn"),
+    [
+        (DRUGS, set("BCD")),
+        # "all of the above" only where nothing else is wrong
+        ({"A": "红霉素", "B": "以上都是", "C": "青霉素"}, {"C"}),
+        ({"A": "红霉素", "B": "以上都不是"}, {"B"}),
+        # a wrong option with the right one's text would support nothing else
+        ({"A": "红霉素", "B": " 红霉素", "C": "青霉素"}, {"C"}),
+    ],
+)
+def test_a_wrong_letter_is_drawn_by_the_seed(options: dict[str, str], drawn: set[str]) -> None:
+    assert {counterfactual_answer(question(options=options, answer="A"), seed) for seed in range(20)} == drawn
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -32,11 +38,7 @@ def test_of_several_right_letters_one_gives_way_to_a_wrong_one(seed: int) -> Non
     assert len(answer) == 2
     assert len(set(answer) & set("AC")) == 1
     assert list(answer) == sorted(answer)
-
-
-def test_where_every_option_is_right_one_is_left_out() -> None:
-    answer = counterfactual_answer(question(qtype="multi", options=DRUGS, answer="ABCD"), 0)
-    assert len(answer) == 3
+    assert len(counterfactual_answer(question(qtype="multi", options=DRUGS, answer="ABCD"), seed)) == 3
 
 
 def test_twins_with_the_same_options_are_given_the_same_wrong_text_whatever_the_letters() -> None:
@@ -45,17 +47,6 @@ def test_twins_with_the_same_options_are_given_the_same_wrong_text_whatever_the_
     )
     for seed in range(10):
         assert turned.options[counterfactual_answer(turned, seed)] == DRUGS[counterfactual_answer(SINGLE, seed)]
-
-
-def test_all_of_the_above_is_taken_only_where_nothing_else_is_wrong() -> None:
-    summed = question(options={"A": "红霉素", "B": "以上都是", "C": "青霉素"}, answer="A")
-    assert {counterfactual_answer(summed, seed) for seed in range(10)} == {"C"}
-    assert counterfactual_answer(question(options={"A": "红霉素", "B": "以上都不是"}, answer="A"), 0) == "B"
-
-
-def test_a_wrong_option_with_the_right_ones_text_supports_nothing_else_and_is_not_taken() -> None:
-    double = question(options={"A": "红霉素", "B": " 红霉素", "C": "青霉素"}, answer="A")
-    assert {counterfactual_answer(double, seed) for seed in range(10)} == {"C"}
 
 
 def test_right_and_wrong_are_exchanged_in_a_passage() -> None:

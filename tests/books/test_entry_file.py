@@ -24,13 +24,8 @@ def test_rows_are_read_by_id_with_the_files_hash(tmp_path: Path) -> None:
 
 
 def test_every_faulty_line_is_named_at_once(tmp_path: Path) -> None:
-    lines = [
-        '{"id": "a", "text": "甲。"}',
-        '{"id": "a", "text": "乙。"}',
-        '{"id": "b", "txet": "丙。"}',
-        "x",
-        '{"id": "c", "text": " "}',
-    ]
+    lines = ['{"id": "a", "text": "甲。"}', '{"id": "a", "text": "乙。"}', '{"id": "b", "txet": "丙。"}', "x"]
+    lines += ['{"id": "c", "text": " "}']
     with pytest.raises(ExamError) as caught:
         read_entry_file(file(tmp_path, "\n".join(lines)))
     assert str(caught.value).split("\n  ")[1:] == [
@@ -55,17 +50,8 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     entries = [Entry("a", "甲\n\u2028乙", "given"), Entry("b", "丙", "generated", ("故选A",))]
     write_entry_file(tmp_path / "e.jsonl", entries)
     rows, _ = read_entry_file(tmp_path / "e.jsonl")
-    assert [(key, row.text, row.provider) for key, row in rows.items()] == [
-        ("a", "甲\n\u2028乙", "given"),
-        ("b", "丙", "generated"),
-    ]
+    assert [(e.question_id, e.text, e.provider) for e in entries] == [(r.id, r.text, r.provider) for r in rows.values()]
     assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]
-
-
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OpenbookError, match=r"e\.jsonl: cannot be written"):
-        write_entry_file(tmp_path / "file" / "e.jsonl", [])
 
 
 def test_a_place_that_cannot_be_taken_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The order in which questions are dealt."""
+"""The order in which questions are grouped, and which of them ask the same."""
 
 from collections import Counter
 
@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openbook_eval.books.grouping import near_duplicates
+from openbook_eval.types import Entry, Question
 from tests.books.exams import make_exam, material
 from tests.conftest import question
 
@@ -16,13 +18,10 @@ def order(*questions: object, seed: int = 0) -> list[str]:
     return [q.id for q in material(*questions, seed=seed).of("nursing")]  # type: ignore[arg-type]
 
 
-def test_the_order_holds_every_question_once() -> None:
-    assert sorted(order(*EXAM)) == sorted(q.id for q in EXAM)
-
-
 @given(st.permutations(EXAM))
-def test_the_order_does_not_hang_on_the_order_of_the_file(shuffled: list[object]) -> None:
+def test_the_order_holds_every_question_once_and_does_not_hang_on_the_files(shuffled: list[object]) -> None:
     assert order(*shuffled) == order(*EXAM)
+    assert sorted(order(*shuffled)) == sorted(q.id for q in EXAM)
 
 
 def test_the_order_is_pinned_and_hangs_on_the_seed() -> None:
@@ -58,7 +57,37 @@ def test_twins_are_known_across_exams_and_the_spare_exam() -> None:
 
 
 def test_characters_count_each_text_once_and_the_breaks_between_them() -> None:
-    made = material(
-        question(id="a", knowledge="一二三"), question(id="b", knowledge="一二三"), question(id="c", knowledge="四")
-    )
+    made = material(*(question(id=str(n), knowledge=text) for n, text in enumerate(["一二三", "一二三", "四"])))
     assert made.characters == len("一二三\n四")
+
+
+def ids(*questions: Question, **texts: str) -> list[list[str]]:
+    entries = {q.id: Entry(q.id, texts.get(q.id, f"{q.stem}{q.id}"), "given") for q in questions}
+    return [[member.id for member in cluster] for cluster in near_duplicates(questions, entries)]
+
+
+FIRST = question(id="a", stem="治疗支原体肺炎的首选药物是")
+
+
+def test_the_same_right_text_and_a_like_stem_make_twins_wherever_the_letter_stands() -> None:
+    other = question(
+        id="b", stem="支原体肺炎的首选治疗药物是", options={"A": "青霉素", "C": FIRST.options["A"]}, answer="C"
+    )
+    assert ids(FIRST, question(id="x", stem="足三里属于哪一条经脉"), other) == [["a", "b"], ["x"]]
+
+
+@pytest.mark.parametrize("changes", [{"answer": "B"}, {"stem": "成人安静时的脉率范围"}])
+def test_another_right_text_or_an_unlike_stem_makes_no_twins(changes: dict[str, str]) -> None:
+    assert ids(FIRST, question(**{"id": "b", "stem": FIRST.stem, **changes})) == [["a"], ["b"]]
+
+
+def test_one_entry_for_several_questions_makes_twins_of_them() -> None:
+    other = question(id="b", stem="成人安静时的脉率范围", answer="B")
+    assert ids(FIRST, other, a="同一段 材料。", b="同一段材料。") == [["a", "b"]]
+
+
+def test_twins_of_twins_stand_in_one_cluster() -> None:
+    stems = ["甲乙丙丁戊己庚辛壬癸", "甲乙丙丁戊己庚辛子丑", "甲乙丙丁戊己寅卯子丑"]
+    chain = [question(id=str(n), stem=stem) for n, stem in enumerate(stems)]
+    assert ids(*chain) == [["0", "1", "2"]]
+    assert ids(chain[0], chain[2]) == [["0"], ["2"]]

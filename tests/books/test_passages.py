@@ -1,5 +1,6 @@
 """Passages: short enough, cut where a reader would, nothing lost or doubled."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,35 +23,28 @@ def test_no_text_is_lost_or_doubled_and_no_passage_is_too_long(text: str, length
     assert not any(len(passage.splitlines()) > 1 for passage in cut)
 
 
-def test_a_paragraph_that_fits_is_kept_whole() -> None:
-    assert passages("一二三。四五。\n\n六七八。九。", 10) == ["一二三。四五。", "六七八。九。"]
-    assert passages("一二三。四五。\n\n六七八。九。", 14) == ["一二三。四五。 六七八。九。"]
+LINE = "一" * 34
 
 
-def test_a_long_paragraph_is_cut_at_sentence_ends_with_what_closes_them() -> None:
-    assert passages("甲曰：“一二三。”四五六！七八九；十。", 9) == ["甲曰：“一二三。”", "四五六！七八九；", "十。"]
-
-
-def test_a_sentence_that_is_too_long_is_cut_at_clauses_then_hard() -> None:
-    assert passages("一二三，四五六，七八九十一二三四。", 8) == ["一二三，四五六，", "七八九十一二三四", "。"]
-
-
-def test_lines_that_end_in_one_blank_run_on_as_the_classical_books_wrap_them() -> None:
-    assert passages("甘草味 \n甘 \n，气平。\n黄芪  \n味甘。") == ["甘草味甘，气平。 黄芪 味甘。"]
-
-
-def test_lines_that_fill_their_width_run_on() -> None:
-    line = "一" * 34
-    assert passages(f"{line}\n二。\n三四\n五。") == [f"{line}二。 三四 五。"]
-    assert passages(f"{line}。\n二。") == [f"{line}。 二。"]
-
-
-def test_a_sign_that_begins_no_line_belongs_to_the_line_before() -> None:
-    assert passages("甘草\n，气平\n。") == ["甘草，气平。"]
-
-
-def test_latin_words_are_not_run_together() -> None:
-    assert passages("low blood \npressure") == ["low blood pressure"]
+@pytest.mark.parametrize(
+    ("text", "length", "cut"),
+    [
+        # A paragraph that fits is kept whole; a long one is cut at sentence ends with what closes them,
+        ("一二三。四五。\n\n六七八。九。", 10, ["一二三。四五。", "六七八。九。"]),
+        ("一二三。四五。\n\n六七八。九。", 14, ["一二三。四五。 六七八。九。"]),
+        ("甲曰：“一二三。”四五六！七八九；十。", 9, ["甲曰：“一二三。”", "四五六！七八九；", "十。"]),
+        # a sentence that is too long at clauses, then hard.
+        ("一二三，四五六，七八九十一二三四。", 8, ["一二三，四五六，", "七八九十一二三四", "。"]),
+        # Lines that end in one blank or fill their width run on, and so does one that begins with a sign.
+        ("甘草味 \n甘 \n，气平。\n黄芪  \n味甘。", 250, ["甘草味甘，气平。 黄芪 味甘。"]),
+        (f"{LINE}\n二。\n三四\n五。", 250, [f"{LINE}二。 三四 五。"]),
+        (f"{LINE}。\n二。", 250, [f"{LINE}。 二。"]),
+        ("甘草\n，气平\n。", 250, ["甘草，气平。"]),
+        ("low blood \npressure", 250, ["low blood pressure"]),
+    ],
+)
+def test_text_is_cut_where_a_reader_would_cut_it(text: str, length: int, cut: list[str]) -> None:
+    assert passages(text, length) == cut
 
 
 def test_a_heading_begins_a_passage_and_stays_with_what_it_heads() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openbook_eval.books.grouping import Material
 from openbook_eval.books.shared_books import QuestionGroup, counterfactual, library, unanswerable
 from openbook_eval.errors import ExamError
+from openbook_eval.types import ExamName
 from tests.books.exams import make_exam, material
 from tests.conftest import question
 
@@ -16,38 +16,23 @@ NURSING, PHYSICIAN = make_exam(70), make_exam(40, "physician")
 TWO_EXAMS = material(*NURSING, *PHYSICIAN)
 
 
-def entry_text(made: Material, key: str) -> str:
-    return made.entries[key].text
-
-
 def members(groups: list[QuestionGroup]) -> list[str]:
     return [q.id for group in groups for q in group.questions]
 
 
 @settings(max_examples=40)
-@given(st.integers(300, 2500), st.integers(0, 5))
-def test_every_questions_entry_is_in_its_groups_book_and_the_book_is_full(length: int, seed: int) -> None:
-    made = material(*NURSING, *PHYSICIAN, seed=seed)
-    groups = library(made, "nursing", length)
-    assert members(groups) == [q.id for q in made.of("nursing")]
-    longest = max(len(entry.text) for entry in made.entries.values())
-    for group in groups:
-        lines = group.book.text.split("\n")
-        assert len(lines) == len(set(lines))
-        assert {entry_text(made, q.id) for q in group.questions} <= set(lines)
-        assert length - longest <= len(group.book.text) <= length
-
-
-@settings(max_examples=40)
 @given(st.integers(300, 1500), st.integers(0, 5))
-def test_the_missing_book_is_full_and_holds_no_entry_of_its_group(length: int, seed: int) -> None:
+def test_a_full_book_holds_every_entry_of_its_group_and_a_missing_one_none(length: int, seed: int) -> None:
     made = material(*NURSING, *PHYSICIAN, seed=seed)
-    groups = unanswerable(made, "nursing", length)
-    assert members(groups) == members(library(made, "nursing", length))
     longest = max(len(entry.text) for entry in made.entries.values())
-    for group in groups:
-        assert not any(entry_text(made, q.id) in group.book.text for q in group.questions)
-        assert length - longest <= len(group.book.text) <= length
+    for lay in (library, unanswerable):
+        groups = lay(made, "nursing", length)
+        assert members(groups) == [q.id for q in made.of("nursing")]
+        for group in groups:
+            lines, own = group.book.text.split("\n"), {made.entries[q.id].text for q in group.questions}
+            assert len(lines) == len(set(lines))
+            assert own & set(lines) == (own if lay is library else set())
+            assert length - longest <= len(group.book.text) <= length
 
 
 def test_a_group_takes_as_many_questions_as_its_book_holds_entries_for() -> None:
@@ -60,13 +45,13 @@ def test_a_group_takes_as_many_questions_as_its_book_holds_entries_for() -> None
 
 def test_the_missing_book_is_made_of_the_next_groups() -> None:
     laid, lacking = library(TWO_EXAMS, "nursing", 1000), unanswerable(TWO_EXAMS, "nursing", 1000)
-    following = {entry_text(TWO_EXAMS, q.id) for q in laid[1].questions}
+    following = {TWO_EXAMS.entries[q.id].text for q in laid[1].questions}
     assert following <= {entry.text for entry in lacking[0].book.entries}
 
 
 def test_entries_of_other_exams_fill_up_before_those_of_the_exams_other_groups() -> None:
     last = library(TWO_EXAMS, "nursing", 1500)[-1]
-    own = {entry_text(TWO_EXAMS, q.id) for q in last.questions}
+    own = {TWO_EXAMS.entries[q.id].text for q in last.questions}
     fillers = [entry for entry in last.book.entries if entry.text not in own]
     assert fillers
     assert {entry.question_id.split("-")[0] for entry in fillers} == {"physician"}
@@ -82,34 +67,20 @@ def test_a_spare_exam_fills_up_what_the_exam_itself_cannot() -> None:
     assert members([group]) == [q.id for q in alone.of("nursing")]
 
 
-def test_twins_are_dealt_into_one_group_so_that_neither_tells_the_others_answer() -> None:
+@pytest.mark.parametrize("exam", ["nursing", "physician"])
+def test_near_duplicates_share_a_group_and_none_fills_the_missing_book_of_the_other(exam: ExamName) -> None:
     twins = [
-        question(id=f"twin-{n}", stem=q.stem + "是", options=q.options, answer=q.answer, qtype=q.qtype)
-        for n, q in enumerate(NURSING[:30])
-    ]
-    made = material(*NURSING, *twins)
-    for group in library(made, "nursing", 800):
-        mine = {q.id for q in group.questions}
-        for n in range(30):
-            assert (f"twin-{n}" in mine) == (NURSING[n].id in mine)
-    for group in unanswerable(made, "nursing", 800):
-        told = {made.cluster_of[entry.question_id] for entry in group.book.entries}
-        assert not told & {made.cluster_of[q.id] for q in group.questions}
-
-
-def test_a_twin_in_another_exam_does_not_fill_up_a_missing_book() -> None:
-    twins = [
-        question(
-            id=f"twin-{n}", exam="physician", stem=q.stem + "是", options=q.options, answer=q.answer, qtype=q.qtype
-        )
+        question(id=f"twin-{n}", exam=exam, stem=f"{q.stem}是", options=q.options, answer=q.answer, qtype=q.qtype)
         for n, q in enumerate(NURSING)
     ]
     made = material(*NURSING, *twins, *PHYSICIAN)
-    others = {entry.question_id for group in library(made, "nursing", 1000) for entry in group.book.entries}
-    assert any(key.startswith("twin-") for key in others)
+    groups = library(made, "nursing", 1000)
+    assert any(entry.question_id.startswith("twin-") for group in groups for entry in group.book.entries)
+    for mine in ({q.id for q in group.questions} for group in groups):
+        assert exam != "nursing" or all((f"twin-{n}" in mine) == (q.id in mine) for n, q in enumerate(NURSING))
     for group in unanswerable(made, "nursing", 1000):
-        told = {made.cluster_of[entry.question_id] for entry in group.book.entries}
-        assert not told & {made.cluster_of[q.id] for q in group.questions}
+        answered = {made.cluster_of[entry.question_id] for entry in group.book.entries}
+        assert not answered & {made.cluster_of[q.id] for q in group.questions}
 
 
 def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
@@ -164,9 +135,8 @@ def test_two_questions_with_one_entry_share_it_in_the_book() -> None:
 
 
 def test_a_length_that_cannot_be_filled_says_which_can() -> None:
-    made = material(*make_exam(150))
     with pytest.raises(ExamError) as caught:
-        library(made, "nursing", 16_000)
+        library(material(*make_exam(150)), "nursing", 16_000)
     assert str(caught.value) == (
         "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill "
         "library_4k; ask those, "
@@ -204,7 +174,7 @@ def test_books_do_not_hang_on_the_order_of_the_file() -> None:
 def test_the_order_in_a_book_is_not_that_of_the_questions() -> None:
     group = library(TWO_EXAMS, "nursing", 1500)[0]
     places = group.book.depths()
-    depths = [places[entry_text(TWO_EXAMS, q.id)] for q in group.questions]
+    depths = [places[TWO_EXAMS.entries[q.id].text] for q in group.questions]
     assert depths != sorted(depths)
     assert min(depths) < 0.2
     assert max(depths) > 0.8

@@ -34,13 +34,17 @@ def test_the_six_exam_types_get_their_labels(cmb_folder: Path) -> None:
     assert exams == ["physician", "nursing", "pharmacist", "technician", "professional", "postgraduate"]
 
 
-def test_an_unknown_exam_type_is_other(tmp_path: Path) -> None:
-    assert read(tmp_path, cmb_row(1, exam_type="兽医考试")).questions[0].exam == "other"
-
-
-def test_empty_options_are_none_and_one_character_options_stay(tmp_path: Path) -> None:
-    exam = read(tmp_path, cmb_row(1, option={"A": "肝", "B": "肾", "C": "", "D": None}))
-    assert exam.questions[0].options == {"A": "肝", "B": "肾"}
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"exam_type": "兽医考试"}, "exam", "other"),
+        ({"id": 0}, "id", "0"),
+        # Empty options are none; those of one character stay.
+        ({"option": {"A": "肝", "B": "肾", "C": "", "D": None, "E": " "}}, "options", {"A": "肝", "B": "肾"}),
+    ],
+)
+def test_quirks_of_a_row_are_kept_right(tmp_path: Path, changes: dict[str, object], field: str, value: object) -> None:
+    assert getattr(read(tmp_path, cmb_row(1, **changes)).questions[0], field) == value
 
 
 @pytest.mark.parametrize(("published", "answer"), [("EB", "BE"), ("AAB", "AB"), ("C", "C")])
@@ -59,39 +63,19 @@ def test_a_question_that_lost_its_background_is_kept_and_told(tmp_path: Path) ->
     assert exam.notices == ("1 questions name a background that the file lacks (rows 1)",)
 
 
-def test_a_case_that_follows_its_mark_is_no_lost_background(tmp_path: Path) -> None:
-    assert read(tmp_path, cmb_row(1, question="（1～3题共用题干）男，45岁，腹痛。该患者首先应")).notices == ()
-
-
-def test_without_a_book_the_entry_is_the_authors_statement(tmp_path: Path) -> None:
-    exam = read(tmp_path, cmb_row(1))
-    assert Entry.given_or_statement(exam.questions[0]).text == "第1题的正确说法是乙1。"
-
-
-def test_items_without_an_entry_are_told_and_get_the_statement(cmb_folder: Path) -> None:
-    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(n) for n in (1, 2, 4, 6)])
-    exam = read_path(cmb_folder)
-    assert len(exam.questions) == 6
-    assert exam.notices == (
-        "2 questions have no entry in CMB-test/test-book.json; theirs is made by the authors' rule (ids 3, 5)",
-    )
-    assert Entry.given_or_statement(exam.questions[2]).text == "第3题的正确说法是乙3。"
-
-
-def test_entries_that_differ_from_the_rule_are_used_and_told(cmb_folder: Path) -> None:
-    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(n, "另有说法。" if n == 2 else None) for n in range(1, 7)])
-    exam = read_path(cmb_folder)
-    assert Entry.given_or_statement(exam.questions[1]).text == "另有说法。"
-    assert exam.notices == ("1 entries of CMB-test/test-book.json differ from the authors' own rule (ids 2)",)
-
-
-def test_entries_and_answers_of_no_question_are_told(cmb_folder: Path) -> None:
+def test_entries_that_are_missing_other_than_the_rule_or_of_no_question_are_told(cmb_folder: Path) -> None:
     write(cmb_folder / "CMB-test" / ANSWERS, [cmb_answer(n) for n in range(1, 9)])
-    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(n) for n in range(1, 8)])
-    assert read_path(cmb_folder).notices == (
+    entries = [cmb_entry(n, "另有说法。" if n == 2 else None) for n in (1, 2, 4, 6, 7)]
+    write(cmb_folder / "CMB-test" / BOOK, entries)
+    exam = read_path(cmb_folder)
+    assert exam.notices == (
         "2 answers belong to no question (ids 7, 8)",
+        "2 questions have no entry in CMB-test/test-book.json; theirs is made by the authors' rule (ids 3, 5)",
+        "1 entries of CMB-test/test-book.json differ from the authors' own rule (ids 2)",
         "1 entries of CMB-test/test-book.json belong to no question (ids 7)",
     )
+    texts = [Entry.given_or_statement(question).text for question in exam.questions]
+    assert texts[1:3] == ["另有说法。", "第3题的正确说法是乙3。"]
 
 
 def test_a_zip_reads_like_its_folder(cmb_folder: Path, tmp_path: Path) -> None:
@@ -113,24 +97,24 @@ def test_a_folder_that_holds_the_zip_reads_like_it(cmb_folder: Path, tmp_path: P
 def test_the_validation_set_carries_answers_and_explanations(tmp_path: Path) -> None:
     row = cmb_row(1, answer="C", explanation="丙是对的。")
     del row["id"]
-    (question,) = read_path(write(tmp_path / VALIDATION, [row])).questions
-    assert (question.id, question.answer, question.explanation) == ("val-1", "C", "丙是对的。")
+    write(tmp_path / VALIDATION, [row])
+    for path in (tmp_path, tmp_path / VALIDATION):
+        (question,) = read_path(path).questions
+        assert (question.id, question.answer, question.explanation) == ("val-1", "C", "丙是对的。")
 
 
-def test_a_folder_with_the_validation_set_only_is_that(tmp_path: Path) -> None:
-    write(tmp_path / VALIDATION, [cmb_row(1, answer="C")])
-    assert len(read_path(tmp_path).questions) == 1
-
-
-def test_questions_without_any_answer_file_say_what_is_missing(tmp_path: Path) -> None:
-    write(tmp_path / QUESTIONS, [cmb_row(1)])
-    with pytest.raises(ExamError, match=r"no CMB-test-choice-answer\.json lies beside it; .* OPENBOOK_EXAM=cmb"):
-        read_path(tmp_path)
-
-
-def test_a_folder_without_questions_says_what_it_found(tmp_path: Path) -> None:
-    write(tmp_path / "notes.json", [])
-    with pytest.raises(ExamError, match=r"no CMB questions here .* found: notes\.json"):
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        ([QUESTIONS], r"no CMB-test-choice-answer\.json lies beside it; .* OPENBOOK_EXAM=cmb"),
+        (["notes.json"], r"no CMB questions here .* found: notes\.json"),
+        (["a/" + QUESTIONS, "b/" + QUESTIONS], r"a/.* and b/.* could both be meant; name one of them as PATH"),
+    ],
+)
+def test_a_folder_that_is_no_exam_says_what_is_missing(tmp_path: Path, names: list[str], fault: str) -> None:
+    for name in names:
+        write(tmp_path / name, [cmb_row(1)])
+    with pytest.raises(ExamError, match=fault):
         read_path(tmp_path)
 
 
@@ -148,6 +132,9 @@ def test_a_folder_without_questions_says_what_it_found(tmp_path: Path) -> None:
         ({}, "AB", "row 1: a single-choice question has 2 right letters: AB"),
         ({}, "b", "row 1: answer 'b' of the answer file is not a string of capital letters"),
         ({"option": {}}, "B", "row 1: needs at least two options, has 0"),
+        ({"id": None}, "B", "row 1: has no id to find its answer by"),
+        ({"id": 3}, "B", "row 1: has no answer"),
+        ({"id": 2}, "B", "row 2: id '2' is already that of row 1"),
     ],
 )
 def test_faults_name_file_and_row(tmp_path: Path, changes: dict[str, object], answer: str, fault: str) -> None:
@@ -157,45 +144,9 @@ def test_faults_name_file_and_row(tmp_path: Path, changes: dict[str, object], an
     assert fault in str(caught.value)
 
 
-def test_a_question_that_the_answer_file_lacks_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(ExamError, match=r"row 2: has no answer"):
-        read(tmp_path, cmb_row(1), cmb_row(2), answers=[cmb_answer(1)])
-
-
-def test_a_question_without_an_id_finds_no_answer(tmp_path: Path) -> None:
-    with pytest.raises(ExamError, match=r"row 1: has no id to find its answer by"):
-        read(tmp_path, cmb_row(1, id=None), answers=[cmb_answer(1)])
-
-
-def test_id_zero_is_an_id(tmp_path: Path) -> None:
-    assert read(tmp_path, cmb_row(0), answers=[cmb_answer(0)]).questions[0].id == "0"
-
-
-def test_a_blank_option_is_none(tmp_path: Path) -> None:
-    exam = read(tmp_path, cmb_row(1, option={"A": "x", "B": "y", "C": " "}))
-    assert exam.questions[0].options == {"A": "x", "B": "y"}
-
-
-def test_two_files_that_could_be_meant_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "a" / QUESTIONS, [cmb_row(1)])
-    write(tmp_path / "b" / QUESTIONS, [cmb_row(1)])
-    with pytest.raises(ExamError, match=r"a/.* and b/.* could both be meant; name one of them as PATH"):
-        read_path(tmp_path)
-
-
 def test_a_notebook_is_not_the_book(cmb_folder: Path) -> None:
     (cmb_folder / "CMB-test" / BOOK).rename(cmb_folder / "CMB-test" / "my-notebook.json")
     assert Entry.given_or_statement(read_path(cmb_folder).questions[0]).provider == "statement"
-
-
-@pytest.mark.parametrize("mark", ["（1～3题共用题干）", "(4-6题", "（7—8 题"])
-def test_the_marks_of_a_lost_background_are_known(tmp_path: Path, mark: str) -> None:
-    assert len(read(tmp_path, cmb_row(1, question=f"{mark}首先应")).notices) == 1
-
-
-def test_a_duplicated_id_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(ExamError, match=r"row 2: id '1' is already that of row 1"):
-        read(tmp_path, cmb_row(1), cmb_row(1), answers=[cmb_answer(1)])
 
 
 def test_a_duplicated_answer_or_entry_is_a_fault(cmb_folder: Path) -> None:

@@ -18,30 +18,18 @@ def read(folder: Path, *rows: str, encoding: str = "utf-8") -> ExamFile:
     return read_path(path)
 
 
-def test_a_literal_backslash_n_divides_options(tmp_path: Path) -> None:
-    (question,) = read(tmp_path, r"这取决于,A 原发病\nB 出血部位\nC 出血量,C,出血量（C对）。").questions
-    assert question.options == {"A": "原发病", "B": "出血部位", "C": "出血量"}
-    assert (question.id, question.answer, question.explanation) == ("cmexam-2", "C", "出血量（C对）。")
-
-
-def test_a_line_break_in_the_cell_divides_options(tmp_path: Path) -> None:
-    (question,) = read(tmp_path, '这取决于,"A 原发病\nB 出血部位",B,').questions
-    assert (question.options, question.explanation) == ({"A": "原发病", "B": "出血部位"}, None)
-
-
-def test_several_letters_make_a_multiple_choice_question(tmp_path: Path) -> None:
-    (question,) = read(tmp_path, r"有,A 甲\nB 乙\nC 丙,CA,").questions
-    assert (question.answer, question.published, question.qtype) == ("AC", "CA", "multi")
-
-
-@pytest.mark.parametrize("mark", [" ", ".", "、", "：", ")"])
-def test_options_begin_with_their_letter_and_any_usual_sign(tmp_path: Path, mark: str) -> None:
-    (question,) = read(tmp_path, rf"一,A{mark}甲\nB{mark}乙,A,").questions
-    assert question.options == {"A": "甲", "B": "乙"}
-
-
-def test_empty_rows_of_a_spreadsheet_are_nothing(tmp_path: Path) -> None:
-    assert len(read(tmp_path, r"一,A 甲\nB 乙,A,", ",,,", ",,,").questions) == 1
+@pytest.mark.parametrize(
+    "cell",
+    [r"A 甲\nB 乙\nC 丙", '"A 甲\nB 乙\nC 丙"', *(rf"A{mark}甲\nB{mark}乙\nC{mark}丙" for mark in ".、：)")],
+)
+def test_options_begin_with_a_letter_and_any_usual_sign_and_are_divided_by_line_breaks(
+    tmp_path: Path, cell: str
+) -> None:
+    # Empty rows of a spreadsheet are nothing.
+    first, second = read(tmp_path, f"有,{cell},CA,（C对）。", ",,,", f"有,{cell},B,").questions
+    assert first.options == second.options == {"A": "甲", "B": "乙", "C": "丙"}
+    assert (first.answer, first.published, first.qtype, first.explanation) == ("AC", "CA", "multi", "（C对）。")
+    assert (second.qtype, second.explanation) == ("single", None)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
@@ -74,17 +62,17 @@ def test_faults_name_the_row_of_the_sheet(tmp_path: Path, row: str, fault: str) 
     assert fault in str(caught.value)
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text("Question,Answer\n一,A\n", encoding="utf-8")
-    with pytest.raises(ExamError, match=r"column Options is missing; it has Question, Answer$"):
-        read_path(path)
-
-
-@pytest.mark.parametrize("name", ["x.xlsx", "x.csv"])
-def test_a_file_that_is_no_table_is_one_clear_error(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ExamError, match=r"not a readable table"):
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("x.xlsx", "", "not a readable table"),
+        ("x.csv", "", "not a readable table"),
+        ("x.csv", "Question,Answer\n一,A\n", "column Options is missing; it has Question, Answer$"),
+    ],
+)
+def test_a_file_that_is_no_such_table_is_one_clear_error(tmp_path: Path, name: str, text: str, fault: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ExamError, match=fault):
         read_path(tmp_path / name)
 
 

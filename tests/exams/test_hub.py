@@ -103,24 +103,17 @@ def test_any_data_set_of_the_same_shape_is_taken_by_name(hub: HubServer, load: L
     assert json.loads(load("someone/else-v1.0").stdout)[1] == f"someone/else-v1.0@{hub.commit('someone/else-v1.0')}"
 
 
-def assert_one_line_with_the_ways_out(result: subprocess.CompletedProcess[str], dataset: str) -> None:
+@pytest.mark.parametrize(
+    ("spec", "settings"),
+    # Port 9 (discard) answers nobody.
+    [("no/such", {}), ("", {"HF_ENDPOINT": "http://127.0.0.1:9"}), ("", {"HF_HUB_OFFLINE": "1"})],
+    ids=["missing", "unreachable", "offline"],
+)
+def test_what_cannot_be_fetched_says_the_ways_out_in_one_line(load: Load, spec: str, settings: dict[str, str]) -> None:
+    result = load(spec, **settings)
     last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"hub data set {dataset}: cannot be fetched (")
+    assert last.startswith(f"hub data set {spec or OPEN_BOOK}: cannot be fetched (")
     assert "OPENBOOK_EXAM=mini" in last
     assert "OPENBOOK_EXAM=PATH" in last
     assert "Traceback" not in result.stderr
     assert result.returncode == 1
-
-
-def test_a_data_set_that_does_not_exist_says_the_ways_out(hub: HubServer, load: Load) -> None:
-    assert_one_line_with_the_ways_out(load("no/such"), "no/such")
-    assert hub.requests
-
-
-def test_a_hub_that_cannot_be_reached_says_the_ways_out(load: Load) -> None:
-    # Port 9 (discard) answers nobody.
-    assert_one_line_with_the_ways_out(load(HF_ENDPOINT="http://127.0.0.1:9"), OPEN_BOOK)
-
-
-def test_offline_with_nothing_cached_says_the_ways_out(load: Load) -> None:
-    assert_one_line_with_the_ways_out(load(HF_HUB_OFFLINE="1"), OPEN_BOOK)

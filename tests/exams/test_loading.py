@@ -6,26 +6,19 @@ import pytest
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import load_exam, read_path, require
-from tests.conftest import cmb_row, question, write
+from tests.conftest import cmb_row, write
 from tests.exams.test_own import ROW, write_lines
 
 
-def test_the_variable_names_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_names_the_exam_unless_one_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OPENBOOK_EXAM", "mini")
     assert load_exam().name == "mini"
+    path = str(write_lines(tmp_path, ROW))
+    assert load_exam(path).name == "exam.jsonl"
+    assert load_exam(path) is load_exam(path)
 
 
-def test_a_named_exam_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("OPENBOOK_EXAM", "mini")
-    assert load_exam(str(write_lines(tmp_path, ROW))).name == "exam.jsonl"
-
-
-def test_an_exam_is_read_once_a_process(tmp_path: Path) -> None:
-    path = write_lines(tmp_path, ROW)
-    assert load_exam(str(path)) is load_exam(str(path))
-
-
-@pytest.mark.parametrize("spec", ["no-such-exam", "no/such/path.json", "missing.xlsx"])
+@pytest.mark.parametrize("spec", ["no-such-exam", "no/such/path.json", "missing.xlsx", "x" * 300, "#x"])
 def test_an_unknown_exam_says_what_is_known(spec: str) -> None:
     with pytest.raises(ExamError, match=r"no such file, folder or known exam; wanted a CMB file .* mini"):
         load_exam(spec)
@@ -35,22 +28,13 @@ def test_an_unknown_exam_says_what_is_known(spec: str) -> None:
 def test_an_unknown_kind_of_file_says_what_is_known(tmp_path: Path, name: str) -> None:
     with pytest.raises(ExamError, match=r"unknown kind of exam file; wanted a CMB file"):
         read_path(write(tmp_path / name, []))
-
-
-@pytest.mark.parametrize("spec", ["x" * 300, "#x"])
-def test_a_name_that_no_file_can_have_is_unknown(spec: str) -> None:
-    with pytest.raises(ExamError, match=r"no such file, folder or known exam"):
-        load_exam(spec)
+    with pytest.raises(ExamError, match=r"keys prompt, gold are of no known exam"):
+        read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))
 
 
 def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
     path = write_lines(tmp_path, ROW)
     assert len(read_path(path.rename(tmp_path / "EXAM.JSONL")).questions) == 1
-
-
-def test_json_of_unknown_keys_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExamError, match=r"keys prompt, gold are of no known exam"):
-        read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
@@ -65,23 +49,12 @@ def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
     assert load_exam(str(write_lines(tmp_path / "a#b", ROW))).questions[0].id == "1"
 
 
-def test_questions_of_one_exam_are_picked() -> None:
-    exam = load_exam("mini")
-    assert {question.exam for question in require(exam, "nursing")} == {"nursing"}
-
-
 def test_an_exam_without_such_questions_says_what_to_run_instead(tmp_path: Path) -> None:
     exam = load_exam(str(write_lines(tmp_path, ROW, {**ROW, "id": "2", "exam": "other"})))
+    assert [len(require(exam, name)) for name in ("nursing", "other")] == [1, 1]
     with pytest.raises(ExamError) as caught:
         require(exam, "physician")
     assert str(caught.value) == (
         "exam 'exam.jsonl' has no physician questions, only nursing, other: "
         "ask the tasks whose names end so, such as cmed_openbook_nursing"
     )
-
-
-def test_require_takes_other_too() -> None:
-    from openbook_eval.exams import ExamFile
-
-    exam = ExamFile("x", "1", "0", (question(exam="other"),))
-    assert len(require(exam, "other")) == 1
