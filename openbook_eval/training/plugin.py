@@ -70,7 +70,7 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         """Return the callback that keeps the record."""
-        self._recording = self._run and RecordingCallback(self._run, cfg, trainer)
+        self._recording = RecordingCallback(self._run, cfg, trainer) if self._run else None
         return [self._recording] if self._recording else []
 
     def post_train_unload(self, cfg: Any) -> None:  # noqa: ARG002

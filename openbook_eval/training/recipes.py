@@ -247,13 +247,14 @@ def utilisation(tokens_per_second: float, flops_of_token: float, device: str, co
 
 @cache
 def _template() -> jinja2.Template:
-    return jinja2.Template(
+    template: jinja2.Template = jinja2.Template(
         read_text(_HERE / "recipe.yml.jinja"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    return template
 
 
 def recipe_text(cell: Cell, folder: str = "recipes") -> str:
