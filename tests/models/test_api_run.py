@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(chat: ChatSer
     assert whole["results"][TASK]["correct,choice"] == 1.0
     found = whole["openbook"]["api"]
     assert min(found.pop("prompt_tokens"), found.pop("completion_tokens")) > 0
-    who = {"model": "m", "host": "127.0.0.1", "cost": None, "currency": "USD", "prices": {}}
+    who: dict[str, Any] = {"model": "m", "host": "127.0.0.1", "cost": None, "currency": "USD", "prices": {}}
     counts = {"questions": 12, "answered": 12, "failures": {}, "unended_thinking": 0, "empty": 0}
     assert found == {**who, **counts, "thinking_tokens": 0, "lost_tokens": 0}
     assert {header["authorization"] for header in chat.headers} == {f"Bearer {KEY}"}

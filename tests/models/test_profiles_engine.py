@@ -46,10 +46,10 @@ def test_a_model_sits_the_exam_in_the_format_of_its_profile(
 ) -> None:
     model = make(tmp_path / "model")
     settings = f"pretrained={model},max_model_len=2048,enforce_eager=True,dtype=float32"
-    line: list[str | Path] = [BIN / "openbook-eval", "run", "--profile", name, "--tasks", "cmed_openbook_nursing"]
-    line += ["--limit", "2", "--log_samples", "--output_path", tmp_path / "out", "--model_args", settings]
+    asked: list[str | Path] = [BIN / "openbook-eval", "run", "--profile", name, "--tasks", "cmed_openbook_nursing"]
+    asked += ["--limit", "2", "--log_samples", "--output_path", tmp_path / "out", "--model_args", settings]
     own = {"OPENBOOK_EXAM": "mini", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "WARNING"}
-    done = subprocess.run(line, env=quiet_environment(tmp_path, **own), capture_output=True, text=True, check=False)
+    done = subprocess.run(asked, env=quiet_environment(tmp_path, **own), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (samples,) = (tmp_path / "out").rglob("samples_*.jsonl")
     lines = [orjson.loads(line) for line in samples.read_bytes().splitlines()]
