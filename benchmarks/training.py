@@ -40,7 +40,7 @@ import yaml
 
 from benchmarks.random_model import FAMILY, lay_model, size_of
 from data_prep.manifest import MANIFEST, TRAIN
-from openbook_eval.training.recipes import Cell, cells, recipe_text
+from openbook_eval.training.recipes import RecipeCell, cells, recipe_text
 from openbook_eval.training.record import read_record
 
 WAYS = ("plain Trainer", "recipe", "recipe, packed")
@@ -93,7 +93,7 @@ def build_tiny(folder: Path) -> Path:
     return Path(mixes) / "tiny"
 
 
-def cell_of(model: str, *, on_gpu: bool) -> Cell:
+def cell_of(model: str, *, on_gpu: bool) -> RecipeCell:
     """Return the cell whose settings are used: on a GPU that of the model's size, or of 7B, on mix41."""
     if not on_gpu or model in ("tiny", "small"):
         return next(cell for cell in cells() if cell.name == "tiny_lora")
@@ -101,7 +101,7 @@ def cell_of(model: str, *, on_gpu: bool) -> Cell:
     return next(cell for cell in cells() if cell.model == of and cell.mix.name == "mix41")
 
 
-def recipe(cell: Cell, way: str, output: str, batch: int | None) -> dict[str, Any]:
+def recipe(cell: RecipeCell, way: str, output: str, batch: int | None) -> dict[str, Any]:
     """Return a cell's recipe for the benchmark's model and mix: one epoch in the order of the file, no checkpoints.
 
     `batch` are the rows of a batch where they are not packed, None for as many as the recipe has of packed ones.
@@ -216,7 +216,7 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-def compare(folder: Path, cell: Cell, rounds: int, batch: int | None) -> list[dict[str, Figures]]:
+def compare(folder: Path, cell: RecipeCell, rounds: int, batch: int | None) -> list[dict[str, Figures]]:
     """Train in every way, round after round, each round in the opposite order of the one before."""
     done: list[dict[str, Figures]] = []
     for number in range(rounds):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import Outcome, ask_all
-from openbook_eval.models.endpoints import Settings, checked_address
+from openbook_eval.models.endpoints import EndpointSettings, checked_address
 from openbook_eval.models.replies import FINAL, Reply, Request
 from openbook_eval.types import Question
 
@@ -69,7 +69,7 @@ def generate(
     """
     if not model.strip():
         raise OpenbookError("model: is empty; name the model as the endpoint does (GET /v1/models lists them)")
-    settings = Settings(
+    settings = EndpointSettings(
         base_url=checked_address(endpoint, "endpoint"),
         model=model.strip(),
         num_concurrent=parallel,
@@ -90,7 +90,7 @@ def generate(
     return found
 
 
-def _request(question: Question, settings: Settings, max_tokens: int) -> Request:
+def _request(question: Question, settings: EndpointSettings, max_tokens: int) -> Request:
     payload: Mapping[str, object] = {
         "model": settings.model,
         "messages": [{"role": "user", "content": prompt(question)}],

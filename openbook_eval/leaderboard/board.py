@@ -14,7 +14,7 @@ from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percents
 from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
-from openbook_eval.results import Group, Run, Runs, comparable_groups
+from openbook_eval.results import ComparableGroup, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # Metrics that stand beside the averages of `correct`.
@@ -133,7 +133,7 @@ class Board:
     `items_for_a_point` how many items 0.01 would need. `notes` say what is to be known of the runs, a line each.
     """
 
-    group: Group
+    group: ComparableGroup
     exams: tuple[ExamName, ...]
     rows: tuple[Row, ...]
     detectable: float | None
@@ -165,7 +165,7 @@ def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
     return [_board(group, ScoreTable.of(group.runs, runs.items), cluster) for group in groups]
 
 
-def _board(group: Group, table: ScoreTable, cluster: Cluster) -> Board:
+def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board:
     counted, beside = table.parts()
     scores, design = counted.scores(), ranked_design(counted, cluster)
     found = stats.averages(scores, counted.design(cluster))

@@ -20,7 +20,7 @@ from openbook_eval.leaderboard.stats import Interval, averages, paired_differenc
 from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, scale_of, short_names, short_number
 from openbook_eval.results import Run
 from openbook_eval.results.metrics import DEPTHS, reading_metrics
-from openbook_eval.training.recipes import Cell, cells
+from openbook_eval.training.recipes import RecipeCell, cells
 from openbook_eval.types import CHINESE_NAMES
 
 # Models that one picture shows at most, the best ones; the table beside it has all.
@@ -146,7 +146,7 @@ def _by_recipe(row: Row) -> Trained | None:
 
 
 @cache
-def _cells() -> Mapping[str, Cell]:
+def _cells() -> Mapping[str, RecipeCell]:
     return {each.name: each for cell in cells() for each in (cell, cell.with_all_weights())}
 
 

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
-    """Takes a profile of endpoints.yml and the settings of `endpoints.Settings` as arguments."""
+    """Takes a profile of endpoints.yml and the settings of `endpoints.EndpointSettings` as arguments."""
 
     def __init__(self, **arguments: Any) -> None:
         """Send nothing yet. Raises OpenbookError for a faulty setting."""

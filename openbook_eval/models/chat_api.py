@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
-from openbook_eval.models.endpoints import Settings
+from openbook_eval.models.endpoints import EndpointSettings
 from openbook_eval.models.replies import FINAL, Failure, Reason, Reply, Request, Usage, read_reply
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Budget:
     ratio that those before it have shown, so that a limit is exceeded by an error of that estimate at most.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EndpointSettings) -> None:
         """Begin with nothing spent."""
         self._settings = settings
         self.spent = self.under_way = Usage()
@@ -105,7 +105,7 @@ class Outcome:
 
 
 def ask_all(
-    requests: Sequence[Request], settings: Settings, cache: ResponseCache, *, quiet: bool | None = None
+    requests: Sequence[Request], settings: EndpointSettings, cache: ResponseCache, *, quiet: bool | None = None
 ) -> Outcome:
     """Ask what the cache does not hold yet; each reply is kept at once.
 
@@ -145,7 +145,7 @@ def kept_replies(keys: Mapping[str, object], cache: ResponseCache) -> dict[str, 
 class _Run:
     """The state that the workers of one run share."""
 
-    settings: Settings
+    settings: EndpointSettings
     cache: ResponseCache
     budget: Budget
     pending: deque[Request]

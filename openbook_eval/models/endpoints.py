@@ -32,7 +32,7 @@ Amount = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Settings(BaseModel):
+class EndpointSettings(BaseModel):
     """One endpoint, one model, and how it is asked.
 
     `key_variable` is the environment's variable that holds the key. Prices are for a million tokens. `context` is what
@@ -116,7 +116,7 @@ def checked(config: Any, *, dry_run: bool) -> dict[str, Any]:
     return arguments
 
 
-def read_settings(arguments: Mapping[str, Any]) -> Settings:
+def read_settings(arguments: Mapping[str, Any]) -> EndpointSettings:
     """Read the settings in lm-eval's `model_args`. Raises OpenbookError, of one line that repeats no secret."""
     given = {name: value for name, value in arguments.items() if name not in _OF_THE_HARNESS and value is not None}
     if secret := sorted(_SECRETS & given.keys()):
@@ -136,7 +136,7 @@ def read_settings(arguments: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _checked(values: Mapping[str, Any]) -> Settings:
+def _checked(values: Mapping[str, Any]) -> EndpointSettings:
     for name in ("base_url", "model"):
         if name not in values:
             raise OpenbookError(
@@ -147,9 +147,9 @@ def _checked(values: Mapping[str, Any]) -> Settings:
     # Some copy the whole address from lm-eval's documentation, others the part that the clients of endpoints take.
     address = checked_address(str(values["base_url"]).rstrip("/").removesuffix(_CHAT), "--model_args base_url")
     try:
-        return Settings.model_validate({**values, "base_url": address, "model": str(values["model"])})
+        return EndpointSettings.model_validate({**values, "base_url": address, "model": str(values["model"])})
     except ValidationError as error:
-        known = [name for name in (*Settings.model_fields, "profile") if name != "needs_key"]
+        known = [name for name in (*EndpointSettings.model_fields, "profile") if name != "needs_key"]
         raise OpenbookError(
             f"--model_args: {'; '.join(validation_message(dict(fault), known) for fault in error.errors())}"
         ) from error

@@ -38,7 +38,7 @@ class Prompt:
         object.__setattr__(self, "key", key[:32])
 
 
-class Response(BaseModel):
+class EngineResponse(BaseModel):
     """What the engine answered to a prompt: the text, nothing cut off, why it ended, how many tokens it took.
 
     Of a ranking, `tokens` are the likeliest tokens one after another, and `logprobs` at each of them the
@@ -89,7 +89,7 @@ class Ranking:
         }
         return Prompt(np.concatenate([self.context, np.array(node, np.int32)]), sampling)
 
-    def take(self, response: Response) -> None:
+    def take(self, response: EngineResponse) -> None:
         """Learn from the response to `next_prompt`: of its node, and of those below that the model wrote itself."""
         branches, nodes, node = self._branches(), set(self.nodes), self._unknown()
         for likeliest, logprobs in zip(response.tokens, response.logprobs, strict=True):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import sha256_json
 from openbook_eval.matching.response import without_thought
-from openbook_eval.models.endpoints import Settings
+from openbook_eval.models.endpoints import EndpointSettings
 
 Reason = Literal["rate_limit", "server_error", "connection", "timeout", "malformed", "refused"]
 # Asking again says the same.
@@ -44,7 +44,7 @@ class Usage:
         """Return the tokens of either direction."""
         return self.prompt + self.completion
 
-    def cost(self, settings: Settings) -> float:
+    def cost(self, settings: EndpointSettings) -> float:
         """Return the money in the currency of `settings`, 0 where its prices are not known."""
         return (self.prompt * (settings.price_in or 0) + self.completion * (settings.price_out or 0)) / 1e6
 
@@ -61,7 +61,7 @@ class Request:
     expected: Usage
 
     @classmethod
-    def of(cls, payload: Mapping[str, Any], settings: Settings, repeat: int = 1) -> "Request":
+    def of(cls, payload: Mapping[str, Any], settings: EndpointSettings, repeat: int = 1) -> "Request":
         """Make the request of a payload; `repeat` tells several answers to one question apart."""
         text = "".join(str(message["content"]) for message in payload["messages"])
         expected = Usage(estimated_tokens(text, settings.tokens_per_character), int(payload[settings.max_tokens_name]))
@@ -160,7 +160,7 @@ def _text(value: object) -> str:
     return (value or "").encode("utf-8", "replace").decode()
 
 
-def plan_lines(requests: Iterable[Request], replies: Mapping[str, Reply], settings: Settings) -> list[str]:
+def plan_lines(requests: Iterable[Request], replies: Mapping[str, Reply], settings: EndpointSettings) -> list[str]:
     """Return what a run will ask and what that will cost, all estimated, in lines for the terminal.
 
     Where replies are kept, their tokens tell what the others will take; else prompts are estimated by their characters
@@ -241,7 +241,7 @@ def tally(
     replies: Mapping[str, Reply],
     failures: Mapping[str, Failure],
     lost: Usage,
-    settings: Settings,
+    settings: EndpointSettings,
 ) -> Tally:
     """Count the questions of `keys`, of which several may share one request; tokens are counted once a request."""
     answered = {key: replies[key] for key in requests if key in replies}

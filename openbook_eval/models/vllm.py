@@ -18,7 +18,7 @@ from openbook_eval.files import sha256_json
 from openbook_eval.models import scheduling
 from openbook_eval.models.cache import ResponseCache, engine_identity
 from openbook_eval.models.profiles import profile
-from openbook_eval.models.ranking import Prompt, Ranking, Response, grouped, pair_ids
+from openbook_eval.models.ranking import EngineResponse, Prompt, Ranking, grouped, pair_ids
 from openbook_eval.models.scheduling import Cost, spend
 from openbook_eval.models.tokenization import Ids, encode
 
@@ -121,14 +121,14 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 one.take(response)
             begun = time.perf_counter()
 
-    def _answer(self, prompts: Sequence[Prompt], begun: float, quiet: bool) -> list[Response]:
+    def _answer(self, prompts: Sequence[Prompt], begun: float, quiet: bool) -> list[EngineResponse]:
         """Return the response to each prompt, from the cache or else from the engine; `begun` is when work on it began.
 
         Raises OpenbookError where a response cannot be kept.
         """
         kept = self._cache.records()
         distinct = {prompt.key: prompt for prompt in prompts}
-        known = {key: Response.model_validate(kept[key]) for key in distinct if key in kept}
+        known = {key: EngineResponse.model_validate(kept[key]) for key in distinct if key in kept}
         if known:
             _log.warning("%d of %d responses are taken from %s", len(known), len(distinct), self._cache.path)
         new = [prompt for key, prompt in distinct.items() if key not in known]
@@ -240,10 +240,10 @@ class _RecomputedTokens:
     log_engine_initialized = log
 
 
-def _response(prompt: Prompt, completion: Any) -> Response:
+def _response(prompt: Prompt, completion: Any) -> EngineResponse:
     wanted = prompt.sampling.get("logprob_token_ids", ())
     steps = completion.logprobs or () if wanted else ()
-    return Response(
+    return EngineResponse(
         text=completion.text,
         finish=completion.finish_reason or "",
         generated=len(completion.token_ids),

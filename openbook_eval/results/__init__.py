@@ -4,7 +4,7 @@ from openbook_eval.results.metrics import Scores, reading_metrics, reading_runs
 from openbook_eval.results.reader import read_runs
 from openbook_eval.results.rescoring import WrittenResponse, read_responses, rescore
 from openbook_eval.results.runs import (
-    Group,
+    ComparableGroup,
     Run,
     Runs,
     comparable,
@@ -15,7 +15,7 @@ from openbook_eval.results.samples import ITEMS, ItemText
 
 __all__ = [
     "ITEMS",
-    "Group",
+    "ComparableGroup",
     "ItemText",
     "Run",
     "Runs",

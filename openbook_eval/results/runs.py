@@ -22,7 +22,7 @@ READING = tuple(name for name, condition in CONDITIONS.items() if condition.fram
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
-class _Strict(BaseModel):
+class _RunModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, revalidate_instances="always")
 
 
@@ -36,7 +36,7 @@ class AskedExam(BaseModel):
     sha256: str
 
 
-class SamplesFile(_Strict):
+class SamplesFile(_RunModel):
     """The samples of one exam of a run, as lm-eval wrote them."""
 
     exam: ExamName
@@ -55,7 +55,7 @@ class TrainingRecord(BaseModel):
     finished: bool
 
 
-class Run(_Strict):
+class Run(_RunModel):
     """A model under one condition, evaluated once.
 
     `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
@@ -129,7 +129,7 @@ class Runs:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ComparableGroup:
     """Runs that may be compared with each other; `key` is short and differs between groups, `title` names the exam."""
 
     key: str
@@ -143,13 +143,15 @@ def comparable(one: Run, other: Run) -> bool:
     return one.comparison == other.comparison
 
 
-def comparable_groups(runs: Iterable[Run]) -> list[Group]:
+def comparable_groups(runs: Iterable[Run]) -> list[ComparableGroup]:
     """Return the runs by what they asked: conditions in their order, of one condition the largest group first."""
     found: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         found.setdefault(run.comparison, []).append(run)
     groups = [
-        Group(sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own))
+        ComparableGroup(
+            sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own)
+        )
         for key, own in found.items()
     ]
     return sorted(groups, key=lambda group: (ORDER[group.condition], -len(group.runs), group.key))

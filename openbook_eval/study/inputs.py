@@ -69,7 +69,7 @@ class StudyData:
         parts = Fraction(1 - medical, medical).as_integer_ratio() if medical else (1, 0)
         rows = mix.size
         if mix.over == "tokens":
-            rows = max(1, round(rows / recipes.tokens_a_row(recipes.Mix("", "", 0, float(medical), ""))))
+            rows = max(1, round(rows / recipes.tokens_a_row(recipes.RecipeMix("", "", 0, float(medical), ""))))
         return StudyMix(name, *parts, rows)
 
     def exam_files(self) -> list[Path]:
@@ -92,7 +92,7 @@ class StudyRecipe:
 
     name: str
     config: Mapping[str, Any]
-    row: recipes.Cell | None
+    row: recipes.RecipeCell | None
 
     @property
     def mix(self) -> str:
@@ -170,7 +170,7 @@ def usual_data_folder() -> Path | None:
 
 
 @cache
-def _table() -> Mapping[str, recipes.Cell]:
+def _table() -> Mapping[str, recipes.RecipeCell]:
     return {cell.name: cell for cell in cells()}
 
 

@@ -93,7 +93,7 @@ def training(recipe: StudyRecipe, shape: StudyMix) -> Need:
         return Need(int(recipe.needs_gpu), None, None, weights, scratch)
     how = recipes.settings(recipe.row)
     share = shape.medical / (shape.general + shape.medical)
-    cost = recipes.costs(size, recipes.Mix(shape.name, "", shape.rows, share, ""), how)
+    cost = recipes.costs(size, recipes.RecipeMix(shape.name, "", shape.rows, share, ""), how)
     trained = recipes.lora_parameters(size, how) if recipe.is_adapter else size.parameters
     kept, checkpoint = (4.0, 12.0) if recipe.is_adapter else (2.0, 6.0)
     gpus = ceil(cost.memory * 1e9 / _GPU_BYTES)

@@ -164,7 +164,7 @@ class StudyModel(_Model):
         return self.model or self.profile or self.endpoint or ""
 
 
-class Group(_Model):
+class ModelGroup(_Model):
     """Cells of a table: every recipe on each of `mixes`, or on the mix that it names itself."""
 
     table: Table | None = None
@@ -215,7 +215,7 @@ class Study(_Model):
     engine: EngineSection = EngineSection()
     evaluate: Literal["merged", "adapter"] = "merged"
     models: Annotated[tuple[StudyModel, ...], Field(strict=False)] = ()
-    groups: Annotated[tuple[Group, ...], Field(strict=False, validate_default=True)] = ()
+    groups: Annotated[tuple[ModelGroup, ...], Field(strict=False, validate_default=True)] = ()
 
     def model_post_init(self, context: Any, /) -> None:
         """Take the name from the file, which does not state it."""
@@ -257,7 +257,7 @@ class Study(_Model):
 
     @field_validator("groups")
     @classmethod
-    def _consistent(cls, groups: tuple[Group, ...], info: ValidationInfo) -> tuple[Group, ...]:
+    def _consistent(cls, groups: tuple[ModelGroup, ...], info: ValidationInfo) -> tuple[ModelGroup, ...]:
         models = info.data.get("models", ())
         if not groups and not info.data.get("models", True):
             raise _fault("there are no models and no groups; name what is to be evaluated")
@@ -273,7 +273,7 @@ class Study(_Model):
         return groups
 
 
-def _unknown_mixes(groups: Iterable[Group], data: DataSection | None) -> Iterator[str]:
+def _unknown_mixes(groups: Iterable[ModelGroup], data: DataSection | None) -> Iterator[str]:
     if data is None:
         yield "train on mixes; say of which spec: data: {spec: paper}"
         return
@@ -318,7 +318,7 @@ _WANTED = {
     "dict_type": "must be keys with values",
 }
 _SECTIONS: Mapping[str, type[_Model]] = {
-    "data": DataSection, "engine": EngineSection, "models": StudyModel, "groups": Group,
+    "data": DataSection, "engine": EngineSection, "models": StudyModel, "groups": ModelGroup,
 }  # fmt: skip
 
 

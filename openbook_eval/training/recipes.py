@@ -31,7 +31,7 @@ _GPU_MEMORY = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class RecipeMix:
     """A mix that a spec of data_prep builds: its rows, and the share of them that is medical."""
 
     name: str
@@ -42,7 +42,7 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingSettings:
     """Numbers of a training.
 
     A step sees micro_batch_size * gradient_accumulation_steps texts of sequence_len tokens on each GPU; with `flash`
@@ -62,20 +62,20 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class RecipeCell:
     """What a recipe trains on what: a model of a profile by its size, or the tiny model where `model` is None.
 
     `is_base` trains the base model instead of the chat model that was tuned from it; `table` is the paper's.
     """
 
     name: str
-    mix: Mix
+    mix: RecipeMix
     model: tuple[str, str] | None
     is_base: bool
     table: int | None
     method: Method = "lora"
 
-    def with_all_weights(self) -> "Cell":
+    def with_all_weights(self) -> "RecipeCell":
         """Return the same cell with all weights trained, under a name that says so."""
         return self if self.method == "full" else replace(self, name=f"{self.name}_full", method="full")
 
@@ -109,21 +109,21 @@ def _table() -> Mapping[str, Any]:
     return load_yaml(_HERE / "cells.yml")
 
 
-def cells() -> tuple[Cell, ...]:
+def cells() -> tuple[RecipeCell, ...]:
     """Return all cells of the table: those of the paper in the order of its tables, then the tiny ones."""
     mixes = {}
     for name, row in _table()["mixes"].items():
         medical = row["medical"] / (row["general"] + row["medical"])
-        mixes[name] = Mix(name, row.get("spec", "paper"), row["rows"], medical, row["about"])
+        mixes[name] = RecipeMix(name, row.get("spec", "paper"), row["rows"], medical, row["about"])
     found = []
     for name, row in _table()["recipes"].items():
         family, _, size = row["model"].rpartition("-")
         of_row = (row.get("base", False), row.get("table"), row.get("method", "lora"))
-        found.append(Cell(name, mixes[row["mix"]], (family, size) if family else None, *of_row))
+        found.append(RecipeCell(name, mixes[row["mix"]], (family, size) if family else None, *of_row))
     return tuple(found)
 
 
-def cells_named(names: Sequence[str], *, full: bool = False) -> list[Cell]:
+def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]:
     """Return the cells of these names, of no names all; with `full` each with all weights trained.
 
     Raises OpenbookError where the table has no such name.
@@ -137,13 +137,13 @@ def cells_named(names: Sequence[str], *, full: bool = False) -> list[Cell]:
     return list(dict.fromkeys(cell.with_all_weights() for cell in found)) if full else found
 
 
-def settings(cell: Cell) -> Settings:
+def settings(cell: RecipeCell) -> TrainingSettings:
     """Return how a cell is trained."""
     numbers = _table()["settings"]
     if cell.size is None:
-        return Settings(cell.method, **numbers["tiny"])
+        return TrainingSettings(cell.method, **numbers["tiny"])
     flash = cell.size.architecture == _FLASH
-    how = Settings(cell.method, **numbers[cell.method], flash=flash)
+    how = TrainingSettings(cell.method, **numbers[cell.method], flash=flash)
     # Some architectures make query, key and value by one matrix.
     modules = tuple(each for each in _QUERY_AND_VALUE if each in cell.size.lora_modules) or cell.size.lora_modules
     batch = how.micro_batch_size if flash else numbers["unpacked"]["micro_batch_size"]
@@ -160,7 +160,7 @@ class Costs:
     hours: float
 
 
-def costs(size: Size, mix: Mix, how: Settings) -> Costs:
+def costs(size: Size, mix: RecipeMix, how: TrainingSettings) -> Costs:
     """Estimate what a training on one GPU needs."""
     tokens = mix.rows * tokens_a_row(mix) * how.num_epochs
     trainable = size.parameters if how.method == "full" else lora_parameters(size, how)
@@ -171,7 +171,7 @@ def costs(size: Size, mix: Mix, how: Settings) -> Costs:
     return Costs(tokens, _memory(size, trainable, how) / 1e9, tokens * flops / (_A100 * UTILISATION) / 3600)
 
 
-def tokens_a_row(mix: Mix) -> float:
+def tokens_a_row(mix: RecipeMix) -> float:
     """Return the tokens of a row, its template with it."""
     return _GENERAL_TOKENS * (1 - mix.medical) + _MEDICAL_TOKENS * mix.medical + _TEMPLATE_TOKENS
 
@@ -181,7 +181,7 @@ def multiplied(size: Size) -> int:
     return size.parameters - (0 if size.tied_embeddings else size.vocabulary * size.hidden)
 
 
-def lora_parameters(size: Size, how: Settings) -> int:
+def lora_parameters(size: Size, how: TrainingSettings) -> int:
     """Return the parameters of the adapter: two matrices of its rank beside every projection."""
     key_values = size.kv_heads * (size.hidden // size.heads)
     widths = {"q_proj": size.hidden, "k_proj": key_values, "v_proj": key_values}
@@ -189,7 +189,7 @@ def lora_parameters(size: Size, how: Settings) -> int:
     return size.layers * sum(how.lora_r * (size.hidden + widths.get(each, fused)) for each in how.lora_modules)
 
 
-def _memory(size: Size, trainable: int, how: Settings) -> float:
+def _memory(size: Size, trainable: int, how: TrainingSettings) -> float:
     """Return the bytes at the height of a step.
 
     Weights in bfloat16, 2 bytes a parameter; of those that are trained, gradient and AdamW's two moments, 2 + 4 bytes
@@ -257,7 +257,7 @@ def _template() -> jinja2.Template:
     return template
 
 
-def recipe_text(cell: Cell, folder: str = "recipes") -> str:
+def recipe_text(cell: RecipeCell, folder: str = "recipes") -> str:
     """Return the YAML of a recipe; `folder` is where its header says that it lies."""
     how = settings(cell)
     need = costs(cell.size, cell.mix, how) if cell.size else None
@@ -275,7 +275,7 @@ def recipe_text(cell: Cell, folder: str = "recipes") -> str:
     return text
 
 
-def write(written: Sequence[Cell], folder: Path) -> list[Path]:
+def write(written: Sequence[RecipeCell], folder: Path) -> list[Path]:
     """Write a recipe for each cell into `folder`, in place of those that are there; return their paths."""
     paths = [folder / f"{cell.name}.yml" for cell in written]
     for cell, path in zip(written, paths, strict=True):

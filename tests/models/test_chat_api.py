@@ -15,7 +15,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import Outcome, OverBudget, ask_all
-from openbook_eval.models.endpoints import Settings, read_settings
+from openbook_eval.models.endpoints import EndpointSettings, read_settings
 from openbook_eval.models.replies import Request, Usage
 from tests.chat_server import DEAD, Answer, ChatServer, completion, fault, knowing
 from tests.models.conftest import KEY
@@ -24,7 +24,7 @@ from tests.models.proxy import EVERY, FaultyProxy
 ROOT = Path(__file__).parents[2]
 
 
-def settings(url: str, **changes: Any) -> Settings:
+def settings(url: str, **changes: Any) -> EndpointSettings:
     return read_settings({"base_url": url, "model": "m", "retry_seconds": 0.001, **changes})
 
 
@@ -35,7 +35,7 @@ def requests(count: int) -> list[Request]:
     return [Request(prompt, payload(prompt), Usage(10, 20)) for prompt in (f"第{n}题" for n in range(count))]
 
 
-def run(chosen: Settings, count: int) -> tuple[dict[str, str], Outcome]:
+def run(chosen: EndpointSettings, count: int) -> tuple[dict[str, str], Outcome]:
     """What is kept afterwards, and what came of the run."""
     cache = ResponseCache(chosen.identity)
     outcome = ask_all(requests(count), chosen, cache)

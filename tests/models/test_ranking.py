@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.models.ranking import Prompt, Ranking, Response, grouped
+from openbook_eval.models.ranking import EngineResponse, Prompt, Ranking, grouped
 
 VOCABULARY = 7
 CONTINUATIONS = st.lists(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=3).map(tuple), min_size=1)
@@ -20,7 +20,7 @@ def logprobs(tokens: Sequence[int]) -> list[float]:
     return [score - total for score in scores]
 
 
-def written(asked: Prompt) -> Response:
+def written(asked: Prompt) -> EngineResponse:
     """The model's answer: greedy, with the log-probabilities that were asked for."""
     tokens, rows, text = list(asked.tokens), [], []
     for _ in range(asked.sampling["max_tokens"]):
@@ -28,7 +28,7 @@ def written(asked: Prompt) -> Response:
         rows.append([row[token] for token in asked.sampling["logprob_token_ids"]])
         text.append(row.index(max(row)))
         tokens.append(text[-1])
-    return Response(tokens=text, logprobs=rows)
+    return EngineResponse(tokens=text, logprobs=rows)
 
 
 def one_by_one(context: Sequence[int], continuation: Sequence[int]) -> tuple[float, bool]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.chat_api import Budget
-from openbook_eval.models.endpoints import Settings, read_settings
+from openbook_eval.models.endpoints import EndpointSettings, read_settings
 from openbook_eval.models.replies import (
     Failure,
     Reply,
@@ -123,7 +123,7 @@ def test_any_reply_survives_being_kept(content: str, reasoning: str, finish: str
 # Tokens and money
 
 
-def settings(**changes: object) -> Settings:
+def settings(**changes: object) -> EndpointSettings:
     return read_settings({"base_url": "http://127.0.0.1:1/v1", "model": "m", **changes})
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from openbook_eval.models.profiles import profile
 from openbook_eval.training.recipes import (
-    Cell,
     Costs,
-    Mix,
+    RecipeCell,
+    RecipeMix,
     cells,
     costs,
     flops_per_token,
@@ -31,13 +31,13 @@ CELLS = {cell.name: cell for cell in cells()}
 TRAIN = "accelerate launch -m axolotl.cli.train"
 
 
-def header(cell: Cell) -> list[str]:
+def header(cell: RecipeCell) -> list[str]:
     lines = recipe_text(cell).partition("\n\n")[0].splitlines()
     assert all(line.startswith("#") for line in lines)
     return [line.removeprefix("#").strip() for line in lines]
 
 
-def need(cell: Cell, **changes: Any) -> Costs:
+def need(cell: RecipeCell, **changes: Any) -> Costs:
     assert cell.size is not None
     return costs(cell.size, cell.mix, replace(settings(cell), **changes))
 
@@ -129,7 +129,7 @@ def test_the_costs_of_qwen_7b_are_those_worked_out_by_hand() -> None:
 
 
 @given(st.sampled_from([cell for cell in cells() if cell.size]), st.integers(1, 10**6), st.floats(0, 1))
-def test_costs_grow_with_rows_epochs_and_weights(cell: Cell, rows: int, medical: float) -> None:
+def test_costs_grow_with_rows_epochs_and_weights(cell: RecipeCell, rows: int, medical: float) -> None:
     assert cell.size is not None
     more = replace(cell.mix, rows=3 * rows, medical=medical)
     one, three = (costs(cell.size, mix, settings(cell)) for mix in (replace(more, rows=rows), more))
@@ -141,7 +141,7 @@ def test_costs_grow_with_rows_epochs_and_weights(cell: Cell, rows: int, medical:
 
 
 def test_rows_are_longer_the_more_medical_they_are_and_embeddings_count_where_they_make_the_logits() -> None:
-    assert [tokens_a_row(Mix("any", "paper", 1, medical, "")) for medical in (0.0, 0.5, 1.0)] == [94, 119, 144]
+    assert [tokens_a_row(RecipeMix("any", "paper", 1, medical, "")) for medical in (0.0, 0.5, 1.0)] == [94, 119, 144]
     bloom, qwen = profile("pulse").sizes["7b"], profile("qwen1.5-chat").sizes["7b"]
     assert multiplied(bloom) == bloom.parameters
     assert multiplied(qwen) == qwen.parameters - qwen.vocabulary * qwen.hidden
