@@ -139,7 +139,7 @@ def test_so_they_are_of_every_prompt_of_the_exam(tokenizer: Any, condition: str)
 
 @pytest.mark.parametrize("opening", ["", "<|im_start|>user\n", OPENING])
 def test_a_book_that_prompts_share_is_read_once(opening: str) -> None:
-    texts = [opening + text for text in prompts("library", 1000, 16_000)]
+    texts = [opening + text for text in prompts("library_16k", 1000)]
     read = Reads(trained("gpt2"))
     found = encode(texts, read, first=None, special=False)
     assert lists(found[::50]) == wholes(texts[::50], read.tokenizer, False)
@@ -152,7 +152,7 @@ def test_a_book_that_prompts_share_is_read_once(opening: str) -> None:
 
 @pytest.mark.parametrize("name", ["unigram", "across lines"])
 def test_where_equality_cannot_be_shown_texts_are_tokenised_whole(name: str) -> None:
-    texts = prompts("library")
+    texts = prompts("library_4k")
     read = Reads(trained(name))
     assert lists(encode(texts, read, first=None, special=True)) == wholes(texts, read.tokenizer, True)
     assert read.characters > sum(map(len, texts)) / 2
