@@ -15,6 +15,29 @@ from openbook_eval.types import CHINESE_NAMES, SIX_EXAMS, Question
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Files whose tests take some ten seconds or more together: `make quick` leaves them out, `make test` does not.
+_SLOW = {
+    *("test_run.py", "test_tiny_model.py", "test_train_tiny_model.py", "test_tasks.py", "test_howtos.py"),
+    *(
+        "test_runner.py",
+        "test_study_cli.py",
+        "test_claims.py",
+        "test_clusters.py",
+        "test_report.py",
+        "test_workflow.py",
+    ),
+    *("test_build.py", "test_decontaminate.py", "test_cli.py", "test_reader.py", "test_texts.py", "test_retrieval.py"),
+    *("test_boards.py", "test_study.py", "test_leaks.py", "test_merge.py", "test_recipes.py", "test_check.py"),
+    *("test_fit.py", "test_stats.py", "test_tokenization.py"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in _SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 QUESTIONS, ANSWERS, BOOK, VALIDATION = (
     "CMB-test-choice-question-merge.json",
     "CMB-test-choice-answer.json",
