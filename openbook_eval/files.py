@@ -45,9 +45,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise OpenbookError(
-            f"{path}: cannot be read ({error.strerror}); check that it is a file you may read"
-        ) from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise OpenbookError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
 
@@ -144,9 +142,7 @@ def sha256_file(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise OpenbookError(
-            f"{path}: cannot be read ({error.strerror}); check that it is a file you may read"
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 class _Plain(yaml.SafeLoader):  # type: ignore[misc]

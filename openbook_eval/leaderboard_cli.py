@@ -63,7 +63,7 @@ def leaderboard(
     exports.check(export or ())
     if html:
         page.refuse_other(html)
-    if not paths and not paper:
+    if not paths and (html or export or not paper):
         raise OpenbookError("leaderboard: name a results file or a folder of runs")
     console = Console()
     if paths:

@@ -34,10 +34,9 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
     """Build lm-eval's `custom_dataset`: one exam's items under a condition, as the split `test`.
 
     `condition` and `exam_label` stand in the task file's metadata, `books.preparation.ExamSettings` come from
-    `--metadata`; lm-eval adds the model's arguments to them. `exam_file` and `entries_used` are
-    the
-    dicts of that name in the task's own metadata: what is put into them stands in the results file, which could not
-    name exam and entries otherwise.
+    `--metadata`; lm-eval adds the model's arguments to them. `exam_file` and `entries_used` are the dicts of that name
+    in the task's own metadata: what is put into them stands in the results file, which could not name exam and entries
+    otherwise.
     """
     with _one_line_errors():
         settings = ExamSettings.of(metadata)

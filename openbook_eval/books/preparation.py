@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -67,7 +68,8 @@ class PreparedExam:
 
 def prepare(settings: ExamSettings) -> PreparedExam:
     """Read the exam and its entries, once a process. Raises ExamError, or OpenbookError from a provider."""
-    return _prepare(settings.exam, json.dumps(settings.entries, sort_keys=True), settings.fill, settings.book_seed)
+    name = settings.exam or os.environ.get("OPENBOOK_EXAM")
+    return _prepare(name, json.dumps(settings.entries, sort_keys=True), settings.fill, settings.book_seed)
 
 
 @cache

@@ -92,12 +92,10 @@ def read_path(path: Path, part: str | None = None) -> ExamFile:
     found = EXAM_FORMATS["cmb"] if path.is_dir() else _format_of(path)
     if not found:
         raise ExamError(f"{path}: unknown kind of exam file; {_wanted()}")
-    if part is not None and ".json" not in found.suffixes:
-        raise ExamError(f"{path}#{part}: only Apollo's .json file is divided by source")
     if path.is_file() and path.suffix.lower() == ".json":
         found = _format_of_rows(source)
-        if part is not None and not found.has_parts:
-            raise ExamError(f"{path}#{part}: only Apollo's file is divided by source, and this is not one")
+    if part is not None and not found.has_parts:
+        raise ExamError(f"{path}#{part}: only Apollo's .json file is divided by source, and this is not one")
     return found.read(source, part)
 
 

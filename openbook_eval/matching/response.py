@@ -14,11 +14,11 @@ _END = 20_000
 _THOUGHT = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>")
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
-_OTHER_FORMS = re.compile("[Ａ-Ｈａ-ｈⒶ-Ⓗⓐ-ⓗ選項應該為對錯誤確無]")
 _FORMS = str.maketrans(
     "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈⒶⒷⒸⒹⒺⒻⒼⒽⓐⓑⓒⓓⓔⓕⓖⓗ選項應該為對錯誤確無說題與據綜這擇論結",
     "ABCDEFGHabcdefghABCDEFGHabcdefgh选项应该为对错误确无说题与据综这择论结",
 )
+_OTHER_FORMS = re.compile(f"[{''.join(map(chr, _FORMS))}]")
 
 # Where a model goes on to another question, or gives the instruction back: the frames of common exam prompts and ours.
 # The place is looked at after the first character, not before it: so the search leaps from one to the next.

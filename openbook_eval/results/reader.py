@@ -212,7 +212,9 @@ def _samples(announced: _Announced) -> dict[str, Samples]:
 
 def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl.DataFrame]:
     results, tasks, block = announced.results, announced.tasks, announced.results.get("openbook", {})
-    arguments = results["config"].get("model_args", {})
+    arguments = results["config"].get("model_args") or {}
+    if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
+        arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     model, dated = model_name(results.get("model_name", "unknown"), arguments), _DATED.search(announced.file.stem)
     date = dated[1] if dated else ""
     exams = {task: metadata["exam_label"] for task, metadata in tasks.items()}

@@ -9,7 +9,7 @@ from rich.text import Text
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.console import percent, table
 from openbook_eval.errors import visible
-from openbook_eval.results.metrics import Scores
+from openbook_eval.results.metrics import DEPTHS, Scores
 from openbook_eval.results.rescoring import Rescored
 from openbook_eval.results.runs import READING, Run
 from openbook_eval.scoring import METRICS
@@ -107,10 +107,10 @@ def _by_length(retention: Mapping[str, Any]) -> Table:
     rows = []
     for name, kept in retention.items():
         if kept:
-            parts = {round(part["from"] * 5): part["retention"] for part in kept["by_depth"]}
-            shares = [kept["open"], kept["library"], kept["retention"], *(parts.get(part) for part in range(5))]
+            parts = {round(part["from"] * DEPTHS): part["retention"] for part in kept["by_depth"]}
+            shares = [kept["open"], kept["library"], kept["retention"], *(parts.get(part) for part in range(DEPTHS))]
             rows.append([CONDITIONS[name].title, str(kept["items"]), *map(_narrow, shares)])
-    fifths = [f"{part * 20}-{part * 20 + 20}" for part in range(5)]
+    fifths = [f"{100 * part // DEPTHS}-{100 * (part + 1) // DEPTHS}" for part in range(DEPTHS)]
     return table(["retention", "items", "open", "library", "kept", *fifths], rows)
 
 

@@ -96,7 +96,8 @@ class Job:
 def build_mix(job: Job) -> dict[str, str]:
     """Have data-prep build a mix."""
     # data-prep would look for raw files in places of its own, which the digest knows nothing of.
-    data = job.task["data"] or tempfile.mkdtemp()
+    data = job.task["data"] or job.folder / "no-data"
+    Path(data).mkdir(exist_ok=True)
     options = ["--mix", job.task["mix"], "--out", job.folder, "--data", data]
     job.call([_ours("data-prep"), "build", job.task["spec"], *options], cwd=job.origin)
     return {}

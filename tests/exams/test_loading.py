@@ -44,6 +44,11 @@ def test_only_apollos_file_has_sources(tmp_path: Path, name: str) -> None:
         load_exam(f"{path}#cmb-single")
 
 
+def test_a_folder_has_no_sources(cmb_folder: Path) -> None:
+    with pytest.raises(ExamError, match=r"only Apollo's"):
+        load_exam(f"{cmb_folder}#cmb-single")
+
+
 def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
     (tmp_path / "a#b").mkdir()
     assert load_exam(str(write_lines(tmp_path / "a#b", ROW))).questions[0].id == "1"

@@ -95,8 +95,9 @@ def test_what_can_be_neither_written_nor_read_is_said(run: Run, tmp_path: Path) 
             run("leaderboard", "nowhere", *option)
     with pytest.raises(OpenbookError, match=r"x\.xls: cannot export"):
         run("leaderboard", "nowhere", "--export", "x.xls")
-    with pytest.raises(OpenbookError, match="name a results file or a folder of runs"):
-        run("leaderboard")
+    for options in ((), ("--paper", "--html", tmp_path / "page"), ("--paper", "--export", tmp_path / "b.csv")):
+        with pytest.raises(OpenbookError, match="name a results file or a folder of runs"):
+            run("leaderboard", *options)
     with pytest.raises(OpenbookError, match="no such file or folder"):
         run("leaderboard", tmp_path / "none")
 

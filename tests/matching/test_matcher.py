@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.exams import load_exam
 from openbook_eval.matching import match_choice
+from openbook_eval.matching import response as preparing
 
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
 OWN = [orjson.loads(line) for line in (Path(__file__).parent / "responses.jsonl").read_bytes().splitlines()]
@@ -121,3 +122,17 @@ def test_labelled_responses_of_real_models_are_read_as_labelled(labelled: list[d
 def test_what_commits_to_nothing_is_read_as_nothing(labelled: list[dict[str, object]]) -> None:
     nothing = [row for row in labelled if row["gold_extraction"] == ""]
     assert sum(read(row) == "" for row in nothing) >= 0.9 * len(nothing)
+
+
+def test_every_traditional_cue_character_alone_is_enough_to_be_read() -> None:
+    for text, plain in (
+        ("綜", "综"),
+        ("說", "说"),
+        ("題", "题"),
+        ("與", "与"),
+        ("據", "据"),
+        ("擇", "择"),
+        ("Ｃ", "C"),
+    ):
+        assert preparing.plain(text) == plain
+    assert match_choice("符合題意的說法是B", {"A": "肝", "B": "肾", "C": "脾"}).letters == "B"
