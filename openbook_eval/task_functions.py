@@ -44,7 +44,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
         require(prepared.file, exam_label)
         items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)
     _report_source(prepared, metadata)
-    return {"test": Dataset.from_list([_doc(condition, item, prepared) for item in items])}
+    return {"test": Dataset.from_list([_doc(condition, item) for item in items])}
 
 
 @contextmanager
@@ -57,7 +57,8 @@ def _one_line_errors() -> Iterator[None]:
         raise SystemExit(2) from error
 
 
-def _doc(condition: str, item: Item, prepared: PreparedExam) -> dict[str, Any]:
+def _doc(condition: str, item: Item) -> dict[str, Any]:
+    # Nothing of the exam file's name: lm-eval hashes documents, and the same questions are the same items.
     _books[item.book.sha256] = item.book
     held = set(options_held(item.entry.text, item.question.options))
     right = set(item.question.answer)
@@ -77,7 +78,6 @@ def _doc(condition: str, item: Item, prepared: PreparedExam) -> dict[str, Any]:
         "book": item.book.sha256,
         "expected": item.expected,
         "target": item.expected or ABSTENTION,
-        "exam_file": prepared.file.provenance,
     }
 
 

@@ -13,7 +13,7 @@ from tests.exams.test_own import ROW, write_lines
 
 
 def as_doc(asked: Question, **more: object) -> dict[str, object]:
-    return asked.to_doc() | {"condition": "openbook", "expected": asked.answer, "exam_file": {"name": "x"}} | more
+    return asked.to_doc() | {"condition": "openbook", "expected": asked.answer} | more
 
 
 def marks_of(doc: dict[str, object], response: str) -> dict[str, float | None]:
@@ -133,3 +133,11 @@ def test_notices_are_logged_once_though_six_tasks_read_the_exam(
         "exam open-book: 4 questions have no entry in CMB-test/test-book.json; "
         "theirs is made by the authors' rule (ids 3, 4, 5, 6)"
     ]
+
+
+def test_the_same_questions_are_the_same_documents_whatever_their_file_is_called(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    named = [write_lines(folder, ROW) for folder in (tmp_path, tmp_path / "other")]
+    named[1] = named[1].rename(tmp_path / "other" / "renamed.jsonl")
+    first, second = (task_functions.docs("openbook", "nursing", exam=str(path))["test"][0] for path in named)
+    assert first == second

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from openbook_eval import task_functions
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.books.preparation import PreparedExam
 from openbook_eval.types import ABSTENTION, SIX_EXAMS, ExamName, Question, Unanswered
 from tests.books.exams import make_exam, material
 
@@ -104,10 +102,6 @@ def _responses(right: Right, draw: random.Random) -> Respond:
     return respond
 
 
-# Of a prepared exam the documents need only where it came from.
-PREPARED = cast(PreparedExam, SimpleNamespace(file=SimpleNamespace(provenance=EXAM)))
-
-
 def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, list[Doc]]:
     """The documents of each exam, as our task functions make them."""
     # Entries of nobody's questions: books of a small exam would not fill.
@@ -115,7 +109,7 @@ def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, 
     spare = [replace(question, id=f"spare {question.id}") for question in make_exam(count, "other", seed=7)]
     made = material(*questions, spare=spare)
     return {
-        exam: [task_functions._doc(condition, item, PREPARED) for item in CONDITIONS[condition].ask(made, exam, False)]
+        exam: [task_functions._doc(condition, item) for item in CONDITIONS[condition].ask(made, exam, False)]
         for exam in dict.fromkeys(question.exam for question in questions)
     }
 
