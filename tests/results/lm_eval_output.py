@@ -174,7 +174,11 @@ def _results(
         "configs": {task: {"task": task, "num_fewshot": 0, "metadata": metadata | of_task[task]} for task in tasks},
         "versions": dict.fromkeys(tasks, version),
         "n-shot": dict.fromkeys(tasks, 0),
-        "n-samples": {task: {"original": sizes[task], "effective": len(samples)} for task, samples in tasks.items()},
+        "n-samples": {
+            # As lm-eval counts: an item without a response has no metrics, and is none.
+            task: {"original": sizes[task], "effective": sum(bool(sample["metrics"]) for sample in samples)}
+            for task, samples in tasks.items()
+        },
         "config": {
             "model": "vllm-openbook",
             "model_args": {"pretrained": model, **model_args},
