@@ -74,7 +74,8 @@ def partial_credit(chosen: set[str], right: set[str]) -> float:
 
 def letter_mass(logprobs: Mapping[str, float]) -> float:
     """Return the probability that the next token is a letter at all; where it is small, the ranking says little."""
-    return math.fsum(map(math.exp, logprobs.values()))
+    # Log-probabilities of 32 bits come to a little more than 1 at times.
+    return min(1.0, math.fsum(map(math.exp, logprobs.values())))
 
 
 def _partial_credit(attempt: Attempt) -> float | None:

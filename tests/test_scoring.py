@@ -98,3 +98,7 @@ def test_the_mass_of_letters_is_the_sum_of_their_probabilities() -> None:
     logprobs = {"A": math.log(0.5), "B": math.log(0.25)}
     assert letter_mass(logprobs) == pytest.approx(0.75)
     assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(0.75)
+
+
+def test_the_mass_of_letters_is_a_probability_however_its_parts_are_rounded() -> None:
+    assert letter_mass({"A": math.log(0.6), "B": math.log(0.4000003)}) == 1.0
