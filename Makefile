@@ -69,7 +69,7 @@ train: $(READY) $(TRAINS)
 	  --model_args pretrained=runs/train/checkpoints/tiny_lora/merged,max_model_len=2048,enforce_eager=True \
 	  --output_path runs/train/exam --log_samples
 
-## study: the paper in miniature: mixes, trainings with three seeds, exams, curves beside the paper's; under half an hour
+## study: the paper in miniature: mixes, trainings with three seeds, exams, curves beside the paper's; about half an hour
 study: $(READY) $(TRAINS)
 	@$(BIN)/data-prep invent --out runs/data --rows 700
 	@OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
@@ -80,7 +80,7 @@ tiny-model: $(READY)
 	$(BIN)/python -m tools.train_tiny_model --out runs/tiny-model \
 	  $(if $(filter gpu,$(ENGINE)),--times 4)
 
-## quick: unit tests, without engine, trainer and browser; under two minutes
+## quick: unit tests, without engine, trainer, browser and what takes seconds
 quick: $(READY)
 	$(BIN)/pytest -q -n 2 -m "not (engine or training or browser or slow)"
 

@@ -53,12 +53,6 @@ class Need:
         hours = self.hours if self.hours is not None else 24.0 if self.gpus else 2.0
         return ceil(hours / max(1, self.gpus) * _HEADROOM * 60) + 15
 
-    @property
-    def disk_mb(self) -> int:
-        """Disk to ask for."""
-        unknown = 100e9 if self.gpus else 1e9
-        return ceil(((self.kept or unknown) + self.scratch) * _HEADROOM / 1e6)
-
 
 def size_of(model: str) -> Size | None:
     """Return the figures of a model on the hub where a profile has them; a tuned model has those of its base."""
