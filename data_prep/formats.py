@@ -168,7 +168,7 @@ def _read_at_once(block: bytes, count: int, layout: Layout) -> pl.DataFrame | No
     schema: dict[str, pl.DataType] = dict.fromkeys(keys, pl.Categorical(pl.Categories.random()))
     try:
         table = pl.read_ndjson(block, schema=schema | ({layout.turns: pl.String()} if layout.turns else {}))
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, OSError):  # OSError where it begins as a compressed file does
         return None
     texts = table.select(pl.col(keys).cast(pl.String()))
     # Blank lines are no rows, but are counted. A null may be a key that is missing, and a NUL half a surrogate pair.

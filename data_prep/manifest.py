@@ -266,7 +266,7 @@ def read_rows(folder: Path) -> pl.DataFrame:
     path = folder / ROWS
     try:
         rows = pl.read_parquet(_content(path))
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise OpenbookError(f"{path}: not a parquet file ({first_line(error)}); build the mix again") from error
     if dict(rows.schema) != dict(ROWS_SCHEMA):
         raise OpenbookError(f"{path}: wants the columns {', '.join(ROWS_SCHEMA)}; build the mix again")

@@ -105,8 +105,9 @@ def read_samples(path: Path, exam: ExamName) -> Samples:
 def _parse(data: bytes) -> pl.DataFrame:
     try:
         return pl.read_ndjson(data, schema=_LINE)
-    except pl.exceptions.PolarsError:
-        # Slow and rare: either names the line that is broken, or Python reads what polars does not.
+    except (pl.exceptions.PolarsError, OSError):
+        # Slow and rare: either names the line that is broken, or Python reads what polars does not. OSError stands for
+        # bytes that only begin as a compressed file does, which polars unpacks unasked.
         return pl.read_ndjson("\n".join(_checked_lines(data)).encode(), schema=_LINE)
 
 

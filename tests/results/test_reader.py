@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.books.conditions import CONDITIONS
@@ -351,6 +351,9 @@ def test_other_tasks_are_counted_and_unknown_conditions_named(tmp_path: Path) ->
 
 @settings(max_examples=60, deadline=None)
 @given(line=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode)))
+@example(line=b"(\xb5/\xfd")  # zstd
+@example(line=b"\x1f\x8b\x08\x00")  # gzip
+@example(line=b"\x78\x9c\x00")  # zlib
 def test_whatever_stands_in_a_samples_file_is_named(line: bytes) -> None:
     with TemporaryDirectory() as name:
         path = beside_a_sound_run(Path(name))
