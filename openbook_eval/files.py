@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,30 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         if isinstance(error, OSError):
             raise OpenbookError(f"{path}: cannot be written ({error.strerror or error})") from error
         raise
+
+
+@contextmanager
+def replace_folder(out: Path, fix: str = "name another folder") -> Iterator[Path]:
+    """Yield a new folder that takes the place of `out` where the block ends without an error.
+
+    Raises OpenbookError, with what to do, where the file system refuses anything in the block.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
+            # Not the temporary folder itself: only its owner may look into that.
+            new = Path(building) / "new"
+            new.mkdir()
+            yield new
+            # Systems know no exchange of folders: for a moment there is neither.
+            if out.exists():
+                out.rename(Path(building) / "old")
+            new.rename(out)
+    except OSError as error:
+        # shutil gives no single reason for several files.
+        reason = error.strerror or f"{type(error).__name__}: {error}"
+        place = f": {error.filename}" if error.filename else ""
+        raise OpenbookError(f"{out}: cannot be written ({reason}{place}); {fix}") from error
 
 
 def append_json_line(path: Path, record: object) -> None:

@@ -2,10 +2,10 @@
 
 import filecmp
 import shutil
-import tempfile
 from pathlib import Path
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.files import replace_folder
 
 _FILES = Path(__file__).parent / "tiny_model_files"
 
@@ -25,12 +25,6 @@ def copy_tiny_model(out: Path) -> Path:
         return out
     if out.exists():
         raise OpenbookError(f"{out}: exists and is not the tiny model; remove it, or name another folder with --out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        # Copied beside and renamed, so that nobody ever sees half a model.
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix="copying-") as copying:
-            shutil.copytree(_FILES, Path(copying) / "model").rename(out)
-    except OSError as error:
-        reason = error.strerror or error  # shutil gives no single reason for several files
-        raise OpenbookError(f"{out}: cannot be written ({reason}); name another folder with --out") from error
+    with replace_folder(out, "name another folder with --out") as new:
+        shutil.copytree(_FILES, new, dirs_exist_ok=True)
     return out

@@ -2,14 +2,11 @@
 
 import logging
 import re
-import shutil
 import sys
-import tempfile
 import unicodedata
 import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -25,7 +22,7 @@ from rich.progress import track
 from openbook_eval.books import passages as cutting
 from openbook_eval.books.passages import Corpus, first_sentences, read_corpus
 from openbook_eval.errors import OpenbookError
-from openbook_eval.files import sha256, sha256_file
+from openbook_eval.files import replace_folder, sha256, sha256_file
 from openbook_eval.types import Question
 
 # Scores are multiples of 1/1024: float32 adds such numbers exactly up to 16,384, far above any score, so that the order
@@ -111,17 +108,9 @@ def open_index(corpus: Corpus, place: Path) -> SearchIndex:
     if kept := _load(folder):
         return kept
     texts = [passage for text in corpus.texts() for passage in cutting.passages(text)]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        # Written aside and moved in one step: no one ever sees half an index.
-        with tempfile.TemporaryDirectory(dir=place, prefix="building-") as aside:
-            index = SearchIndex(texts, _build(texts, corpus.folder))
-            _save(index, Path(aside) / "index")
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # another process was faster, with the same index
-                (Path(aside) / "index").rename(folder)
-    except OSError as error:
-        raise OpenbookError(f"{place}: cannot be written ({error}); set XDG_CACHE_HOME to a folder of yours") from error
+    with replace_folder(folder, "set XDG_CACHE_HOME to a folder of yours") as new:
+        index = SearchIndex(texts, _build(texts, corpus.folder))
+        _save(index, new)
     return index
 
 
@@ -191,7 +180,6 @@ def _build(passages: Sequence[str], corpus: Path) -> Any:
 
 
 def _save(index: SearchIndex, folder: Path) -> None:
-    folder.mkdir()
     index.scores.save(folder, show_progress=False)
     (folder / _PASSAGES).write_bytes(orjson.dumps(index.passages))
     (folder / _MANIFEST).write_bytes(orjson.dumps(_hashes(folder)))

@@ -2,9 +2,7 @@
 
 import json
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from math import isfinite
@@ -19,6 +17,7 @@ from markupsafe import Markup
 from openbook_eval import __version__
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError
+from openbook_eval.files import replace_folder
 from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import is_complete
 from openbook_eval.leaderboard.export import percents, without_folders
@@ -77,7 +76,11 @@ def build(
     tell = progress or (lambda _: None)
     runs = [row.run for board in boards for row in board.rows]
     items = {str(run): own for (run,), own in found.items.partition_by("run", as_dict=True).items()}
-    with _replacing(out) as new:
+    out = out.resolve()
+    refuse_other(out)
+    with replace_folder(out) as new:
+        for part in ("pages", "assets", "data"):
+            (new / part).mkdir()
         texts = set()
         for number, board in enumerate(boards):
             texts |= _write_items(new / "data", number, board, items, runs, tell)
@@ -91,28 +94,6 @@ def build(
 
 
 # The folder.
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Give a new folder that takes the place of `out` when all went well."""
-    out = out.resolve()
-    refuse_other(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
-            # Not the temporary folder itself: only its owner may look into that.
-            new = Path(building) / "new"
-            for part in ("pages", "assets", "data"):
-                (new / part).mkdir(parents=True)
-            yield new
-            # Systems know no exchange of folders: for a moment there is neither.
-            if out.exists():
-                out.rename(Path(building) / "old")
-            new.rename(out)
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        raise OpenbookError(f"{out}: the page cannot be written ({error.strerror or error}{place})") from error
 
 
 def refuse_other(out: Path) -> None:

@@ -1,6 +1,5 @@
 """Write the report of a study as Markdown, page, CSV and pictures; print it, or a fit, for a terminal."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import OpenbookError, visible
+from openbook_eval.files import replace_folder
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import boards
 from openbook_eval.leaderboard.export import (
@@ -123,17 +123,8 @@ def write(workflow: Workflow, work: Path) -> Report:
     out = report.folder
     if out.exists() and not (out / REPORT).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise OpenbookError(f"{out}: is not a report of a study; move it away, or name another folder (--work)")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as building:
-            # Not the temporary folder itself: only its owner may look into that.
-            new = Path(building) / "new"
-            _fill(new, report, own)
-            if out.exists():
-                out.rename(Path(building) / "old")
-            new.rename(out)
-    except OSError as error:
-        raise OpenbookError(f"{out}: the report cannot be written ({error.strerror or error})") from error
+    with replace_folder(out, "name another folder (--work)") as new:
+        _fill(new, report, own)
     return report
 
 

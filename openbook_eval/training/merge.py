@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from openbook_eval.errors import OpenbookError, first_line, some
+from openbook_eval.files import replace_folder
 from openbook_eval.training.record import RECORD, checkpoints, is_complete
 
 MERGED = "merged"
@@ -27,14 +27,8 @@ def merge(run: Path, out: Path | None = None, base: str | None = None, trust_rem
     if base is not None:
         name, revision = base, None
     model = _with_adapter(_base_model(name, revision, trust_remote_code), run)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix="merging-") as building:
-            folder = Path(building) / MERGED
-            _save(model, run, name, revision, folder)
-            folder.rename(out)
-    except OSError as error:
-        raise OpenbookError(f"{out}: cannot be written ({_reason(error)}); name another folder by --out") from error
+    with replace_folder(out, "name another folder by --out") as folder:
+        _save(model, run, name, revision, folder)
     return out
 
 

@@ -260,7 +260,7 @@ def test_a_file_that_is_no_text_is_named(ask: Ask, corpus: Path) -> None:
 
 def test_a_closed_cache_says_what_to_do(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OpenbookError, match=r"file/x: cannot be written \(.*\); set XDG_CACHE_HOME to a folder of"):
+    with pytest.raises(OpenbookError, match=r"file/x/retrieval-\w+: cannot be written \(.*\); set XDG_CACHE_HOME to a folder of"):
         retrieve([herb()], corpus, budget=600, top=3, cache=tmp_path / "file" / "x")
 
 
