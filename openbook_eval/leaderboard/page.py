@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from openbook_eval import __version__
 from openbook_eval.console import percent
@@ -277,14 +275,7 @@ def _write_views(new: Path, boards: "Sequence[Board]", runs: Sequence[Run], told
 
 @cache
 def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("openbook_eval.leaderboard", "static"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = svg.environment().overlay()
     environment.filters |= {
         "percent": lambda share: percent(share).replace("-", "–"),
         "range": lambda estimate: percents(estimate.interval).replace("-", "–"),
@@ -300,17 +291,8 @@ def _template() -> Any:
         "flags": _flags,
         "is_complete": is_complete,
         "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
-        "whisker": lambda estimate, scale: svg.whisker(estimate.ends, scale),
-        "picture": svg.picture,
-        "key": svg.key,
     }
     return environment.get_template("page.html.jinja")
-
-
-def _shown(value: Any) -> Any:
-    """Return what the template puts out: text from outside hides nothing, and tells no folder of this machine."""
-    outside = isinstance(value, str) and not isinstance(value, Markup)
-    return svg.shown_on_page(without_folders(value)) if outside else value
 
 
 def _flags(run: Run) -> list[tuple[str, str]]:

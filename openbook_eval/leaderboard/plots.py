@@ -1,6 +1,6 @@
-"""What the page plots: PLOTS is the registry, an entry a plot, each from boards and items to plain data.
+"""What the page plots: PLOTS is the registry, an entry a plot, each from boards and items to a frame. `svg` draws it.
 
-A function gives no plot where there is nothing to show, and several where exams or conditions differ. `svg` draws them.
+A function gives no plot where there is nothing to show, and several where exams or conditions differ.
 """
 
 from collections import Counter
@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from math import isfinite
+from itertools import pairwise
+from math import isfinite, isnan
 from pathlib import PurePath
+from typing import Any
 
 import polars as pl
 
@@ -17,20 +19,17 @@ from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import Board, Row, ScoreTable, ranked_design
 from openbook_eval.leaderboard.stats import Interval, averages, paired_difference
-from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Point, Series, scale_of, short_names, short_number
+from openbook_eval.leaderboard.svg import Axis, Plot, scale_of, short_number
 from openbook_eval.results import Run
 from openbook_eval.results.metrics import DEPTHS, reading_metrics
 from openbook_eval.training.recipes import RecipeCell, cells
 from openbook_eval.types import CHINESE_NAMES
 
-# Models that one picture shows at most, the best ones; the table beside it has all.
-MOST = 20
-_MAPS = 12  # maps of retention
+ACCURACY = Axis("accuracy", ends=("low", "high"))
 _BAND = (
     "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
     "for 11,200 questions."
 )
-_NONE = (None, None)  # of an interval that there is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,11 @@ class Trained:
     share: float
     interval: Interval | None
 
+    @property
+    def x(self) -> str | int:
+        """Where it stands among the rows of its table."""
+        return self.rows if self.table == 5 else f"{self.general}:{self.medical}"
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -64,9 +68,9 @@ def plots(shown: Shown) -> list[Plot]:
     return [plot for make in PLOTS.values() for plot in make(shown)]
 
 
-def ratio_axis(points: Iterable[Point], title: str = "general : medical") -> Axis:
+def ratio_axis(ratios: Iterable[str]) -> Axis:
     """Return an axis of ratios of general to medical data, from mostly general to mostly medical."""
-    return Axis(title, "names", tuple(sorted({str(point.x) for point in points}, key=_medical_share)))
+    return Axis("general : medical", "names", order=sorted(set(ratios), key=_medical_share))
 
 
 def _medical_share(ratio: str) -> Fraction:
@@ -74,63 +78,49 @@ def _medical_share(ratio: str) -> Fraction:
     return Fraction(medical, general + medical)
 
 
+def framed(rows: Iterable[Sequence[Any]], *columns: str) -> pl.DataFrame:
+    """Return rows as the frame of a plot."""
+    return pl.DataFrame(list(rows), schema=columns, orient="row", infer_schema_length=None)
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return interval or (None, None)
+
+
 # Accuracy by ratio and by size: the paper's tables 4 and 5, and own runs trained by our recipes or in a study.
 
 
-# Base model, source, name of the run, number of the line of its source, and the point.
-Placed = tuple[str, str, str, int, Point]
-
-
 def _curves(shown: Shown, number: int) -> Iterator[Plot]:
-    placed = [*_of_paper(number), *_of_runs(shown, number)]
-    if number == 4:
-        name, by, rows = "ratio", "ratio of general to medical data", "From mostly general to mostly medical rows"
-        axis = ratio_axis(point for *_, point in placed)
-    else:
-        name, by, rows = "size", "number of medical pairs", "Medical pairs only, Chinese to Western medicine 1:1"
-        axis = Axis("medical pairs", "log")
-    models = list(dict.fromkeys(model for model, *_ in placed))
-    short = short_names(models)
-    series = []
-    for model, source, line in dict.fromkeys((model, source, line) for model, source, _, line, _ in placed):
-        points = [point for *key, _, of, point in placed if (*key, of) == (model, source, line)]
-        style, paper = models.index(model), source == "paper"
-        series.append(Series(f"{short[model]}, {source}", in_order(axis, points), "line", style, dashed=paper))
+    paper = [(row.model, "paper", "", row.x, row.share, *row.interval) for row in published.tables()[number - 1].rows]
+    rows = [*paper, *_own(shown, number)]
+    x = ratio_axis(row[3] for row in rows) if number == 4 else Axis("medical pairs", "log")
+    name, by, told = {
+        4: ("ratio", "ratio of general to medical data", "From mostly general to mostly medical rows"),
+        5: ("size", "number of medical pairs", "Medical pairs only, Chinese to Western medicine 1:1"),
+    }[number]
     yield Plot(
         name=name,
         title=f"Accuracy by {by}",
-        alt=f"Lines of accuracy by {by}: {', '.join(dict.fromkeys(f'{model} ({of})' for model, of, *_ in placed))}.",
-        caption=f"{rows}; the paper's table {number}. {_BAND} Dashed: the paper.",
-        columns=("base model", "source", "run", axis.title, "accuracy", "low", "high"),
-        rows=tuple((*of, point.x, point.y, *(point.y_ends or _NONE)) for *of, _, point in placed),
-        panels=(Panel("", axis, Axis("accuracy"), tuple(series)),),
+        alt=f"Lines of accuracy by {by}: {', '.join(dict.fromkeys(f'{row[0]} ({row[1]})' for row in rows))}.",
+        caption=f"{told}; the paper's table {number}. {_BAND} Dashed: the paper.",
+        frame=framed(rows, "base model", "source", "run", x.column, "accuracy", "low", "high"),
+        x=x,
+        y=ACCURACY,
+        mark="line",
+        models="base model",
+        also="source",
+        dashed="paper",
     )
 
 
-def _of_paper(number: int) -> Iterator[Placed]:
-    for row in published.tables()[number - 1].rows:
-        x = row.medical_pairs if number == 5 else f"{row.general_ratio}:{row.medical_ratio}"
-        if x is not None:
-            yield row.model, "paper", "", 1, Point(x, row.share, row.interval)
-
-
-def _of_runs(shown: Shown, number: int) -> list[Placed]:
+def _own(shown: Shown, number: int) -> list[tuple[Any, ...]]:
     """Return the runs of the first board of the paper's condition that has any: boards do not compare."""
-    own = (_of_board(board, number, shown.trained) for board in shown.boards if board.group.condition == "openbook")
-    return next(filter(None, map(list, own)), [])
-
-
-def _of_board(board: Board, number: int, studied: Mapping[str, Trained]) -> Iterator[Placed]:
-    times: Counter[object] = Counter()
-    placed = (studied.get(row.run.id) or (None if studied else _by_recipe(row)) for row in board.rows)
-    for own in dict.fromkeys(placed):
-        if own is None or own.table != number or not isfinite(own.share):
-            continue
-        # What was trained alike is on lines of its own: no line goes up and down between them.
-        alike = (own.model, own.general, own.medical, own.rows)
-        times[alike] += 1
-        x = f"{own.general}:{own.medical}" if number == 4 else own.rows
-        yield own.model, "own", own.name, times[alike], Point(x, own.share, own.interval)
+    for board in (board for board in shown.boards if board.group.condition == "openbook"):
+        trained = [shown.trained.get(row.run.id) if shown.trained else _by_recipe(row) for row in board.rows]
+        own = [each for each in dict.fromkeys(trained) if each and each.table == number and isfinite(each.share)]
+        if own:
+            return [(each.model, "own", each.name, each.x, each.share, *_ends(each.interval)) for each in own]
+    return []
 
 
 def _by_recipe(row: Row) -> Trained | None:
@@ -148,12 +138,6 @@ def _by_recipe(row: Row) -> Trained | None:
 @cache
 def _cells() -> Mapping[str, RecipeCell]:
     return {each.name: each for cell in cells() for each in (cell, cell.with_all_weights())}
-
-
-def in_order(axis: Axis, points: Iterable[Point]) -> tuple[Point, ...]:
-    """Return points as a line goes through them, along their axis."""
-    place = axis.names.index if axis.names else float
-    return tuple(sorted(points, key=lambda point: place(point.x)))
 
 
 # What the book gives a model, and what it knows without one.
@@ -182,7 +166,8 @@ def _by_way(boards: Sequence[Board]) -> list[list[tuple[str, dict[str, Run]]]]:
     return [[(model, runs) for (model, _), runs in models.items()] for models in found.values()]
 
 
-Trade = tuple[str, Point, int]  # a model, its knowledge (x) and gain (y), and the questions that both asked
+# A model, its knowledge with the ends of its interval, its gain with these, and the questions that both asked.
+Trade = tuple[str, float, float | None, float | None, float, float | None, float | None, int]
 
 
 def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFrame]) -> Trade | None:
@@ -193,46 +178,39 @@ def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFram
         return None
     table, _ = ScoreTable.of([opened, closed], both).parts()
     scores, design = table.scores(), ranked_design(table, "auto")
-    gain = paired_difference(scores, design).macro.estimate
-    knowledge = averages(scores[1:], design)[0].macro
-    if not isfinite(knowledge.value + gain.value):
+    gain, knowledge = paired_difference(scores, design).macro.estimate, averages(scores[1:], design)[0].macro
+    if isnan(knowledge.value + gain.value):
         return None
-    return model, Point(knowledge.value, gain.value, gain.interval, knowledge.interval), gain.n
+    return model, knowledge.value, *_ends(knowledge.interval), gain.value, *_ends(gain.interval), gain.n
 
 
-def front(trades: Sequence[Trade]) -> list[Trade]:
-    """Return the models than which none is better in one and as good in the other, by rising knowledge: the front."""
-    best: list[Trade] = []
-    for trade in sorted(trades, key=lambda trade: (trade[1].x, trade[1].y), reverse=True):
-        last = best[-1][1] if best else None
-        if last is None or trade[1].y > last.y or (trade[1].x, trade[1].y) == (last.x, last.y):  # type: ignore[operator]
-            best.append(trade)
+def front(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the places than which none is higher in one and as high in the other, by rising x: the Pareto front."""
+    best: list[tuple[float, float]] = []
+    for place in sorted(set(places), reverse=True):
+        if not best or place[1] > best[-1][1]:
+            best.append(place)
     return best[::-1]
 
 
 def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> Plot:
-    trades = sorted(trades, key=lambda trade: trade[1].x + trade[1].y, reverse=True)  # type: ignore[operator]
-    best = front(trades)
-    # The front is never left out.
-    drawn = [*best, *(trade for trade in trades if trade not in best)][: max(MOST, len(best))]
-    short = short_names(model for model, *_ in drawn)
-    series = [Series(short[model], (point,), style=style) for style, (model, point, _) in enumerate(drawn)]
-    front_at = tuple(point for _, point, _ in best)
-    steps = Series("front", front_at, "steps", None, dashed=True)
+    best = front((trade[1], trade[4]) for trade in trades)
+    rows = [(*trade, "yes" if (trade[1], trade[4]) in best else "no") for trade in trades]
+    # The front is in every picture.
+    rows.sort(key=lambda row: (row[-1], row[1] + row[4]), reverse=True)
+    x = Axis("accuracy without the book", ends=("low", "high"))
+    y = Axis("gain", ends=("gain low", "gain high"))
     return Plot(
         name=name,
         title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
-        alt=f"Points of {len(drawn)} models: gain in accuracy by the book against accuracy without it; "
+        alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it; "
         f"{len(best)} are on the Pareto front.",
         caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the exams. "
-        "Bars are 95 % intervals; the dashed line joins the models than which none both knows more and gains more."
-        f"{_left_out(len(trades), len(drawn))}",
-        columns=("model", "without book", "low", "high", "gain", "gain low", "gain high", "questions", "on the front"),
-        rows=tuple(
-            (model, at.x, *(at.x_ends or _NONE), at.y, *(at.y_ends or _NONE), asked, "yes" if at in front_at else "no")
-            for model, at, asked in trades
-        ),
-        panels=(Panel("", Axis("accuracy without the book"), Axis("gain"), (steps, *series)),),
+        "Bars are 95 % intervals; the dashed line joins the models than which none both knows more and gains more.",
+        frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions", "on the front"),
+        x=x,
+        y=y,
+        guide=[*best[:1], *(corner for (x, _), (to, y) in pairwise(best) for corner in ((x, y), (to, y)))],
     )
 
 
@@ -240,48 +218,38 @@ def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> 
 
 
 def _retention(shown: Shown) -> Iterator[Plot]:
+    columns = ("model", "length", "depth", "retention", "questions")
+    depths = ("all", *(_depth(part / DEPTHS) for part in range(DEPTHS)))
     for number, models in enumerate(_by_way(shown.boards)):
-        maps = [(model, own) for model, runs in models if (own := tuple(_fields(runs, shown.items)))]
-        if maps:
-            yield _retention_plot(_numbered("retention", number), maps)
+        rows = [(model, *cells) for model, runs in models for cells in _fields(runs, shown.items)]
+        if rows:
+            yield Plot(
+                name=_numbered("retention", number),
+                title="Retention by length and depth",
+                alt="Maps of models: retention by length of the book and by place of the entry in it.",
+                caption="Right answers in a shared book over right answers to the same questions on their own entry, "
+                "in percent. Lengths are in characters; depth 0 is the front of the book.",
+                frame=framed(rows, *columns),
+                x=Axis("depth", "names", order=depths),
+                y=Axis("length", "names"),
+                mark="fields",
+                facet="model",
+                value="retention",
+            )
 
 
-Field = tuple[Point, int]  # length and depth, and the questions
-
-
-def _fields(runs: Mapping[str, Run], items: Mapping[str, pl.DataFrame]) -> Iterator[Field]:
+def _fields(runs: Mapping[str, Run], items: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, str, float, int]]:
     own = {condition: items[run.id] for condition, run in runs.items()}
     for condition, found in reading_metrics(own)["retention"].items():
         length = short_number(own[condition]["book_length"].max() or 0)  # type: ignore[arg-type]
         parts = [("all", found), *((_depth(part["from"]), part) for part in found["by_depth"])] if found else []
         for depth, part in parts:
             if part["retention"] is not None:
-                yield Point(depth, length, value=part["retention"]), part["items"]
+                yield length, depth, part["retention"], part["items"]
 
 
 def _depth(start: float) -> str:
     return f"{start:.1g}–{start + 1 / DEPTHS:.1g}"
-
-
-def _retention_plot(name: str, maps: Sequence[tuple[str, Sequence[Field]]]) -> Plot:
-    depths = ("all", *(_depth(part / DEPTHS) for part in range(DEPTHS)))
-    short = short_names(model for model, _ in maps[:_MAPS])
-    panels = []
-    for model, own in maps[:_MAPS]:
-        points = tuple(point for point, _ in own)
-        lengths = tuple(dict.fromkeys(str(point.y) for point in points))
-        axes = Axis("depth", "names", depths), Axis("length", "names", lengths)
-        panels.append(Panel(short[model], *axes, (Series("retention", points, "fields"),)))
-    return Plot(
-        name=name,
-        title="Retention by length and depth",
-        alt=f"Maps of {len(panels)} models: retention by length of the book and by place of the entry in it.",
-        caption="Right answers in a shared book over right answers to the same questions on their own entry, in "
-        f"percent. Lengths are in characters; depth 0 is the front of the book.{_left_out(len(maps), len(panels))}",
-        columns=("model", "length", "depth", "retention", "questions"),
-        rows=tuple((model, point.y, point.x, point.value, count) for model, own in maps for point, count in own),
-        panels=tuple(panels),
-    )
 
 
 # Each board: its exams side by side, and what form costs.
@@ -289,56 +257,43 @@ def _retention_plot(name: str, maps: Sequence[tuple[str, Sequence[Field]]]) -> P
 
 def _by_exam(shown: Shown) -> Iterator[Plot]:
     for name, board in _named("exams", shown.boards):
-        short = short_names(row.run.model for row in board.rows[:MOST])
-        found = [
-            (row.run.model, exam, row.averages.exams[place])
+        rows = [
+            (row.run.model, f"{exam} {CHINESE_NAMES[exam]}", of.value, *_ends(of.interval))
             for place, exam in enumerate(board.exams)
             for row in board.rows
-            if isfinite(row.averages.exams[place].value)
+            for of in [row.averages.exams[place]]
+            if isfinite(of.value)
         ]
-        drawn = [each for each in found if each[0] in short]
-        # All exams alike, so that one sees which is harder.
-        scale = Axis(ends=scale_of(end for *_, estimate in drawn for end in estimate.ends))
-        models = Axis(kind="names", names=tuple(short.values()))
-        panels = []
-        for exam in board.exams:
-            points = [Point(each.value, short[model], x_ends=each.interval) for model, of, each in drawn if of == exam]
-            panels.append(Panel(f"{exam} {CHINESE_NAMES[exam]}", scale, models, (Series("", tuple(points)),)))
-        if found:
+        if rows:
             yield Plot(
                 name=name,
                 title=f"Accuracy by exam: {_words(board.group.condition)}",
-                alt=f"Dots with intervals: accuracy of {len(short)} models in each of {len(board.exams)} exams.",
-                caption="Bars are 95 % intervals; the best on average stands first."
-                f"{_left_out(len(board.rows), len(short))}",
-                columns=("model", "exam", "accuracy", "low", "high"),
-                rows=tuple((model, exam, each.value, *(each.interval or _NONE)) for model, exam, each in found),
-                panels=tuple(panels),
+                alt=f"Dots with intervals: accuracy of {len(board.rows)} models in each of {len(board.exams)} exams.",
+                caption="Bars are 95 % intervals; the best on average stands first.",
+                frame=framed(rows, "model", "exam", "accuracy", "low", "high"),
+                x=ACCURACY,
+                y=Axis("model", "names"),
+                facet="exam",
             )
 
 
 def _strict(shown: Shown) -> Iterator[Plot]:
+    x, y = Axis("right in any form"), Axis("right in the demanded form")
     for name, board in _named("strict", shown.boards):
         shares = [(row.run.model, row.overall.value, row.metrics.get("correct_strict")) for row in board.rows]
         rows = [(model, right, strict) for model, right, strict in shares if strict is not None and isfinite(right)]
-        if not rows:
-            continue
-        short = short_names(model for model, *_ in rows[:MOST])
-        # Both axes alike, so that the diagonal is one.
-        scale = scale_of(share for _, *shares in rows[:MOST] for share in shares)
-        diagonal = Series("alike", tuple(Point(end, end) for end in scale), "line", None, dashed=True)
-        series = [Series(short[row[0]], (Point(*row[1:]),), style=style) for style, row in enumerate(rows[:MOST])]
-        axes = Axis("right in any form", ends=scale), Axis("right in the demanded form", ends=scale)
-        yield Plot(
-            name=name,
-            title=f"Strict against lenient: {_words(board.group.condition)}",
-            alt=f"Points of {len(short)} models: share right in the demanded form against share right in any form.",
-            caption="On the diagonal, all that is right is also in the form that the prompt demands; below it, form "
-            f"costs points.{_left_out(len(rows), len(short))}",
-            columns=("model", axes[0].title, axes[1].title),
-            rows=tuple(rows),
-            panels=(Panel("", *axes, (diagonal, *series)),),
-        )
+        if rows:
+            yield Plot(
+                name=name,
+                title=f"Strict against lenient: {_words(board.group.condition)}",
+                alt=f"Points of {len(rows)} models: share right in the demanded form against share right in any form.",
+                caption="On the diagonal, all that is right is also in the form that the prompt demands; below it, "
+                "form costs points.",
+                frame=framed(rows, "model", x.column, y.column),
+                x=x,
+                y=y,
+                guide=[(end, end) for end in scale_of(share for _, *shares in rows for share in shares)],
+            )
 
 
 def _named(kind: str, boards: Sequence[Board]) -> Iterator[tuple[str, Board]]:
@@ -355,11 +310,6 @@ def _words(condition: str) -> str:
 
 def _numbered(name: str, earlier: int) -> str:
     return f"{name}-{earlier + 1}" if earlier else name
-
-
-def _left_out(total: int, drawn: int) -> str:
-    """Return a sentence for the caption where a picture leaves models out."""
-    return f" The picture shows {drawn} of {total} models, the table all." if drawn < total else ""
 
 
 PLOTS: Mapping[str, Callable[[Shown], Iterable[Plot]]] = {

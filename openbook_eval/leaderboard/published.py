@@ -54,6 +54,11 @@ class PublishedRow:
     before: float | None
     note: str
 
+    @property
+    def x(self) -> str | int:
+        """Where the row stands in its table: its number of pairs, else its ratio."""
+        return self.medical_pairs or f"{self.general_ratio}:{self.medical_ratio}"
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedTable:

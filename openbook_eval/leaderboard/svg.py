@@ -1,148 +1,186 @@
-"""Draw plots to SVG: the page embeds the panels, a report keeps a picture in a file; colours are those of plots.css.
+"""Draw plots to SVG: a plot is a frame and what its columns mean, so that a new one needs no drawing.
 
-A plot is plain data, so that a new one needs no drawing: panels with axes, each with series of points.
+The page embeds the panels, a report keeps a picture in a file: markup by plot.jinja, colours by plots.css.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from html import escape
+from functools import cache, cached_property
 from importlib.resources import files
+from itertools import chain, count
 from math import ceil, floor, isfinite, log10
-from typing import Literal
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from openbook_eval.errors import visible
+from openbook_eval.leaderboard.export import without_folders
 
-Cell = str | int | float | None
-Place = Callable[[float | str], float]
+Row = Mapping[str, Any]
+Place = Callable[[Any], float]  # of a value, in pixels
 
 WIDTH, HEIGHT = 380, 280
+MOST = 20  # models that a picture shows at most
 _NAME = 160  # pixels that a model's name takes at most
 _ROW = 19  # pixels of a line of text, or of a name on an axis
 _LETTER, _WIDE_LETTER = 6.9, 12.0  # a little more than fonts of most systems need
 _COLOURS = 7
-_SHAPES = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0", "M-3.5-3.5h7v7h-7z", "M0-4.5 4.5 3.5h-9z", "M0-5 5 0 0 5-5 0z",
-           "M-4.5-1.5h3v-3h3v3h3v3h-3v3h-3v-3h-3z", "M0 4.5-4.5-3.5h9z")  # fmt: skip
+_SHAPES = ("m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0", "m-3.5-3.5h7v7h-7z", "m0-4.5 4.5 8h-9z", "m0-5 5 5-5 5-5-5z",
+           "m-4.5-1.5h3v-3h3v3h3v3h-3v3h-3v-3h-3z", "m0 4.5-4.5-8h9z")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An axis: shares of 1 and numbers on a logarithmic scale lie where they are, names stand in order.
+    """A column on an axis: shares of 1, numbers on a logarithmic scale, or names, in `order` where that is given.
 
-    `ends` are those of the scale where the values shall not say; `title` is "" where the panel needs none.
+    `ends` are the columns with the ends of its intervals.
     """
 
-    title: str = ""
+    column: str
     kind: Literal["share", "log", "names"] = "share"
-    names: tuple[str, ...] = ()
-    ends: tuple[float, float] | None = None
+    ends: tuple[()] | tuple[str, str] = ()
+    order: Sequence[str] = ()
+
+    def bar(self, row: Row, place: Place) -> tuple[float, float] | None:
+        """Return where the interval of a row ends; None where it has none."""
+        low, high = (row[end] for end in self.ends) if self.ends else (None, None)
+        return None if low is None else (place(low), place(high))
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point, with the ends of its intervals upwards (`y_ends`) and across; `value` is a share that a field shows."""
-
-    x: float | str
-    y: float | str
-    y_ends: tuple[float, float] | None = None
-    x_ends: tuple[float, float] | None = None
-    value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Points under one name, drawn by `mark`; `style` is the number of its colour and shape, None for a faint line.
-
-    "line" joins the points and fills between the ends of their intervals, "level" draws a line across at the height of
-    its point, "steps" goes across before it goes up or down, "fields" fills a field of a map at each point.
-    """
-
-    name: str
-    points: tuple[Point, ...]
-    mark: Literal["points", "line", "level", "steps", "fields"] = "points"
-    style: int | None = 0
-    dashed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One pair of axes; `title` is "" where the plot has a single panel."""
-
-    title: str
-    x: Axis
-    y: Axis
-    series: tuple[Series, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plot:
-    """What a plot shows: pictures, what they say in words (`alt`), and its figures as a table, shares of 1."""
+    """Figures, shares of 1, and how their columns are drawn; `alt` says in words what the picture shows.
+
+    Rows of one value of `facet` have a panel. Those of one value of `models`, which gives colour and shape, and of
+    `also` are a series, dashed where `also` is `dashed`. "line" joins its points, and what stands at one x on lines of
+    its own; a row without an x is a level, drawn across. "fields" fills a map by the shares of `value`. `guide` are the
+    points of a faint line. The picture has the first `MOST` models, the table beside it all.
+    """
 
     name: str
     title: str
     alt: str
     caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    panels: tuple[Panel, ...]
+    frame: pl.DataFrame
+    x: Axis
+    y: Axis
+    mark: Literal["points", "line", "fields"] = "points"
+    facet: str = ""
+    models: str = "model"
+    also: str = ""
+    dashed: str = ""
+    value: str = ""
+    guide: Sequence[tuple[float, float]] = ()
+
+    @cached_property
+    def short(self) -> dict[str, str]:
+        """What the models of the picture are called in it."""
+        return short_names(self.frame[self.models].unique(maintain_order=True).head(MOST))
 
     @property
-    def legend(self) -> dict[str, Series]:
-        """The series that need a key by their names, none where a single one does."""
-        named = {each.name: each for panel in self.panels for each in panel.series if each.style is not None}
-        return named if len(named) > 1 else {}
+    def left_out(self) -> str:
+        """A sentence for the caption where the picture leaves models out."""
+        models = self.frame[self.models].n_unique()
+        return f" The picture shows {MOST} of {models} models, the table all." if models > MOST else ""
+
+    @cached_property
+    def panels(self) -> "list[Panel]":
+        """The drawn panels."""
+        drawn = self.frame.filter(pl.col(self.models).is_in(list(self.short)))
+        parts = drawn.partition_by(self.facet, maintain_order=True) if self.facet else [drawn]
+        return [_panel(self, drawn, part) for part in parts]
+
+    @cached_property
+    def legend(self) -> "dict[str, list[Mark]]":
+        """The keys of the series by their names, none where one would do, or where models stand beside the picture."""
+        rows = (row for row in self.frame.to_dicts() if row[self.models] in self.short)
+        keys = {self.series(row): _key(self, row) for row in rows}
+        return keys if len(keys) > 1 and self.models not in (self.facet, self.y.column) else {}
+
+    def series(self, row: Row) -> str:
+        """Return what the series of a row is called."""
+        return ", ".join(filter(None, [self.short[row[self.models]], row.get(self.also)]))
+
+    def look(self, row: Row) -> tuple[str, str, str]:
+        """Return the colour of a row's series, the shape of its points and the kind of its line."""
+        alone, dashed = self.models in (self.facet, self.y.column), self.dashed and row[self.also] == self.dashed
+        number = 0 if alone else list(self.short).index(row[self.models])
+        return f"c{number % _COLOURS}", _SHAPES[number % len(_SHAPES)], "line dashed" if dashed else "line"
 
 
-def shown_on_page(text: str) -> str:
-    """Return text from outside with what cannot be seen in it told, as page.js does with text that scripts show."""
-    return visible(text, "\t\n", "[U+{:04X}]")
+class Mark(NamedTuple):
+    """A path with its classes, what is told when it is pointed at, and how strongly it is filled."""
+
+    css: str
+    path: str
+    title: str = ""
+    strength: float = 1.0
+
+
+class Label(NamedTuple):
+    """A line of text at a place, turned by some degrees around it."""
+
+    css: str
+    x: float
+    y: float
+    text: str
+    turned: int = 0
+
+
+class Panel(NamedTuple):
+    """The drawing of one pair of axes, `WIDTH` wide."""
+
+    title: str
+    height: int
+    marks: list[Mark]
+    labels: list[Label]
+
+
+@cache
+def environment() -> Environment:
+    """Return what renders pages and pictures: all that is put out is escaped and shown, and tells no folder."""
+    made = Environment(
+        loader=PackageLoader("openbook_eval.leaderboard", "static"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown_on_page,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"WIDTH": WIDTH, "ROW": _ROW, "whisker": whisker}
+    return made
+
+
+def shown_on_page(value: Any) -> Any:
+    """Return what a template puts out: text from outside tells no folder, and what cannot be seen in it is told.
+
+    That is done as page.js does it with text that scripts show.
+    """
+    outside = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(without_folders(value), "\t\n", "[U+{:04X}]") if outside else value
 
 
 def draw(plot: Plot) -> str:
     """Return the plot as an SVG that stands alone, in the colours that its reader prefers."""
-    drawn = [panel(each) for each in plot.panels]
-    across = min(len(drawn), 3)
-    tops = [0]
-    for start in range(0, len(drawn), across):
-        tops.append(tops[-1] + max(height for _, height in drawn[start : start + across]) + 12)
-    width = across * (WIDTH + 12)
-    placed = (
-        f'<g transform="translate({place % across * (WIDTH + 12)} {tops[place // across]})">{content}</g>'
-        for place, (content, _) in enumerate(drawn)
-    )
-    height = tops[-1] + _ROW * ceil(len(plot.legend) / across)
-    legend = (
-        f'<g transform="translate({8 + place % across * (WIDTH + 12)} {tops[-1] + place // across * _ROW})">'
-        f"{_key(series)}{_text(30, 13, name)}</g>"
-        for place, (name, series) in enumerate(plot.legend.items())
-    )
-    css = ":root{color-scheme:light dark}" + style()
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {height}" width="{width}" '
-    return f'{head}height="{height}"><style>{css}</style>{"".join(placed)}{"".join(legend)}</svg>\n'
+    css = (files("openbook_eval.leaderboard") / "static" / "plots.css").read_text(encoding="utf-8")
+    return environment().get_template("picture.svg.jinja").render(plot=plot, css=Markup(css)).lstrip()  # noqa: S704
 
 
-def picture(drawn: Panel, label: str) -> str:
-    """Return a panel as an SVG element of a page; `label` says what it shows."""
-    content, height = panel(drawn)
-    return f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{_quoted(label)}">{content}</svg>'
-
-
-def key(series: Series) -> str:
-    """Return the key of a series in a legend as an SVG element of a page."""
-    return f'<svg class="plot key" viewBox="0 0 24 18" aria-hidden="true">{_key(series)}</svg>'
-
-
-def whisker(ends: tuple[float, float, float], scale: tuple[float, float]) -> str:
+def whisker(ends: tuple[float, float, float], scale: tuple[float, float]) -> list[Mark]:
     """Return an interval as a line with a dot at the value, on a scale from one share to another; NaN is not drawn."""
     value, low, high = ends
     at = _linear(scale, (4, 124))
     tenths = (tenth / 10 for tenth in range(ceil(scale[0] * 10 + 1e-9), ceil(scale[1] * 10 - 1e-9)))
-    parts = [f'<path class="grid" d="M{at(share)} 0V16"/>' for share in (scale[0], *tenths, scale[1])]
+    marks = [Mark("grid", f"M{at(share)} 0V16") for share in (scale[0], *tenths, scale[1])]
     if isfinite(low):
-        parts.append(f'<path class="ink" d="M{at(low)} 8H{at(high)}M{at(low)} 4V12M{at(high)} 4V12"/>')
+        marks.append(Mark("ink", f"M{at(low)} 8H{at(high)}M{at(low)} 4V12M{at(high)} 4V12"))
     if isfinite(value):
-        parts.append(f'<circle class="c0 shape" cx="{at(value)}" cy="8" r="3"/>')
-    return f'<svg class="plot whisker" viewBox="0 0 128 16" aria-hidden="true">{"".join(parts)}</svg>'
+        marks.append(Mark("c0 shape", f"M{at(value)} 8m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0"))
+    return marks
 
 
 def scale_of(values: Iterable[float]) -> tuple[float, float]:
@@ -155,71 +193,17 @@ def scale_of(values: Iterable[float]) -> tuple[float, float]:
     return round((low - (low == high)) * step, 2), round((high + (low == high)) * step, 2)
 
 
-@cache
-def style() -> str:
-    """Return the style sheet of plots, for a page and for pictures that stand alone."""
-    return (files("openbook_eval.leaderboard") / "static" / "plots.css").read_text(encoding="utf-8")
-
-
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Return what names are called in a picture: the middle of long ones left out, each its own."""
     found: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        label = short = name.strip() or "(no name)"
-        while _length(label) > _NAME and len(label) > 3:
-            half = len(label) // 2 - 1
-            label = short = f"{label[:half]}…{label[-half:]}"
-        count = 1
-        while label in found.values():
-            count += 1
-            label = f"{short} ({count})"
-        found[name] = label
+    for name in names:
+        short = shown_on_page(name).strip() or "(no name)"
+        while _length(short) > _NAME and len(short) > 3:
+            half = len(short) // 2 - 1
+            short = f"{short[:half]}…{short[-half:]}"
+        labels = chain([short], (f"{short} ({number})" for number in count(2)))
+        found[name] = next(label for label in labels if label not in found.values())
     return found
-
-
-def panel(shown: Panel) -> tuple[str, int]:
-    """Return the drawing of a panel, `WIDTH` wide, and its height."""
-    names_down = shown.y.kind == "names"
-    labels = shown.y.names if names_down else ("100 %",)
-    left = min(_NAME + 40, max(map(_length, labels)) + 10) + (18 if shown.y.title else 0)
-    top = 26 if shown.title else 8
-    bottom = 20 + (18 if shown.x.title else 0)
-    height = top + bottom + _ROW * max(2, len(shown.y.names)) if names_down else HEIGHT
-    box = (left, top, WIDTH - 20, height - bottom)
-    points = [point for series in shown.series for point in series.points]
-    across = _scale(shown.x, (left, WIDTH - 20), [e for p in points for e in (p.x, *(p.x_ends or ()))])
-    along = _scale(shown.y, (height - bottom, top), [e for p in points for e in (p.y, *(p.y_ends or ()))])
-    parts = [
-        _text((left + WIDTH) / 2, 16, shown.title, "middle strong") if shown.title else "",
-        *_x_axis(shown.x, across, box, height),
-        *_y_axis(shown.y, along, box),
-        *(part for series in shown.series for part in _series(series, across[0], along[0], box)),
-    ]
-    return "".join(parts), height
-
-
-def _scale(axis: Axis, ends: tuple[float, float], values: Sequence[float | str]) -> tuple[Place, list[float | str]]:
-    """Return where values lie between two pixels, and the values that are labelled."""
-    if axis.kind == "names":
-        # Names on the way down are read from the top.
-        step = abs(ends[1] - ends[0]) / max(1, len(axis.names))
-        places = {name: round(min(ends) + (place + 0.5) * step, 1) for place, name in enumerate(axis.names)}
-        return lambda value: places[str(value)], list(axis.names)
-    known = [float(value) for value in values if not isinstance(value, str)]
-    if axis.kind == "log":
-        low, high = (max(1.0, end(known, default=1.0)) for end in (min, max))
-        spread = (log10(high / low) or 1) / 20
-        logarithmic = _linear((log10(low) - spread, log10(high) + spread), ends)
-        return lambda value: logarithmic(log10(max(1.0, float(value)))), list(round_numbers(low, high))
-    low, high = axis.ends or scale_of(known)
-    step = min((step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if high - low < 5.5 * step), default=0.5)
-    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-    return _linear((low, high), ends), [round(step * tick, 2) for tick in range(first, last + 1)]
-
-
-def _linear(scale: tuple[float, float], ends: tuple[float, float]) -> Place:
-    slope = (ends[1] - ends[0]) / (scale[1] - scale[0])
-    return lambda value: round(ends[0] + (float(value) - scale[0]) * slope, 1)
 
 
 def round_numbers(low: float, high: float) -> list[int]:
@@ -229,104 +213,146 @@ def round_numbers(low: float, high: float) -> list[int]:
     return [step * power for power in powers for step in steps if low <= step * power <= high]
 
 
-def _label(axis: Axis, value: float | str) -> str:
-    if isinstance(value, str):
-        return value
-    return short_number(value) if axis.kind == "log" else f"{100 * value:.3g} %"
-
-
 def short_number(number: float) -> str:
     """Return a number in at most three digits: 50k for 50,000."""
     return f"{number / 1000:.3g}k" if number >= 1000 else f"{number:.3g}"
 
 
-def _x_axis(axis: Axis, scale: tuple[Place, list[float | str]], box: tuple[float, ...], height: int) -> Iterator[str]:
-    place, ticks = scale
-    left, top, right, bottom = box
-    if axis.title:
-        yield _text((left + right) / 2, height - 5, axis.title, "middle faint")
-    room = (right - left) / max(1, len(ticks))
-    every = max(1, ceil(max((_length(_label(axis, tick)) for tick in ticks), default=1) * 0.9 / room))
-    for number, tick in enumerate(ticks):
-        if axis.kind != "names":
-            yield f'<path class="grid" d="M{place(tick)} {top}V{bottom}"/>'
-        if number % every == 0:
-            yield _text(place(tick), bottom + 16, _label(axis, tick), "middle")
+class _Scale(NamedTuple):
+    place: Place
+    ticks: list[tuple[float, str]]
 
 
-def _y_axis(axis: Axis, scale: tuple[Place, list[float | str]], box: tuple[float, ...]) -> Iterator[str]:
-    place, ticks = scale
-    left, top, right, bottom = box
-    if axis.title:
-        middle = (top + bottom) / 2
-        yield f'<text class="middle faint" transform="translate(13 {middle}) rotate(-90)">{_quoted(axis.title)}</text>'
-    for tick in ticks:
-        yield f'<path class="grid" d="M{left} {place(tick)}H{right}"/>'
-        yield _text(left - 6, place(tick) + 4, _label(axis, tick), "end")
+def _panel(plot: Plot, drawn: pl.DataFrame, own: pl.DataFrame) -> Panel:
+    """Draw the rows of one panel: shares on the scale of all panels, names and numbers on one of their own."""
+    title = str(own[plot.facet][0]) if plot.facet else ""
+    x_title, y_title = ("" if axis.column == plot.models else axis.column for axis in (plot.x, plot.y))
+    down = _names(plot, plot.y, own)
+    left = min(_NAME + 40, max(map(_length, [*down.values(), "100 %"])) + 10) + (18 if y_title else 0)
+    top, right = 26 if title else 8, WIDTH - 20
+    height = top + 38 + _ROW * max(2, len(down)) if down else HEIGHT
+    bottom = height - (38 if x_title else 20)
+    x, y = _scale(plot, plot.x, drawn, own, (left, right)), _scale(plot, plot.y, drawn, own, (bottom, top))
+    marks = [Mark("grid", f"M{at} {top}V{bottom}") for at, _ in x.ticks if plot.x.kind != "names"]
+    marks += [Mark("grid", f"M{left} {at}H{right}") for at, _ in y.ticks]
+    labels = [
+        Label("middle strong", (left + WIDTH) / 2, 16, plot.short.get(title, title)),
+        Label("middle faint", (left + right) / 2, height - 5, x_title),
+        Label("middle faint", 13, (top + bottom) / 2, y_title, turned=-90),
+        *(Label("middle", at, bottom + 16, label) for at, label in _apart(x.ticks, right - left)),
+        *(Label("end", left - 6, at + 4, label) for at, label in y.ticks),
+    ]
+    if plot.guide:
+        marks.append(Mark("faint line dashed", _path((x.place(a), y.place(b)) for a, b in plot.guide)))
+    if plot.mark == "fields":
+        for row in own.drop_nulls(plot.value).to_dicts():
+            at, value = (x.place(row[plot.x.column]), y.place(row[plot.y.column])), row[plot.value]
+            field = f"M{at[0] - 24} {at[1] - 9}h48v18h-48z"
+            marks.append(Mark("c0 field", field, _told(plot, row), 0.05 + 0.4 * min(1.0, value)))
+            labels.append(Label("middle", at[0], at[1] + 4, f"{100 * value:.0f}"))
+    else:
+        for line in _lines(plot, own.to_dicts()):
+            marks += _line(plot, line, x.place, y.place, f"M{left} {{}}H{right}")
+    return Panel(title, height, marks, labels)
 
 
-def _series(series: Series, across: Place, along: Place, box: tuple[float, ...]) -> Iterator[str]:
-    colour = "faint" if series.style is None else f"c{series.style % _COLOURS}"
-    line = f"{colour} line{' dashed' if series.dashed else ''}"
-    if series.mark == "level":
-        yield f'<path class="{line}" d="M{box[0]} {along(series.points[0].y)}H{box[2]}">{_title(series)}</path>'
-        return
-    at = [(point, across(point.x), along(point.y)) for point in series.points]
-    if series.mark == "fields":
-        yield from (_field(series, *place) for place in at)
-    band = [(x, *map(along, point.y_ends)) for point, x, _ in at if point.y_ends]
-    if series.mark == "line" and len(band) > 1:
-        outline = [f"{x} {high}" for x, _, high in band] + [f"{x} {low}" for x, low, _ in reversed(band)]
-        yield f'<path class="{colour} band" d="M{"L".join(outline)}Z"/>'
-    if series.mark in ("line", "steps") and len(at) > 1:
-        turns = (f"V{y}H{x}" if series.mark == "steps" else f"L{x} {y}" for _, x, y in at[1:])
-        yield f'<path class="{line}" d="M{at[0][1]} {at[0][2]}{"".join(turns)}"/>'
-    for point, x, y in at if series.style is not None and series.mark in ("points", "line") else ():
+def _names(plot: Plot, axis: Axis, rows: pl.DataFrame) -> dict[str, str]:
+    """Return the names on an axis, and what they are called there."""
+    if axis.kind != "names":
+        return {}
+    present = dict.fromkeys(rows[axis.column].drop_nulls())
+    names = [name for name in axis.order or present if name in present]
+    return {name: plot.short[name] if axis.column == plot.models else name for name in names}
+
+
+def _scale(plot: Plot, axis: Axis, drawn: pl.DataFrame, own: pl.DataFrame, ends: tuple[float, float]) -> _Scale:
+    if axis.kind == "names":
+        # Names on the way down are read from the top.
+        names, begin, span = _names(plot, axis, own), min(ends), abs(ends[1] - ends[0])
+        places = {name: round(begin + (at + 0.5) * span / len(names), 1) for at, name in enumerate(names)}
+        return _Scale(places.__getitem__, [(places[name], label) for name, label in names.items()])
+    if axis.kind == "log":
+        numbers = own[axis.column].drop_nulls().to_list() or [1]
+        low, high = max(1, min(numbers)), max(1, *numbers)
+        spread = (log10(high / low) or 1) / 20
+        linear = _linear((log10(low) - spread, log10(high) + spread), ends)
+        ticks = [(linear(log10(number)), short_number(number)) for number in round_numbers(low, high)]
+        return _Scale(lambda value: linear(log10(max(1, value))), ticks)
+    shares = [share for name in (axis.column, *axis.ends) for share in drawn[name].drop_nulls()]
+    low, high = scale_of([*shares, *(point[axis is plot.y] for point in plot.guide)])
+    step = min((step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if high - low < 5.5 * step), default=0.5)
+    marked = [round(step * tick, 2) for tick in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+    place = _linear((low, high), ends)
+    return _Scale(place, [(place(share), f"{100 * share:.3g} %") for share in marked])
+
+
+def _linear(scale: tuple[float, float], ends: tuple[float, float]) -> Place:
+    slope = (ends[1] - ends[0]) / (scale[1] - scale[0])
+    return lambda value: round(ends[0] + (value - scale[0]) * slope, 1)
+
+
+def _apart(ticks: Sequence[tuple[float, str]], room: float) -> Sequence[tuple[float, str]]:
+    """Leave out the ticks whose labels would run into others."""
+    widest = max((_length(label) for _, label in ticks), default=0)
+    return ticks[:: max(1, ceil(widest * 0.9 * len(ticks) / room))]
+
+
+def _lines(plot: Plot, rows: Iterable[Row]) -> Iterable[list[Row]]:
+    """Return the rows of each series, of a line those at one x apart: no line goes up and down between them."""
+    lines: dict[tuple[str, int], list[Row]] = {}
+    times: Counter[tuple[str, object]] = Counter()
+    for row in rows:
+        place = plot.series(row), row[plot.x.column]
+        lines.setdefault((place[0], times[place]), []).append(row)
+        times[place] += plot.mark == "line"
+    return lines.values()
+
+
+def _line(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: str) -> Iterator[Mark]:
+    """Draw the points of a series, what joins them first; `level` is the path of a line across."""
+    x, y, (colour, shape, line) = plot.x, plot.y, plot.look(rows[0])
+    for row in (row for row in rows if row[x.column] is None):
+        yield Mark(f"{colour} {line}", level.format(along(row[y.column])), _told(plot, row))
+    placed = [(across(row[x.column]), along(row[y.column]), row) for row in rows if row[x.column] is not None]
+    joined = plot.mark == "line" and len(placed) > 1
+    if joined:
+        placed.sort(key=itemgetter(0))
+        bars = [(at, *bar) for at, _, row in placed if (bar := y.bar(row, along))]
+        outline = [(at, high) for at, _, high in bars] + [(at, low) for at, low, _ in bars[::-1]]
+        yield Mark(f"{colour} band", _path(outline))
+        yield Mark(f"{colour} {line}", _path((at, top) for at, top, _ in placed))
+    for at, top, row in placed:
         # A line has a band instead of bars, but for a point alone.
-        if point.y_ends and (series.mark == "points" or len(at) == 1):
-            yield f'<path class="{colour} bar" d="M{x} {along(point.y_ends[0])}V{along(point.y_ends[1])}"/>'
-        if point.x_ends:
-            yield f'<path class="{colour} bar" d="M{across(point.x_ends[0])} {y}H{across(point.x_ends[1])}"/>'
-        name = _title(series, point)
-        yield f'<path class="{colour} shape" transform="translate({x} {y})" d="{_shape(series)}">{name}</path>'
+        if not joined and (bar := y.bar(row, along)):
+            yield Mark(f"{colour} bar", f"M{at} {bar[0]}V{bar[1]}")
+        if bar := x.bar(row, across):
+            yield Mark(f"{colour} bar", f"M{bar[0]} {top}H{bar[1]}")
+        yield Mark(f"{colour} shape", f"M{at} {top}{shape}", _told(plot, row))
 
 
-def _shape(series: Series) -> str:
-    return _SHAPES[(series.style or 0) % len(_SHAPES)]
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    corners = "L".join(f"{x} {y}" for x, y in points)
+    return f"M{corners}" if corners else ""
 
 
-def _field(series: Series, point: Point, x: float, y: float) -> str:
-    value = point.value or 0.0
-    strength = f"{0.05 + 0.4 * min(1.0, value):.2f}"
-    field = f'<rect class="c0 field" x="{x - 24}" y="{y - 9}" width="48" height="18" fill-opacity="{strength}">'
-    return f"{field}{_title(series, point)}</rect>{_text(x, y + 4, f'{100 * value:.0f}', 'middle')}"
+def _key(plot: Plot, row: Row) -> list[Mark]:
+    """Return what stands for a series in a legend, 24 wide and 18 high."""
+    colour, shape, line = plot.look(row)
+    lines = [Mark(f"{colour} {line}", "M0 9H24")] if plot.mark == "line" else []
+    return [*lines, Mark(f"{colour} shape", f"M12 9{shape}")]
 
 
-def _key(series: Series) -> str:
-    colour = f"c{(series.style or 0) % _COLOURS}"
-    line = f'<path class="{colour} line{" dashed" if series.dashed else ""}" d="M0 9H24"/>'
-    shape = f'<path class="{colour} shape" transform="translate(12 9)" d="{_shape(series)}"/>'
-    return (line if series.mark != "points" else "") + (shape if series.mark in ("points", "line") else "")
-
-
-def _title(series: Series, point: Point | None = None) -> str:
+def _told(plot: Plot, row: Row) -> str:
     """Return what is told of a point when it is pointed at."""
-    words = [series.name]
-    for value, ends in ((point.x, point.x_ends), (point.y, point.y_ends), (point.value, None)) if point else ():
+    words = [plot.series(row)]
+    for axis in (plot.x, plot.y, Axis(plot.value)):
+        value = row.get(axis.column)
         if isinstance(value, float):
-            words.append(f"{100 * value:.1f} %{f' ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})' if ends else ''}")
+            ends = axis.bar(row, lambda share: 100 * share)
+            words.append(f"{100 * value:.1f} %" + (" ({:.1f} to {:.1f})".format(*ends) if ends else ""))
         elif value is not None:
             words.append(f"{value:,}" if isinstance(value, int) else value)
-    return f"<title>{_quoted(', '.join(dict.fromkeys(words)))}</title>"
-
-
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text{named} x="{x:g}" y="{y:g}">{_quoted(text)}</text>'
-
-
-def _quoted(text: str) -> str:
-    return escape(shown_on_page(text))
+    return ", ".join(dict.fromkeys(words))
 
 
 def _length(text: str) -> float:

@@ -1,6 +1,5 @@
 """Write the report of a study as Markdown, page, CSV and pictures; print it, or a fit, for a terminal."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -29,9 +28,8 @@ from openbook_eval.leaderboard.export import (
     points,
 )
 from openbook_eval.leaderboard.page import build
-from openbook_eval.leaderboard.plots import Trained, in_order, ratio_axis
-from openbook_eval.leaderboard.svg import Axis, Panel, Plot, Series, draw, scale_of, short_names
-from openbook_eval.leaderboard.svg import Point as Dot
+from openbook_eval.leaderboard.plots import ACCURACY, Trained, framed, ratio_axis
+from openbook_eval.leaderboard.svg import Axis, Plot, draw
 from openbook_eval.results import Runs
 from openbook_eval.results.runs import ORDER
 from openbook_eval.study.claims import ClaimOutcome, Conclusion, Evidence, Judgement, judge
@@ -260,7 +258,8 @@ _BAND = (
     "alone where there is one. The paper's are approximate, for 11,200 questions. Dashed: the model before training. "
     "Levels are those of other models and exams than the paper's; only directions can be compared."
 )
-_Placed = tuple[str, str, int, int, Dot]  # panel, model, line of the model (0: before training), seeds, point
+# Panel, model, whether it is as it was before training, x (None: a level), seeds, accuracy and its interval.
+_Placed = tuple[str, str, str | None, str | int | None, int, float, float | None, float | None]
 
 
 def curves(arms: Sequence[Arm]) -> Iterator[Plot]:
@@ -270,17 +269,21 @@ def curves(arms: Sequence[Arm]) -> Iterator[Plot]:
         own = list(_placed(arms, number))
         if not own:
             continue
-        placed = [*own, *_of_paper(number)]
+        rows = [*own, *_of_paper(number)]
         models = ", ".join(dict.fromkeys(model for _, model, *_ in own))
-        axis = ratio_axis(dot for *_, of, _, dot in placed if of) if number == 4 else Axis("rows", "log")
+        x = ratio_axis(str(row[3]) for row in rows if row[3]) if number == 4 else Axis("rows", "log")
         yield Plot(
             name=f"study-{name}",
             title=f"Accuracy by {by}",
             alt=f"Lines of accuracy by {by}, with and without the book: {models}. Beside: the paper's table {number}.",
             caption=f"Beside the paper's table {number}. {_BAND}",
-            columns=("panel", "model", axis.title, "seeds", "accuracy", "low", "high"),
-            rows=tuple((p, m, dot.x, seeds, dot.y, *(dot.y_ends or (None, None))) for p, m, _, seeds, dot in placed),
-            panels=tuple(_panel(name, axis, placed) for name in dict.fromkeys(panel for panel, *_ in placed)),
+            frame=framed(rows, "panel", "model", "state", x.column, "seeds", "accuracy", "low", "high"),
+            x=x,
+            y=ACCURACY,
+            mark="line",
+            facet="panel",
+            also="state",
+            dashed=_BEFORE,
         )
 
 
@@ -289,42 +292,16 @@ def _placed(arms: Sequence[Arm], number: int) -> Iterator[_Placed]:
         own = under(arms, conditions)
         trained = [arm for arm in own if arm.table == number and arm.trained]
         before = {arm.base: arm for arm in reversed(own) if not arm.trained}
-        lines: Counter[object] = Counter()
         for arm in trained:
-            # What was trained twice in other ways is two lines.
-            lines[arm.base, arm.mix] += 1
             x = arm.ratio if number == 4 else arm.rows
-            yield panel, title(arm.base), lines[arm.base, arm.mix], len(arm.cells), _dot(arm, x)
-        for base in dict.fromkeys(arm.base for arm in trained if arm.base in before):
-            yield panel, title(base), 0, 1, _dot(before[base], _BEFORE)
-
-
-def _dot(arm: Arm, x: str | int) -> Dot:
-    return Dot(x, arm.share, arm.interval)
+            yield panel, title(arm.base), None, x, len(arm.cells), arm.share, *(arm.interval or (None, None))
+        for arm in (before[base] for base in dict.fromkeys(arm.base for arm in trained) if base in before):
+            yield panel, title(arm.base), _BEFORE, None, 1, arm.share, *(arm.interval or (None, None))
 
 
 def _of_paper(number: int) -> Iterator[_Placed]:
     for row in published.tables()[number - 1].rows:
-        x = f"{row.general_ratio}:{row.medical_ratio}" if number == 4 else row.medical_pairs or 0
-        yield _PAPER, row.model, 1, 1, Dot(x, row.share, row.interval)
-
-
-def _panel(name: str, axis: Axis, placed: Sequence[_Placed]) -> Panel:
-    short = short_names(model for _, model, *_ in placed)
-    # All panels alike: what the book gives is the way between them.
-    scale = scale_of(end for *_, dot in placed for end in (float(dot.y), *(dot.y_ends or ())))
-    own = [each for each in placed if each[0] == name]
-    if axis.kind == "names":
-        axis = ratio_axis(dot for *_, of, _, dot in own if of)
-    series = []
-    for model, number in dict.fromkeys((model, number) for _, model, number, *_ in own):
-        dots = [dot for _, *of, _, dot in own if of == [model, number]]
-        style = list(short).index(model)
-        if number:
-            series.append(Series(short[model], in_order(axis, dots), "line", style))
-        else:
-            series.append(Series(f"{short[model]}, {_BEFORE}", tuple(dots), "level", style, dashed=True))
-    return Panel(name, axis, Axis("accuracy", ends=scale), tuple(series))
+        yield _PAPER, row.model, None, row.x, 1, row.share, *row.interval
 
 
 # For the terminal.

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.svg import Cell, Plot, draw
+from openbook_eval.leaderboard.svg import Plot, draw
 from openbook_eval.study import report as reporting
 from openbook_eval.study.report import Report, curves, lay_out
 from openbook_eval.study.results import Arm
@@ -199,8 +200,8 @@ def drawn(arms: Sequence[Arm]) -> list[Plot]:
     return list(curves(arms))
 
 
-def own(figure: Plot, panel: str = "open book") -> list[tuple[Cell, ...]]:
-    return [row for row in figure.rows if row[0] == panel]
+def own(figure: Plot, panel: str = "open book") -> list[tuple[Any, ...]]:
+    return [row for row in figure.frame.rows() if row[0] == panel]
 
 
 def study(model: str = "models/tiny", conditions: Sequence[str] = ("openbook", "closedbook")) -> list[Arm]:
@@ -222,12 +223,12 @@ def test_a_study_without_trainings_of_tables_4_and_5_has_no_curve() -> None:
 
 def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
     ratio, _ = drawn(study())
-    panel, model, x, seeds, share, low, high = own(ratio)[0]
+    panel, model, _, x, seeds, share, low, high = own(ratio)[0]
     assert (panel, model, x, seeds) == ("open book", "the tiny model", "9:1", 3)
     assert share == (0.5 + 0.5 + 1) / 3
     assert low == 0.0
     assert high == 1.0
-    assert [row[2] for row in own(ratio)] == [*RATIOS, "before training"]
+    assert [row[2:4] for row in own(ratio)] == [*((None, ratio) for ratio in RATIOS), ("before training", None)]
     assert len(own(ratio, "closed book")) == 6
     assert len(own(ratio, "the paper, open book")) == 20
 
@@ -242,6 +243,5 @@ def test_names_of_models_are_text_in_a_picture_and_chinese_ones_stand_whole() ->
 def test_what_was_trained_twice_in_other_ways_is_two_lines() -> None:
     twice = [arm(HALF[None, :], ratio) for ratio in ("9:1", "1:9", "9:1", "1:9")]
     (ratio,) = drawn(twice)
-    assert [row[2] for row in own(ratio)] == ["9:1", "1:9", "9:1", "1:9"]
-    lines = [[point.x for point in series.points] for series in ratio.panels[0].series]
-    assert lines == [["9:1", "1:9"], ["9:1", "1:9"]]
+    assert [row[3] for row in own(ratio)] == ["9:1", "1:9", "9:1", "1:9"]
+    assert sum(mark.css == "c0 line" for mark in ratio.panels[0].marks) == 2
