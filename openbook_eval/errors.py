@@ -2,7 +2,12 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Row = TypeVar("Row", bound="BaseModel")
 
 _SHOWN = 20
 
@@ -47,6 +52,17 @@ def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def parsed(kind: type[Row], row: object) -> Row | str:
+    """Return a row, as an object or as JSON text, as a pydantic model, or what is wrong with it."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate_json(row) if isinstance(row, str) else kind.model_validate(row)
+    except ValidationError as error:
+        keys = [field.alias or name for name, field in kind.model_fields.items()]
+        return "; ".join(validation_message(dict(fault), keys) for fault in error.errors())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

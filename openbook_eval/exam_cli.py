@@ -28,7 +28,7 @@ _Exam = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="A file, folder or zip (Apollo: FILE#SOURCE), OWNER/DATASET on the hub, or mini, cmb, cmb-val.",
+        help="A file, folder or zip (FILE#CLASS: one class of it), OWNER/DATASET on the hub, or mini, cmb, cmb-val.",
     ),
 ]
 

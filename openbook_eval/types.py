@@ -32,26 +32,32 @@ CHINESE_NAMES: Mapping[ExamName, str] = {
 ABSTENTION = "材料未提及"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One exam item.
 
-    `options` maps single capital letters to their texts, in the file's order. `answer` is the sorted set of right
-    letters, "" where the file publishes none. `knowledge` is the text that the file gives to answer the question from.
-    `published` is the answer as the file writes it, where that is unsorted or repeats a letter, else "".
+    `options` maps single capital letters to their texts, in the file's order. `answer` may be given as the file writes
+    it and becomes the sorted set of right letters, "" where none are published; `published` keeps what the file writes
+    where that is unsorted or repeats a letter. `knowledge` is the text that the file gives to answer from.
     """
 
     id: str
-    exam: ExamName
-    exam_class: str
-    subject: str
-    qtype: QType
+    exam: ExamName = "other"
+    exam_class: str = ""
+    subject: str = ""
+    qtype: QType = "single"
     stem: str
     options: Mapping[str, str]
     answer: str
     knowledge: str | None = None
     explanation: str | None = None
     published: str = ""
+
+    def __post_init__(self) -> None:
+        """Sort the letters of the answer."""
+        if (letters := sorted_letters(self.answer)) != self.answer:
+            object.__setattr__(self, "published", self.answer)
+            object.__setattr__(self, "answer", letters)
 
     @property
     def right_texts(self) -> list[str]:

@@ -10,19 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from openbook_eval.errors import ExamError, some, validation_message
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, as_published, build
-from openbook_eval.types import CHINESE_NAMES, ExamName, QType, Question, sorted_letters
+from openbook_eval.errors import ExamError, parsed, some
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
+from openbook_eval.types import CHINESE_NAMES, ExamName, QType, Question
 
 QUESTION_FILES = ("CMB-test-choice-question-merge.json", "*question*.json")
 ANSWER_FILES = ("CMB-test-choice-answer.json", "*answer*.json")
 BOOK_FILES = ("test-book.json", "*-book.json")
 VALIDATION_FILES = ("CMB-val-merge.json", "*val*.json")
-EXAM_FILES = QUESTION_FILES + VALIDATION_FILES
-
-Rows = Sequence[Mapping[str, Any]]
 
 _EXAMS: Mapping[str, ExamName] = {chinese: name for name, chinese in CHINESE_NAMES.items()}
 _QTYPES: Mapping[str, QType] = {"单项选择题": "single", "多项选择题": "multi"}
@@ -44,69 +41,36 @@ class _Row(BaseModel):
     explanation: str | None = None
 
 
-def read_any(source: ExamSource) -> ExamFile:
-    """Read a folder, a zip or one file of CMB. Raises ExamError with all faults of a file."""
-    if source.path.is_dir() or source.path.suffix.lower() == ".zip":
-        return read(unpacked(source))
-    return read_one(source, (source.path.name,))
+def read(source: ExamSource, patterns: Sequence[str] = (*QUESTION_FILES, *VALIDATION_FILES)) -> ExamFile:
+    """Read one file, or of a folder or zip the test set, else the validation set (the first pattern that any matches).
 
-
-def read_one(source: ExamSource, patterns: tuple[str, ...]) -> ExamFile:
-    """Read the one file of a source that matches a pattern. Raises ExamError."""
-    source = unpacked(source, patterns)
+    Raises ExamError with all faults of a file.
+    """
+    if source.is_one_file:
+        return build(source, _questions(source.rows(), {}, {}))
+    # FreedomIntelligence/CMB holds a zip instead of the files.
+    if not source.find(*patterns) and source.path.is_dir() and (packed := source.find("CMB*.zip", "*.zip")):
+        source = ExamSource(source.path / packed, source.part)
     name = source.find(*patterns)
     if not name:
-        raise ExamError(f"{source.path}: has no file {patterns[0]}; it has {', '.join(source.names()[:10])}")
-    return _build(source, name, source.rows(name))
-
-
-def unpacked(source: ExamSource, patterns: tuple[str, ...] = EXAM_FILES) -> ExamSource:
-    """Return the zip that a folder holds instead of the files, as FreedomIntelligence/CMB does; else the source."""
-    if source.path.is_dir() and not source.find(*patterns) and (packed := source.find("CMB*.zip", "*.zip")):
-        return ExamSource(source.path / packed)
-    return source
-
-
-def read(source: ExamSource, answers_from: ExamSource | None = None) -> ExamFile:
-    """Read the test set, or where there is none the validation set; raises ExamError with all faults of a file.
-
-    The answers of the test set lie in the same source, or in `answers_from`.
-    """
-    if name := source.find(*QUESTION_FILES):
-        return _read_test(source, name, answers_from or source)
-    if name := source.find(*VALIDATION_FILES):
-        return _build(source, name, source.rows(name))
-    raise ExamError(
-        f"{source.path}: no CMB questions here (wanted CMB-test-choice-question-merge.json or CMB-val-merge.json); "
-        f"found: {', '.join(source.names()[:10]) or 'nothing'}"
-    )
-
-
-def _build(source: ExamSource, name: str, rows: Rows, answers: Mapping[str, str] | None = None) -> ExamFile:
-    """Build the exam of a file's rows, which carry their answers or are joined with `answers` by id."""
-    cut = [str(n) for n, row in enumerate(rows, 1) if any(missing_background(str(row.get("question"))))]
-    notices = [f"{len(cut)} questions name a background that the file lacks (rows {some(cut)})"] if cut else []
-    return build(source, source.label(name), _questions(rows, answers), notices)
-
-
-def _read_test(source: ExamSource, name: str, answers_from: ExamSource) -> ExamFile:
+        raise ExamError(
+            f"{source.path}: no CMB questions here (wanted CMB-test-choice-question-merge.json or CMB-val-merge.json); "
+            f"found: {', '.join(source.names()[:10]) or 'nothing'}"
+        )
     rows = source.rows(name)
-    answers = None if all(row.get("answer") for row in rows) else _read_answers(answers_from, source.label(name))
-    exam = _build(source, name, rows, answers)
-    asked = {question.id for question in exam.questions}
-    if spare := [key for key in answers or () if key not in asked]:
-        notice = f"{len(spare)} answers belong to no question (ids {some(spare)})"
-        exam = replace(exam, notices=(*exam.notices, notice))
+    answers = {} if all(row.get("answer") for row in rows) else _answers(source, name)
     book = source.find(*BOOK_FILES)
-    return _with_book(exam, source, book) if book else exam
+    entries = _by_id(source, book, "book_content") if book else {}
+    exam = build(source, _questions(rows, answers, entries), name=name)
+    return replace(exam, notices=(*exam.notices, *_misfits(exam, answers, entries, book)))
 
 
-def _read_answers(source: ExamSource, questions: str) -> dict[str, str]:
+def _answers(source: ExamSource, questions: str) -> dict[str, str]:
     name = source.find(*ANSWER_FILES)
     if not name:
         raise ExamError(
-            f"{questions}: has questions without an answer, and no CMB-test-choice-answer.json lies beside it; "
-            "CMB publishes the answers apart: put that file into the same folder, or take OPENBOOK_EXAM=cmb"
+            f"{source.label(questions)}: has questions without an answer, and no CMB-test-choice-answer.json lies "
+            "beside it; CMB publishes the answers apart: put that file into the same folder, or take OPENBOOK_EXAM=cmb"
         )
     return _by_id(source, name, "answer")
 
@@ -114,41 +78,60 @@ def _read_answers(source: ExamSource, questions: str) -> dict[str, str]:
 def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
     """Return the texts under `key` of a file's rows, by id."""
     texts: dict[str, str] = {}
-    found = []
+    faults = []
     for number, row in enumerate(source.rows(name), 1):
-        if not isinstance(row.get("id"), int | str):
-            found.append(f"row {number}: key 'id' is missing or neither number nor text")
-        elif not isinstance(row.get(key), str) or not row[key].strip():
-            found.append(f"row {number}: key {key!r} is missing or empty")
-        elif str(row["id"]) in texts:
-            found.append(f"row {number}: id {row['id']!r} is there twice")
+        own, text = row.get("id"), row.get(key)
+        if isinstance(own, int | str) and isinstance(text, str) and text.strip() and str(own) not in texts:
+            texts[str(own)] = text
         else:
-            texts[str(row["id"])] = row[key]
-    if found:
-        raise ExamError.from_faults(source.label(name), found)
+            faults.append(f"row {number}: wants an 'id' that stands once in the file, and a text as {key!r}")
+    if faults:
+        raise ExamError.from_faults(source.label(name), faults)
     return texts
 
 
-def _questions(rows: Rows, answers: Mapping[str, str] | None) -> Iterator[tuple[str, Question | str]]:
-    for number, row in enumerate(rows, 1):
-        try:
-            parsed = _Row.model_validate(row)
-        except ValidationError as error:
-            keys = list(_Row.model_fields)
-            yield f"row {number}", "; ".join(validation_message(dict(fault), keys) for fault in error.errors())
-        else:
-            yield f"row {number}", _question(parsed, number, answers)
+def _misfits(
+    exam: ExamFile, answers: Mapping[str, str], entries: Mapping[str, str], book: str | None
+) -> Iterator[str]:
+    """Say where questions, answers and entries do not fit together, and which questions lost their background."""
+    questions = {question.id: question for question in (*exam.questions, *exam.unmarkable)}
+    given = [question for question in exam.questions if question.knowledge]
+    counted = {
+        "questions name a background that the file lacks": [
+            key for key, question in questions.items() if any(missing_background(question.stem))
+        ],
+        "answers belong to no question": [key for key in answers if key not in questions],
+    }
+    if book:
+        counted |= {
+            f"questions have no entry in {book}; theirs is made by the authors' rule": [
+                question.id for question in exam.questions if not question.knowledge
+            ],
+            f"entries of {book} differ from the authors' own rule": [
+                question.id for question in given if question.knowledge != question.statement()
+            ],
+            f"entries of {book} belong to no question": sorted(entries.keys() - questions.keys()),
+        }
+    yield from (f"{len(ids)} {what} (ids {some(ids)})" for what, ids in counted.items() if ids)
 
 
-def _question(row: _Row, number: int, answers: Mapping[str, str] | None) -> Question | str:
-    if answers is not None and row.id is None:
+def _questions(
+    rows: Sequence[Mapping[str, Any]], answers: Mapping[str, str], entries: Mapping[str, str]
+) -> Iterator[tuple[str, Question | str]]:
+    for number, raw in enumerate(rows, 1):
+        row = parsed(_Row, raw)
+        yield f"row {number}", row if isinstance(row, str) else _question(row, number, answers, entries)
+
+
+def _question(row: _Row, number: int, answers: Mapping[str, str], entries: Mapping[str, str]) -> Question | str:
+    if answers and row.id is None:
         return "has no id to find its answer by"
     # The validation set has no ids: its rows are told apart by their place.
     key = f"val-{number}" if row.id is None else str(row.id)
-    published = (answers or {}).get(key)
-    if published and not re.fullmatch("[A-Z]+", published):
+    published = answers.get(key, "")
+    if not re.fullmatch("[A-Z]*", published):
         return f"answer {published!r} of the answer file is not a string of capital letters"
-    if row.answer and published and sorted_letters(row.answer) != sorted_letters(published):
+    if row.answer and published and set(row.answer) != set(published):
         return f"answer {row.answer} here, but {published} in the answer file"
     return Question(
         id=key,
@@ -159,29 +142,10 @@ def _question(row: _Row, number: int, answers: Mapping[str, str] | None) -> Ques
         stem=row.question,
         # A question with fewer options than others of its file carries the rest as None or blank.
         options={letter: text for letter, text in row.option.items() if text and text.strip()},
-        answer=sorted_letters(row.answer or published or ""),
+        answer=row.answer or published,
+        knowledge=entries.get(key),
         explanation=row.explanation or None,
-        published=as_published(row.answer or published or ""),
     )
-
-
-def _with_book(exam: ExamFile, source: ExamSource, name: str) -> ExamFile:
-    """Give each question the authors' entry; where there is none the statement rule makes it, and a notice says so."""
-    entries = _by_id(source, name, "book_content")
-    questions = [replace(question, knowledge=entries.get(question.id)) for question in exam.questions]
-    bare = [question.id for question in questions if not question.knowledge]
-    other = [question.id for question in questions if question.knowledge and question.knowledge != question.statement()]
-    spare = sorted(entries.keys() - {question.id for question in questions})
-    notices = list(exam.notices)
-    if bare:
-        notices.append(
-            f"{len(bare)} questions have no entry in {name}; theirs is made by the authors' rule (ids {some(bare)})"
-        )
-    if other:
-        notices.append(f"{len(other)} entries of {name} differ from the authors' own rule (ids {some(other)})")
-    if spare:
-        notices.append(f"{len(spare)} entries of {name} belong to no question (ids {some(spare)})")
-    return replace(exam, questions=tuple(questions), sha256=source.sha256, notices=tuple(notices))
 
 
 # Stems that point at something the exam no longer holds: a case, a figure, a table.

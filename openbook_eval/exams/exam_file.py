@@ -1,9 +1,6 @@
 """What a reader makes of an exam file, and the bytes it reads it from."""
 
-import hashlib
-import lzma
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -12,8 +9,8 @@ from typing import Any
 import orjson
 
 from openbook_eval.errors import ExamError, some
-from openbook_eval.files import decode
-from openbook_eval.types import Question, sorted_letters
+from openbook_eval.files import decode, sha256
+from openbook_eval.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +39,32 @@ class ExamFile:
 
 
 class ExamSource:
-    """The files of an exam, by name: one file, a folder or a zip; remembers what was read, for the hash."""
+    """The files of an exam: one, called "", or by name those of a folder or zip; remembers what was read, for the hash.
 
-    def __init__(self, path: Path) -> None:
+    Where a `part` is named, `build` takes the questions of that class only.
+    """
+
+    def __init__(self, path: Path, part: str | None = None) -> None:
         """Open `path`; raises ExamError where there is nothing or the zip is broken."""
         if not path.exists():
             raise ExamError(f"{path}: no such file or folder; give the path of an exam, or OPENBOOK_EXAM=mini")
-        self.path = path
-        self._zip = _open_zip(path) if path.is_file() and path.suffix.lower() == ".zip" else None
+        self.path, self.part = path, part
         self._read: dict[str, str] = {}
+        try:
+            self._zip = zipfile.ZipFile(path) if path.is_file() and path.suffix.lower() == ".zip" else None
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ExamError(f"{path}: not a readable zip file ({error})") from error
+
+    @property
+    def is_one_file(self) -> bool:
+        """Return whether this is a file and no zip."""
+        return self._zip is None and not self.path.is_dir()
 
     def names(self) -> list[str]:
-        """Return names of all files, in order; those of a folder or zip relative to it."""
+        """Return the names of the files in a folder or zip, in order."""
         if self._zip:
             return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
-        if self.path.is_dir():
-            files = (file for file in self.path.rglob("*") if file.is_file())
-            return sorted(file.relative_to(self.path).as_posix() for file in files)
-        return [self.path.name]
+        return sorted(file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
 
     def find(self, *patterns: str) -> str | None:
         """Return the one file whose base name matches the first pattern that any does; raises ExamError for two."""
@@ -74,105 +79,89 @@ class ExamSource:
                 return found[0]
         return None
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of the file called `name` by `names`; raises ExamError where it cannot be read."""
+    def read(self, name: str = "") -> bytes:
+        """Return the bytes of a file; raises ExamError where it cannot be read."""
         try:
-            if self._zip:
-                data = self._zip.read(name)
-            else:
-                data = (self.path / name if self.path.is_dir() else self.path).read_bytes()
-        except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+            data = self._zip.read(name) if self._zip else (self.path / name).read_bytes()
+        except Exception as error:  # beside OSError, each decompressor of a zip has its own
             raise ExamError(f"{self.label(name)}: cannot be read ({error})") from error
-        self._read[name] = hashlib.sha256(data).hexdigest()
+        self._read[name] = sha256(data)
         return data
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the rows of a JSON file; raises ExamError."""
-        return parse_rows(self.read(name), self.label(name))
+    def text(self, name: str = "") -> str:
+        """Return the text of a file in any usual encoding; raises ExamError."""
+        return decode(self.read(name), self.label(name))
 
-    def label(self, name: str) -> str:
-        """Return how an error names the file."""
-        return str(self.path) if self.path.name == name and not self.path.is_dir() else f"{self.path}/{name}"
+    def rows(self, name: str = "") -> list[dict[str, Any]]:
+        """Return the rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
+        text, label = self.text(name), self.label(name)
+        try:
+            rows = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise ExamError(f"{label}: line {error.lineno} is not JSON ({error.msg})") from error
+        if not isinstance(rows, list) or not rows:
+            raise ExamError(f"{label}: wants a JSON array of questions that is not empty")
+        if wrong := [f"row {n}: not a JSON object" for n, row in enumerate(rows, 1) if not isinstance(row, dict)]:
+            raise ExamError.from_faults(label, wrong)
+        return rows
+
+    def label(self, name: str = "") -> str:
+        """Return how an error names a file."""
+        return str(self.path / name)
 
     @property
     def sha256(self) -> str:
         """Return the hash of the one file read; of several the hash over their sorted hashes, wherever they lie."""
         hashes = sorted(self._read.values())
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ExamError(f"{path}: not a readable zip file ({error})") from error
-
-
-def parse_rows(data: bytes, label: str) -> list[dict[str, Any]]:
-    """Return rows of a file that holds one JSON array of objects; raises ExamError naming line or row."""
-    text = decode(data, label)
-    try:
-        rows = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ExamError(f"{label}: line {error.lineno} is not JSON ({error.msg})") from error
-    except RecursionError as error:
-        raise ExamError(f"{label}: nested too deeply for an exam") from error
-    if not isinstance(rows, list) or not rows:
-        raise ExamError(f"{label}: wants a JSON array of questions that is not empty")
-    if wrong := [f"row {n}: not a JSON object" for n, row in enumerate(rows, 1) if not isinstance(row, dict)]:
-        raise ExamError.from_faults(label, wrong)
-    return rows
+        return hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes))
 
 
 def build(
-    source: ExamSource,
-    label: str,
-    rows: Iterable[tuple[str, Question | str]],
-    notices: Iterable[str] = (),
-    *,
-    may_lack_answers: bool = False,
+    source: ExamSource, rows: Iterable[tuple[str, Question | str]], notices: Iterable[str] = (), name: str = ""
 ) -> ExamFile:
-    """Check all questions of a file and make the exam of them.
+    """Check all questions of the file called `name` and make the exam of them.
 
     `rows` are pairs of a place ("row 12") and either a question or what kept it from being one. Raises ExamError with
-    every fault of the file at once; a missing answer is one unless `may_lack_answers`.
+    every fault of the file at once. Questions without an answer are kept apart.
     """
     questions: list[Question] = []
-    unmarkable: list[Question] = []
-    found: list[str] = []
-    seen: dict[str, str] = {}
+    faults: list[str] = []
+    places: dict[str, str] = {}
     for place, row in rows:
         if isinstance(row, str):
-            found.append(f"{place}: {row}")
+            faults.append(f"{place}: {row}")
             continue
-        faults = [f"id {row.id!r} is already that of {seen[row.id]}"] if row.id in seen else []
-        faults += [] if row.answer or may_lack_answers else ["has no answer"]
-        found += [f"{place}: {fault}" for fault in (*faults, *row.faults())]
-        seen.setdefault(row.id, place)
-        (questions if row.answer else unmarkable).append(row)
-    if not found and not questions:
-        found.append("no question with a published answer" if unmarkable else "holds no questions")
-    if found:
-        raise ExamError.from_faults(label, found)
+        twice = [f"id {row.id!r} is already that of {places[row.id]}"] if row.id in places else []
+        faults += [f"{place}: {fault}" for fault in (*twice, *row.faults())]
+        places.setdefault(row.id, place)
+        questions.append(row)
+    classes = dict.fromkeys(question.exam_class for question in questions)
+    if source.part is not None:
+        questions = [question for question in questions if question.exam_class == source.part]
+    asked = tuple(question for question in questions if question.answer)
+    if not faults and not asked:
+        part = "" if source.part is None else f" of class {source.part!r}; it has {', '.join(sorted(classes))}"
+        faults = [f"no question with a published answer{part}; answers in a file of their own want its folder as PATH"]
+    if faults:
+        raise ExamError.from_faults(source.label(name), faults)
+    unmarkable = tuple(question for question in questions if not question.answer)
     return ExamFile(
-        name=source.path.name,
+        name=source.path.name if source.part is None else f"{source.path.name}#{source.part}",
         version="unversioned",
         sha256=source.sha256,
-        questions=tuple(questions),
-        unmarkable=tuple(unmarkable),
-        notices=(*notices, *_oddities(questions)),
+        questions=asked,
+        unmarkable=unmarkable,
+        notices=(*notices, *_oddities(asked, unmarkable)),
     )
 
 
-def _oddities(questions: Sequence[Question]) -> Iterator[str]:
+def _oddities(questions: Sequence[Question], unmarkable: Sequence[Question]) -> Iterator[str]:
+    if unmarkable:
+        ids = some([question.id for question in unmarkable])
+        yield f"{len(unmarkable)} questions without a published answer (ids {ids}): read, but not asked"
     count = sum(question.exam == "other" for question in questions)
     if 0 < count < len(questions):
         yield f"{count} questions carry none of the six exam labels; cmed_openbook_other asks them"
     same = [question.id for question in questions if len(set(question.options.values())) < len(question.options)]
     if same:
         yield f"{len(same)} questions have two options with the same text (ids {some(same)})"
-
-
-def as_published(text: str) -> str:
-    """Return `text` where it is not the sorted set of its letters, else "": what `Question.published` holds."""
-    return "" if text == sorted_letters(text) else text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamSource, build, parse_rows
+from openbook_eval.exams.exam_file import ExamSource, build
 from openbook_eval.types import Question
 from tests.conftest import question, write
 
@@ -25,34 +25,24 @@ def source(tmp_path: Path) -> ExamSource:
          "f.json: 2 faults, nothing was read:\n  row 2: not a JSON object\n  row 3: not a JSON object"),
     ],
 )  # fmt: skip
-def test_json_that_is_not_a_list_of_questions_is_refused(data: bytes, fault: str) -> None:
+def test_json_that_is_not_a_list_of_questions_is_refused(tmp_path: Path, data: bytes, fault: str) -> None:
+    (tmp_path / "f.json").write_bytes(data)
     with pytest.raises(ExamError) as caught:
-        parse_rows(data, "f.json")
-    assert str(caught.value).startswith(fault)
-
-
-@pytest.mark.parametrize(
-    ("rows", "fault"), [([], "f.json: holds no questions"), ([("row 7", "bad")], "f.json: row 7: bad")]
-)
-def test_no_question_or_a_single_fault_is_one_line(
-    source: ExamSource, rows: list[tuple[str, Question | str]], fault: str
-) -> None:
-    with pytest.raises(ExamError) as caught:
-        build(source, "f.json", rows)
-    assert str(caught.value) == fault
+        ExamSource(tmp_path / "f.json").rows()
+    assert str(caught.value).startswith(f"{tmp_path}/{fault}")
 
 
 def test_every_fault_of_a_file_is_told_at_once(source: ExamSource) -> None:
     rows: list[tuple[str, Question | str]] = [
-        ("row 1", question(answer="")),
+        ("row 1", question(stem="")),
         ("row 2", question(answer="E")),
         ("row 3", "not JSON"),
     ]
     with pytest.raises(ExamError) as caught:
-        build(source, "f.json", rows)
+        build(source, rows)
     assert str(caught.value).splitlines() == [
-        "f.json: 4 faults, nothing was read:",
-        "  row 1: has no answer",
+        f"{source.path}: 4 faults, nothing was read:",
+        "  row 1: the question has no text",
         "  row 2: id 'q1' is already that of row 1",
         "  row 2: answer E is not among the options A, B, C",
         "  row 3: not JSON",
@@ -61,26 +51,31 @@ def test_every_fault_of_a_file_is_told_at_once(source: ExamSource) -> None:
 
 def test_a_long_list_of_faults_is_cut_but_counted(source: ExamSource) -> None:
     with pytest.raises(ExamError) as caught:
-        build(source, "f.json", [(f"row {n}", "bad") for n in range(25)])
+        build(source, [(f"row {n}", "bad") for n in range(25)])
     lines = str(caught.value).splitlines()
     more = "  and 5 more; openbook-eval exam show lists them all"
-    assert (lines[0], len(lines), lines[-1]) == ("f.json: 25 faults, nothing was read:", 22, more)
+    assert (lines[0], len(lines), lines[-1]) == (f"{source.path}: 25 faults, nothing was read:", 22, more)
     assert len(caught.value.report.splitlines()) == 26
+    with pytest.raises(ExamError, match=r"f\.json: row 7: bad$"):
+        build(source, [("row 7", "bad")])
 
 
-def test_questions_without_an_answer_are_kept_apart_where_they_may_lack_one(source: ExamSource) -> None:
+def test_questions_without_an_answer_are_kept_apart_and_there_must_be_others(source: ExamSource) -> None:
     rows = [("row 1", question()), ("row 2", question(id="q2", answer=""))]
-    exam = build(source, "f.json", rows, may_lack_answers=True)
+    exam = build(source, rows)
     assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1"], ["q2"])
+    assert exam.notices == ("1 questions without a published answer (ids q2): read, but not asked",)
+    with pytest.raises(ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"):
+        build(source, rows[1:])
 
 
 def test_questions_that_the_six_exams_leave_out_and_options_of_one_text_are_told(source: ExamSource) -> None:
     same, bare = question(options={"A": "x", "B": "x"}), question(id="q2", exam="other")
-    assert build(source, "f.json", [("row 1", same), ("row 2", bare)]).notices == (
+    assert build(source, [("row 1", same), ("row 2", bare)]).notices == (
         "1 questions carry none of the six exam labels; cmed_openbook_other asks them",
         "1 questions have two options with the same text (ids q1)",
     )
-    assert build(source, "f.json", [("row 2", bare)]).notices == ()
+    assert build(source, [("row 2", bare)]).notices == ()
 
 
 def test_a_missing_path_and_a_broken_zip_are_refused(tmp_path: Path) -> None:
@@ -100,17 +95,3 @@ def test_files_are_found_by_base_name_in_folders_and_zips_but_hidden_copies_are_
         packed.writestr("deep/a.json", "[]")
     assert ExamSource(tmp_path / "f").find("a.json") == "deep/a.json"
     assert ExamSource(tmp_path / "f.zip").find("a.json") == "deep/a.json"
-
-
-def test_the_hash_is_the_same_for_a_folder_and_its_zip(tmp_path: Path) -> None:
-    write(tmp_path / "f" / "a.json", [1])
-    write(tmp_path / "f" / "b.json", [2])
-    with zipfile.ZipFile(tmp_path / "f.zip", "w") as packed:
-        packed.writestr("top/b.json", "[2]")
-        packed.writestr("top/a.json", "[1]")
-    hashes = []
-    for source in (ExamSource(tmp_path / "f"), ExamSource(tmp_path / "f.zip")):
-        for name in source.names():
-            source.read(name)
-        hashes.append(source.sha256)
-    assert hashes[0] == hashes[1]

@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from openbook_eval.exams import read_path
-from tests.conftest import ANSWERS, QUESTIONS, VALIDATION, cmb_answer, cmb_row, write
+from tests.conftest import VALIDATION, cmb_row, write
 from tests.hub_server import HubServer
 
 OPEN_BOOK = "wangrongsheng/open-book-CMB-exam"
@@ -80,27 +79,6 @@ def test_cmb_val_comes_from_cmbs_own_data_set(hub: HubServer, load: Load, tmp_pa
     name, _, _, questions = json.loads(load("cmb-val").stdout)
     assert (name, questions[0]["answer"], questions[0]["explanation"]) == ("cmb-val", "C", "丙。")
 
-
-def test_cmb_itself_is_sat_with_the_answers_that_the_authors_publish(
-    hub: HubServer, load: Load, cmb_folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "cmb").mkdir()
-    with zipfile.ZipFile(tmp_path / "cmb" / "CMB.zip", "w") as packed:
-        packed.write(cmb_folder / "CMB-test" / QUESTIONS, f"CMB-Exam/CMB-test/{QUESTIONS}")
-    hub.datasets["FreedomIntelligence/CMB"] = tmp_path / "cmb"
-    hub.datasets[OPEN_BOOK] = cmb_folder
-    name, version, sha256, questions = json.loads(load("FreedomIntelligence/CMB").stdout)
-    assert name == "FreedomIntelligence/CMB"
-    assert version.endswith(f", answers {OPEN_BOOK}@{hub.commit(OPEN_BOOK)}")
-    assert [(question["answer"], question["knowledge"]) for question in questions] == [("B", None)] * 6
-    # Other answers make another exam, and another hash.
-    write(cmb_folder / "CMB-test" / ANSWERS, [cmb_answer(n, "C") for n in range(1, 7)])
-    assert json.loads(load("FreedomIntelligence/CMB").stdout)[2] != sha256
-
-
-def test_any_data_set_of_the_same_shape_is_taken_by_name(hub: HubServer, load: Load, cmb_folder: Path) -> None:
-    hub.datasets["someone/else-v1.0"] = cmb_folder
-    assert json.loads(load("someone/else-v1.0").stdout)[1] == f"someone/else-v1.0@{hub.commit('someone/else-v1.0')}"
 
 
 @pytest.mark.parametrize(

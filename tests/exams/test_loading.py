@@ -6,7 +6,7 @@ import pytest
 
 from openbook_eval.errors import ExamError
 from openbook_eval.exams import load_exam, read_path, require
-from tests.conftest import cmb_row, write
+from tests.conftest import write
 from tests.exams.test_own import ROW, write_lines
 
 
@@ -37,16 +37,13 @@ def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
     assert len(read_path(path.rename(tmp_path / "EXAM.JSONL")).questions) == 1
 
 
-@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
-def test_only_apollos_file_has_sources(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / name, [cmb_row(1, answer="A")])
-    with pytest.raises(ExamError, match=r"only Apollo's"):
-        load_exam(f"{path}#cmb-single")
 
-
-def test_a_folder_has_no_sources(cmb_folder: Path) -> None:
-    with pytest.raises(ExamError, match=r"only Apollo's"):
-        load_exam(f"{cmb_folder}#cmb-single")
+def test_one_class_of_an_exam_is_chosen_by_its_name(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, ROW, {**ROW, "id": "2", "class": "高级护师"})
+    exam = load_exam(f"{path}#高级护师")
+    assert (exam.name, [question.id for question in exam.questions]) == ("exam.jsonl#高级护师", ["2"])
+    with pytest.raises(ExamError, match=r"no question with a published answer of class 'x'; it has 主管护师, 高级护师"):
+        load_exam(f"{path}#x")
 
 
 def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
@@ -56,7 +53,7 @@ def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
 
 def test_an_exam_without_such_questions_says_what_to_run_instead(tmp_path: Path) -> None:
     exam = load_exam(str(write_lines(tmp_path, ROW, {**ROW, "id": "2", "exam": "other"})))
-    assert [len(require(exam, name)) for name in ("nursing", "other")] == [1, 1]
+    require(exam, "nursing")
     with pytest.raises(ExamError) as caught:
         require(exam, "physician")
     assert str(caught.value) == (

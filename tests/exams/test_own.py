@@ -105,4 +105,4 @@ def test_any_sound_question_is_read_as_it_was_written(
 def test_the_documented_keys_are_the_keys_of_the_format(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-    assert documented == formats._OWN_KEYS
+    assert documented == list(formats._OwnRow.model_json_schema()["properties"])
