@@ -2,16 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from openbook_eval.baselines import Baseline, baselines
-from openbook_eval.books.grouping import near_duplicates
+from openbook_eval.baselines import Baseline, baselines, options_held, plain
+from openbook_eval.books.shared_books import Cluster, near_duplicates
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import some
-from openbook_eval.evidence import options_held, plain
 from openbook_eval.exams import ExamFile
 from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
 from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Entry, Question
@@ -36,7 +35,6 @@ MEANINGS: Mapping[str, str] = {
 }
 # Names of files of others are cut so short.
 _LONGEST = 40
-Cluster = tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,9 @@ class Finding:
 
     name: str
     meaning: str
+    count: int
     of: int
+    share: float
     ids: tuple[str, ...]
     by: Mapping[str, int]
     within: tuple[tuple[str, ...], ...] = ()
@@ -60,94 +60,64 @@ class Finding:
         """Return the name in words."""
         return self.name.replace("_", " ")
 
-    @property
-    def share(self) -> float:
-        """Return the share of questions that have the fault, of 1; 0 where none could."""
-        return len(self.ids) / self.of if self.of else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class LetterBalance:
-    """How often each letter is right in single choice with so many options."""
+    """How often each letter is right in single choice with so many options, and the share of the commonest, of 1."""
 
     options: int
+    questions: int
     right: Mapping[str, int]
-
-    @property
-    def questions(self) -> int:
-        """Return the number of questions."""
-        return sum(self.right.values())
-
-    @property
-    def majority_share(self) -> float:
-        """Return the share of the commonest letter, of 1."""
-        return max(self.right.values()) / self.questions
+    majority_share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """An exam's faults and what can be scored on it without understanding; `set_sizes` are those of multiple choice."""
+    """An exam's faults and what can be scored on it without understanding; `set_sizes` are those of multiple choice.
 
+    Users read it as JSON, by the names of its fields.
+    """
+
+    questions: int
     by_exam: Mapping[str, int]
+    notices: tuple[str, ...]
     findings: tuple[Finding, ...]
     letter_balance: tuple[LetterBalance, ...]
     set_sizes: Mapping[int, int]
     baselines: tuple[Baseline, ...]
-    notices: tuple[str, ...]
-
-    @property
-    def questions(self) -> int:
-        """Return the number of questions audited."""
-        return sum(self.by_exam.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the audit as JSON takes it; users read the keys, which stay."""
-        return {
-            "questions": self.questions,
-            "by_exam": dict(self.by_exam),
-            "notices": list(self.notices),
-            "findings": [asdict(found) | {"count": len(found.ids), "share": found.share} for found in self.findings],
-            "letter_balance": [
-                asdict(row) | {"questions": row.questions, "majority_share": row.majority_share}
-                for row in self.letter_balance
-            ],
-            "set_sizes": {str(size): count for size, count in self.set_sizes.items()},
-            "baselines": [asdict(baseline) for baseline in self.baselines],
-        }
 
 
-def audit(
-    questions: Sequence[Question],
-    entries: Mapping[str, Entry],
-    unmarkable: Sequence[Question] = (),
-    notices: Sequence[str] = (),
-) -> Audit:
-    """Return every finding of `MEANINGS`, empty ones too, over the questions and their entries by question id.
+def audit(exam: ExamFile, entries: Mapping[str, Entry]) -> Audit:
+    """Return every finding of `MEANINGS`, empty ones too, over an exam's questions and their entries by question id.
 
-    `unmarkable` and `notices` are what the ExamFile knows. A question that `entries` lacks counts as one without entry.
+    A question that `entries` lacks counts as one without entry.
     """
     return Audit(
-        by_exam=_by_part(questions),
-        findings=(*_faults(questions, entries, unmarkable), *_repetitions(questions, entries)),
-        letter_balance=_letter_balance(questions),
-        set_sizes=dict(sorted(Counter(len(q.answer) for q in questions if q.qtype == "multi").items())),
-        baselines=baselines(questions, entries),
-        notices=tuple(notices),
+        questions=len(exam.questions),
+        by_exam=_by_part(exam.questions),
+        notices=exam.notices,
+        findings=(*_faults(exam, entries), *_repetitions(exam.questions, entries)),
+        letter_balance=tuple(_letter_balance(exam.questions)),
+        set_sizes=dict(sorted(Counter(len(q.answer) for q in exam.questions if q.qtype == "multi").items())),
+        baselines=baselines(exam.questions, entries),
     )
 
 
-def part(question: Question) -> str:
+def _part(question: Question) -> str:
     """Return the exam that a question counts under; of `other` also the class, by which files tell sources apart."""
     return question.exam if question.exam != "other" else f"other {question.exam_class}".rstrip()
 
 
-def _faults(
-    questions: Sequence[Question], entries: Mapping[str, Entry], unmarkable: Sequence[Question]
-) -> Iterator[Finding]:
+def _by_part(questions: Iterable[Question]) -> dict[str, int]:
+    return dict(Counter(map(_part, questions)))
+
+
+def _faults(exam: ExamFile, entries: Mapping[str, Entry]) -> Iterator[Finding]:
+    questions = exam.questions
     held = {q.id: set(options_held(entries[q.id].text, q.options)) for q in questions if q.id in entries}
     multi = [question for question in questions if question.qtype == "multi"]
     yield _finding("no_entry", questions, lambda q: q.id not in held or entries[q.id].provider == "statement")
-    yield _finding("no_answer", (*questions, *unmarkable), lambda q: not q.answer)
+    yield _finding("no_answer", (*questions, *exam.unmarkable), lambda q: not q.answer)
     yield _finding("entry_without_right_text", questions, lambda q: not set(q.answer) <= held.get(q.id, set(q.answer)))
     yield _finding("entry_with_wrong_text", questions, lambda q: bool(held.get(q.id, set()) - set(q.answer)))
     yield _finding("one_character_option", questions, lambda q: any(len(plain(o)) == 1 for o in q.options.values()))
@@ -163,12 +133,9 @@ def _finding(
     name: str, questions: Sequence[Question], has: Callable[[Question], bool], by: Mapping[str, int] | None = None
 ) -> Finding:
     found = [question for question in questions if has(question)]
+    share = len(found) / len(questions) if questions else 0.0
     ids = tuple(question.id for question in found)
-    return Finding(name, MEANINGS[name], len(questions), ids, _by_part(found) if by is None else by)
-
-
-def _by_part(questions: Iterable[Question]) -> dict[str, int]:
-    return dict(Counter(map(part, questions)))
+    return Finding(name, MEANINGS[name], len(found), len(questions), share, ids, _by_part(found) if by is None else by)
 
 
 def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) -> Iterator[Finding]:
@@ -178,7 +145,7 @@ def _repetitions(questions: Sequence[Question], entries: Mapping[str, Entry]) ->
     contradicting = sum(any(contradict(*pair) for pair in combinations(same, 2)) for same in other)
     yield _repeated("same_stem_other_answer", other, total, {"clusters_contradicting": contradicting})
     known = {question.id: entries.get(question.id) or Entry.given_or_statement(question) for question in questions}
-    yield _repeated("asks_the_same", [same for same in near_duplicates(questions, known) if len(same) > 1], total)
+    yield _repeated("asks_the_same", near_duplicates(questions, known), total)
 
 
 def contradict(one: Question, other: Question) -> bool:
@@ -206,36 +173,38 @@ def _alike(questions: Iterable[Question], key: Callable[[Question], Hashable]) -
     groups: dict[Hashable, list[Question]] = defaultdict(list)
     for question in questions:
         groups[key(question)].append(question)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    return list(map(tuple, groups.values()))
 
 
-def _repeated(name: str, clusters: Sequence[Cluster], of: int, more: Mapping[str, int] | None = None) -> Finding:
-    parts = [Counter(map(part, cluster)) for cluster in clusters]
-    pairs = sum(comb(len(cluster), 2) for cluster in clusters)
-    pairs_within = sum(comb(count, 2) for counts in parts for count in counts.values())
+def _repeated(name: str, groups: Iterable[Cluster], of: int, more: Mapping[str, int] | None = None) -> Finding:
+    clusters = [cluster for cluster in groups if len(cluster) > 1]
+    parts = [Counter(map(_part, cluster)) for cluster in clusters]
     named = [tuple(question.id for question in cluster) for cluster in clusters]
-    within = tuple(ids for ids, counts in zip(named, parts, strict=True) if len(counts) == 1)
-    across = tuple(ids for ids, counts in zip(named, parts, strict=True) if len(counts) > 1)
+    within, across = (
+        tuple(ids for ids, counts in zip(named, parts, strict=True) if (len(counts) == 1) is one)
+        for one in (True, False)
+    )
+    pairs_within = sum(comb(count, 2) for counts in parts for count in counts.values())
     by = {
         "clusters_within": len(within),
         "clusters_across": len(across),
         "pairs_within": pairs_within,
-        "pairs_across": pairs - pairs_within,
+        "pairs_across": sum(comb(len(cluster), 2) for cluster in clusters) - pairs_within,
         **(more or {}),
     }
     ids = tuple(key for cluster in named for key in cluster)
-    return Finding(name, MEANINGS[name], of, ids, by, within, across)
+    return Finding(name, MEANINGS[name], len(ids), of, len(ids) / of if of else 0.0, ids, by, within, across)
 
 
-def _letter_balance(questions: Iterable[Question]) -> tuple[LetterBalance, ...]:
+def _letter_balance(questions: Iterable[Question]) -> Iterator[LetterBalance]:
     rights: dict[int, Counter[str]] = defaultdict(Counter)
     for question in questions:
         if question.qtype == "single":
             # Letters that are never right count as 0.
-            rights[len(question.options)].update(
-                {letter: int(letter == question.answer) for letter in question.options}
-            )
-    return tuple(LetterBalance(number, dict(sorted(right.items()))) for number, right in sorted(rights.items()))
+            rights[len(question.options)].update({key: int(key == question.answer) for key in question.options})
+    for options, right in sorted(rights.items()):
+        total = right.total()
+        yield LetterBalance(options, total, dict(sorted(right.items())), max(right.values()) / total)
 
 
 def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
@@ -245,7 +214,13 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
     yield from (line(f"notice: {notice}") for notice in found.notices)
     for finding in found.findings:
         if finding.ids:
-            yield from _finding_lines(finding)
+            yield line("")
+            yield line(f"{finding.title}: {finding.count} of {finding.of} ({percent(finding.share)} %)")
+            yield line(finding.meaning)
+            if len(finding.by) > 1 or finding.name == "missing_background":
+                yield line(_listed(finding.by))
+            clusters = [" = ".join(map(_short, ids)) for ids in (*finding.within, *finding.across)]
+            yield line(f"ids: {some(clusters or [*map(_short, finding.ids)])}")
     if clean := [finding.title for finding in found.findings if not finding.ids]:
         yield line(f"none found: {', '.join(clean)}")
     if found.letter_balance:
@@ -254,16 +229,6 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
         sizes = ", ".join(f"{size} in {count}" for size, count in found.set_sizes.items())
         yield line(f"right letters of multiple choice: {sizes}")
     yield _baselines_table(found.baselines)
-
-
-def _finding_lines(finding: Finding) -> Iterator["Text"]:
-    yield line("")
-    yield line(f"{finding.title}: {len(finding.ids)} of {finding.of} ({percent(finding.share)} %)")
-    yield line(finding.meaning)
-    if len(finding.by) > 1 or finding.name == "missing_background":
-        yield line(_listed(finding.by))
-    clusters = [" = ".join(map(_short, ids)) for ids in (*finding.within, *finding.across)]
-    yield line(f"ids: {some(clusters or [*map(_short, finding.ids)])}")
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -282,14 +247,14 @@ def _balance_table(balance: Sequence[LetterBalance]) -> "Table":
     return table(("options", "questions", "commonest %", "each letter %"), rows, "right letters of single choice")
 
 
-def _baselines_table(baselines: Sequence[Baseline]) -> "Table":
-    exams = [exam for exam in EXAM_NAMES if any(exam in baseline.by_exam for baseline in baselines)]
+def _baselines_table(readers: Sequence[Baseline]) -> "Table":
     rows: list[tuple[str, ...]] = [
-        (f"{exam} {CHINESE_NAMES[exam]}", *(percent(baseline.by_exam.get(exam)) for baseline in baselines))
-        for exam in exams
+        (f"{exam} {CHINESE_NAMES[exam]}", *(percent(reader.by_exam[exam]) for reader in readers))
+        for exam in EXAM_NAMES
+        if any(exam in reader.by_exam for reader in readers)
     ]
-    rows += [(), ("all questions", *(percent(baseline.overall) for baseline in baselines))]
-    if any(baseline.average is not None for baseline in baselines):
-        rows.append(("Avg.(All exams)", *(percent(baseline.average) for baseline in baselines)))
+    rows += [(), ("all questions", *(percent(reader.overall) for reader in readers))]
+    if any(reader.average is not None for reader in readers):
+        rows.append(("Avg.(All exams)", *(percent(reader.average) for reader in readers)))
     notes = ["expected share of right answers in percent; lexical reader: longest overlap with the entry"]
-    return table(("exam", *(baseline.name for baseline in baselines)), rows, "readers without understanding", notes)
+    return table(("exam", *(reader.name for reader in readers)), rows, "readers without understanding", notes)

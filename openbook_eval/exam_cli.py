@@ -3,6 +3,7 @@
 import re
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from openbook_eval.books.preparation import Overview, PreparedExam
+    from openbook_eval.books.preparation import PreparedExam
     from openbook_eval.exams import ExamFile
 
 # Characters that move the cursor or change the terminal; a line break and a tab are as the model sees them.
@@ -31,8 +32,6 @@ _Exam = Annotated[
         help="A file, folder or zip (FILE#CLASS: one class of it), OWNER/DATASET on the hub, or mini, cmb, cmb-val.",
     ),
 ]
-
-
 _Entries = Annotated[
     str | None,
     typer.Option(
@@ -78,13 +77,14 @@ def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
     yield line(f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer")
     yield from (line(f"notice: {notice}") for notice in exam.notices)
     counts = Counter((question.exam, question.exam_class, question.qtype) for question in questions)
-    rows = []
-    for name in EXAM_NAMES:
-        for exam_class in dict.fromkeys(question.exam_class for question in questions if question.exam == name):
-            single, multi = counts[name, exam_class, "single"], counts[name, exam_class, "multi"]
-            rows.append((f"{name} {CHINESE_NAMES[name]}", exam_class, *map(str, (single, multi, single + multi))))
-    single, multi = (sum(question.qtype == qtype for question in questions) for qtype in ("single", "multi"))
-    rows += [(), ("all", "", str(single), str(multi), str(single + multi))]
+    classes = sorted(dict.fromkeys((q.exam, q.exam_class) for q in questions), key=lambda key: EXAM_NAMES.index(key[0]))
+    single = [counts[name, exam_class, "single"] for name, exam_class in classes]
+    multi = [counts[name, exam_class, "multi"] for name, exam_class in classes]
+    rows: list[tuple[str, ...]] = [
+        (f"{name} {CHINESE_NAMES[name]}", exam_class, str(ones), str(sets), str(ones + sets))
+        for (name, exam_class), ones, sets in zip(classes, single, multi, strict=True)
+    ]
+    rows += [(), ("all", "", str(sum(single)), str(sum(multi)), str(len(questions)))]
     yield table(("exam", "class", "single", "multi", "all"), rows)
 
 
@@ -103,11 +103,10 @@ def audit(
     from openbook_eval.console import show as print_parts
 
     exam_file = _read_exam(exam)
-    entries = provide(exam_file.questions, _parsed(provider)).entries
-    found = look_for_faults(exam_file.questions, entries, exam_file.unmarkable, exam_file.notices)
+    found = look_for_faults(exam_file, provide(exam_file.questions, _parsed(provider)).entries)
     if as_json:
-        record = {"exam": exam_file.provenance, **found.as_dict()}
-        print(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        record = {"exam": exam_file.provenance, **asdict(found)}
+        print(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
     else:
         print_parts(audit_report(exam_file, found))
 
@@ -121,35 +120,46 @@ def books(
     book_seed: Annotated[int, typer.Option(help="Seed of the order of questions and entries.")] = 0,
 ) -> None:
     """Make the books of the reading exam and print what it comes to: items, books, characters, unique text."""
-    from openbook_eval.books.preparation import ExamSettings, overviews, prepare
+    from openbook_eval.books.preparation import ExamSettings, prepare
     from openbook_eval.console import show as print_parts
 
     settings = ExamSettings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
-    prepared = prepare(settings)
-    print_parts(_books_report(prepared, list(overviews(prepared, full=full))))
+    print_parts(_books_report(prepare(settings), full))
 
 
-def _books_report(prepared: "PreparedExam", overviews: "list[Overview]") -> "Iterator[Table | Text]":
+def _books_report(prepared: "PreparedExam", full: bool) -> "Iterator[Table | Text]":
     """Lay out who gave the entries, a row for each condition, the unique share of all prompts, and refusals."""
-    from openbook_eval.console import line, table
+    from openbook_eval.books.conditions import CONDITIONS
+    from openbook_eval.console import line, percent, table
+    from openbook_eval.prompt import build_prompt
 
-    file = prepared.file
+    file, material = prepared.file, prepared.material
     yield line(f"{file.name}, version {file.version}, sha256 {file.sha256}")
     for provider in prepared.provided.providers:
         settings = ", ".join(f"{key} {value}" for key, value in provider.items() if key not in ("provider", "entries"))
         yield line(f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}")
     yield from (line(f"notice: {notice}") for notice in (*file.notices, *prepared.provided.notices))
-    asked = [overview for overview in overviews if not overview.refusal]
     rows: list[tuple[str, ...]] = []
-    for each in asked:
-        books = (f"{each.books:,}", f"{each.shortest:,} to {each.longest:,}") if each.longest else ("-", "-")
-        share = f"{each.unique / each.characters:.1%}" if each.characters else "-"
-        rows.append((each.condition, f"{each.items:,}", *books, f"{each.characters:,}", share))
-    items, characters, unique = (sum(getattr(each, key) for each in asked) for key in ("items", "characters", "unique"))
-    share = f"{unique / characters:.1%}" if characters else "-"
-    rows += [(), ("all", f"{items:,}", "", "", f"{characters:,}", share)]
+    refusals = []
+    sums: Counter[str] = Counter()
+    for condition in (each for each in CONDITIONS.values() if each.frame == "reading"):
+        try:
+            items = [item for exam in material.clusters for item in condition.ask(material, exam, full)]
+        except ExamError as error:
+            refusals.append(line(f"{condition.title}: {error}"))
+            continue
+        lengths = {item.book.sha256: len(item.book.text) for item in items}
+        characters = sum(len(build_prompt(item.question, item.book, condition.frame)) for item in items)
+        # A book counts once however many prompts begin with it.
+        unique = characters - sum(len(item.book.text) for item in items) + sum(lengths.values())
+        longest = max(lengths.values())
+        shown = (f"{len(lengths):,}", f"{min(lengths.values()):,} to {longest:,}") if longest else ("-", "-")
+        rows.append((condition.title, f"{len(items):,}", *shown, f"{characters:,}", f"{percent(unique / characters)}%"))
+        sums.update(items=len(items), characters=characters, unique=unique)
+    share = f"{percent(sums['unique'] / sums['characters'])}%"
+    rows += [(), ("all", f"{sums['items']:,}", "", "", f"{sums['characters']:,}", share)]
     yield table(("condition", "items", "books", "characters a book", "of all prompts", "unique"), rows)
-    yield from (line(f"{each.condition}: {each.refusal}") for each in overviews if each.refusal)
+    yield from refusals
 
 
 @exam_app.command("entries")

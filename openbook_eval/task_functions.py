@@ -12,10 +12,11 @@ import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
-from openbook_eval.books.conditions import CONDITIONS, Item
+from openbook_eval.baselines import options_held
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.preparation import ExamSettings, PreparedExam, prepare
+from openbook_eval.books.shared_books import Item
 from openbook_eval.errors import OpenbookError
-from openbook_eval.evidence import options_held
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
 from openbook_eval.prompt import build_prompt

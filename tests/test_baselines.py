@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.baselines import Baseline, baselines, lexical_chance, overlap, random_chance
+from openbook_eval.baselines import Baseline, baselines, lexical_chance, options_held, overlap, plain, random_chance
 from openbook_eval.exams import load_exam
 from openbook_eval.types import SIX_EXAMS, Entry, Question
 from tests.conftest import question
@@ -119,3 +119,18 @@ def test_chances_of_single_choice_sum_to_one_over_the_options(texts: list[str], 
     options = dict(zip("ABCD", texts, strict=False))
     chances = [lexical_chance(question(options=options, answer=letter), entry) for letter in options]
     assert sum(chances) == pytest.approx(1)
+
+
+def test_blanks_case_and_width_make_no_difference() -> None:
+    assert plain(" ＤＮＡ　聚合 酶\n") == "dna聚合酶"
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        *(("肝硬化", "B"), ("肝和肝硬化", "AB"), ("肾", "DE"), ("每分钟16次", "C"), ("160或16", "C"), ("为16。", "C")),
+        *((number, "") for number in ("每分钟160次", "2016年", "1.16", "16.5")),
+    ],
+)
+def test_an_option_is_held_only_apart_from_longer_ones_and_numbers(text: str, held: str) -> None:
+    assert options_held(text, {"A": "肝", "B": "肝硬化", "C": "16", "D": "肾", "E": "肾"}) == held

@@ -239,7 +239,7 @@ def _laid_out(kind: str, random: Random, stage: Stage) -> TrainingSample:
     answer = "".join(letter for letter, option in options.items() if option in asked.right)
     if stage.framed:
         qtype: QType = "multi" if len(asked.right) > 1 or (not asked.right and random.random() < 0.3) else "single"
-        question = Question("", "other", "", "", qtype, asked.stem, options, answer)
+        question = Question(id="", qtype=qtype, stem=asked.stem, options=options, answer=answer)
         book = Book((Entry("", asked.book, "given"),)) if asked.book else Book()
         prompt = build_prompt(question, book, "reading" if kind == "unanswerable" or random.random() < 0.3 else "paper")
     else:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
-from openbook_eval.models.chat_api import Outcome, ask_all
+from openbook_eval.models.chat_api import ask_all
 from openbook_eval.models.endpoints import EndpointSettings, checked_address
 from openbook_eval.models.replies import FINAL, Reply, Request
 from openbook_eval.types import Question
@@ -67,11 +67,9 @@ def generate(
     response cache, so that a call after a failure goes on from there. Raises OpenbookError for a faulty setting, and
     where the endpoint fails.
     """
-    if not model.strip():
-        raise OpenbookError("model: is empty; name the model as the endpoint does (GET /v1/models lists them)")
     settings = EndpointSettings(
         base_url=checked_address(endpoint, "endpoint"),
-        model=model.strip(),
+        model=model,
         num_concurrent=parallel,
         max_retries=3,
         seed=_SEED,
@@ -80,13 +78,20 @@ def generate(
     outcome = ask_all(list(requests.values()), settings, ResponseCache(settings.identity))
     texts = {key: text for key, reply in outcome.replies.items() if (text := knowledge(reply))}
     found = {name: texts[request.key] for name, request in requests.items() if request.key in texts}
-    if reason := _unfinished(outcome):
+    failures = outcome.failures.values()
+    # A prompt that was refused would be refused again.
+    again = [str(outcome.stopped)] if outcome.stopped else [each.said for each in failures if each.reason not in FINAL]
+    if again:
         raise OpenbookError(
-            f"{endpoint}: stopped with {len(found)} of {len(requests)} texts written and kept ({reason}); "
+            f"{endpoint}: stopped with {len(found)} of {len(requests)} texts written and kept ({again[0]}); "
             "the same command goes on from there"
         )
-    if missing := [request.key for name, request in requests.items() if name not in found]:
-        _log.warning("%d of %d questions got no text: %s", len(missing), len(requests), _why(missing, outcome))
+    if len(found) < len(requests):
+        refused = f"the endpoint refused {len(failures)} ({next(iter(failures)).said})" if failures else "none refused"
+        empty = "else the reply held none (a thinking model needs more max_tokens than its thoughts)"
+        _log.warning(
+            "%d of %d questions got no text: %s, %s", len(requests) - len(found), len(requests), refused, empty
+        )
     return found
 
 
@@ -100,21 +105,3 @@ def _request(question: Question, settings: EndpointSettings, max_tokens: int) ->
         "max_tokens": max_tokens,
     }
     return Request.of(payload, settings)
-
-
-def _unfinished(outcome: Outcome) -> str | None:
-    """Return why a further call may bring more texts; a refused prompt would be refused again."""
-    if outcome.stopped:
-        return str(outcome.stopped)
-    again = [failure for failure in outcome.failures.values() if failure.reason not in FINAL]
-    return again[0].said if again else None
-
-
-def _why(missing: Sequence[str], outcome: Outcome) -> str:
-    parts = []
-    refused = [outcome.failures[key].said for key in missing if key in outcome.failures]
-    if empty := len(missing) - len(refused):
-        parts.append(f"{empty} replies held none (a thinking model needs more max_tokens than its thoughts)")
-    if refused:
-        parts.append(f"the endpoint refused {len(refused)} ({refused[0]})")
-    return ", ".join(parts)

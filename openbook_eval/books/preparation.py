@@ -3,19 +3,17 @@
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.books.grouping import Material, gather
 from openbook_eval.books.providers import Provided, provide
-from openbook_eval.errors import ExamError, validation_message
+from openbook_eval.books.shared_books import Material
+from openbook_eval.errors import ExamError, parsed
 from openbook_eval.exams import ExamFile, load_exam
-from openbook_eval.prompt import build_prompt
 
 
 class ExamSettings(BaseModel):
@@ -43,16 +41,15 @@ class ExamSettings(BaseModel):
         for key in metadata.keys() - ours.keys():
             if close := difflib.get_close_matches(key, cls.model_fields.keys() - ours.keys(), n=1, cutoff=0.75):
                 raise ExamError(f"--metadata: unknown key {key!r}; did you mean {close[0]!r}?")
-        try:
-            return cls.model_validate(ours)
-        except ValidationError as error:
-            found = [validation_message(dict(fault), cls.model_fields) for fault in error.errors()]
-            raise ExamError(f"--metadata: {'; '.join(found)}") from error
+        settings = parsed(cls, ours)
+        if isinstance(settings, str):
+            raise ExamError(f"--metadata: {settings}")
+        return settings
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedExam:
-    """An exam file, the entries of its questions, and the material for shared books."""
+    """An exam file, the entries of its questions, and the material for books."""
 
     file: ExamFile
     provided: Provided
@@ -79,41 +76,5 @@ def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> Pre
     other = load_exam(fill) if fill is not None else None
     # Two exams may use the same ids.
     spare = [replace(question, id=f"{other.name}:{question.id}") for question in other.questions] if other else []
-    spare_entries = provide(spare).entries if spare else {}
-    material = gather(file.name, file.questions, {**spare_entries, **provided.entries}, seed, spare)
-    return PreparedExam(file, provided, material, other)
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What a condition comes to on an exam; lengths are in characters.
-
-    `unique` counts a book once however many prompts begin with it. `refusal` says why the exam cannot be asked so.
-    """
-
-    condition: str
-    items: int = 0
-    books: int = 0
-    shortest: int = 0
-    longest: int = 0
-    characters: int = 0
-    unique: int = 0
-    refusal: str = ""
-
-
-def overviews(prepared: PreparedExam, *, full: bool = False) -> Iterator[Overview]:
-    """Return an overview of each condition of the reading exam, over all exams of the file."""
-    for condition in CONDITIONS.values():
-        if condition.frame != "reading":
-            continue
-        try:
-            exams = prepared.material.clusters
-            items = [item for exam in exams for item in condition.ask(prepared.material, exam, full)]
-        except ExamError as error:
-            yield Overview(condition.title, refusal=str(error))
-            continue
-        books = {item.book.sha256: len(item.book.text) for item in items}
-        characters = sum(len(build_prompt(item.question, item.book, condition.frame)) for item in items)
-        unique = characters - sum(len(item.book.text) for item in items) + sum(books.values())
-        lengths = len(books), min(books.values()), max(books.values())
-        yield Overview(condition.title, len(items), *lengths, characters, unique)
+    both = {**(provide(spare).entries if spare else {}), **provided.entries}
+    return PreparedExam(file, provided, Material(file.name, file.questions, both, seed, spare), other)

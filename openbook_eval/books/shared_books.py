@@ -1,19 +1,28 @@
 """Shared books: the questions of an exam are grouped, and each group is given one book of a given length.
 
-A library tells the answers, an unanswerable book tells none, a counterfactual one tells wrong ones.
+A library tells the answers, an unanswerable book tells none, a counterfactual one tells wrong ones. Near-duplicates
+stay together, and the order of questions is such that any first part of it is a sample.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from openbook_eval.books.grouping import LENGTHS, Cluster, Material
+from rapidfuzz import fuzz
+
+from openbook_eval.baselines import apart, options_held, plain
 from openbook_eval.errors import ExamError
-from openbook_eval.evidence import apart, options_held, plain
 from openbook_eval.sampling import seeded_draw
-from openbook_eval.types import Book, Entry, ExamName, Question
+from openbook_eval.types import EXAM_NAMES, Book, Entry, ExamName, Question
 
+# Lengths of a shared book, in characters: all models read the same text, whatever their tokens.
+LENGTHS: Mapping[str, int] = {"4k": 4_000, "16k": 16_000, "64k": 64_000, "256k": 256_000}
+
+# Of two stems with the same right text, in percent of rapidfuzz's ratio. Too low a bar costs little: two questions more
+# that are asked on the same book.
+_ALIKE = 70.0
 # So many fillers that do not fit are tried one after another before a book counts as full.
 _TRIES = 60
 # The part of its length that a book of the condition `unanswerable` must have: a shorter one would be easier to search.
@@ -21,58 +30,162 @@ _FULL = 0.9
 # "all of the above" makes no statement of its own; taken only where nothing else is wrong.
 _SUMS_UP = re.compile(r"(?:以上|上述)|(?:都|均|皆)(?:不?是|不?对|不?正确|可以?)")
 
+Cluster = tuple[Question, ...]
+_FILL = 'name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
+
 
 @dataclass(frozen=True, slots=True)
-class QuestionGroup:
-    """Questions that are asked on one book; `name` is unique among all groups of an exam file.
+class Item:
+    """A question under a condition.
 
-    `own` are the questions' entries by id, as they stand in the book or, where it lacks them, would have stood there.
+    `entry` is the question's own, as the book holds it. `expected` are the letters that are right under this condition,
+    "" where right is to abstain. `group` names the group that shares the book. `depth` is where the entry begins in the
+    book, from 0 to 1, None where it is missing. `book_length` is what a shared book is filled up to, in characters.
     """
 
-    name: str
-    questions: tuple[Question, ...]
+    question: Question
+    entry: Entry
     book: Book
-    own: Mapping[str, Entry]
+    expected: str
+    group: str | None = None
+    depth: float | None = None
+    book_length: int | None = None
 
 
-def library(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
+Group = list[Item]
+
+
+@dataclass(frozen=True)  # without slots: near-duplicates are looked for once, and only where a condition asks for them
+class Material:
+    """An exam's questions, and entries by question id; those of `spare`, another exam's questions, fill books."""
+
+    name: str
+    questions: Sequence[Question]
+    entries: Mapping[str, Entry]
+    seed: int = 0
+    spare: Sequence[Question] = ()
+
+    @cached_property
+    def _clusters(self) -> list[Cluster]:
+        return near_duplicates((*self.questions, *self.spare), self.entries)
+
+    @cached_property
+    def cluster_of(self) -> dict[str, int]:
+        """Return by question id the number of the cluster of near-duplicates, over exam and spare."""
+        return {question.id: number for number, cluster in enumerate(self._clusters) for question in cluster}
+
+    @cached_property
+    def clusters(self) -> dict[ExamName, list[Cluster]]:
+        """Return the near-duplicates of each exam in a seeded order, which does not depend on the file's order."""
+        own, clusters = {question.id for question in self.questions}, {}
+        for exam in EXAM_NAMES:
+            parts = (tuple(q for q in cluster if q.exam == exam and q.id in own) for cluster in self._clusters)
+            if found := [part for part in parts if part]:
+                clusters[exam] = _in_order(found, self.seed)
+        return clusters
+
+    def of(self, exam: ExamName) -> list[Question]:
+        """Return the questions of one exam in their seeded order: any first part is a stratified sample."""
+        return [question for cluster in self.clusters[exam] for question in cluster]
+
+
+def _in_order(clusters: Iterable[Cluster], seed: int) -> list[Cluster]:
+    """Shuffle clusters so that any first part holds class and type in the proportion of the whole.
+
+    The n-th of a stratum's k clusters stands at (n - 1/2) / k of the way; strata are interleaved by that place.
+    """
+    strata: dict[tuple[str, str], list[tuple[int, Cluster]]] = defaultdict(list)
+    for cluster in clusters:
+        members = tuple(sorted(cluster, key=lambda question: question.id))
+        strata[members[0].exam_class, members[0].qtype].append((seeded_draw(seed, "order", members[0].id), members))
+    placed = [
+        ((2 * rank + 1) / (2 * len(stratum)), number, members)
+        for stratum in strata.values()
+        for rank, (number, members) in enumerate(sorted(stratum, key=lambda drawn: drawn[0]))
+    ]
+    return [members for _, _, members in sorted(placed, key=lambda place: place[:2])]
+
+
+def near_duplicates(questions: Sequence[Question], entries: Mapping[str, Entry]) -> list[Cluster]:
+    """Return all questions as clusters of those that ask the same; most hold one question.
+
+    Two ask the same where their entries are the same text, or their right texts are the same and their stems similar.
+    `entries` are by question id.
+    """
+    leader = {question.id: question.id for question in questions}
+
+    def find(key: str) -> str:
+        while leader[key] != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for first, second in _pairs(questions, entries):
+        leader[find(second.id)] = find(first.id)
+    clusters: dict[str, list[Question]] = defaultdict(list)
+    for question in questions:
+        clusters[find(question.id)].append(question)
+    return [tuple(members) for members in clusters.values()]
+
+
+def _pairs(questions: Iterable[Question], entries: Mapping[str, Entry]) -> Iterator[tuple[Question, Question]]:
+    by_entry: dict[str, Question] = {}
+    by_answer: dict[tuple[str, ...], list[tuple[str, Question]]] = defaultdict(list)
+    for question in questions:
+        yield by_entry.setdefault(plain(entries[question.id].text), question), question
+        stem, same_answer = plain(question.stem), by_answer[tuple(sorted(map(plain, question.right_texts)))]
+        yield from ((other, question) for text, other in same_answer if fuzz.ratio(text, stem, score_cutoff=_ALIKE))
+        same_answer.append((stem, question))
+
+
+def library(material: Material, exam: ExamName, length: int) -> list[Group]:
     """Return groups of one exam; a book holds the entries of its group and is filled up to `length` characters.
 
     Entries of other exams fill up first, then those of other groups. Raises ExamError where an entry is longer than a
     book, or all together too short.
     """
-    return _laid(material, exam, length, lambda question, _: material.entries[question.id])
+    return _laid(material, exam, length, lambda question: question.answer, lambda q, *_: material.entries[q.id])
 
 
-def counterfactual(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
+def counterfactual(material: Material, exam: ExamName, length: int) -> list[Group]:
     """Return the library's groups, every entry of their books rewritten against its question (see `rewrite`).
 
     Those that fill up are rewritten too: a book that lies in part would give itself away. None of them has the text of
     an entry of the group: rewritten for another question, it may still tell the answer. Raises as `library` does.
     """
 
-    def rewritten(question: Question, shared: bool) -> Entry:
-        answer = counterfactual_answer(question, material.seed)
-        return rewrite(question, material.entries[question.id], answer, shared=shared)
+    def answer(question: Question) -> str:
+        return counterfactual_answer(question, material.seed)
 
-    return _laid(material, exam, length, rewritten)
+    def rewritten(question: Question, shared: bool) -> Entry:
+        return rewrite(question, material.entries[question.id], answer(question), shared=shared)
+
+    return _laid(material, exam, length, answer, rewritten)
 
 
 def _laid(
-    material: Material, exam: ExamName, length: int, entry_of: Callable[[Question, bool], Entry]
-) -> list[QuestionGroup]:
+    material: Material,
+    exam: ExamName,
+    length: int,
+    expected: Callable[[Question], str],
+    entry_of: Callable[[Question, bool], Entry],
+) -> list[Group]:
     """Return groups with their books; `entry_of` takes a question and whether another of the group has its text."""
     groups = []
     for name, members in _grouped(material, exam, length):
         texts = Counter(material.entries[question.id].text for question in members)
         own = {q.id: entry_of(q, texts[material.entries[q.id].text] > 1) for q in members}
         others = (q for q in _fillers(material, exam, name) if material.entries[q.id].text not in texts)
-        fillers = (entry_of(question, False) for question in others)
-        groups.append(_group(material, name, members, own, _filled(own.values(), fillers, length)))
+        entries = _filled(own.values(), (entry_of(question, False) for question in others), length)
+        book = _book(material, name, entries)
+        depths = book.depths()
+        groups.append(
+            [Item(q, own[q.id], book, expected(q), name, depths.get(own[q.id].text), length) for q in members]
+        )
     return groups
 
 
-def unanswerable(material: Material, exam: ExamName, length: int) -> list[QuestionGroup]:
+def unanswerable(material: Material, exam: ExamName, length: int) -> list[Group]:
     """Return the library's groups, each with a book that answers none of its questions.
 
     It is the next group's book without what would tell, filled up again. No entry holds a right answer of the group
@@ -82,69 +195,83 @@ def unanswerable(material: Material, exam: ExamName, length: int) -> list[Questi
     grouped = _grouped(material, exam, length)
     groups = []
     for number, (name, members) in enumerate(grouped):
-        own = {question.id: material.entries[question.id] for question in members}
-        tells = TellsAnswer(material, members)
         following = grouped[(number + 1) % len(grouped)][1] if len(grouped) > 1 else ()
         others = [material.entries[q.id] for q in (*following, *_fillers(material, exam, f"missing {name}"))]
         for strict in (True, False):
-            silent = (entry for entry in others if not tells(entry) and not (strict and tells.named_in(entry)))
-            filled = _filled((), silent, length)
-            if sum(len(entry.text) + 1 for entry in filled) >= _FULL * length:
+            tells = _telling(material, members, strict)
+            entries = _filled((), (entry for entry in others if not tells(entry)), length)
+            if sum(len(entry.text) + 1 for entry in entries) >= _FULL * length:
                 break
         else:
             raise ExamError(
                 f"exam {material.name}, {exam}: too few entries for a book of {length:,} characters "
-                "that answers none of its questions; "
-                'ask an exam with more questions, or name one that fills up: --metadata \'{"fill": "EXAM"}\''
+                f"that answers none of its questions; {_FILL}"
             )
-        groups.append(_group(material, name, members, own, filled))
+        book = _book(material, name, entries)
+        groups.append([Item(q, material.entries[q.id], book, "", name, None, length) for q in members])
     return groups
 
 
-def _require(material: Material, length: int) -> None:
-    if material.characters >= length:
-        return
-    fit = [name for name, characters in LENGTHS.items() if characters <= material.characters]
-    can = f"it can fill {', '.join(f'library_{name}' for name in fit)}" if fit else "it can fill no library"
-    raise ExamError(
-        f"exam {material.name}: all entries together have {material.characters:,} characters, "
-        f"too few for a book of {length:,}; {can}; "
-        'ask those, or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
-    )
+def _telling(material: Material, members: Iterable[Question], strict: bool) -> Callable[[Entry], bool]:
+    """Return what says whether an entry answers a question of a group: a near-duplicate's, or one text holds the other.
+
+    With `strict` also where it holds all right texts of a question: it may tell, however that was asked.
+    """
+    clusters = {material.cluster_of[question.id] for question in members}
+    texts = [material.entries[question.id].text for question in members]
+    right = {tuple(map(plain, question.right_texts)) for question in members} if strict else ()
+    # Single characters stand in any text.
+    named = [options for options in right if min(map(len, options)) > 1]
+
+    def tells(entry: Entry) -> bool:
+        if material.cluster_of[entry.question_id] in clusters:
+            return True
+        if any(text in entry.text or entry.text in text for text in texts):
+            return True
+        text = plain(entry.text)
+        return any(all(option in text for option in options) for options in named)
+
+    return tells
 
 
-def _grouped(material: Material, exam: ExamName, length: int) -> list[tuple[str, tuple[Question, ...]]]:
+def _grouped(material: Material, exam: ExamName, length: int) -> list[tuple[str, Cluster]]:
     """Divide the exam's order into named groups whose entries fit into `length`, near-duplicates in one group."""
-    _require(material, length)
+    characters = _characters({entry.text for entry in material.entries.values()}) - 1
+    if characters < length:
+        raise ExamError(
+            f"exam {material.name}: all entries together have {characters:,} characters, "
+            f"too few for a book of {length:,}; {_FILL}"
+        )
     runs: list[list[Question]] = [[]]
     texts: set[str] = set()
-    used = -1  # no line break before the first entry
+    room = length + 1  # no line break after the last entry
     for cluster in _small_enough(material, exam, length):
         own = {material.entries[question.id].text for question in cluster}
-        more = sum(len(text) + 1 for text in own - texts)
-        if used + more > length:
+        if _characters(own - texts) > room:
             runs.append([])
-            texts, used, more = set(), -1, sum(len(text) + 1 for text in own)
+            texts, room = set(), length + 1
         runs[-1] += cluster
+        room -= _characters(own - texts)
         texts |= own
-        used += more
     return [(f"{exam}-{length}-{number}", tuple(run)) for number, run in enumerate(runs)]
+
+
+def _characters(texts: Iterable[str]) -> int:
+    """Return the length of texts with a line break after each."""
+    return sum(len(text) + 1 for text in texts)
 
 
 def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[Cluster]:
     """Return the clusters, those divided whose entries do not fit into one book."""
     for cluster in material.clusters[exam]:
-        entries = [material.entries[question.id] for question in cluster]
-        if longest := next((entry for entry in entries if len(entry.text) > length), None):
+        texts = {material.entries[question.id].text: question.id for question in cluster}
+        longest = max(texts, key=len)
+        if len(longest) > length:
             raise ExamError(
-                f"exam {material.name}, question {longest.question_id}: "
-                f"its entry has {len(longest.text):,} characters, more than a book of {length:,}; "
-                "ask a longer library, or cut the entries shorter"
+                f"exam {material.name}, question {texts[longest]}: its entry has {len(longest):,} characters, "
+                f"more than a book of {length:,}; ask a longer library, or cut the entries shorter"
             )
-        if sum(len(text) + 1 for text in {entry.text for entry in entries}) - 1 > length:
-            yield from ((question,) for question in cluster)
-        else:
-            yield cluster
+        yield from [cluster] if _characters(texts) - 1 <= length else ((question,) for question in cluster)
 
 
 def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question]:
@@ -158,7 +285,7 @@ def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question
 def _filled(own: Iterable[Entry], fillers: Iterable[Entry], length: int) -> list[Entry]:
     """Return entries of different texts, one a line: all of `own`, then fillers that fit into `length`."""
     chosen = {entry.text: entry for entry in own}
-    room, misses = length - sum(len(text) + 1 for text in chosen) + 1, 0
+    room, misses = length - _characters(chosen) + 1, 0
     for entry in fillers:
         if room <= 1 or misses > _TRIES:
             break
@@ -173,12 +300,9 @@ def _filled(own: Iterable[Entry], fillers: Iterable[Entry], length: int) -> list
     return list(chosen.values())
 
 
-def _group(
-    material: Material, name: str, members: tuple[Question, ...], own: Mapping[str, Entry], entries: Iterable[Entry]
-) -> QuestionGroup:
+def _book(material: Material, name: str, entries: Iterable[Entry]) -> Book:
     """Return the entries in a seeded order that has nothing to do with the order of the questions."""
-    ordered = sorted(entries, key=lambda entry: seeded_draw(material.seed, "place", name, entry.question_id))
-    return QuestionGroup(name, members, Book(tuple(ordered)), own)
+    return Book(tuple(sorted(entries, key=lambda e: seeded_draw(material.seed, "place", name, e.question_id))))
 
 
 # Entries rewritten so that they support a wrong option: who reads the book answers with it, who remembers does not.
@@ -190,19 +314,19 @@ def counterfactual_answer(question: Question, seed: int) -> str:
     Where every option is right, one is left out. The draw depends on the options' texts, so that near-duplicates with
     the same options have the same wrong answer.
     """
-    right = question.answer
     texts = {letter: plain(text) for letter, text in question.options.items()}
+    right = {letter: texts[letter] for letter in question.answer}
 
     def drawn(letter: str) -> tuple[bool, int, str]:
-        key = seeded_draw(seed, "contrary", *sorted(texts[name] for name in right), texts[letter])
+        key = seeded_draw(seed, "contrary", *sorted(right.values()), texts[letter])
         return bool(_SUMS_UP.search(texts[letter])), key, letter
 
     given_up = min(right, key=drawn)
-    kept = [letter for letter in right if letter != given_up]
-    wrong = [letter for letter in question.options if letter not in right]
+    wrong = [letter for letter in texts if letter not in right]
     # A wrong option with a right one's text would support nothing else.
-    telling = [letter for letter in wrong if texts[letter] not in {texts[name] for name in right}] or wrong
-    return "".join(sorted([*kept, min(telling, key=drawn)] if telling else kept))
+    telling = [letter for letter in wrong if texts[letter] not in right.values()] or wrong
+    put_in = {min(telling, key=drawn)} if telling else set()
+    return "".join(sorted((right.keys() - {given_up}) | put_in))
 
 
 def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> Entry:
@@ -211,14 +335,13 @@ def rewrite(question: Question, entry: Entry, answer: str, *, shared: bool) -> E
     Exchanged, it must hold every option of `answer` word for word and the one given up no longer, and a stem that it
     repeats must stay. A text `shared` with another question is not exchanged: the two would rewrite it two ways.
     """
-    given_up = "".join(sorted(set(question.answer) - set(answer)))
-    put_in = "".join(sorted(set(answer) - set(question.answer)))
+    given_up, put_in = sorted(set(question.answer) - set(answer)), sorted(set(answer) - set(question.answer))
     if not shared and len(given_up) == len(put_in) == 1:
-        text = _exchanged(entry.text, question.options[given_up], question.options[put_in])
+        text = _exchanged(entry.text, question.options[given_up[0]], question.options[put_in[0]])
         held = options_held(text, question.options)
         stem = question.statement("").removesuffix("。")
         asks_the_same = stem in text or stem not in entry.text
-        if text != entry.text and asks_the_same and set(answer) <= set(held) and given_up not in held:
+        if text != entry.text and asks_the_same and set(answer) <= set(held) and given_up[0] not in held:
             return Entry(question.id, text, entry.provider, entry.removed)
     return Entry(question.id, question.statement(answer), "statement")
 
@@ -229,27 +352,3 @@ def _exchanged(text: str, first: str, second: str) -> str:
         return text
     either = re.compile("|".join(map(apart, (first, second))))
     return either.sub(lambda found: second if found.group() == first else first, text)
-
-
-class TellsAnswer:
-    """Whether an entry answers a question of a group: a near-duplicate's entry, or a text that holds the other."""
-
-    def __init__(self, material: Material, members: Iterable[Question]) -> None:
-        """Take the questions of a group."""
-        self._material = material
-        self._clusters = {material.cluster_of[question.id] for question in members}
-        self._texts = [material.entries[question.id].text for question in members]
-        # Single characters stand in any text.
-        right = {tuple(map(plain, question.right_texts)) for question in members}
-        self._right = [texts for texts in right if min(map(len, texts)) > 1]
-
-    def __call__(self, entry: Entry) -> bool:
-        """Return whether the entry is a near-duplicate's, or one text holds the other."""
-        if self._material.cluster_of.get(entry.question_id) in self._clusters:
-            return True
-        return any(text in entry.text or entry.text in text for text in self._texts)
-
-    def named_in(self, entry: Entry) -> bool:
-        """Return whether the entry holds all right texts of a question: it may tell, however that was asked."""
-        text = plain(entry.text)
-        return any(all(option in text for option in texts) for texts in self._right)

@@ -90,9 +90,7 @@ def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
     return texts
 
 
-def _misfits(
-    exam: ExamFile, answers: Mapping[str, str], entries: Mapping[str, str], book: str | None
-) -> Iterator[str]:
+def _misfits(exam: ExamFile, answers: Mapping[str, str], entries: Mapping[str, str], book: str | None) -> Iterator[str]:
     """Say where questions, answers and entries do not fit together, and which questions lost their background."""
     questions = {question.id: question for question in (*exam.questions, *exam.unmarkable)}
     given = [question for question in exam.questions if question.knowledge]

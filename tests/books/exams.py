@@ -1,9 +1,10 @@
 """Synthetic exams of any size for the tests of conditions."""
 
 import random
+from collections.abc import Sequence
 
-from openbook_eval.books.conditions import CONDITIONS, Item
-from openbook_eval.books.grouping import Material, gather
+from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.books.shared_books import Item, Material
 from openbook_eval.types import Entry, ExamName, Question
 
 _SIGNS = "脉浮沉迟数虚实滑涩弦紧细肝心脾肺肾胃胆肠膀胱头痛发热恶寒汗出烦渴咳嗽喘满呕吐泄泻便秘眩晕失眠"
@@ -22,7 +23,6 @@ def make_exam(
                 id=f"{exam}-{number}",
                 exam=exam,
                 exam_class=f"class {number % classes}",
-                subject="",
                 qtype="multi" if number % 4 == 3 else "single",
                 stem="".join(random_signs.choices(_SIGNS, k=stem)),
                 options=options,
@@ -32,14 +32,17 @@ def make_exam(
     return made
 
 
-def material(*questions: Question, seed: int = 0, spare: list[Question] | None = None) -> Material:
+def material(*questions: Question, seed: int = 0, spare: Sequence[Question] = ()) -> Material:
     """The material of questions with their default entries."""
-    spare = spare or []
-    return gather(
-        "synthetic", questions, {q.id: Entry.given_or_statement(q) for q in (*questions, *spare)}, seed, spare
-    )
+    entries = {q.id: Entry.given_or_statement(q) for q in (*questions, *spare)}
+    return Material("synthetic", questions, entries, seed, spare)
 
 
 def ask(made: Material, exam: ExamName, condition: str, *, full: bool = False) -> list[Item]:
     """The items of one exam under a condition of the reading exam."""
     return CONDITIONS[f"reading_{condition}"].ask(made, exam, full)
+
+
+def ask_all(made: Material, condition: str) -> list[Item]:
+    """The items of all exams."""
+    return [item for exam in made.clusters for item in ask(made, exam, condition)]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from openbook_eval.baselines import options_held
 from openbook_eval.books.shared_books import counterfactual_answer, rewrite
-from openbook_eval.evidence import options_held
 from openbook_eval.exams import load_exam
 from openbook_eval.types import Entry, Question
 from tests.conftest import question
@@ -49,9 +49,19 @@ def test_twins_with_the_same_options_are_given_the_same_wrong_text_whatever_the_
         assert turned.options[counterfactual_answer(turned, seed)] == DRUGS[counterfactual_answer(SINGLE, seed)]
 
 
-def test_right_and_wrong_are_exchanged_in_a_passage() -> None:
-    passage = given("支原体肺炎首选红霉素。红霉素属大环内酯类。")
-    assert rewrite(SINGLE, passage, "B", shared=False) == given("支原体肺炎首选青霉素。青霉素属大环内酯类。")
+@pytest.mark.parametrize(
+    ("options", "text", "exchanged"),
+    [
+        (DRUGS, "支原体肺炎首选红霉素。红霉素属大环内酯类。", "支原体肺炎首选青霉素。青霉素属大环内酯类。"),
+        # not inside longer numbers
+        ({"A": "10", "B": "80"}, "1000万人中有8000人患病，每万人10人。", "1000万人中有8000人患病，每万人80人。"),
+        # what looks like a pattern is text
+        ({"A": r"\d+(.*)", "B": r"\1[x]"}, r"答：\d+(.*)。", r"答：\1[x]。"),
+    ],
+)
+def test_right_and_wrong_are_exchanged_in_a_passage(options: dict[str, str], text: str, exchanged: str) -> None:
+    asked = question(stem="是哪一个", options=options, answer="A")
+    assert rewrite(asked, given(text), "B", shared=False) == given(exchanged)
 
 
 def test_a_passage_whose_stem_the_exchange_would_turn_gives_way_to_the_statement() -> None:
@@ -60,20 +70,10 @@ def test_a_passage_whose_stem_the_exchange_would_turn_gives_way_to_the_statement
     assert rewritten == Entry("q1", "以“反射弧”作出反应称为顺应。", "statement")
 
 
-def test_numbers_are_not_exchanged_inside_longer_ones() -> None:
-    rate = question(stem="患病率是多少", options={"A": "10", "B": "80"}, answer="A")
-    passage = given("1000万人中有8000人患病，每万人10人。")
-    assert rewrite(rate, passage, "B", shared=False) == given("1000万人中有8000人患病，每万人80人。")
-
-
-def test_a_passage_that_would_still_name_the_right_option_gives_way_to_the_statement() -> None:
-    passage = given("支原体肺炎首选红霉素，而不是青霉素。")
-    assert rewrite(SINGLE, passage, "B", shared=False) == Entry("q1", "治疗支原体肺炎的首选药物是青霉素。", "statement")
-
-
 @pytest.mark.parametrize(
     ("text", "options", "shared"),
     [
+        ("首选红霉素，而不是青霉素。", DRUGS, False),  # it would still name the right option
         ("支原体肺炎用大环内酯类。", DRUGS, False),  # no right text to exchange
         ("首选红霉素。", DRUGS, True),  # two questions would rewrite it two ways
         ("首选红霉素。", {"A": "红霉素", "B": "红霉素片"}, False),  # one is part of the other
@@ -91,11 +91,6 @@ def test_a_multiple_choice_statement_names_exactly_the_books_answer() -> None:
     entry = rewrite(MULTI, given("属于大环内酯类的有红霉素链霉素。"), "AD", shared=False)
     assert entry.text == "属于大环内酯类的有红霉素庆大霉素。"
     assert options_held(entry.text, DRUGS) == "AD"
-
-
-def test_options_that_look_like_patterns_are_text() -> None:
-    odd = question(options={"A": r"\d+(.*)", "B": r"\1[x]"}, answer="A")
-    assert rewrite(odd, given(r"答：\d+(.*)。"), "B", shared=False).text == r"答：\1[x]。"
 
 
 def test_every_entry_of_the_bundled_exam_supports_the_books_answer_and_not_the_option_given_up() -> None:

@@ -79,7 +79,6 @@ def test_the_prompt_is_this_one() -> None:
         ("<think>选A。", "length", None),
         ("脉率。<think>选A。", "stop", None),
         ("<think>选A。</think>", "stop", None),
-        ("", "stop", None),
         (" \n\u3000\t", "stop", None),
         ("一。二！（三。）四，pH 7.", "length", "一。二！（三。）"),
         ("Pulse is 7.35 high. It", "length", "Pulse is 7.35 high."),
@@ -130,13 +129,6 @@ def test_questions_with_one_prompt_are_asked_once(chat: ChatServer, write: Write
     assert write([]) == {}
 
 
-def test_empty_answers_are_counted(chat: ChatServer, write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    empty = {prompt(questions(4)[1]): completion(""), prompt(questions(4)[2]): completion(None)}
-    chat.reply = lambda _, text: empty.get(text) or completion(knowing(text))
-    assert set(write(questions(4))) == {"q0", "q3"}
-    assert "2 of 4 questions got no text: 2 replies held none" in caplog.text
-
-
 def test_a_server_that_dies_half_way_loses_nothing_and_the_next_run_goes_on(chat: ChatServer, write: Write) -> None:
     asked, alive = questions(12), chat.reply
     chat.reply = lambda number, text: alive(number, text) if number <= 7 else fault(401, "gone")
@@ -158,13 +150,14 @@ def test_a_question_without_an_answer_is_a_reason_to_ask_again(chat: ChatServer,
         write(questions(3))
 
 
-def test_a_prompt_that_is_refused_stops_no_run_in_which_others_are_answered(
+def test_a_prompt_that_is_refused_or_an_empty_answer_stops_no_run_in_which_others_are_answered(
     chat: ChatServer, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused = prompt(questions(4)[1])
-    chat.reply = lambda _, text: fault(400, "content filter") if text == refused else completion(knowing(text))
-    assert set(write(questions(4), parallel=1)) == {"q0", "q2", "q3"}
-    assert "1 of 4 questions got no text: the endpoint refused 1 (400: content filter)" in caplog.text
+    replies = {refused: fault(400, "content filter"), prompt(questions(4)[2]): completion("")}
+    chat.reply = lambda _, text: replies.get(text) or completion(knowing(text))
+    assert set(write(questions(4), parallel=1)) == {"q0", "q3"}
+    assert "2 of 4 questions got no text: the endpoint refused 1 (400: content filter), else" in caplog.text
     chat.reply = lambda *_: fault(400, "all of them")
     with pytest.raises(OpenbookError, match=r"stopped with 0 of 1 .*400: all of them"):
         write([question()])
@@ -190,14 +183,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(
     assert not any("sk-hidden" in text for text in seen)
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"model": "  "}, r"^model: is empty"),
-        ({"endpoint": "https://user:secret@host/v1"}, r"^endpoint: must be an address such as http://127\.0\.0\.1"),
-    ],
-)
-def test_a_setting_that_is_none_is_told(write: Write, setting: dict[str, str], message: str) -> None:
-    with pytest.raises(OpenbookError, match=message) as caught:
-        write(questions(1), **setting)
+def test_an_address_that_is_none_is_told_without_its_secret(write: Write) -> None:
+    with pytest.raises(OpenbookError, match=r"^endpoint: must be an address such as http://127\.0\.0\.1") as caught:
+        write(questions(1), endpoint="https://user:secret@host/v1")
     assert "secret" not in str(caught.value)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from openbook_eval.books.providers import provide
+from openbook_eval.books.providers import EntryRow, provide, read_entry_file, write_entry_file
 from openbook_eval.errors import ExamError
 from openbook_eval.types import Entry
 from tests.conftest import question
@@ -87,11 +87,9 @@ def test_providers_after_the_last_one_needed_are_not_asked() -> None:
     ("wanted", "message"),
     [
         ("pasage", "entries: no provider 'pasage'; did you mean 'passage'?"),
-        ([], "entries: the list is empty; wanted given"),
-        (5, "entries: 5 names no provider; wanted given"),
-        ({"provider": ["passage"]}, "entries: {'provider': ['passage']} names no provider; wanted given"),
-        ({"provider": {}}, "entries: {'provider': {}} names no provider; wanted given"),
-        ({"provider": "retreived"}, "entries: {'provider': 'retreived'} names no provider"),
+        ([], "entries: no provider None; known are given, statement"),
+        ({"provider": ["passage"]}, "entries: no provider ['passage']; did you mean 'passage'?"),
+        ({"provider": "retreived"}, "entries: no provider 'retreived'; did you mean 'retrieved'?"),
         ({"provider": "retrieved"}, "entries, retrieved: key 'corpus' is missing"),
         (
             {"provider": "retrieved", "corpus": "x", "budgte": 5, "top": 0},
@@ -105,3 +103,36 @@ def test_a_setting_that_is_wrong_is_told_with_a_hint(wanted: Any, message: str) 
     with pytest.raises(ExamError) as caught:
         provide(EXAM, wanted)
     assert str(caught.value).startswith(message)
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "own.jsonl"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_rows_of_an_entry_file_are_read_by_id(tmp_path: Path) -> None:
+    text = '\ufeff{"id": "a", "text": "甲。"}\n\n{"id": "b", "text": "乙。", "provider": "generated"}\n'
+    rows = read_entry_file(file(tmp_path, text))
+    assert rows == {"a": EntryRow(id="a", text="甲。"), "b": EntryRow(id="b", text="乙。", provider="generated")}
+
+
+def test_every_faulty_line_is_named_at_once(tmp_path: Path) -> None:
+    lines = ['{"id": "a", "text": "甲。"}', '{"id": "a", "text": "乙。"}', '{"id": "b", "txet": "丙。"}', "x"]
+    lines += ['{"id": "c", "text": " "}']
+    with pytest.raises(ExamError) as caught:
+        read_entry_file(file(tmp_path, "\n".join(lines)))
+    assert str(caught.value).split("\n  ")[1:] == [
+        "line 2: the entry of 'a' stands twice or has no text; leave the line out",
+        "line 3: key 'text' is missing; unknown key 'txet'; did you mean 'text'?",
+        "line 4: the line: invalid JSON: expected value at line 1 column 1",
+        "line 5: the entry of 'c' stands twice or has no text; leave the line out",
+    ]
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    entries = [Entry("a", "甲\n\u2028乙", "given"), Entry("b", "丙", "generated", ("故选A",))]
+    write_entry_file(tmp_path / "e.jsonl", entries)
+    rows = read_entry_file(tmp_path / "e.jsonl").values()
+    assert [(e.question_id, e.text, e.provider) for e in entries] == [(r.id, r.text, r.provider) for r in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]

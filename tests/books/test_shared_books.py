@@ -1,14 +1,16 @@
 """Shared books: what is in them, what is never in them."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openbook_eval.books.shared_books import QuestionGroup, counterfactual, library, unanswerable
+from openbook_eval.books.shared_books import Group, counterfactual, library, unanswerable
 from openbook_eval.errors import ExamError
-from openbook_eval.types import ExamName
+from openbook_eval.types import ExamName, Question
 from tests.books.exams import make_exam, material
 from tests.conftest import question
 
@@ -16,8 +18,16 @@ NURSING, PHYSICIAN = make_exam(70), make_exam(40, "physician")
 TWO_EXAMS = material(*NURSING, *PHYSICIAN)
 
 
-def members(groups: list[QuestionGroup]) -> list[str]:
-    return [q.id for group in groups for q in group.questions]
+def members(groups: list[Group]) -> list[str]:
+    return [item.question.id for group in groups for item in group]
+
+
+def text(group: Group) -> str:
+    return group[0].book.text
+
+
+def sources(group: Group) -> set[str]:
+    return {entry.question_id for entry in group[0].book.entries}
 
 
 @settings(max_examples=40)
@@ -29,32 +39,28 @@ def test_a_full_book_holds_every_entry_of_its_group_and_a_missing_one_none(lengt
         groups = lay(made, "nursing", length)
         assert members(groups) == [q.id for q in made.of("nursing")]
         for group in groups:
-            lines, own = group.book.text.split("\n"), {made.entries[q.id].text for q in group.questions}
+            lines, own = text(group).split("\n"), {item.entry.text for item in group}
             assert len(lines) == len(set(lines))
             assert own & set(lines) == (own if lay is library else set())
-            assert length - longest <= len(group.book.text) <= length
+            assert length - longest <= len(text(group)) <= length
 
 
 def test_a_group_takes_as_many_questions_as_its_book_holds_entries_for() -> None:
     groups = library(TWO_EXAMS, "nursing", 1000)
-    entries = TWO_EXAMS.entries
     for group, following in pairwise(groups):
-        used = sum(len(entries[q.id].text) + 1 for q in group.questions) - 1
-        assert used <= 1000 < used + 1 + len(entries[following.questions[0].id].text)
+        used = sum(len(item.entry.text) + 1 for item in group) - 1
+        assert used <= 1000 < used + 1 + len(following[0].entry.text)
 
 
 def test_the_missing_book_is_made_of_the_next_groups() -> None:
     laid, lacking = library(TWO_EXAMS, "nursing", 1000), unanswerable(TWO_EXAMS, "nursing", 1000)
-    following = {TWO_EXAMS.entries[q.id].text for q in laid[1].questions}
-    assert following <= {entry.text for entry in lacking[0].book.entries}
+    assert {item.question.id for item in laid[1]} <= sources(lacking[0])
 
 
 def test_entries_of_other_exams_fill_up_before_those_of_the_exams_other_groups() -> None:
     last = library(TWO_EXAMS, "nursing", 1500)[-1]
-    own = {TWO_EXAMS.entries[q.id].text for q in last.questions}
-    fillers = [entry for entry in last.book.entries if entry.text not in own]
-    assert fillers
-    assert {entry.question_id.split("-")[0] for entry in fillers} == {"physician"}
+    fillers = sources(last) - {item.question.id for item in last}
+    assert {key.split("-")[0] for key in fillers} == {"physician"}
 
 
 def test_a_spare_exam_fills_up_what_the_exam_itself_cannot() -> None:
@@ -63,7 +69,7 @@ def test_a_spare_exam_fills_up_what_the_exam_itself_cannot() -> None:
     with pytest.raises(ExamError):
         library(alone, "nursing", 1500)
     (group,) = library(material(*NURSING[:10], spare=spare), "nursing", 1500)
-    assert len(group.book.text) > 1400
+    assert len(text(group)) > 1400
     assert members([group]) == [q.id for q in alone.of("nursing")]
 
 
@@ -75,12 +81,11 @@ def test_near_duplicates_share_a_group_and_none_fills_the_missing_book_of_the_ot
     ]
     made = material(*NURSING, *twins, *PHYSICIAN)
     groups = library(made, "nursing", 1000)
-    assert any(entry.question_id.startswith("twin-") for group in groups for entry in group.book.entries)
-    for mine in ({q.id for q in group.questions} for group in groups):
+    assert any(key.startswith("twin-") for group in groups for key in sources(group))
+    for mine in (set(members([group])) for group in groups):
         assert exam != "nursing" or all((f"twin-{n}" in mine) == (q.id in mine) for n, q in enumerate(NURSING))
     for group in unanswerable(made, "nursing", 1000):
-        answered = {made.cluster_of[entry.question_id] for entry in group.book.entries}
-        assert not answered & {made.cluster_of[q.id] for q in group.questions}
+        assert not {made.cluster_of[key] for key in sources(group)} & {made.cluster_of[key] for key in members([group])}
 
 
 def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
@@ -89,9 +94,9 @@ def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
         id="long", knowledge="古书说：脉浮为表证。此外不赘。", exam="physician", options={"A": "甲", "B": "乙"}
     )
     made = material(short, long, *PHYSICIAN)
-    assert "long" in {e.question_id for group in library(made, "physician", 1200) for e in group.book.entries}
+    assert any("long" in sources(group) for group in library(made, "physician", 1200))
     (group,) = unanswerable(made, "nursing", 1200)
-    assert "脉浮为表证。" not in group.book.text
+    assert "脉浮为表证。" not in text(group)
 
 
 def test_an_entry_that_names_the_right_answer_in_other_words_is_not_in_the_missing_book() -> None:
@@ -102,8 +107,8 @@ def test_an_entry_that_names_the_right_answer_in_other_words_is_not_in_the_missi
     assert made.cluster_of["asked"] != made.cluster_of["told"]
     (laid,) = library(made, "nursing", 1300)
     (lacking,) = unanswerable(made, "nursing", 1300)
-    assert "told" in {entry.question_id for entry in laid.book.entries}
-    assert "地塞米松" not in lacking.book.text
+    assert "told" in sources(laid)
+    assert "地塞米松" not in text(lacking)
 
 
 def test_where_all_answers_are_the_same_two_words_the_missing_book_is_laid_all_the_same() -> None:
@@ -112,69 +117,62 @@ def test_where_all_answers_are_the_same_two_words_the_missing_book_is_laid_all_t
         for n, q in enumerate(NURSING)
     ]
     for group in unanswerable(material(*judged), "nursing", 1000):
-        assert len(group.book.text) > 900
+        assert len(text(group)) > 900
 
 
 def test_a_contrary_book_holds_no_second_rewriting_of_an_entry_of_its_group() -> None:
-    text = "脉浮为表证而脉沉为里证。"
-    asked = question(id="asked", stem="脉浮为", knowledge=text, options={"A": "表证", "B": "热证"}, answer="A")
-    other = question(
-        id="other", stem="脉沉为", knowledge=text, options={"A": "里证", "B": "寒证"}, answer="A", exam="physician"
-    )
+    same: dict[str, Any] = {"knowledge": "脉浮为表证而脉沉为里证。", "answer": "A"}
+    asked = question(id="asked", stem="脉浮为", options={"A": "表证", "B": "热证"}, **same)
+    other = question(id="other", stem="脉沉为", options={"A": "里证", "B": "寒证"}, exam="physician", **same)
     made = material(asked, other, *PHYSICIAN)
     (group,) = counterfactual(made, "nursing", 1350)
-    assert "other" not in {entry.question_id for entry in group.book.entries}
-    assert [line for line in group.book.text.split("\n") if "脉浮" in line] == ["脉浮为热证而脉沉为里证。"]
+    assert "other" not in sources(group)
+    assert [line for line in text(group).split("\n") if "脉浮" in line] == ["脉浮为热证而脉沉为里证。"]
 
 
-def test_two_questions_with_one_entry_share_it_in_the_book() -> None:
-    pair = [question(id=f"p{n}", stem=f"第{n}问", knowledge="共用的材料。") for n in (1, 2)]
-    made = material(*pair, *PHYSICIAN)
-    (group,) = library(made, "nursing", 500)
-    assert group.book.text.count("共用的材料。") == 1
+LONG = question(id="q-long", knowledge="长" * 700)
 
 
-def test_a_length_that_cannot_be_filled_says_which_can() -> None:
-    with pytest.raises(ExamError) as caught:
-        library(material(*make_exam(150)), "nursing", 16_000)
-    assert str(caught.value) == (
-        "exam synthetic: all entries together have 5,021 characters, too few for a book of 16,000; it can fill "
-        "library_4k; ask those, "
-        'or name an exam whose entries fill up: --metadata \'{"fill": "EXAM"}\''
-    )
-    with pytest.raises(ExamError, match="it can fill no library"):
-        library(material(*NURSING), "nursing", 64_000)
-
-
-def test_an_entry_longer_than_the_book_is_named() -> None:
-    made = material(question(id="q-long", knowledge="长" * 700), *PHYSICIAN)
-    with pytest.raises(
-        ExamError, match="exam synthetic, question q-long: its entry has 700 characters, more than a book of 500"
-    ):
-        library(made, "nursing", 500)
-
-
-def test_an_exam_too_small_for_a_missing_book_says_so() -> None:
-    made = material(*NURSING[:30])
-    assert len(library(made, "nursing", 1000)) == 2
-    with pytest.raises(
-        ExamError, match="exam synthetic, nursing: too few entries for a book of 1,000 characters that answers none"
-    ):
-        unanswerable(made, "nursing", 1000)
+@pytest.mark.parametrize(
+    ("lay", "questions", "length", "message"),
+    [
+        (
+            library,
+            make_exam(150),
+            16_000,
+            ": all entries together have 5,021 characters, too few for a book of 16,000; ",
+        ),
+        (
+            library,
+            [LONG, *PHYSICIAN],
+            500,
+            ", question q-long: its entry has 700 characters, more than a book of 500; ",
+        ),
+        (
+            unanswerable,
+            NURSING[:30],
+            1000,
+            ", nursing: too few entries for a book of 1,000 characters that answers none",
+        ),
+    ],
+)
+def test_a_book_that_cannot_be_made_says_why(
+    lay: Callable[..., list[Group]], questions: list[Question], length: int, message: str
+) -> None:
+    with pytest.raises(ExamError, match=f"^exam synthetic{message}"):
+        lay(material(*questions), "nursing", length)
 
 
 def test_books_do_not_hang_on_the_order_of_the_file() -> None:
     exams = (*NURSING, *PHYSICIAN, *make_exam(40, "pharmacist"))
     for lay in (library, unanswerable, counterfactual):
-        books = [group.book.text for group in lay(material(*exams), "nursing", 900)]
+        books = [text(group) for group in lay(material(*exams), "nursing", 900)]
         assert len(books) > 2
-        assert [group.book.text for group in lay(material(*reversed(exams)), "nursing", 900)] == books
+        assert [text(group) for group in lay(material(*reversed(exams)), "nursing", 900)] == books
 
 
 def test_the_order_in_a_book_is_not_that_of_the_questions() -> None:
-    group = library(TWO_EXAMS, "nursing", 1500)[0]
-    places = group.book.depths()
-    depths = [places[TWO_EXAMS.entries[q.id].text] for q in group.questions]
+    depths = [item.depth or 0.0 for item in library(TWO_EXAMS, "nursing", 1500)[0]]
     assert depths != sorted(depths)
     assert min(depths) < 0.2
     assert max(depths) > 0.8

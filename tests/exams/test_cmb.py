@@ -89,7 +89,6 @@ def test_entries_that_are_missing_other_than_the_rule_or_of_no_question_are_told
     assert texts[:2] == ["另有说法。", "第3题的正确说法是乙3。"]
 
 
-
 def test_the_validation_set_carries_answers_and_explanations(tmp_path: Path) -> None:
     row = cmb_row(1, answer="C", explanation="丙是对的。")
     del row["id"]

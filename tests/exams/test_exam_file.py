@@ -65,7 +65,9 @@ def test_questions_without_an_answer_are_kept_apart_and_there_must_be_others(sou
     exam = build(source, rows)
     assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1"], ["q2"])
     assert exam.notices == ("1 questions without a published answer (ids q2): read, but not asked",)
-    with pytest.raises(ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"):
+    with pytest.raises(
+        ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"
+    ):
         build(source, rows[1:])
 
 

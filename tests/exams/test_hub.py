@@ -80,7 +80,6 @@ def test_cmb_val_comes_from_cmbs_own_data_set(hub: HubServer, load: Load, tmp_pa
     assert (name, questions[0]["answer"], questions[0]["explanation"]) == ("cmb-val", "C", "丙。")
 
 
-
 @pytest.mark.parametrize(
     ("spec", "settings"),
     # Port 9 (discard) answers nobody.

@@ -37,7 +37,6 @@ def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
     assert len(read_path(path.rename(tmp_path / "EXAM.JSONL")).questions) == 1
 
 
-
 def test_one_class_of_an_exam_is_chosen_by_its_name(tmp_path: Path) -> None:
     path = write_lines(tmp_path, ROW, {**ROW, "id": "2", "class": "高级护师"})
     exam = load_exam(f"{path}#高级护师")
