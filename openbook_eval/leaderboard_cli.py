@@ -79,7 +79,7 @@ def leaderboard(
         _print(console, (Text(visible(f"not shown: {reason}")) for reason in found.refused))
         exports.export(rooms.board_export(boards), export or ())
     if paths and html:
-        print(page.build(found, boards, html, progress=_tell_page))
+        print(page.build(found, boards, html))
 
 
 def compare(
@@ -160,8 +160,3 @@ def _print(console: Console, parts: Iterable[Table | Text]) -> None:
 def _tell_reading(done: int, files: int) -> None:
     if sys.stderr.isatty():
         print(f"\rsamples files read: {done:,} of {files:,}", end="\n" if done == files else "", file=sys.stderr)
-
-
-def _tell_page(what: str) -> None:
-    if sys.stderr.isatty():
-        Console(stderr=True).print(Text(visible(f"page: {what}")))

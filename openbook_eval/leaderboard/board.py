@@ -14,7 +14,7 @@ from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percents
 from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
-from openbook_eval.results import ComparableGroup, Run, Runs, comparable_groups
+from openbook_eval.results.runs import ComparableGroup, Run, Runs, comparable_groups
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # Metrics that stand beside the averages of `correct`.
@@ -59,7 +59,11 @@ class ScoreTable:
         places = {run.id: place for place, run in enumerate(runs)}
         place = pl.col("run").replace_strict(places, return_dtype=pl.Int64)
         own = items.filter(pl.col("run").is_in(list(places))).sort(place, "exam", "id")
-        _refuse_others(runs, own)
+        asked = dict(own.group_by("run").agg(pl.struct("exam", "id").hash()).iter_rows())
+        for run in runs:
+            if run.id not in asked or asked[run.id] != asked[runs[0].id]:
+                claim = f"{run.model} says that it was asked what {runs[0].model} was, but its items are others"
+                raise OpenbookError(visible(f"{run.results}: {claim}; leave one of them out"))
         exams = set(own["exam"].unique())
         return cls(tuple(runs), tuple(exam for exam in EXAM_NAMES if exam in exams), own)
 
@@ -75,9 +79,8 @@ class ScoreTable:
 
     def parts(self) -> "tuple[ScoreTable, ScoreTable | None]":
         """Return the exams that averages are over, and questions without a label where these stand beside others."""
-        six = [exam for exam in self.exams if exam in SIX_EXAMS]
-        others = [exam for exam in self.exams if exam not in six]
-        return (self.only(six), self.only(others)) if six and others else (self, None)
+        others = [exam for exam in self.exams if exam not in SIX_EXAMS]
+        return (self.only(SIX_EXAMS), self.only(others)) if 0 < len(others) < len(self.exams) else (self, None)
 
     def scores(self, metric: str = "correct") -> Numbers:
         """Return one metric of all runs, (runs, items); NaN where it does not exist."""
@@ -94,24 +97,28 @@ class ScoreTable:
         )
         return Design(**{name: columns[name].to_numpy() for name in columns.columns})
 
+    def ranked_design(self, cluster: Cluster = "auto") -> Design:
+        """Return the design whose plain mean of exams runs are ranked by: without all six, of all items as one exam."""
+        design = self.design(cluster)
+        if is_complete(self.exams):
+            return design
+        # Codes of strata and clusters count within an exam.
+        apart = (design.exams * (1 + codes.max()) + codes for codes in (design.strata, design.clusters))
+        return Design(np.zeros_like(design.exams), *apart)
 
-def _refuse_others(runs: Sequence[Run], items: pl.DataFrame) -> None:
-    hashes = items.select("run", item=pl.struct("exam", "id").hash())
-    asked = {run: own["item"] for (run,), own in hashes.partition_by("run", as_dict=True).items()}
-    for run in runs:
-        if run.id not in asked or not asked[run.id].equals(asked[runs[0].id]):
-            claim = f"{run.model} says that it was asked what {runs[0].model} was, but its items are others"
-            raise OpenbookError(visible(f"{run.results}: {claim}; leave one of them out"))
+
+def is_complete(exams: Sequence[ExamName]) -> bool:
+    """Return whether there is a plain mean of the six exams, the paper's "Avg.(All exams)"."""
+    return set(SIX_EXAMS) <= set(exams)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A run of a board. `averages` are of `correct`, the exams in the order of the board.
+    """A run of a board; `averages` are of `correct`, the exams in the order of the board.
 
-    `averages.macro` is the plain mean of the six exams, NaN where the board lacks one; `averages.micro` is the share of
-    all items that averages are over: questions without a label are in none where there are others. `metrics` are
-    averaged as ranks are, None where a run has none. `rank` is None where items got no response: the averages are then
-    of fewer items than those of other runs.
+    `averages.macro` is the plain mean of the six exams, NaN where the board lacks one; questions without a label are in
+    neither average where there are others. `metrics` are averaged as ranks are. `rank` is None where items got no
+    response: the averages are then of fewer items than those of other runs.
     """
 
     run: Run
@@ -127,10 +134,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Comparable runs, best first, those that have no rank last.
+    """Comparable runs, best first, those that have no rank last; `notes` say what is to be known of them.
 
     `detectable` is the smallest difference, a share of 1, by which neighbours on the board would be told apart, and
-    `items_for_a_point` how many items 0.01 would need. `notes` say what is to be known of the runs, a line each.
+    `items_for_a_point` how many items 0.01 would need.
     """
 
     group: ComparableGroup
@@ -141,47 +148,29 @@ class Board:
     items_for_a_point: int | None = None
 
 
-def is_complete(exams: Sequence[ExamName]) -> bool:
-    """Return whether there is a plain mean of the six exams, the paper's "Avg.(All exams)"."""
-    return set(SIX_EXAMS) <= set(exams)
-
-
-def ranked_design(table: ScoreTable, cluster: Cluster) -> Design:
-    """Return the design whose plain mean of exams runs are ranked by: without all six exams, of all items as one."""
-    design = table.design(cluster)
-    if is_complete(table.exams):
-        return design
-    # Codes of strata and clusters count within an exam.
-    apart = (design.exams * (1 + codes.max()) + codes for codes in (design.strata, design.clusters))
-    return Design(np.zeros_like(design.exams), *apart)
-
-
 def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
-    """Return a board for each group of comparable runs.
-
-    Raises OpenbookError where a run's items are not those that it says.
-    """
+    """Return a board for each comparable group. Raises OpenbookError where a run has other items than it says."""
     groups = comparable_groups(runs.runs)
     return [_board(group, ScoreTable.of(group.runs, runs.items), cluster) for group in groups]
 
 
 def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board:
     counted, beside = table.parts()
-    scores, design = counted.scores(), ranked_design(counted, cluster)
+    scores, design = counted.scores(), counted.ranked_design(cluster)
     found = stats.averages(scores, counted.design(cluster))
     if not is_complete(table.exams):
         found = [replace(each, macro=replace(each.macro, value=nan, interval=None)) for each in found]
     if beside:
         apart = stats.averages(beside.scores(), beside.design(cluster))
         found = [replace(each, exams=each.exams + own.exams) for each, own in zip(found, apart, strict=True)]
-    metrics = {metric: _means(counted.scores(metric), design) for metric in BESIDE}
+    means = {metric: _means(counted.scores(metric), design) for metric in BESIDE}
+    whole = np.flatnonzero(~np.isnan(scores).any(axis=1)).tolist()
     rows = [
-        Row(run, own, {metric: means[place] for metric, means in metrics.items()}, None)
+        Row(run, own, {metric: of_runs[place] for metric, of_runs in means.items()}, None)
         for place, (run, own) in enumerate(zip(group.runs, found, strict=True))
     ]
-    whole = np.flatnonzero(~np.isnan(scores).any(axis=1))
-    means = np.array([rows[place].overall.value for place in whole])
-    for place, rank in zip(whole, stats.ranks(means, stats.p_of_pairs(scores[whole], design)), strict=True):
+    overall = np.array([rows[place].overall.value for place in whole])
+    for place, rank in zip(whole, stats.ranks(overall, stats.p_of_pairs(scores[whole], design)), strict=True):
         rows[place] = replace(rows[place], rank=rank)
     order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
     detectable, for_a_point = stats.sensitivity(scores, design, pairwise(order))
@@ -215,25 +204,18 @@ def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
         yield f"only {', '.join(six)}: no average of six exams; runs are ranked by the share of all items"
     if six and len(six) < len(table.exams):
         yield "questions without a label (other) stand beside the six exams and are in no average"
-    if any(run.limited for run in table.runs):
-        yield "taken with --limit: not all questions were asked"
+    models: dict[str, list[str]] = {}
     for run in table.runs:
-        yield from _notes_of_run(run, unanswered.get(run.id))
-    unchecked = [run for run in table.runs if not run.truncation.checked]
-    for reason in dict.fromkeys(run.truncation.reason for run in unchecked):
-        models = [run.model for run in unchecked if run.truncation.reason == reason]
-        yield f"not checked for truncation ({reason or 'no reason is given'}): {some(models)}"
-
-
-def _notes_of_run(run: Run, unanswered: int | None) -> Iterator[str]:
-    if run.truncation.checked and run.truncation.cut:
-        cut = f"{run.truncation.cut:,} of {run.truncation.prompts:,} prompts did not reach the model whole"
-        yield f"TRUNCATED: {run.model}: {cut}"
-    if unanswered:
+        for word, sentence in run.caveats().items():
+            if word != "gaps":
+                models.setdefault(sentence, []).append(run.model)
+    for sentence, of in models.items():
+        yield sentence if len(of) == len(table.runs) else f"{sentence}: {some(of)}"
+    for run in (run for run in table.runs if run.id in unanswered):
         reason = f" ({run.gaps})" if run.gaps else ""
         yield (
-            f"{run.model}: {unanswered:,} of {run.asked:,} items have no response{reason}; it has no rank, and its "
-            "averages are of the others"
+            f"{run.model}: {unanswered[run.id]:,} of {run.asked:,} items have no response{reason}; it has no rank, and "
+            "its averages are of the others"
         )
 
 

@@ -9,10 +9,10 @@ import polars as pl
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
-from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, notes, of_run, ranked_design
+from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, notes, of_run
 from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, points
 from openbook_eval.leaderboard.stats import Difference
-from openbook_eval.results import Run, Runs, comparable, why_not_comparable
+from openbook_eval.results.runs import Run, Runs, comparable, why_not_comparable
 
 _RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
 _FIGURES = ("a", "b", "difference", "low", "high", "p", "p_holm")
@@ -67,7 +67,7 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         differences={**dict(zip(table.exams, corrected, strict=True)), **average, "all items": found.micro},
         test=found.test,
         counts=_counts(counted),
-        detectable=stats.sensitivity(counted.scores(), ranked_design(counted, cluster), [(0, 1)])[0],
+        detectable=stats.sensitivity(counted.scores(), counted.ranked_design(cluster), [(0, 1)])[0],
         flipped=_flipped(table),
         notes=tuple(notes(table, {})),
     )

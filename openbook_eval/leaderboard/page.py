@@ -1,9 +1,7 @@
 """Write boards as a page: a folder that works from disk, the texts of items in pieces that are loaded on demand."""
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -20,99 +18,57 @@ from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import is_complete
 from openbook_eval.leaderboard.export import percents, without_folders
 from openbook_eval.leaderboard.plots import Shown, Trained, plots
-from openbook_eval.leaderboard.stats import Estimate
-from openbook_eval.results import ItemText, Run, Runs
+from openbook_eval.results.runs import Run, Runs
+from openbook_eval.results.samples import ItemText
 from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.board import Board
 
-Progress = Callable[[str], None]
-
 # All that a page consists of. A folder that holds anything else is not replaced.
-_PARTS = frozenset({"index.html", "pages", "assets", "data"})
+_FOLDERS = ("pages", "assets", "data")
+_ASSETS = ("page.css", "plots.css", "page.js", "items.js", "item.js")
 _CHUNK = 200  # items whose texts are loaded together
 # The metrics that the page filters by and shows beside each item.
 _METRICS = ("correct", "correct_strict", "format_followed", "answered", "abstained")
-# What a run is told by, section by section; its board and average stand above.
-_FACTS = {
-    "Run": ("id", "model", "condition", "date", "asked", "limited", "gaps", "results"),
-    "Exam": ("exam", "entries_sha256", "items_sha256"),
-    "Prompt": ("task_version", "profile", "shots", "system_instruction", "chat_template", "task_hashes"),
-    "Truncation": ("truncation",),
-    "Training": ("trained_on",),
-    "Cost": ("cost",),
-    "Versions": ("versions",),
-}
-# What could end a script or a line of it early, or begin markup, as JSON's own escapes.
-_ESCAPES = (
-    (b"<", rb"\u003c"),
-    (b">", rb"\u003e"),
-    (b"&", rb"\u0026"),
-    ("\u2028".encode(), rb"\u2028"),
-    ("\u2029".encode(), rb"\u2029"),
-    # As a key it would set the prototype in JavaScript's notation of an object, and be none of its entries.
-    (b'{"__proto__":', b'{"proto":'),
-    (b',"__proto__":', b',"proto":'),
-)
 
 
-def build(
-    found: Runs,
-    boards: "Sequence[Board]",
-    out: Path,
-    *,
-    trained: Mapping[str, Trained] | None = None,
-    progress: Progress | None = None,
-) -> Path:
+def build(found: Runs, boards: "Sequence[Board]", out: Path, *, trained: Mapping[str, Trained] | None = None) -> Path:
     """Write the page of `boards` to the folder `out` and return its index.html; an older page there is replaced.
 
     The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
     have scores but no texts. `trained` says of runs of a study what was trained, by their ids. Raises OpenbookError
     where `out` holds something else, or cannot be written.
     """
-    tell = progress or (lambda _: None)
-    runs = [row.run for board in boards for row in board.rows]
     items = {str(run): own for (run,), own in found.items.partition_by("run", as_dict=True).items()}
+    numbers = {row.run.id: number for number, row in enumerate(row for board in boards for row in board.rows)}
     out = out.resolve()
     refuse_other(out)
     with replace_folder(out) as new:
-        for part in ("pages", "assets", "data"):
+        for part in _FOLDERS:
             (new / part).mkdir()
-        texts = set()
-        for number, board in enumerate(boards):
-            texts |= _write_items(new / "data", number, board, items, runs, tell)
-        tell("plots")
-        write_piece(new / "data", "runs", _runs(boards, runs, texts))
-        shown = Shown(boards, items, trained or {})
-        _write_views(new, boards, runs, {"refused": found.refused, "plots": plots(shown)})
-        for name in ("page.css", "plots.css", "page.js", "items.js", "item.js"):
+        for name in _ASSETS:
             (new / "assets" / name).write_bytes((files("openbook_eval.leaderboard") / "static" / name).read_bytes())
+        told = [_write_items(new / "data", number, board, items, numbers) for number, board in enumerate(boards)]
+        write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": told}))
+        shown = plots(Shown(boards, items, trained or {}))
+        _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown})
     return out / "index.html"
-
-
-# The folder.
 
 
 def refuse_other(out: Path) -> None:
     """Raise OpenbookError where `out` is something else than a page, an empty folder or nothing."""
-    if out.exists() and not out.is_dir():
-        raise OpenbookError(f"{out}: not a folder; name one that the page may be written to")
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if stray := sorted(names - _PARTS):
-        raise OpenbookError(f"{out}: holds {stray[0]!r}, which is no part of a page; name another folder")
-    if names and not (out / "data" / "runs.js").is_file():
-        raise OpenbookError(f"{out}: is not a page of a leaderboard; name another folder")
-
-
-# Data, as scripts: a page opened from disk may load `<script src>`, but no JSON.
+    stray = sorted(names - {"index.html", *_FOLDERS})
+    if stray or (names and not (out / "data" / "runs.js").is_file()) or out.is_file():
+        holds = f" (it holds {stray[0]!r})" if stray else ""
+        raise OpenbookError(f"{out}: is something else than a page of a leaderboard{holds}; name another folder")
 
 
 def encoded(value: Any) -> bytes:
-    """Return `value` as JSON that may stand anywhere in a script or in HTML.
+    """Return `value` as JSON that ends no script; half a surrogate pair becomes U+FFFD, a number that is none null.
 
-    It holds no `<`, `>`, `&`, U+2028 or U+2029. Half a surrogate pair becomes U+FFFD, a key `__proto__` `proto`, a
-    number that is none null. Raises TypeError for values that JSON has no word for.
+    Raises TypeError for values that JSON has no word for.
     """
     try:
         data = orjson.dumps(value)
@@ -120,50 +76,33 @@ def encoded(value: Any) -> bytes:
         # orjson refuses half a surrogate pair.
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         data = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-    for raw, escape in _ESCAPES:
-        data = data.replace(raw, escape)
-    return data
+    return data.replace(b"<", rb"\u003c")
 
 
 def write_piece(data: Path, name: str, value: Any) -> None:
-    """Write the script that hands `value` to the page under `name`."""
-    script = b"openbook.piece(" + encoded(name) + b"," + encoded(value) + b");\n"
-    (data / f"{name}.js").write_bytes(script)
-
-
-def _runs(boards: "Sequence[Board]", runs: Sequence[Run], texts: set[str]) -> Any:
-    """Return what the view of items knows before it loads any: boards, and their runs by number."""
-    own = [
-        {
-            "title": f"{board.group.condition.replace('_', ' ')}, {board.group.title}",
-            "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams},
-            "runs": [
-                {"id": run.id, "number": runs.index(run), "model": run.model, "texts": run.id in texts}
-                for run in (row.run for row in board.rows)
-            ],
-        }
-        for board in boards
-    ]
-    return without_folders({"chunk": _CHUNK, "boards": own})
+    """Write the script that hands `value` to the page under `name`: a page from disk may load scripts, but no JSON."""
+    (data / f"{name}.js").write_bytes(b"openbook.piece(" + encoded(name) + b"," + encoded(value) + b");\n")
 
 
 def _write_items(
-    data: Path, number: int, board: "Board", items: Mapping[str, pl.DataFrame], runs: Sequence[Run], tell: Progress
-) -> set[str]:
-    """Write items, scores and texts of a board; return the ids of the runs whose texts were at hand."""
+    data: Path, number: int, board: "Board", items: Mapping[str, pl.DataFrame], numbers: Mapping[str, int]
+) -> dict[str, Any]:
+    """Write items, scores and texts of a board; return what the view of items knows before it loads any."""
     exam_place = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(board.exams)})
     asked = items[board.rows[0].run.id].sort(exam_place, maintain_order=True)
     write_piece(data, f"items-{number}", item_columns(asked, board.exams))
     places = {key: place for place, key in enumerate(asked["id"])}
-    texts: set[str] = set()
+    runs: list[dict[str, Any]] = []
     for run in (row.run for row in board.rows):
-        tell(f"{run.model}, {run.condition}")
-        write_piece(data, f"scores-{runs.index(run)}", score_columns(items[run.id], asked["id"]))
-        if run.samples and run.has_texts:
+        write_piece(data, f"scores-{numbers[run.id]}", score_columns(items[run.id], asked["id"]))
+        texts = bool(run.samples) and run.has_texts
+        if texts:
             # All runs of a board were asked the same in the same words: the first that has them tells them.
-            _write_texts(data, run, runs.index(run), None if texts else number, places)
-            texts.add(run.id)
-    return texts
+            first = not any(earlier["texts"] for earlier in runs)
+            _write_texts(data, run, numbers[run.id], number if first else None, places)
+        runs.append({"id": run.id, "number": numbers[run.id], "model": run.model, "texts": texts})
+    title = f"{board.group.condition.replace('_', ' ')}, {board.group.title}"
+    return {"title": title, "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams}, "runs": runs}
 
 
 def item_columns(items: pl.DataFrame, exams: Sequence[str]) -> dict[str, Any]:
@@ -205,22 +144,21 @@ def _write_texts(data: Path, run: Run, number: int, board: int | None, places: M
         place = places.get(text.question.id)
         if place is None or responses[place] is not None:
             continue
-        responses[place] = _response(text)
+        state = text.choice.state if text.choice else None
+        around = {"before": text.template_before, "after": text.template_after}
+        responses[place] = {"response": text.response, "state": state, **around}
         if board is not None:
-            questions[place] = _question(text)
-            if text.book is not None and not (data / f"{_book(text)}.js").exists():
-                write_piece(data, _book(text), text.book)
+            # Digests stand in files from outside; this one was found to be the book's.
+            book = None if text.book is None else f"book-{str(text.book_sha256)[:16]}"
+            questions[place] = _question(text, book)
+            if book and not (data / f"{book}.js").exists():
+                write_piece(data, book, text.book)
     for name, rows in ((f"responses-{number}", responses), (f"questions-{board}", questions)):
         for start in range(0, len(rows), _CHUNK) if any(rows) else ():
             write_piece(data, f"{name}-{start // _CHUNK}", rows[start : start + _CHUNK])
 
 
-def _book(text: ItemText) -> str:
-    # Digests stand in files from outside; this one was found to be the book's.
-    return f"book-{str(text.book_sha256)[:16]}"
-
-
-def _question(text: ItemText) -> dict[str, Any]:
+def _question(text: ItemText, book: str | None) -> dict[str, Any]:
     question = text.question
     return {
         "id": question.id,
@@ -230,78 +168,53 @@ def _question(text: ItemText) -> dict[str, Any]:
         "expected": text.expected,
         "entry": text.entry,
         "provider": text.provider,
-        "book": _book(text) if text.book is not None else None,
+        "book": book,
         "before": text.prompt_before,
         "after": text.prompt_after,
     }
 
 
-def _response(text: ItemText) -> dict[str, Any]:
-    return {
-        "response": text.response,
-        "state": text.choice.state if text.choice else None,
-        "before": text.template_before,
-        "after": text.template_after,
-    }
-
-
-# Views, by the template.
-
-
-def _write_views(new: Path, boards: "Sequence[Board]", runs: Sequence[Run], told: Mapping[str, Any]) -> None:
-    made = max((run.date for run in runs), default="")[:10]
+def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int], told: Mapping[str, Any]) -> None:
+    rows = [row for board in boards for row in board.rows]
     addresses = ["index.html", *(f"pages/board-{number}.html" for number in range(1, len(boards)))]
     own: list[tuple[str, Board | None]] = list(zip(addresses, boards, strict=False))
-    of_run = {run.id: f"pages/run-{number}.html" for number, run in enumerate(runs)}
-    shared = {"boards": own, "of_run": of_run, "made": made, **told}
+    of_run = {run: f"pages/run-{number}.html" for run, number in numbers.items()}
+    made = max((row.run.date for row in rows), default="")[:10]
+    ranked = [
+        (board, [row for row in board.rows if isfinite(row.averages.macro.value)])
+        for board in boards
+        if board.group.condition == "openbook"
+    ]
+    shared = {"boards": own, "of_run": of_run, "made": made, "own": ranked, **told}
+    environment = svg.environment()
+    environment.filters |= _FILTERS
+    template = environment.get_template("page.html.jinja", globals=_GLOBALS)
 
     def write(name: str, view: str, **values: Any) -> None:
         root = "../" if "/" in name else ""
-        text = _template().render(shared | {"view": view, "root": root, **values}).lstrip()
+        text = template.render(shared | {"view": view, "root": root, **values}).lstrip()
         (new / name).write_text(text, encoding="utf-8", newline="\n")
 
     for name, board in own or [("index.html", None)]:
         write(name, "board", board=board)
         for row in board.rows if board else ():
             facts = row.run.model_dump(exclude={"samples": True, "truncation": {"tasks"}})
-            others = [run for run in runs if run.model == row.run.model and run is not row.run]
+            others = [other.run for other in rows if other.run.model == row.run.model and other is not row]
             write(of_run[row.run.id], "run", board=board, back=name, row=row, facts=facts, others=others)
-    openbook = [board for board in boards if board.group.condition == "openbook"]
-    ranked = [(board, [row for row in board.rows if isfinite(row.averages.macro.value)]) for board in openbook]
-    write("pages/paper.html", "paper", own=ranked)
-    write("pages/plots.html", "plots")
-    write("pages/items.html", "items")
+    for view in ("paper", "plots", "items"):
+        write(f"pages/{view}.html", view)
 
 
-@cache
-def _template() -> Any:
-    environment = svg.environment().overlay()
-    environment.filters |= {
-        "percent": lambda share: percent(share).replace("-", "–"),
-        "range": lambda estimate: percents(estimate.interval).replace("-", "–"),
-        "words": lambda name: re.sub("_?sha256$", " digest", name).replace("_", " ").strip(),
-        "count": "{:,}".format,
-        "estimate": lambda row: Estimate(row.share, row.interval, published.ITEMS),
-    }
-    environment.globals |= {
-        "FACTS": _FACTS,
-        "CHINESE_NAMES": CHINESE_NAMES,
-        "version": __version__,
-        "tables": published.tables(),
-        "flags": _flags,
-        "is_complete": is_complete,
-        "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
-    }
-    return environment.get_template("page.html.jinja")
-
-
-def _flags(run: Run) -> list[tuple[str, str]]:
-    """Return what speaks against a run's figures: a word and the reason each."""
-    cut = run.truncation
-    found = {
-        "cut": f"{cut.cut:,} prompts did not reach the model whole" if cut.checked and cut.cut else "",
-        "unchecked": "" if cut.checked else f"whether prompts were cut is not known: {cut.reason}",
-        "limited": "not all questions were asked" if run.limited else "",
-        "gaps": run.gaps,
-    }
-    return [(word, why) for word, why in found.items() if why]
+_FILTERS = {
+    "percent": lambda share: percent(share).replace("-", "–"),
+    "range": lambda estimate: percents(estimate.interval).replace("-", "–"),
+    "words": lambda name: name.replace("_sha256", " digest").replace("_", " "),
+    "count": "{:,}".format,
+}
+_GLOBALS = {
+    "CHINESE_NAMES": CHINESE_NAMES,
+    "version": __version__,
+    "tables": published.tables(),
+    "is_complete": is_complete,
+    "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
+}

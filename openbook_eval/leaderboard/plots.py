@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import isfinite, isnan
+from math import isfinite
 from pathlib import PurePath
 from typing import Any
 
@@ -17,11 +17,11 @@ import polars as pl
 
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.leaderboard import published
-from openbook_eval.leaderboard.board import Board, Row, ScoreTable, ranked_design
-from openbook_eval.leaderboard.stats import Interval, averages, paired_difference
+from openbook_eval.leaderboard.board import Board, Row, ScoreTable
+from openbook_eval.leaderboard.stats import Estimate, Interval, averages, paired_difference
 from openbook_eval.leaderboard.svg import Axis, Plot, scale_of, short_number
-from openbook_eval.results import Run
 from openbook_eval.results.metrics import DEPTHS, reading_metrics
+from openbook_eval.results.runs import Run
 from openbook_eval.training.recipes import RecipeCell, cells
 from openbook_eval.types import CHINESE_NAMES
 
@@ -68,9 +68,12 @@ def plots(shown: Shown) -> list[Plot]:
     return [plot for make in PLOTS.values() for plot in make(shown)]
 
 
-def ratio_axis(ratios: Iterable[str]) -> Axis:
-    """Return an axis of ratios of general to medical data, from mostly general to mostly medical."""
-    return Axis("general : medical", "names", order=sorted(set(ratios), key=_medical_share))
+def table_axis(number: int, xs: Iterable[Any]) -> Axis:
+    """Return the axis of the paper's table 4, from mostly general to mostly medical data, or of table 5, by size."""
+    known = {x for x in xs if x is not None}
+    if number == 5:
+        return Axis("medical pairs", "names", order=sorted(known))
+    return Axis("general : medical", "names", order=sorted(known, key=_medical_share))
 
 
 def _medical_share(ratio: str) -> Fraction:
@@ -83,17 +86,17 @@ def framed(rows: Iterable[Sequence[Any]], *columns: str) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=columns, orient="row", infer_schema_length=None)
 
 
-def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
-    return interval or (None, None)
+def _cells(estimate: Estimate) -> tuple[float | None, ...]:
+    return estimate.value, *(estimate.interval or (None, None))
 
 
 # Accuracy by ratio and by size: the paper's tables 4 and 5, and own runs trained by our recipes or in a study.
 
 
 def _curves(shown: Shown, number: int) -> Iterator[Plot]:
-    paper = [(row.model, "paper", "", row.x, row.share, *row.interval) for row in published.tables()[number - 1].rows]
+    paper = [(row.model, "paper", "", row.x, *_cells(row.estimate)) for row in published.tables()[number - 1].rows]
     rows = [*paper, *_own(shown, number)]
-    x = ratio_axis(row[3] for row in rows) if number == 4 else Axis("medical pairs", "log")
+    x = table_axis(number, (row[3] for row in rows))
     name, by, told = {
         4: ("ratio", "ratio of general to medical data", "From mostly general to mostly medical rows"),
         5: ("size", "number of medical pairs", "Medical pairs only, Chinese to Western medicine 1:1"),
@@ -119,14 +122,16 @@ def _own(shown: Shown, number: int) -> list[tuple[Any, ...]]:
         trained = [shown.trained.get(row.run.id) if shown.trained else _by_recipe(row) for row in board.rows]
         own = [each for each in dict.fromkeys(trained) if each and each.table == number and isfinite(each.share)]
         if own:
-            return [(each.model, "own", each.name, each.x, each.share, *_ends(each.interval)) for each in own]
+            return [
+                (each.model, "own", each.name, each.x, each.share, *(each.interval or (None, None))) for each in own
+            ]
     return []
 
 
 def _by_recipe(row: Row) -> Trained | None:
     """Return where a run stands whose model was trained by one of our recipes to its end."""
     trained = row.run.trained_on
-    cell = _cells().get(PurePath(trained.recipe).stem) if trained and trained.finished else None
+    cell = _recipes().get(PurePath(trained.recipe).stem) if trained and trained.finished else None
     if cell is None:
         return None
     medical = Fraction(cell.mix.medical).limit_denominator(100)
@@ -136,7 +141,7 @@ def _by_recipe(row: Row) -> Trained | None:
 
 
 @cache
-def _cells() -> Mapping[str, RecipeCell]:
+def _recipes() -> Mapping[str, RecipeCell]:
     return {each.name: each for cell in cells() for each in (cell, cell.with_all_weights())}
 
 
@@ -144,12 +149,30 @@ def _cells() -> Mapping[str, RecipeCell]:
 
 
 def _gain(shown: Shown) -> Iterator[Plot]:
+    x = Axis("accuracy without the book", ends=("low", "high"))
+    y = Axis("gain", ends=("gain low", "gain high"))
     for opened, closed in ((name, each.control) for name, each in CONDITIONS.items() if each.control):
         for number, models in enumerate(_by_way(shown.boards)):
             pairs = [(model, runs[opened], runs[closed]) for model, runs in models if {opened, closed} <= runs.keys()]
             trades = [trade for pair in pairs if (trade := _trade(*pair, shown.items))]
-            if trades:
-                yield _gain_plot(_numbered(f"gain-{opened}", number), opened, closed, trades)
+            best = front((trade[1], trade[4]) for trade in trades)
+            rows = [(*trade, "yes" if (trade[1], trade[4]) in best else "no") for trade in trades]
+            # The front is in every picture.
+            rows.sort(key=lambda row: (row[-1], row[1] + row[4]), reverse=True)
+            if rows:
+                yield Plot(
+                    name=_numbered(f"gain-{opened}", number),
+                    title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
+                    alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it; "
+                    f"{len(best)} are on the Pareto front.",
+                    caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the "
+                    "exams. Bars are 95 % intervals; the dashed line joins the models than which none both knows more "
+                    "and gains more.",
+                    frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions", "on the front"),
+                    x=x,
+                    y=y,
+                    guide=[*best[:1], *(at for (x0, _), (x1, y1) in pairwise(best) for at in ((x0, y1), (x1, y1)))],
+                )
 
 
 def _by_way(boards: Sequence[Board]) -> list[list[tuple[str, dict[str, Run]]]]:
@@ -158,30 +181,26 @@ def _by_way(boards: Sequence[Board]) -> list[list[tuple[str, dict[str, Run]]]]:
     Of two runs of a model under one condition (on other items, say) that which was asked more stands.
     """
     found: dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, Run]]] = {}
-    for run in (row.run for board in boards for row in board.rows):
+    for run in sorted((row.run for board in boards for row in board.rows), key=lambda run: run.asked):
         models = found.setdefault((run.exam.sha256, run.shots, run.system_instruction), {})
-        own = models.setdefault((run.model, run.chat_template), {})
-        if run.condition not in own or own[run.condition].asked < run.asked:
-            own[run.condition] = run
+        models.setdefault((run.model, run.chat_template), {})[run.condition] = run
     return [[(model, runs) for (model, _), runs in models.items()] for models in found.values()]
 
 
-# A model, its knowledge with the ends of its interval, its gain with these, and the questions that both asked.
-Trade = tuple[str, float, float | None, float | None, float, float | None, float | None, int]
+def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFrame]) -> tuple[Any, ...] | None:
+    """Return model, accuracy without the book and gain with the ends of their intervals, and how many both answered.
 
-
-def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFrame]) -> Trade | None:
-    """Return None where no question was asked under both conditions, or none was answered under both."""
+    None where that is no question of some exam.
+    """
     own = [items[opened.id], items[closed.id]]
     both = pl.concat([own[0].join(own[1], on="id", how="semi"), own[1].join(own[0], on="id", how="semi")])
     if both.is_empty():
         return None
     table, _ = ScoreTable.of([opened, closed], both).parts()
-    scores, design = table.scores(), ranked_design(table, "auto")
+    scores, design = table.scores(), table.ranked_design()
     gain, knowledge = paired_difference(scores, design).macro.estimate, averages(scores[1:], design)[0].macro
-    if isnan(knowledge.value + gain.value):
-        return None
-    return model, knowledge.value, *_ends(knowledge.interval), gain.value, *_ends(gain.interval), gain.n
+    known = isfinite(knowledge.value + gain.value)
+    return (model, *_cells(knowledge), *_cells(gain), gain.n) if known else None
 
 
 def front(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -193,33 +212,10 @@ def front(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return best[::-1]
 
 
-def _gain_plot(name: str, opened: str, closed: str, trades: Sequence[Trade]) -> Plot:
-    best = front((trade[1], trade[4]) for trade in trades)
-    rows = [(*trade, "yes" if (trade[1], trade[4]) in best else "no") for trade in trades]
-    # The front is in every picture.
-    rows.sort(key=lambda row: (row[-1], row[1] + row[4]), reverse=True)
-    x = Axis("accuracy without the book", ends=("low", "high"))
-    y = Axis("gain", ends=("gain low", "gain high"))
-    return Plot(
-        name=name,
-        title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
-        alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it; "
-        f"{len(best)} are on the Pareto front.",
-        caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the exams. "
-        "Bars are 95 % intervals; the dashed line joins the models than which none both knows more and gains more.",
-        frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions", "on the front"),
-        x=x,
-        y=y,
-        guide=[*best[:1], *(corner for (x, _), (to, y) in pairwise(best) for corner in ((x, y), (to, y)))],
-    )
-
-
 # How much of what a model can read it still finds in longer books, by the place of the entry.
 
 
 def _retention(shown: Shown) -> Iterator[Plot]:
-    columns = ("model", "length", "depth", "retention", "questions")
-    depths = ("all", *(_depth(part / DEPTHS) for part in range(DEPTHS)))
     for number, models in enumerate(_by_way(shown.boards)):
         rows = [(model, *cells) for model, runs in models for cells in _fields(runs, shown.items)]
         if rows:
@@ -229,8 +225,8 @@ def _retention(shown: Shown) -> Iterator[Plot]:
                 alt="Maps of models: retention by length of the book and by place of the entry in it.",
                 caption="Right answers in a shared book over right answers to the same questions on their own entry, "
                 "in percent. Lengths are in characters; depth 0 is the front of the book.",
-                frame=framed(rows, *columns),
-                x=Axis("depth", "names", order=depths),
+                frame=framed(rows, "model", "length", "depth", "retention", "questions"),
+                x=Axis("depth", "names", order=["all", *(_depth(part / DEPTHS) for part in range(DEPTHS))]),
                 y=Axis("length", "names"),
                 mark="fields",
                 facet="model",
@@ -258,7 +254,7 @@ def _depth(start: float) -> str:
 def _by_exam(shown: Shown) -> Iterator[Plot]:
     for name, board in _named("exams", shown.boards):
         rows = [
-            (row.run.model, f"{exam} {CHINESE_NAMES[exam]}", of.value, *_ends(of.interval))
+            (row.run.model, f"{exam} {CHINESE_NAMES[exam]}", *_cells(of))
             for place, exam in enumerate(board.exams)
             for row in board.rows
             for of in [row.averages.exams[place]]

@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from openbook_eval.console import percent
 from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
-
-if TYPE_CHECKING:
-    from openbook_eval.leaderboard.stats import Interval
+from openbook_eval.leaderboard.stats import Estimate, Interval, share_interval
 
 # CMB-Exam's test, 28 classes of 400 questions (Wang et al. 2023, arXiv:2308.08833). Whether all were asked is not
 # published.
@@ -39,8 +36,7 @@ class PublishedRow:
     """A row of the paper: what the model was, and its plain mean of the six exams as a share of 1.
 
     Ratios are parts of general and of medical data, `medical_pairs` question and answer pairs; None where the table
-    does not say. `interval` is approximate, see `APPROXIMATION`. `before` is the share before fine-tuning: of table 3
-    only, which prints it and the improvement.
+    does not say. `before` is the share before fine-tuning: of table 3 only, which prints it and the improvement.
     """
 
     model: str
@@ -50,7 +46,6 @@ class PublishedRow:
     medical_ratio: int | None
     medical_pairs: int | None
     share: float
-    interval: "Interval"
     before: float | None
     note: str
 
@@ -58,6 +53,16 @@ class PublishedRow:
     def x(self) -> str | int:
         """Where the row stands in its table: its number of pairs, else its ratio."""
         return self.medical_pairs or f"{self.general_ratio}:{self.medical_ratio}"
+
+    @property
+    def interval(self) -> Interval:
+        """An approximate interval, see `APPROXIMATION`."""
+        return share_interval(self.share, ITEMS)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The share with its interval."""
+        return Estimate(self.share, self.interval, ITEMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +77,15 @@ class PublishedTable:
 @cache
 def tables() -> tuple[PublishedTable, ...]:
     """Return the paper's tables 1 to 5, rows in the paper's order."""
-    # Loads scipy, which the command line starts without.
-    from openbook_eval.leaderboard.stats import share_interval
-
     read = pl.read_csv((files("openbook_eval.leaderboard") / "published.csv").read_bytes())
     # Rounded, so that 68.2 % is 0.682 and nothing beside it.
     shares = {name: (pl.col(of) / 100).round(6) for name, of in (("share", "percent"), ("before", "percent_before"))}
     frame = read.with_columns(pl.col("note").fill_null(""), **shares).drop("percent", "percent_before")
-
-    def rows(number: int) -> Iterator[PublishedRow]:
-        for cells in frame.filter(table=number).drop("table").iter_rows(named=True):
-            yield PublishedRow(**cells, interval=share_interval(cells["share"], ITEMS))
-
-    return tuple(PublishedTable(number, title, tuple(rows(number))) for number, title in enumerate(_TITLES, 1))
+    rows = [(cells.pop("table"), PublishedRow(**cells)) for cells in frame.to_dicts()]
+    return tuple(
+        PublishedTable(number, title, tuple(row for table, row in rows if table == number))
+        for number, title in enumerate(_TITLES, 1)
+    )
 
 
 def sheets() -> Iterator[Sheet]:
@@ -98,5 +99,5 @@ def sheets() -> Iterator[Sheet]:
 
 def _cells(row: PublishedRow) -> tuple[str, ...]:
     ratio = NONE if row.general_ratio is None else f"{row.general_ratio}:{row.medical_ratio}"
-    pairs = NONE if row.medical_pairs is None else f"{row.medical_pairs:,}"
+    pairs = f"{row.medical_pairs:,}" if row.medical_pairs else NONE
     return row.model, ratio, pairs, percent(row.before, 2), percent(row.share, 2), percents(row.interval)

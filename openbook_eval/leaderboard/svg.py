@@ -3,14 +3,12 @@
 The page embeds the panels, a report keeps a picture in a file: markup by plot.jinja, colours by plots.css.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import chain, count
-from math import ceil, floor, isfinite, log10
-from operator import itemgetter
+from math import ceil, floor, isfinite
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -20,7 +18,7 @@ from markupsafe import Markup
 from openbook_eval.errors import visible
 from openbook_eval.leaderboard.export import without_folders
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Place = Callable[[Any], float]  # of a value, in pixels
 
 WIDTH, HEIGHT = 380, 280
@@ -35,20 +33,19 @@ _SHAPES = ("m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0", "m-3.5-3.5h7v7h-7z", "m0-4.5 4.5
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A column on an axis: shares of 1, numbers on a logarithmic scale, or names, in `order` where that is given.
+    """A column on an axis: shares of 1, or names in `order`, else in that of the frame.
 
     `ends` are the columns with the ends of its intervals.
     """
 
     column: str
-    kind: Literal["share", "log", "names"] = "share"
-    ends: tuple[()] | tuple[str, str] = ()
-    order: Sequence[str] = ()
+    kind: Literal["share", "names"] = "share"
+    ends: tuple[str, ...] = ()
+    order: Sequence[Any] = ()
 
-    def bar(self, row: Row, place: Place) -> tuple[float, float] | None:
-        """Return where the interval of a row ends; None where it has none."""
-        low, high = (row[end] for end in self.ends) if self.ends else (None, None)
-        return None if low is None else (place(low), place(high))
+    def bar(self, row: Row, place: Place) -> list[float]:
+        """Return where the interval of a row ends; nothing where it has none."""
+        return [place(row[end]) for end in self.ends if row[end] is not None]
 
 
 @dataclass(frozen=True)
@@ -97,13 +94,13 @@ class Plot:
     @cached_property
     def legend(self) -> "dict[str, list[Mark]]":
         """The keys of the series by their names, none where one would do, or where models stand beside the picture."""
-        rows = (row for row in self.frame.to_dicts() if row[self.models] in self.short)
-        keys = {self.series(row): _key(self, row) for row in rows}
+        keys = {}
+        for row in (row for row in self.frame.to_dicts() if row[self.models] in self.short):
+            colour, shape, line = self.look(row)
+            lines = [Mark(f"{colour} {line}", "M0 9H24")] if self.mark == "line" else []
+            name = ", ".join(filter(None, [self.short[row[self.models]], row.get(self.also)]))
+            keys[name] = [*lines, Mark(f"{colour} shape", f"M12 9{shape}")]
         return keys if len(keys) > 1 and self.models not in (self.facet, self.y.column) else {}
-
-    def series(self, row: Row) -> str:
-        """Return what the series of a row is called."""
-        return ", ".join(filter(None, [self.short[row[self.models]], row.get(self.also)]))
 
     def look(self, row: Row) -> tuple[str, str, str]:
         """Return the colour of a row's series, the shape of its points and the kind of its line."""
@@ -122,13 +119,12 @@ class Mark(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A line of text at a place, turned by some degrees around it."""
+    """A line of text at a place."""
 
     css: str
     x: float
     y: float
     text: str
-    turned: int = 0
 
 
 class Panel(NamedTuple):
@@ -142,7 +138,7 @@ class Panel(NamedTuple):
 
 @cache
 def environment() -> Environment:
-    """Return what renders pages and pictures: all that is put out is escaped and shown, and tells no folder."""
+    """Return what renders pages and pictures: all that is put out is escaped and shown."""
     made = Environment(
         loader=PackageLoader("openbook_eval.leaderboard", "static"),
         autoescape=True,
@@ -151,7 +147,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"WIDTH": WIDTH, "ROW": _ROW, "whisker": whisker}
+    made.globals |= {"WIDTH": WIDTH, "ROW": _ROW}
     return made
 
 
@@ -168,19 +164,6 @@ def draw(plot: Plot) -> str:
     """Return the plot as an SVG that stands alone, in the colours that its reader prefers."""
     css = (files("openbook_eval.leaderboard") / "static" / "plots.css").read_text(encoding="utf-8")
     return environment().get_template("picture.svg.jinja").render(plot=plot, css=Markup(css)).lstrip()  # noqa: S704
-
-
-def whisker(ends: tuple[float, float, float], scale: tuple[float, float]) -> list[Mark]:
-    """Return an interval as a line with a dot at the value, on a scale from one share to another; NaN is not drawn."""
-    value, low, high = ends
-    at = _linear(scale, (4, 124))
-    tenths = (tenth / 10 for tenth in range(ceil(scale[0] * 10 + 1e-9), ceil(scale[1] * 10 - 1e-9)))
-    marks = [Mark("grid", f"M{at(share)} 0V16") for share in (scale[0], *tenths, scale[1])]
-    if isfinite(low):
-        marks.append(Mark("ink", f"M{at(low)} 8H{at(high)}M{at(low)} 4V12M{at(high)} 4V12"))
-    if isfinite(value):
-        marks.append(Mark("c0 shape", f"M{at(value)} 8m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0"))
-    return marks
 
 
 def scale_of(values: Iterable[float]) -> tuple[float, float]:
@@ -206,119 +189,94 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def round_numbers(low: float, high: float) -> list[int]:
-    """Return round numbers from one to another: 1, 2 and 5 of each power of 10; of more than two powers only the 1."""
-    steps = (1, 2, 5) if high < 100 * max(1, low) else (1,)
-    powers = (10**power for power in range(len(str(int(high)))))
-    return [step * power for power in powers for step in steps if low <= step * power <= high]
-
-
 def short_number(number: float) -> str:
     """Return a number in at most three digits: 50k for 50,000."""
     return f"{number / 1000:.3g}k" if number >= 1000 else f"{number:.3g}"
 
 
-class _Scale(NamedTuple):
-    place: Place
-    ticks: list[tuple[float, str]]
-
-
 def _panel(plot: Plot, drawn: pl.DataFrame, own: pl.DataFrame) -> Panel:
-    """Draw the rows of one panel: shares on the scale of all panels, names and numbers on one of their own."""
+    """Draw the rows of one panel: shares on the scale of all panels, names as it has them."""
     title = str(own[plot.facet][0]) if plot.facet else ""
     x_title, y_title = ("" if axis.column == plot.models else axis.column for axis in (plot.x, plot.y))
     down = _names(plot, plot.y, own)
-    left = min(_NAME + 40, max(map(_length, [*down.values(), "100 %"])) + 10) + (18 if y_title else 0)
-    top, right = 26 if title else 8, WIDTH - 20
+    left = 10 + min(_NAME + 30, max(map(_length, [*down.values(), "100 %"])))
+    top, right = 26 if title or y_title else 8, WIDTH - 20
     height = top + 38 + _ROW * max(2, len(down)) if down else HEIGHT
     bottom = height - (38 if x_title else 20)
-    x, y = _scale(plot, plot.x, drawn, own, (left, right)), _scale(plot, plot.y, drawn, own, (bottom, top))
-    marks = [Mark("grid", f"M{at} {top}V{bottom}") for at, _ in x.ticks if plot.x.kind != "names"]
-    marks += [Mark("grid", f"M{left} {at}H{right}") for at, _ in y.ticks]
-    labels = [
-        Label("middle strong", (left + WIDTH) / 2, 16, plot.short.get(title, title)),
-        Label("middle faint", (left + right) / 2, height - 5, x_title),
-        Label("middle faint", 13, (top + bottom) / 2, y_title, turned=-90),
-        *(Label("middle", at, bottom + 16, label) for at, label in _apart(x.ticks, right - left)),
-        *(Label("end", left - 6, at + 4, label) for at, label in y.ticks),
-    ]
+    across, x_ticks = _scale(plot, plot.x, drawn, own, (left, right))
+    along, y_ticks = _scale(plot, plot.y, drawn, own, (bottom, top))
+    marks = [Mark("grid", f"M{at} {top}V{bottom}") for at, _ in x_ticks if plot.x.kind == "share"]
+    marks += [Mark("grid", f"M{left} {at}H{right}") for at, _ in y_ticks]
+    # Where labels would run into each other some are left out.
+    every = ceil(max(_length(label) for _, label in x_ticks) * 0.9 * len(x_ticks) / (right - left))
+    labels = [Label("middle", at, bottom + 16, label) for at, label in x_ticks[:: max(1, every)]]
+    labels += [Label("end", left - 6, at + 4, label) for at, label in y_ticks]
+    labels.append(Label("middle strong", (left + WIDTH) / 2, 16, plot.short.get(title, title)))
+    labels.append(Label("middle faint", (left + right) / 2, height - 5, x_title))
+    labels.append(Label("faint", 0, 14, y_title))
     if plot.guide:
-        marks.append(Mark("faint line dashed", _path((x.place(a), y.place(b)) for a, b in plot.guide)))
-    if plot.mark == "fields":
-        for row in own.drop_nulls(plot.value).to_dicts():
-            at, value = (x.place(row[plot.x.column]), y.place(row[plot.y.column])), row[plot.value]
-            field = f"M{at[0] - 24} {at[1] - 9}h48v18h-48z"
-            marks.append(Mark("c0 field", field, _told(plot, row), 0.05 + 0.4 * min(1.0, value)))
-            labels.append(Label("middle", at[0], at[1] + 4, f"{100 * value:.0f}"))
-    else:
-        for line in _lines(plot, own.to_dicts()):
-            marks += _line(plot, line, x.place, y.place, f"M{left} {{}}H{right}")
+        marks.append(Mark("faint line dashed", _path((across(x), along(y)) for x, y in plot.guide)))
+    for row in own.drop_nulls(plot.value).to_dicts() if plot.value else ():
+        x, y, value = across(row[plot.x.column]), along(row[plot.y.column]), row[plot.value]
+        marks.append(Mark("c0 field", f"M{x - 24} {y - 9}h48v18h-48z", _told(row), 0.05 + 0.4 * min(1.0, value)))
+        labels.append(Label("middle", x, y + 4, f"{100 * value:.0f}"))
+    for rows in () if plot.value else _series(plot, own):
+        marks += _drawn(plot, rows, across, along, f"M{left} {{}}H{right}")
     return Panel(title, height, marks, labels)
 
 
-def _names(plot: Plot, axis: Axis, rows: pl.DataFrame) -> dict[str, str]:
+def _names(plot: Plot, axis: Axis, rows: pl.DataFrame) -> dict[Any, str]:
     """Return the names on an axis, and what they are called there."""
     if axis.kind != "names":
         return {}
     present = dict.fromkeys(rows[axis.column].drop_nulls())
-    names = [name for name in axis.order or present if name in present]
-    return {name: plot.short[name] if axis.column == plot.models else name for name in names}
+    labels = plot.short if axis.column == plot.models else {}
+    return {
+        name: short_number(name) if isinstance(name, int) else labels.get(name, name)
+        for name in axis.order or present
+        if name in present
+    }
 
 
-def _scale(plot: Plot, axis: Axis, drawn: pl.DataFrame, own: pl.DataFrame, ends: tuple[float, float]) -> _Scale:
+def _scale(
+    plot: Plot, axis: Axis, drawn: pl.DataFrame, own: pl.DataFrame, ends: tuple[float, float]
+) -> tuple[Place, list[tuple[float, str]]]:
+    """Return where values lie between two pixels, and what is labelled."""
     if axis.kind == "names":
         # Names on the way down are read from the top.
         names, begin, span = _names(plot, axis, own), min(ends), abs(ends[1] - ends[0])
         places = {name: round(begin + (at + 0.5) * span / len(names), 1) for at, name in enumerate(names)}
-        return _Scale(places.__getitem__, [(places[name], label) for name, label in names.items()])
-    if axis.kind == "log":
-        numbers = own[axis.column].drop_nulls().to_list() or [1]
-        low, high = max(1, min(numbers)), max(1, *numbers)
-        spread = (log10(high / low) or 1) / 20
-        linear = _linear((log10(low) - spread, log10(high) + spread), ends)
-        ticks = [(linear(log10(number)), short_number(number)) for number in round_numbers(low, high)]
-        return _Scale(lambda value: linear(log10(max(1, value))), ticks)
+        return places.__getitem__, [(places[name], label) for name, label in names.items()]
     shares = [share for name in (axis.column, *axis.ends) for share in drawn[name].drop_nulls()]
     low, high = scale_of([*shares, *(point[axis is plot.y] for point in plot.guide)])
     step = min((step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if high - low < 5.5 * step), default=0.5)
     marked = [round(step * tick, 2) for tick in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
-    place = _linear((low, high), ends)
-    return _Scale(place, [(place(share), f"{100 * share:.3g} %") for share in marked])
+
+    def place(share: float) -> float:
+        return round(ends[0] + (share - low) * (ends[1] - ends[0]) / (high - low), 1)
+
+    return place, [(place(share), f"{100 * share:.3g} %") for share in marked]
 
 
-def _linear(scale: tuple[float, float], ends: tuple[float, float]) -> Place:
-    slope = (ends[1] - ends[0]) / (scale[1] - scale[0])
-    return lambda value: round(ends[0] + (value - scale[0]) * slope, 1)
+def _series(plot: Plot, rows: pl.DataFrame) -> Iterator[list[Row]]:
+    """Yield the rows of each series; of a line, what stands at one x apart, so that it does not go up and down."""
+    keys = [plot.models, *filter(None, [plot.also])]
+    line = pl.int_range(pl.len()).over([*keys, plot.x.column]) if plot.mark == "line" else pl.lit(0)
+    for own in rows.with_columns(line.alias("\0")).partition_by([*keys, "\0"], maintain_order=True):
+        yield own.drop("\0").to_dicts()
 
 
-def _apart(ticks: Sequence[tuple[float, str]], room: float) -> Sequence[tuple[float, str]]:
-    """Leave out the ticks whose labels would run into others."""
-    widest = max((_length(label) for _, label in ticks), default=0)
-    return ticks[:: max(1, ceil(widest * 0.9 * len(ticks) / room))]
-
-
-def _lines(plot: Plot, rows: Iterable[Row]) -> Iterable[list[Row]]:
-    """Return the rows of each series, of a line those at one x apart: no line goes up and down between them."""
-    lines: dict[tuple[str, int], list[Row]] = {}
-    times: Counter[tuple[str, object]] = Counter()
-    for row in rows:
-        place = plot.series(row), row[plot.x.column]
-        lines.setdefault((place[0], times[place]), []).append(row)
-        times[place] += plot.mark == "line"
-    return lines.values()
-
-
-def _line(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: str) -> Iterator[Mark]:
+def _drawn(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: str) -> Iterator[Mark]:
     """Draw the points of a series, what joins them first; `level` is the path of a line across."""
     x, y, (colour, shape, line) = plot.x, plot.y, plot.look(rows[0])
     for row in (row for row in rows if row[x.column] is None):
-        yield Mark(f"{colour} {line}", level.format(along(row[y.column])), _told(plot, row))
+        yield Mark(f"{colour} {line}", level.format(along(row[y.column])), _told(row))
     placed = [(across(row[x.column]), along(row[y.column]), row) for row in rows if row[x.column] is not None]
     joined = plot.mark == "line" and len(placed) > 1
     if joined:
-        placed.sort(key=itemgetter(0))
-        bars = [(at, *bar) for at, _, row in placed if (bar := y.bar(row, along))]
-        outline = [(at, high) for at, _, high in bars] + [(at, low) for at, low, _ in bars[::-1]]
+        placed.sort(key=lambda point: point[0])
+        bars = [(at, bar) for at, _, row in placed if (bar := y.bar(row, along))]
+        outline = [(at, bar[1]) for at, bar in bars] + [(at, bar[0]) for at, bar in bars[::-1]]
         yield Mark(f"{colour} band", _path(outline))
         yield Mark(f"{colour} {line}", _path((at, top) for at, top, _ in placed))
     for at, top, row in placed:
@@ -327,32 +285,18 @@ def _line(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: s
             yield Mark(f"{colour} bar", f"M{at} {bar[0]}V{bar[1]}")
         if bar := x.bar(row, across):
             yield Mark(f"{colour} bar", f"M{bar[0]} {top}H{bar[1]}")
-        yield Mark(f"{colour} shape", f"M{at} {top}{shape}", _told(plot, row))
+        yield Mark(f"{colour} shape", f"M{at} {top}{shape}", _told(row))
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
     corners = "L".join(f"{x} {y}" for x, y in points)
-    return f"M{corners}" if corners else ""
+    return corners and f"M{corners}"
 
 
-def _key(plot: Plot, row: Row) -> list[Mark]:
-    """Return what stands for a series in a legend, 24 wide and 18 high."""
-    colour, shape, line = plot.look(row)
-    lines = [Mark(f"{colour} {line}", "M0 9H24")] if plot.mark == "line" else []
-    return [*lines, Mark(f"{colour} shape", f"M12 9{shape}")]
-
-
-def _told(plot: Plot, row: Row) -> str:
+def _told(row: Row) -> str:
     """Return what is told of a point when it is pointed at."""
-    words = [plot.series(row)]
-    for axis in (plot.x, plot.y, Axis(plot.value)):
-        value = row.get(axis.column)
-        if isinstance(value, float):
-            ends = axis.bar(row, lambda share: 100 * share)
-            words.append(f"{100 * value:.1f} %" + (" ({:.1f} to {:.1f})".format(*ends) if ends else ""))
-        elif value is not None:
-            words.append(f"{value:,}" if isinstance(value, int) else value)
-    return ", ".join(dict.fromkeys(words))
+    known = {name: f"{100 * cell:.1f} %" if isinstance(cell, float) else cell for name, cell in row.items()}
+    return ", ".join(f"{name} {cell}" for name, cell in known.items() if cell not in (None, ""))
 
 
 def _length(text: str) -> float:

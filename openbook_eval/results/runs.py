@@ -104,6 +104,17 @@ class Run(_RunModel):
         source = (self.exam.sha256, self.entries_sha256, self.items_sha256)
         return (self.condition, *source, self.task_version, self.shots, self.system_instruction)
 
+    def caveats(self) -> dict[str, str]:
+        """Return what keeps the figures from being those of the whole exam: a word each, and a sentence."""
+        cut, missing = self.truncation, "prompts did not reach the model whole"
+        found = {
+            "limited": "taken with --limit: not all questions were asked" if self.limited else "",
+            "gaps": self.gaps,
+            "unchecked": "" if cut.checked else f"not checked for truncation ({cut.reason or 'no reason is given'})",
+            "cut": f"TRUNCATED: {cut.cut:,} of {cut.prompts:,} {missing}" if cut.checked and cut.cut else "",
+        }
+        return {word: sentence for word, sentence in found.items() if sentence}
+
     @property
     def has_texts(self) -> bool:
         """Return whether the samples lie where they were read, unchanged."""

@@ -28,8 +28,8 @@ from openbook_eval.leaderboard.export import (
     points,
 )
 from openbook_eval.leaderboard.page import build
-from openbook_eval.leaderboard.plots import ACCURACY, Trained, framed, ratio_axis
-from openbook_eval.leaderboard.svg import Axis, Plot, draw
+from openbook_eval.leaderboard.plots import ACCURACY, Trained, framed, table_axis
+from openbook_eval.leaderboard.svg import Plot, draw
 from openbook_eval.results import Runs
 from openbook_eval.results.runs import ORDER
 from openbook_eval.study.claims import ClaimOutcome, Conclusion, Evidence, Judgement, judge
@@ -271,7 +271,7 @@ def curves(arms: Sequence[Arm]) -> Iterator[Plot]:
             continue
         rows = [*own, *_of_paper(number)]
         models = ", ".join(dict.fromkeys(model for _, model, *_ in own))
-        x = ratio_axis(str(row[3]) for row in rows if row[3]) if number == 4 else Axis("rows", "log")
+        x = table_axis(number, (row[3] for row in rows))
         yield Plot(
             name=f"study-{name}",
             title=f"Accuracy by {by}",

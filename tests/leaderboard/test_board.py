@@ -132,10 +132,10 @@ def test_what_keeps_a_run_from_being_whole_is_said() -> None:
     own = board(runs)
     assert own.notes == (
         "taken with --limit: not all questions were asked",
-        "TRUNCATED: a: 7 of 60 prompts did not reach the model whole",
+        "TRUNCATED: 7 of 60 prompts did not reach the model whole: a",
+        "not checked for truncation (no tokenizer): b, c",
         "d: 6 of 60 items have no response (6 of 60 questions not answered (6 timeout): run again); it has no rank, "
         "and its averages are of the others",
-        "not checked for truncation (no tokenizer): b, c",
     )
     assert "a (TRUNCATED)" in [row[1] for row in board_sheet(own).rows]
 

@@ -152,7 +152,7 @@ def test_what_a_board_would_say_of_its_runs_a_comparison_says_too() -> None:
     cut = {"b": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)}}
     assert compared(first(5), first(4), limited=True, changes=cut).notes == (
         "taken with --limit: not all questions were asked",
-        "TRUNCATED: b: 7 of 60 prompts did not reach the model whole",
+        "TRUNCATED: 7 of 60 prompts did not reach the model whole: b",
     )
 
 

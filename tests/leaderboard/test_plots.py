@@ -168,9 +168,6 @@ def test_any_text_is_drawn_as_text(names: list[str], x: float, y: float, mark: A
 
 
 def test_numbers_on_axes_are_round() -> None:
-    assert svg.round_numbers(10_000, 200_000) == [10_000, 20_000, 50_000, 100_000, 200_000]
-    assert svg.round_numbers(100, 200_000) == [100, 1_000, 10_000, 100_000]
-    assert svg.round_numbers(300, 400) == []
     assert [svg.short_number(number) for number in (400, 3_950, 200_000)] == ["400", "3.95k", "200k"]
     assert svg.scale_of([0.62, 0.71]) == (0.6, 0.75)
     assert svg.scale_of([0.2, 0.71]) == (0.2, 0.8)
