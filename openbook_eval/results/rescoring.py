@@ -8,12 +8,18 @@ from statistics import fmean
 from string import ascii_uppercase
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.console import line, percent, table
 from openbook_eval.errors import OpenbookError
 from openbook_eval.matching.others import MATCHERS, Matcher
 from openbook_eval.results.reader import read_runs, samples_files, task_of
 from openbook_eval.results.samples import each_sample
 from openbook_eval.types import QType, sorted_letters
+
+_EXCERPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def _responses(path: Path, asked: str, model: str) -> Iterator[WrittenResponse]:
             text=text,
         )
 
-    return each_sample(path, read, "line {line} is no sample of a choice task ({reason})")
+    return each_sample(path, read)
 
 
 def _is_written(sample: Mapping[str, Any]) -> bool:
@@ -166,3 +172,21 @@ def _share(classes: Iterable[Sequence[bool]], *, by_class: bool) -> float:
 
 def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
     return {model: 1 + sum(other > score for other in scores.values()) for model, score in scores.items()}
+
+
+def rescored_report(rescored: Rescored, shown: int) -> Iterator[Table | Text]:
+    """Lay out score and rank of each model by each matcher, and the responses that are read differently."""
+    names = list(rescored.scores)
+    rows = [
+        [model, *(f"{percent(rescored.scores[name][model], 2)} ({rescored.ranks[name][model]})" for name in names)]
+        for model in next(iter(rescored.scores.values()))
+    ]
+    yield table(["model", *names], rows, f"{rescored.asked}: correct in percent (rank)")
+    if rescored.order_depends_on_matcher:
+        yield Text("warning: the order of the models depends on the matcher", style="bold")
+    yield Text(f"{len(rescored.differences)} of {rescored.responses} responses are not read the same by all")
+    for response, read in rescored.differences[:shown]:
+        letters = ", ".join(f"{name} {found or '-'}" for name, found in read.items())
+        excerpt = " ".join(response.text.split())
+        excerpt = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:50]} ... {excerpt[-45:]}"
+        yield line(f"{response.id} (answer {response.answer}): {letters} | {excerpt}")

@@ -19,7 +19,8 @@ ORDER = {name: place for place, name in enumerate(CONDITIONS)}
 READING = tuple(name for name, condition in CONDITIONS.items() if condition.frame == "reading")
 
 # Figures that no run can have would stop a whole board later.
-Count = Annotated[int, Field(ge=0, le=2**53)]
+_MOST = 2**53
+Count = Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class _RunModel(BaseModel):
@@ -90,8 +91,7 @@ class Run(_RunModel):
 
     @model_validator(mode="after")
     def _refuse_impossible_truncation(self) -> Self:
-        found = self.truncation
-        if not all(0 <= count <= 2**53 for count in (found.prompts, found.cut, found.longest, found.room)):
+        if not 0 <= self.truncation.cut <= self.truncation.prompts <= _MOST:
             raise ValueError("its truncation has figures that cannot be")
         return self
 
@@ -159,43 +159,32 @@ def comparable_groups(runs: Iterable[Run]) -> list[ComparableGroup]:
     found: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         found.setdefault(run.comparison, []).append(run)
-    groups = [
-        ComparableGroup(
-            sha256(repr(key))[:12], own[0].condition, f"{own[0].exam.name} {own[0].exam.version}", tuple(own)
-        )
-        for key, own in found.items()
-    ]
+    groups = []
+    for asked, (first, *others) in found.items():
+        title = f"{first.exam.name} {first.exam.version}"
+        groups.append(ComparableGroup(sha256(repr(asked))[:12], first.condition, title, (first, *others)))
     return sorted(groups, key=lambda group: (ORDER[group.condition], -len(group.runs), group.key))
 
 
 def why_not_comparable(one: Run, other: Run) -> list[str]:
     """Return why two runs may not be compared, in words; nothing where they may."""
-    return [] if comparable(one, other) else list(_differences(one, other))
+    exam, theirs = (f"{run.exam.name} {run.exam.version} ({run.exam.sha256[:12]})" for run in (one, other))
+    same_exam, same_entries = one.exam.sha256 == other.exam.sha256, one.entries_sha256 == other.entries_sha256
+    differences = {
+        f"{other.condition} instead of {one.condition}": one.condition != other.condition,
+        f"asks another exam file: {theirs} instead of {exam}": not same_exam,
+        "its books have other entries (see the setting `entries`)": same_exam and not same_entries,
+        f"task version {other.task_version} instead of {one.task_version}": one.task_version != other.task_version,
+        f"shows {other.shots} examples instead of {one.shots} (--num_fewshot)": one.shots != other.shots,
+        "has another system instruction (--system_instruction)": one.system_instruction != other.system_instruction,
+    }
+    # Of another source all items differ.
+    items = _other_items(one, other, same_source=same_exam and same_entries)
+    return [*(reason for reason, differs in differences.items() if differs), *items]
 
 
-def _differences(one: Run, other: Run) -> Iterator[str]:
-    if one.condition != other.condition:
-        yield f"{other.condition} instead of {one.condition}"
-    if one.exam.sha256 != other.exam.sha256:
-        yield (
-            f"asks another exam file: {other.exam.name} {other.exam.version} ({other.exam.sha256[:12]}) "
-            f"instead of {one.exam.name} {one.exam.version} ({one.exam.sha256[:12]})"
-        )
-    elif one.entries_sha256 != other.entries_sha256:
-        yield "its books have other entries (see the setting `entries`)"
-    if one.task_version != other.task_version:
-        yield f"task version {other.task_version} instead of {one.task_version}"
-    if one.shots != other.shots:
-        yield f"shows {other.shots} examples instead of {one.shots} (--num_fewshot)"
-    if one.system_instruction != other.system_instruction:
-        yield "has another system instruction (--system_instruction)"
-    yield from _other_items(one, other)
-
-
-def _other_items(one: Run, other: Run) -> Iterator[str]:
-    """Where exam file or entries differ all items do, and nothing is to be said of them but their number."""
+def _other_items(one: Run, other: Run, *, same_source: bool) -> Iterator[str]:
     exams, theirs = ([file.exam for file in run.samples] for run in (one, other))
-    same_source = (one.exam.sha256, one.entries_sha256) == (other.exam.sha256, other.entries_sha256)
     if set(exams) != set(theirs):
         yield f"asks {', '.join(theirs)} instead of {', '.join(exams)}"
     elif other.asked < one.asked:

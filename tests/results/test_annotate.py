@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openbook_eval.results.annotate import annotate, versions
+from openbook_eval.results.reader import annotate, versions
 from tests.results.lm_eval_output import write_run
 from tests.results.spoil import change_results, samples_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.results import WrittenResponse, read_responses, rescore
+from openbook_eval.results.rescoring import WrittenResponse, read_responses, rescore
 from openbook_eval.types import QType
 from tests.results.lm_eval_output import DATE, invented, write_run
 
@@ -69,7 +69,7 @@ def test_a_line_of_no_choice_task_is_named(tmp_path: Path, line: Any, reason: st
     path = write_samples(tmp_path / "m", sample("0", choices=["x"]), line | {"doc_id": 8} if line else line)
     with pytest.raises(OpenbookError) as caught:
         list(read_responses([path]))
-    assert str(caught.value) == f"{path}: line 2 is no sample of a choice task ({reason})"
+    assert str(caught.value) == f"{path}: line 2 is no sample of a choice task ({reason}); run again"
 
 
 def test_a_path_that_is_not_there_is_named_beside_samples_as_well(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.results import ITEMS, Run, Runs, Scores, read_responses, read_runs, reading_metrics, rescore, tables
+from openbook_eval.results import ITEMS, Run, Runs, Scores, read_runs, reading_metrics
+from openbook_eval.results.metrics import reading_report
+from openbook_eval.results.rescoring import read_responses, rescore, rescored_report
 from openbook_eval.types import EXAM_NAMES, ExamName, Question
 from tests.results.lm_eval_output import write_run
 
@@ -24,7 +26,7 @@ def printed(*parts: Any) -> list[str]:
 
 def table(found: Runs, interval: tuple[float, float] | None = None) -> list[str]:
     (run,) = found.runs
-    return printed(tables.scores_table(run, Scores.of(found.items_of(run)), interval))
+    return printed(Scores.of(found.items_of(run)).table(run, interval))
 
 
 def row(lines: list[str], name: str) -> list[str]:
@@ -93,7 +95,7 @@ def reading(run: Run, **correct: str) -> list[str]:
         frames[f"reading_{condition}"] = pl.DataFrame(
             [{name: own.get(name) for name in ITEMS} for own in rows], schema=ITEMS
         )
-    return printed(*tables.reading_report({"reading_open": run}, reading_metrics(frames)))
+    return printed(*reading_report({"reading_open": run}, reading_metrics(frames)))
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_other_matchers_stand_beside_ours(tmp_path: Path) -> None:
     write_run(tmp_path, model="careful", questions=6, respond=careful)
     write_run(tmp_path, model="terse", questions=6, respond=lambda *_: "D")
     (rescored,) = rescore(read_responses([tmp_path]))
-    lines = printed(*tables.rescored_report(rescored, shown=1))
+    lines = printed(*rescored_report(rescored, shown=1))
     assert lines[0].strip() == "open book: correct in percent (rank)"
     assert any(line.split()[:3] == ["careful", "100.00", "(1)"] for line in lines)
     assert "warning: the order of the models depends on the matcher" in [line.strip() for line in lines]
