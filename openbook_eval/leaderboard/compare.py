@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
+import numpy as np
 import polars as pl
 
 from openbook_eval.console import percent
@@ -13,6 +14,7 @@ from openbook_eval.leaderboard.board import Cluster, ScoreTable, is_complete, no
 from openbook_eval.leaderboard.export import INTERVAL, Export, Sheet, between, p_value, points
 from openbook_eval.leaderboard.stats import Difference
 from openbook_eval.results.runs import Run, Runs, comparable, why_not_comparable
+from openbook_eval.types import EXAM_NAMES
 
 _RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
 _FIGURES = ("a", "b", "difference", "low", "high", "p", "p_holm")
@@ -61,44 +63,35 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
     adjusted = stats.holm([each.p for each in of_exams])
     corrected = [replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)]
     average = {"average": found.macro} if is_complete(table.exams) else {}
+    right_a, right_b = counted.scores()
+    cells = {"both": right_a * right_b, "only_a": right_a * (1 - right_b), "only_b": (1 - right_a) * right_b,
+             "neither": (1 - right_a) * (1 - right_b), "missing": np.isnan(right_a + right_b)}  # fmt: skip
     return Comparison(
         a=a,
         b=b,
         differences={**dict(zip(table.exams, corrected, strict=True)), **average, "all items": found.micro},
         test=found.test,
-        counts=_counts(counted),
+        counts={name: int(np.nansum(each)) for name, each in cells.items()},
         detectable=stats.sensitivity(counted.scores(), counted.ranked_design(cluster), [(0, 1)])[0],
         flipped=_flipped(table),
         notes=tuple(notes(table, {})),
     )
 
 
-def _counts(table: ScoreTable) -> dict[str, int]:
-    a, b = table.scores()
-    cells = {"both": (1, 1), "only_a": (1, 0), "only_b": (0, 1), "neither": (0, 0)}
-    counts = {name: int(((a == x) & (b == y)).sum()) for name, (x, y) in cells.items()}
-    return counts | {"missing": len(a) - sum(counts.values())}
-
-
 def _flipped(table: ScoreTable) -> pl.DataFrame:
-    sides = [
-        table.items.filter(run=run.id).select(pl.col("letters", "correct").name.prefix(f"{side}_"))
-        for side, run in zip("ab", table.runs, strict=True)
-    ]
-    asked = table.asked.select("id", "exam", "exam_class", right="expected")
-    flipped = pl.concat([asked, *sides], how="horizontal").filter(pl.col("a_correct") != pl.col("b_correct"))
-    columns = [*asked.columns, "a_letters", "b_letters", "a_correct", "b_correct"]
-    order = pl.col("exam").replace_strict({exam: place for place, exam in enumerate(table.exams)})
-    return flipped.sort(order, maintain_order=True).select(columns)
+    a, b = (table.items.filter(run=run.id) for run in table.runs)
+    sides = {"a_letters": a["letters"], "b_letters": b["letters"], "a_correct": a["correct"], "b_correct": b["correct"]}
+    flipped = a.select("id", "exam", "exam_class", pl.col("expected").alias("right"), **sides)
+    order = pl.col("exam").cast(pl.Enum(EXAM_NAMES))
+    return flipped.filter(pl.col("a_correct") != pl.col("b_correct")).sort(order, maintain_order=True)
 
 
 def together(one: Runs, other: Runs) -> Runs:
     """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once."""
-    ids = {run.id for run in one.runs}
-    others = [run for run in other.runs if run.id not in ids]
-    added = other.items.filter(pl.col("run").is_in([run.id for run in others]))
-    refused = tuple(dict.fromkeys((*one.refused, *other.refused)))
-    return Runs((*one.runs, *others), pl.concat([one.items.filter(pl.col("run").is_in(ids)), added]), refused)
+    runs = {run.id: run for run in (*one.runs, *other.runs)}
+    first = one.items.filter(pl.col("run").is_in([run.id for run in one.runs]))
+    others = other.items.filter(pl.col("run").is_in(list(runs)), ~pl.col("run").is_in(first["run"].unique().to_list()))
+    return Runs(tuple(runs.values()), pl.concat([first, others]), tuple(dict.fromkeys(one.refused + other.refused)))
 
 
 def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
@@ -113,7 +106,12 @@ def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tup
         sides = [[run for run in side if run.condition == condition] for side in (one, other)]
         if not all(sides):
             lacking.append(f"{condition}: only {'A' if sides[0] else 'B'} has it")
-        elif pair := _comparable(*sides):
+            continue
+        for models in (sorted({run.model for run in side}) for side in sides):
+            if len(models) > 1:
+                several = f"{some(models)}: several models, {condition}"
+                raise OpenbookError(visible(f"{several}; name a file of one, or a model and --among"))
+        if pair := next(((a, b) for a in sides[0] for b in sides[1] if comparable(a, b)), None):
             pairs.append(pair)
         else:
             refused.append(_refusal(sides[0][0], sides[1][0]))
@@ -124,14 +122,6 @@ def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tup
     return pairs, [*map(str, refused), *lacking]
 
 
-def _comparable(one: Sequence[Run], other: Sequence[Run]) -> tuple[Run, Run] | None:
-    for side in (one, other):
-        if len(models := sorted({run.model for run in side})) > 1:
-            several = f"{some(models)}: several models, {side[0].condition}"
-            raise OpenbookError(visible(f"{several}; name a file of one, or a model and --among"))
-    return next(((a, b) for a in one for b in other if comparable(a, b)), None)
-
-
 def _refusal(a: Run, b: Run) -> OpenbookError:
     reasons = "; ".join(why_not_comparable(a, b))
     where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
@@ -140,18 +130,10 @@ def _refusal(a: Run, b: Run) -> OpenbookError:
 
 def comparison_sheet(comparison: Comparison) -> Sheet:
     """Return a comparison to be read: exams and averages of A and B, what differs, and whether chance may do that."""
-    rows = [
-        [
-            name,
-            percent(of.a),
-            percent(of.b),
-            points(found.value),
-            between(found.interval),
-            *map(p_value, (of.p, of.adjusted)),
-        ]
-        for name, of in comparison.differences.items()
-        for found in [of.estimate]
-    ]
+    rows = []
+    for name, of in comparison.differences.items():
+        difference = points(of.estimate.value), between(of.estimate.interval)
+        rows.append([name, percent(of.a), percent(of.b), *difference, p_value(of.p), p_value(of.adjusted)])
     heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
     title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
     return Sheet(title, heads, rows, (conclusion(comparison), *_grounds(comparison), *comparison.notes))
@@ -203,5 +185,4 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     a, b = comparison.a, comparison.b
     for name, found in comparison.differences.items():
         figures = (found.a, found.b, *found.estimate.ends, found.p, found.adjusted, found.estimate.n)
-        values = (a.condition, a.model, b.model, a.id, b.id, name, *figures)
-        yield dict(zip(DIFFERENCES, values, strict=True))
+        yield dict(zip(DIFFERENCES, (a.condition, a.model, b.model, a.id, b.id, name, *figures), strict=True))

@@ -3,13 +3,15 @@
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import polars as pl
+from jinja2 import Environment, PackageLoader, Template
 from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
@@ -18,10 +20,8 @@ from rich.text import Text
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.files import write_atomic
+from openbook_eval.leaderboard.stats import Interval
 from openbook_eval.types import EXAM_NAMES
-
-if TYPE_CHECKING:
-    from openbook_eval.leaderboard.stats import Interval
 
 NONE = "-"
 INTERVAL = "95 % interval"
@@ -57,11 +57,6 @@ class Sheet:
     notes: Sequence[str] = ()
     texts: int = 1
 
-    def without_folders(self) -> "Sheet":
-        """Return the sheet without the folders of this machine."""
-        title, rows, notes = without_folders([self.title, self.rows, self.notes])
-        return replace(self, title=title, rows=rows, notes=notes)
-
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -77,12 +72,12 @@ class Export:
         cls, name: str, records: Sequence[Mapping[str, Any]], rows: str, schema: pl.Schema, sheets: Iterable[Sheet]
     ) -> "Export":
         """Return an export of which the frame has the `rows` of all records, fit to be published; NaN becomes null."""
-        fit = _each_text(records, lambda text: _hide_folders(visible(text)))
+        fit = without_folders(records, visible)
         frame = pl.DataFrame([row for record in fit for row in record[rows]], schema=schema).fill_nan(None)
-        return cls(frame, name, fit, [sheet.without_folders() for sheet in sheets])
+        return cls(frame, name, fit, list(sheets))
 
 
-def percents(interval: "Interval | None") -> str:
+def percents(interval: Interval | None) -> str:
     """Return the interval of a share in percent; a dash where there is none."""
     return "-".join(map(percent, interval)) if interval else NONE
 
@@ -92,7 +87,7 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f}" if isfinite(difference) else NONE
 
 
-def between(interval: "Interval | None") -> str:
+def between(interval: Interval | None) -> str:
     """Return the interval of a difference in points; a dash where there is none."""
     return " to ".join(map(points, interval)) if interval else NONE
 
@@ -104,21 +99,13 @@ def p_value(p: float | None) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
-def without_folders(value: Any) -> Any:
-    """Return JSON without the folders of this machine: of an absolute path in a text the last two names are left."""
-    return _each_text(value, _hide_folders)
-
-
-def _hide_folders(text: str) -> str:
-    return _FOLDERS.sub(r"\1", text)
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+def without_folders(value: Any, change: Callable[[str], str] = str) -> Any:
+    """Return JSON with each text changed, and of an absolute path in it the last two names only."""
     if isinstance(value, Mapping):
-        return {name: _each_text(each, change) for name, each in value.items()}
+        return {name: without_folders(each, change) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_each_text(each, change) for each in value]
-    return change(value) if isinstance(value, str) else value
+        return [without_folders(each, change) for each in value]
+    return _FOLDERS.sub(r"\1", change(value)) if isinstance(value, str) else value
 
 
 def export(what: Export, paths: Iterable[Path]) -> None:
@@ -154,47 +141,35 @@ def _json(what: Export) -> bytes:
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:
-    """Return tables as Markdown, all text in them escaped."""
-    return "\n".join(map(_markdown_table, sheets))
+    """Return tables as Markdown, all text in them escaped, without the folders of this machine."""
+    return _template("md").render(sheets=list(sheets))
 
 
-def _markdown_table(sheet: Sheet) -> str:
-    def escaped(text: str) -> str:
-        return _MARKDOWN.sub(r"\\\1", visible(text)).translate(_HTML)
-
-    rules = [":--" if place < sheet.texts else "--:" for place in range(len(sheet.heads))]
-    head, *rows = [list(map(escaped, row)) for row in (sheet.heads, *sheet.rows)]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, rules, *rows)]
-    notes = [f"- {escaped(note)}" for note in sheet.notes]
-    return "\n".join([f"### {escaped(sheet.title)}", "", *lines, "", *notes, *([""] if notes else [])])
+def _escaped_markdown(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text).translate(_HTML)
 
 
-def _latex(what: Export) -> bytes:
-    head = "% Needs booktabs; Chinese names need XeLaTeX or LuaLaTeX with a Chinese font.\n"
-    return (head + "\n".join(map(_latex_table, what.sheets))).encode()
+def _escaped_latex(text: str) -> str:
+    return text.translate(_LATEX)
 
 
-def _latex_table(sheet: Sheet) -> str:
-    def escaped(text: str) -> str:
-        return visible(text).translate(_LATEX)
-
-    columns = "l" * sheet.texts + "r" * (len(sheet.heads) - sheet.texts)
-    head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in (sheet.heads, *sheet.rows))
-    start = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escaped(sheet.title)}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-    ]
-    body = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
-    notes = [rf"\par\footnotesize {escaped(note)}" for note in sheet.notes]
-    return "\n".join([*start, *body, *notes, r"\end{table}", ""])
+@cache
+def _template(form: str) -> Template:
+    escaped = {"md": _escaped_markdown, "tex": _escaped_latex}[form]
+    environment = Environment(
+        loader=PackageLoader("openbook_eval.leaderboard", "static"),
+        autoescape=False,  # noqa: S701 - neither is HTML
+        finalize=lambda text: escaped(without_folders(text, visible)),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(f"tables.{form}.jinja")
 
 
 FORMS: Mapping[str, Callable[[Export], bytes]] = {
     ".csv": _csv,
     ".md": lambda what: markdown(what.sheets).encode(),
-    ".tex": _latex,
+    ".tex": lambda what: _template("tex").render(sheets=what.sheets).encode(),
     ".parquet": _parquet,
     ".json": _json,
 }

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
 from math import isfinite
 from pathlib import PurePath
 from typing import Any
@@ -155,23 +154,18 @@ def _gain(shown: Shown) -> Iterator[Plot]:
         for number, models in enumerate(_by_way(shown.boards)):
             pairs = [(model, runs[opened], runs[closed]) for model, runs in models if {opened, closed} <= runs.keys()]
             trades = [trade for pair in pairs if (trade := _trade(*pair, shown.items))]
-            best = front((trade[1], trade[4]) for trade in trades)
-            rows = [(*trade, "yes" if (trade[1], trade[4]) in best else "no") for trade in trades]
-            # The front is in every picture.
-            rows.sort(key=lambda row: (row[-1], row[1] + row[4]), reverse=True)
+            # Who has the highest accuracy with the book stands first.
+            rows = sorted(trades, key=lambda trade: trade[1] + trade[4], reverse=True)
             if rows:
                 yield Plot(
                     name=_numbered(f"gain-{opened}", number),
                     title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
-                    alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it; "
-                    f"{len(best)} are on the Pareto front.",
+                    alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it.",
                     caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the "
-                    "exams. Bars are 95 % intervals; the dashed line joins the models than which none both knows more "
-                    "and gains more.",
-                    frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions", "on the front"),
+                    "exams. Bars are 95 % intervals.",
+                    frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions"),
                     x=x,
                     y=y,
-                    guide=[*best[:1], *(at for (x0, _), (x1, y1) in pairwise(best) for at in ((x0, y1), (x1, y1)))],
                 )
 
 
@@ -201,15 +195,6 @@ def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFram
     gain, knowledge = paired_difference(scores, design).macro.estimate, averages(scores[1:], design)[0].macro
     known = isfinite(knowledge.value + gain.value)
     return (model, *_cells(knowledge), *_cells(gain), gain.n) if known else None
-
-
-def front(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the places than which none is higher in one and as high in the other, by rising x: the Pareto front."""
-    best: list[tuple[float, float]] = []
-    for place in sorted(set(places), reverse=True):
-        if not best or place[1] > best[-1][1]:
-            best.append(place)
-    return best[::-1]
 
 
 # How much of what a model can read it still finds in longer books, by the place of the entry.

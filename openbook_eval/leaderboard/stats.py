@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as _mcnemar_test
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -198,21 +198,18 @@ class _Moments:
         return [Estimate(*found) for found in zip(self.mean.tolist(), intervals, map(int, n), strict=True)]
 
 
-def _averages(exams: _Moments, bounds: _Bounds) -> list[Averages]:
+def averages(scores: Numbers, design: Design, bounds: _Bounds | None = None) -> list[Averages]:
+    """Return the averages of each run's scores, (runs, n), of 0 to 1; NaN is no score, and goes into no average.
+
+    Without other `bounds` the intervals are Wilson's (N. Dean and M. Pagano, J. Surv. Stat. Methodol. 3 (2015),
+    484-503), never shorter than those of independent items. For scores between 0 and 1 they are longer than need be.
+    """
+    exams, bounds = _Moments.of(scores, Clusters(design)), bounds or _wilson
     columns = (exams.mean, exams.square, exams.items, exams.variance, exams.least, exams.freedom)
     single = [_Moments(*values) for values in zip(*(column.T for column in columns), strict=True)]
     each, n = zip(*(exam.estimates(exam.items, bounds) for exam in single), strict=True), exams.items.sum(axis=1)
     macro, micro = (exams.weighed(w).estimates(n, bounds) for w in (np.ones_like(exams.mean), exams.items))
     return [Averages(*found) for found in zip(each, macro, micro, strict=True)]
-
-
-def averages(scores: Numbers, design: Design) -> list[Averages]:
-    """Return the averages of each run's scores, (runs, n), of 0 to 1; NaN is no score, and goes into no average.
-
-    The intervals are Wilson's (N. Dean and M. Pagano, J. Surv. Stat. Methodol. 3 (2015), 484-503), never shorter than
-    those of independent items. For scores between 0 and 1 (partial credit) they are longer than need be.
-    """
-    return _averages(_Moments.of(scores, Clusters(design)), _wilson)
 
 
 def share_interval(share: float, n: int) -> Interval:
@@ -228,7 +225,7 @@ def _wilson(shares: Numbers, _squares: Numbers, items: Numbers) -> tuple[Numbers
     return np.minimum(low, shares), np.maximum(high, shares)
 
 
-def _bonett_price(means: Numbers, squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
+def bonett_price(means: Numbers, squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:
     """Return bounds of mean differences: D. G. Bonett and R. M. Price, J. Educ. Behav. Stat. 37 (2012), 479-488.
 
     They count one more item for each side, so that none is empty. Where about two items differ they are too long: they
@@ -278,7 +275,7 @@ def paired_difference(scores: Numbers, design: Design) -> PairedDifference:
     (a, b), clusters = scores, Clusters(design)
     apart = a - b
     present = ~np.isnan(apart)
-    (found,) = _averages(_Moments.of(apart[None, :], clusters), _bonett_price)
+    (found,) = averages(apart[None, :], design, bonett_price)
     sizes = clusters.sums(present[None, :])
     parts = np.where(sizes > 0, clusters.sums(np.nan_to_num(apart)[None, :]), np.nan)
     independent = bool((sizes <= 1).all())
@@ -286,24 +283,19 @@ def paired_difference(scores: Numbers, design: Design) -> PairedDifference:
     def difference(estimate: Estimate, inside: Flags) -> Difference:
         kept = inside[clusters.of_item] & present
         shares = (float(a[kept].mean()), float(b[kept].mean())) if kept.any() else (math.nan, math.nan)
-        better, worse = (int((way * apart[kept] > 0).sum()) for way in (1, -1))
-        p = mcnemar(better, worse) if independent else float(_t_test(parts[:, inside])[0])
-        return Difference(*shares, estimate, p if estimate.interval else math.nan)
+        only_a, only_b = (int((way * apart[kept] > 0).sum()) for way in (1, -1))
+        exact = independent and mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue
+        p = exact if independent else _t_test(parts[:, inside])[0]
+        return Difference(*shares, estimate, float(p) if estimate.interval else math.nan)
 
     exams = tuple(difference(estimate, clusters.exam == exam) for exam, estimate in enumerate(found.exams))
-    p = float(_t_test(_macro_parts(apart[None, :], clusters))[0]) if found.macro.interval else math.nan
     mean_a, mean_b = (math.fsum(shares) / len(exams) for shares in ([e.a for e in exams], [e.b for e in exams]))
     return PairedDifference(
         exams=exams,
-        macro=Difference(mean_a, mean_b, found.macro, p),
+        macro=Difference(mean_a, mean_b, found.macro, float(p_of_pairs(scores, design)[0, 1])),
         micro=difference(found.micro, clusters.exam >= 0),
         test=MCNEMAR if independent else T_TEST,
     )
-
-
-def mcnemar(better: int, worse: int) -> float:
-    """Return the p-value of the exact McNemar test, from the items that only one of two runs got right."""
-    return float(_mcnemar_test([[0, better], [worse, 0]], exact=True).pvalue)
 
 
 def holm(p_values: Sequence[float] | Numbers) -> Numbers:
@@ -323,18 +315,15 @@ def p_of_pairs(scores: Numbers, design: Design) -> Numbers:
     clusters = Clusters(design)
     found = np.ones((len(scores), len(scores)))
     for one in range(len(scores) - 1):
-        parts = _macro_parts(scores[one] - scores[one + 1 :], clusters)
-        few = (clusters.sums_of_exams(~np.isnan(parts)) < 2).any(axis=1)
-        found[one, one + 1 :] = found[one + 1 :, one] = np.where(few, np.nan, _t_test(parts))
+        apart = scores[one] - scores[one + 1 :]
+        sizes = clusters.sums(~np.isnan(apart))
+        items = clusters.sums_of_exams(sizes)
+        # What clusters add to the sum of the exams' means.
+        parts = clusters.sums(np.nan_to_num(apart)) / np.maximum(items, 1)[:, clusters.exam]
+        few = (clusters.sums_of_exams(sizes > 0) < 2).any(axis=1)
+        p = _t_test(np.where(sizes > 0, parts, np.nan))
+        found[one, one + 1 :] = found[one + 1 :, one] = np.where(few, np.nan, p)
     return found
-
-
-def _macro_parts(apart: Numbers, clusters: Clusters) -> Numbers:
-    """Return what clusters add to the sum of the exams' means, (pairs, clusters), NaN without items or all exams."""
-    sizes = clusters.sums(~np.isnan(apart))
-    items = clusters.sums_of_exams(sizes)
-    parts = clusters.sums(np.nan_to_num(apart)) / np.maximum(items, 1)[:, clusters.exam]
-    return np.where((sizes == 0) | (items == 0).any(axis=1, keepdims=True), np.nan, parts)
 
 
 def _t_test(parts: Numbers) -> Numbers:

@@ -183,7 +183,7 @@ def _sections(report: Report) -> Iterator[str]:
     if report.found.undone or report.refused:
         yield "## What is missing\n"
         refused = Sheet("Runs that are in no figure", ("why",), [[line] for line in report.refused])
-        yield markdown(sheet.without_folders() for sheet in (_undone(report.found), refused) if sheet.rows)
+        yield markdown(sheet for sheet in (_undone(report.found), refused) if sheet.rows)
     yield f"## Files\n\n- [{POINTS}]({POINTS}): every average of this study and of the paper's tables 3 to 5"
     if report.found.results:
         yield f"- [{PAGE}]({PAGE}): every run and every answer, in a browser"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.leaderboard import svg
 from openbook_eval.leaderboard.board import Board, Row, boards
-from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, front, plots
+from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, plots
 from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
 from openbook_eval.leaderboard.svg import Axis, Plot
 from openbook_eval.results import Run, Runs, comparable_groups
@@ -100,17 +100,11 @@ def test_the_seeds_of_a_study_are_one_point_and_two_ways_of_training_two_lines()
     assert sum(mark.css == "c4 shape" for mark in ratio.panels[0].marks) == 3
 
 
-@given(st.lists(st.tuples(SHARE, SHARE), max_size=8))
-def test_on_the_front_are_those_that_nobody_dominates_by_rising_knowledge(places: list[tuple[float, float]]) -> None:
-    expected = {one for one in places if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in places)}
-    assert front(places) == sorted(expected)
-
-
 def test_gain_is_the_share_right_with_the_book_less_that_without() -> None:
     runs = [make_runs({"m": first(9)}), make_runs({"m": first(4)}, condition="closedbook", id="closed")]
     (plot,) = of("gain", shown(together(*runs)))
-    ((model, knowledge, low, high, gain, gain_low, gain_high, questions, on_front),) = plot.frame.rows()
-    assert (plot.name, model, questions, on_front) == ("gain-openbook", "m", 60, "yes")
+    ((model, knowledge, low, high, gain, gain_low, gain_high, questions),) = plot.frame.rows()
+    assert (plot.name, model, questions) == ("gain-openbook", "m", 60)
     assert [knowledge, gain] == pytest.approx([0.4, 0.5])
     assert float(str(low)) < 0.4 < float(str(high))
     assert float(str(gain_low)) < 0.5 < float(str(gain_high))
