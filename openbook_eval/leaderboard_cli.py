@@ -1,22 +1,19 @@
 """The commands `openbook-eval leaderboard` and `compare`: runs as boards, and side by side."""
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from openbook_eval.console import needing
 from openbook_eval.errors import OpenbookError, did_you_mean, visible
 
 if TYPE_CHECKING:
     from openbook_eval.leaderboard.compare import Comparison
-    from openbook_eval.results import Runs
+    from openbook_eval.leaderboard.export import Sheet
+    from openbook_eval.results.runs import Runs
 
 _Conditions = Annotated[
     list[str] | None,
@@ -55,30 +52,26 @@ def leaderboard(
 ) -> None:
     """Rank comparable runs, with what is certain of each figure: the six exams, averages, intervals."""
     with needing(*_LACKING):
-        from openbook_eval.leaderboard import board as rooms
+        from openbook_eval.leaderboard import board, page, published
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.leaderboard import page, published
-        from openbook_eval.results import read_runs
+        from openbook_eval.results.reader import read_runs
 
     exports.check(export or ())
     if html:
         page.refuse_other(html)
     if not paths and (html or export or not paper):
         raise OpenbookError("leaderboard: name a results file or a folder of runs")
-    console = Console()
-    if paths:
-        found = _only(condition, read_runs(paths, progress=_tell_reading))
-        boards = rooms.boards(found, cluster=cluster)
-        for board in boards:
-            _print(console, exports.terminal(rooms.board_sheet(board), console.width, below=len(rooms.FORM)))
-            console.print(Text(_MEANING, "table.caption"))
-    if paper:
-        _print(console, (part for sheet in published.sheets() for part in exports.terminal(sheet)))
-        console.print(Text(published.APPROXIMATION, "table.caption"))
-    if paths:
-        _print(console, (Text(visible(f"not shown: {reason}")) for reason in found.refused))
-        exports.export(rooms.board_export(boards), export or ())
-    if paths and html:
+    found = _only(condition, read_runs(paths)) if paths else None
+    boards = board.boards(found, cluster=cluster) if found else []
+    for each in boards:
+        exports.show(board.board_sheet(each), below=len(board.FORM), meaning=_MEANING)
+    for sheet in published.sheets() if paper else ():
+        exports.show(sheet)
+    exports.say([published.APPROXIMATION] if paper else [])
+    if found:
+        exports.say(f"not shown: {reason}" for reason in found.refused)
+        exports.export(board.board_export(boards), export or ())
+    if found and html:
         print(page.build(found, boards, html))
 
 
@@ -97,38 +90,38 @@ def compare(
     with needing(*_LACKING):
         from openbook_eval.leaderboard import compare as rooms
         from openbook_eval.leaderboard import export as exports
-        from openbook_eval.results import read_runs
+        from openbook_eval.results.reader import read_runs
 
     exports.check(export or ())
-    pool = read_runs(among, progress=_tell_reading) if among else None
+    pool = read_runs(among) if among else None
     one, other = (_only(condition, _side(name, pool)) for name in (a, b))
     both = rooms.together(one, other)
     pairs, left_out = rooms.comparable_pairs(one.runs, other.runs)
     found = [rooms.compare(both, *pair, cluster=cluster) for pair in pairs]
-    console = Console()
     for comparison in found:
-        _print(console, _comparison(comparison, shown))
-    lines = (*(f"not compared: {reason}" for reason in left_out), *(f"not shown: {reason}" for reason in both.refused))
-    _print(console, (Text(visible(line)) for line in lines))
+        for sheet in _sheets(comparison, shown):
+            exports.show(sheet)
+    exports.say(
+        [f"not compared: {reason}" for reason in left_out] + [f"not shown: {reason}" for reason in both.refused]
+    )
     exports.export(rooms.comparison_export(found), export or ())
 
 
-def _comparison(comparison: "Comparison", shown: int) -> Iterable[Table | Text]:
+def _sheets(comparison: "Comparison", shown: int) -> "Iterator[Sheet]":
     from openbook_eval.leaderboard.compare import comparison_sheet
-    from openbook_eval.leaderboard.export import NONE, Sheet, terminal
+    from openbook_eval.leaderboard.export import NONE, Sheet
 
-    exam = comparison.a.exam
-    yield Text("\n" + visible(f"{comparison.a.condition}, {exam.name} {exam.version}"), "bold")
-    for side, run in (("A", comparison.a), ("B", comparison.b)):
-        yield Text(visible(f"{side}: {run.model}, run {run.date or 'without a date'}"))
-    yield from terminal(replace(comparison_sheet(comparison), title=""))
+    exam, sides = comparison.a.exam, (("A", comparison.a), ("B", comparison.b))
+    runs = [f"{side}: {run.model}, run {run.date or 'without a date'}" for side, run in sides]
+    title = "\n".join([f"{comparison.a.condition}, {exam.name} {exam.version}", *runs])
+    yield replace(comparison_sheet(comparison), title=title)
     for side, to_a in (("A", True), ("B", False)):
         flipped = comparison.flipped.filter(a_correct=to_a)
         if flipped.height and shown:
             heads = ("item", "exam", "class", "right", "A", "B")
             rows = [[cell or NONE for cell in row[: len(heads)]] for row in flipped.head(shown).iter_rows()]
             more = [f"and {flipped.height - shown:,} more (--show)"] if flipped.height > shown else []
-            yield from terminal(Sheet(f"right in {side} only: {flipped.height:,} items", heads, rows, more, texts=3))
+            yield Sheet(f"right in {side} only: {flipped.height:,} items", heads, rows, more, texts=3)
 
 
 def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
@@ -139,24 +132,14 @@ def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
 
 
 def _side(name: str, pool: "Runs | None") -> "Runs":
-    from openbook_eval.results import read_runs
+    from openbook_eval.results.reader import read_runs
 
     if pool and (named := tuple(run for run in pool.runs if run.model == name)):
         return replace(pool, runs=named)
+    if pool and not Path(name).exists():
+        # The hint may show a name as it is, and that came from a file.
+        hint = visible(did_you_mean(name, sorted({run.model for run in pool.runs})))
+        raise OpenbookError(f"no model {name!r} there; {hint}")
     if not Path(name).exists():
-        if pool:
-            # The hint may show a name as it is, and that came from a file.
-            hint = visible(did_you_mean(name, sorted({run.model for run in pool.runs})))
-            raise OpenbookError(f"no model {name!r} there; {hint}")
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
-    return read_runs([Path(name)], progress=_tell_reading)
-
-
-def _print(console: Console, parts: Iterable[Table | Text]) -> None:
-    for part in parts:
-        console.print(part)
-
-
-def _tell_reading(done: int, files: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\rsamples files read: {done:,} of {files:,}", end="\n" if done == files else "", file=sys.stderr)
+    return read_runs(name)

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -13,7 +13,7 @@ import orjson
 import polars as pl
 from jinja2 import Environment, PackageLoader, Template
 from rich import box
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -175,21 +175,26 @@ FORMS: Mapping[str, Callable[[Export], bytes]] = {
 }
 
 
-def terminal(sheet: Sheet, width: int = _WIDE, below: int = 0) -> Iterator[Table | Text]:
-    """Yield a sheet for a terminal; where it is narrow the last `below` columns stand in a table of their own."""
-    places = range(len(sheet.heads))
+def show(sheet: Sheet, below: int = 0, meaning: str = "") -> None:
+    """Print a sheet; in a narrow terminal its last `below` columns stand in a table of their own."""
+    console = Console()
+    places: Sequence[int] = range(len(sheet.heads))
     if sheet.title:
-        yield Text(f"\n{visible(sheet.title)}", "bold")
-    if below and width < _WIDE:
-        yield _terminal_table(sheet, places[:-below])
-        yield _terminal_table(sheet, [*places[: sheet.texts], *places[-below:]])
-    else:
-        yield _terminal_table(sheet, places)
-    for note in sheet.notes:
-        yield Text(visible(note), "bold red" if note.startswith("TRUNCATED") else "")
+        console.print(Text("\n".join(["", *map(visible, sheet.title.split("\n"))]), "bold"))
+    if below and console.width < _WIDE:
+        console.print(_table(sheet, places[:-below]))
+        places = [*places[: sheet.texts], *places[-below:]]
+    console.print(_table(sheet, places))
+    say([*sheet.notes, *([meaning] if meaning else [])])
 
 
-def _terminal_table(sheet: Sheet, places: Sequence[int]) -> Table:
+def say(notes: Iterable[str]) -> None:
+    """Print notes, a line each."""
+    for note in notes:
+        Console().print(Text(visible(note), "bold red" if note.startswith("TRUNCATED") else ""))
+
+
+def _table(sheet: Sheet, places: Sequence[int]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, padding=0)
     for place in places:
         head, text = _SHORT.get(sheet.heads[place], sheet.heads[place]), place < sheet.texts
