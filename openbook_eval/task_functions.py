@@ -3,8 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +13,7 @@ from lm_eval.api.filter import Filter
 
 from openbook_eval.baselines import options_held
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.books.preparation import ExamSettings, PreparedExam, prepare
+from openbook_eval.books.preparation import ExamSettings, prepare
 from openbook_eval.books.shared_books import Item
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import require
@@ -39,23 +38,26 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
     in the task's own metadata: what is put into them stands in the results file, which could not name exam and entries
     otherwise.
     """
-    with _one_line_errors():
+    try:
         settings = ExamSettings.of(metadata)
         prepared = prepare(settings)
         require(prepared.file, exam_label)
         items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)
-    _report_source(prepared, metadata)
+    except OpenbookError as error:
+        # lm-eval prints a traceback for whatever else is raised here.
+        print(f"openbook-eval: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    for key, provenance in (("exam_file", prepared.file.provenance), ("entries_used", prepared.provenance)):
+        if isinstance(place := metadata.get(key), dict):
+            place.update(provenance)
+    _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))
     return {"test": Dataset.from_list([_doc(condition, item) for item in items])}
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turn a user error into one line: lm-eval prints a traceback for whatever is raised here."""
-    try:
-        yield
-    except OpenbookError as error:
-        print(f"openbook-eval: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+@cache  # every task of the exam has the same to say
+def _log_once(name: str, notices: tuple[str, ...]) -> None:
+    for notice in notices:
+        _log.warning("exam %s: %s", name, notice)
 
 
 def _doc(condition: str, item: Item) -> dict[str, Any]:
@@ -82,20 +84,6 @@ def _doc(condition: str, item: Item) -> dict[str, Any]:
     }
 
 
-def _report_source(prepared: PreparedExam, metadata: Mapping[str, object]) -> None:
-    """Say what was read: in the results, and once in the log, though every task of the exam asks for it."""
-    for key, provenance in (("exam_file", prepared.file.provenance), ("entries_used", prepared.provenance)):
-        if isinstance(place := metadata.get(key), dict):
-            place.update(provenance)
-    _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))
-
-
-@cache
-def _log_once(name: str, notices: tuple[str, ...]) -> None:
-    for notice in notices:
-        _log.warning("exam %s: %s", name, notice)
-
-
 def prompt(doc: Doc) -> str:
     """Return the prompt of a document, with the book that it names."""
     return build_prompt(Question.from_doc(doc), _books[doc["book"]], CONDITIONS[doc["condition"]].frame)
@@ -109,23 +97,25 @@ class ChoiceFilter(Filter):  # type: ignore[misc]
 
     def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[str]:
         """Return the choice of each question as a JSON object of `letters`, `state`, `rule`, or of `unanswered`."""
-        return [_choice_json(responses[0], doc) for responses, doc in zip(resps, docs, strict=True)]
+        return [orjson.dumps(_choice(responses[0], doc)).decode() for responses, doc in zip(resps, docs, strict=True)]
 
 
-def _choice_json(response: str, doc: Doc) -> str:
+def _choice(response: str, doc: Doc) -> Choice | dict[str, str]:
     if isinstance(response, Unanswered):
-        return orjson.dumps({"unanswered": response.reason}).decode()
+        return {"unanswered": response.reason}
     question = Question.from_doc(doc)
-    return orjson.dumps(match_choice(response, question.options, question.qtype)).decode()
+    return match_choice(response, question.options, question.qtype)
 
 
 def process_results(doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
     """Score one question for lm-eval; there are no metrics where it got no response."""
     choice = orjson.loads(results[0])
-    if "unanswered" in choice:
-        return {}
+    return {} if "unanswered" in choice else _metrics(Choice(**choice), doc)
+
+
+def _metrics(choice: Choice, doc: Doc, logprobs: Mapping[str, float] | None = None) -> dict[str, float | None]:
     scope = CONDITIONS[doc["condition"]].scope
-    return dict(score(Choice(**choice), Question.from_doc(doc), scope, doc["expected"]).metrics)
+    return dict(score(choice, Question.from_doc(doc), scope, doc["expected"], logprobs).metrics)
 
 
 def letters(doc: Doc) -> list[str]:
@@ -140,10 +130,8 @@ def first_right(doc: Doc) -> int:
 
 def process_ranked_results(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, float | None]:
     """Score one question whose letters were ranked: their log-probabilities come in the order of `letters`."""
-    question = Question.from_doc(doc)
     logprobs = {letter: logprob for letter, (logprob, _) in zip(letters(doc), results, strict=True)}
-    choice = rank_letters(logprobs, question.qtype)
-    return dict(score(choice, question, CONDITIONS[doc["condition"]].scope, doc["expected"], logprobs).metrics)
+    return _metrics(rank_letters(logprobs, doc["qtype"]), doc, logprobs)
 
 
 def mean_of_known(values: Sequence[float | None]) -> float | None:

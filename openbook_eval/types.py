@@ -85,11 +85,8 @@ class Question:
             yield f"option {', '.join(blank)} has no text"
         if self.knowledge is not None and not self.knowledge.strip():
             yield "knowledge is blank; leave it out, then question and answer are made into a statement"
-        if missing := set(self.answer) - set(self.options):
-            yield (
-                f"answer {', '.join(sorted(missing))} is not among the options "
-                f"{', '.join(sorted(self.options)) or '(none)'}"
-            )
+        if missing := sorted(set(self.answer) - set(self.options)):
+            yield f"answer {', '.join(missing)} is not among the options {', '.join(sorted(self.options)) or '(none)'}"
         if self.qtype == "single" and len(self.answer) > 1:
             yield f"a single-choice question has {len(self.answer)} right letters: {self.answer}"
 
@@ -168,10 +165,9 @@ class Choice:
 
     `letters` is a sorted set of option letters. `state` is `stated` (named as the answer), `implied` (an option's text
     without its letter, or the only letters there) or `none`. `rule` names the rule that read it, or the reason for
-    nothing: `empty`, `echo` (the question given back), `refusal`, `all_options` (every option of a single-choice
-    question listed), `contradiction` (several answers side by side), `undecided`, `cut_off` (ended in mid-thought),
-    `abstention_only` (nothing but the words that the reading exam asks for where its book does not tell),
-    `abstention` (says so in other words). `ranked` is a choice from the probabilities of letters, without a response.
+    nothing; among these are `abstention_only` (nothing but the words that the reading exam asks for where its book does
+    not tell), `abstention` (says so in other words) and `cut_off` (ended in mid-thought). `ranked` is a choice from the
+    probabilities of letters, without a response.
     """
 
     letters: str
@@ -201,10 +197,7 @@ class Score:
 
 
 class Unanswered(str):
-    """The response to a question that got none: empty text that knows why, counted and never scored.
-
-    lm-eval hands responses on as they are, so this reaches the scoring.
-    """
+    """The response to a question that got none: empty text that knows why, handed on by lm-eval, never scored."""
 
     __slots__ = ("reason",)
     reason: str

@@ -112,15 +112,6 @@ def test_a_long_book_is_searched_in_time() -> None:
     assert process_time() - begun < 5
 
 
-@given(
-    st.lists(st.sampled_from(["肝", "肝硬化", "硬化", "肾"]), min_size=2, max_size=4), st.text("肝硬化肾", max_size=8)
-)
-def test_chances_of_single_choice_sum_to_one_over_the_options(texts: list[str], entry: str) -> None:
-    options = dict(zip("ABCD", texts, strict=False))
-    chances = [lexical_chance(question(options=options, answer=letter), entry) for letter in options]
-    assert sum(chances) == pytest.approx(1)
-
-
 def test_blanks_case_and_width_make_no_difference() -> None:
     assert plain(" ＤＮＡ　聚合 酶\n") == "dna聚合酶"
 

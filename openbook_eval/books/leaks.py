@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 
 Span = tuple[int, int]
 
@@ -141,60 +141,56 @@ def remove_leaks(text: str, options: Mapping[str, str]) -> tuple[str, tuple[str,
     letters of words (维生素A, B超) and of an option's own text stay. Where removing leaks shows new ones without end,
     nothing is kept.
     """
-    rest, cuts = text, list[Span]()
     places: Sequence[int] = range(len(text))
     for _ in range(_ROUNDS):
+        rest = "".join(text[place] for place in places)
         found = _cuts(rest, options)
         if not found:
-            return rest, tuple(text[start:end] for start, end in cuts)
-        cuts = _merged([*cuts, *((places[start], places[end - 1] + 1) for start, end in found)])
-        edges = [0, *chain.from_iterable(cuts), len(text)]
-        kept = list(zip(edges[::2], edges[1::2], strict=True))
-        rest = "".join(text[start:end] for start, end in kept)
-        places = list(chain.from_iterable(range(start, end) for start, end in kept))
+            gaps = pairwise((-1, *places, len(text)))
+            return rest, tuple(text[before + 1 : after] for before, after in gaps if before + 1 < after)
+        edges = [0, *chain.from_iterable(found), len(rest)]
+        kept = zip(edges[::2], edges[1::2], strict=True)
+        places = [place for start, end in kept for place in places[start:end]]
     return "", (text,)
 
 
 def _cuts(text: str, options: Mapping[str, str]) -> list[Span]:
     """Return leaks and the punctuation around them, in order."""
-    own = _own_words(text, options)
+    own = _own_places(text, options)
     found = [*_references(text, options, own), *(phrase.span() for phrase in _LETTERLESS.finditer(text))]
-    grown = [_filled(text, *span) for span in _joined(text, sorted(found))]
-    return _merged([_tidied(text, span) for span in _joined(text, grown)])
+    grown = [_filled(text, *span) for span in _merged(text, found, over_pauses=True)]
+    return _merged(text, [_tidied(text, *span) for span in _merged(text, grown, over_pauses=True)])
 
 
-def _own_words(text: str, options: Mapping[str, str]) -> list[Span]:
+def _own_places(text: str, options: Mapping[str, str]) -> set[int]:
     """Return where option texts stand that hold letters themselves ("B超", "A型血"); texts that are a leak are none."""
     words = {option for option in options.values() if len(option) > 1 and set(option) & set(options)}
-    spans = [
-        found.span()
+    return {
+        place
         for word in words
-        if not re.fullmatch(r"[A-Z\W和与及]+", word) and not any(_references(word, dict.fromkeys(options, ""), []))
+        if not re.fullmatch(r"[A-Z\W和与及]+", word) and not any(_references(word, dict.fromkeys(options, ""), set()))
         for found in re.finditer(re.escape(word), text)
-    ]
-    return _merged(spans)
+        for place in range(*found.span())
+    }
 
 
-def _references(text: str, options: Mapping[str, str], own: list[Span]) -> Iterator[Span]:
+def _references(text: str, options: Mapping[str, str], own: set[int]) -> Iterator[Span]:
     """Return letters that stand for an option, each with the words that go with it."""
     if not options:
         return
     patterns = _patterns_of("".join(options))
     # "A是…；B是…；C是…": a passage that goes through the options.
     listing = len({found[1] for found in patterns.subject.finditer(text)}) > 2
-    place, own_place = 0, 0
+    place = 0
     while found := patterns.listed.search(text, place):
         start, place = found.start(), found.start() + _distinct(found[0])
-        while own_place < len(own) and own[own_place][1] <= start:
-            own_place += 1
-        if own_place < len(own) and own[own_place][0] <= start:
-            place = max(place, own[own_place][1])
-        elif span := _reference(text, (start, place), patterns, options):
+        if start in own:
+            continue
+        before = text[max(0, start - _REACH) : start]
+        if span := _reference(text, (start, place), patterns, options):
             yield span
             place = max(place, span[1])
-        elif listing and (
-            _begins_item(text[max(0, start - _REACH) : start]) or patterns.subject.match(text, start - 1)
-        ):
+        elif listing and (_begins_item(before) or patterns.subject.match(text, start - 1)):
             yield start, place
 
 
@@ -287,21 +283,21 @@ def _begins_item(before: str) -> bool:
     return before[-1] in _BLANKS and not re.match(r"[A-Za-z]", bare[-1])
 
 
-def _joined(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Join leaks with nothing but a pause between them, within brackets also those with a full stop."""
+def _merged(text: str, spans: Iterable[Span], *, over_pauses: bool = False) -> list[Span]:
+    """Merge spans that touch, or those with nothing but a pause between them; within brackets a full stop is one."""
     whole: list[Span] = []
-    for start, end in spans:
+    for start, end in sorted(spans):
         bracketed = bool(whole) and text[whole[-1][0] - 1 : whole[-1][0]] in _BRACKETS
-        if whole and not text[whole[-1][1] : start].strip(_PAUSES + _BLANKS + _STOPS * bracketed):
+        between = _PAUSES + _BLANKS + _STOPS * bracketed if over_pauses else ""
+        if whole and not text[whole[-1][1] : start].strip(between):
             whole[-1] = whole[-1][0], max(end, whole[-1][1])
         else:
             whole.append((start, end))
     return whole
 
 
-def _tidied(text: str, span: Span) -> Span:
+def _tidied(text: str, start: int, end: int) -> Span:
     """Add the punctuation that the leak would leave hanging."""
-    start, end = span
     left, right = _last(text, start), _first(text, end)
     before, after = text[left - 1 : left], text[right : right + 1]
     if not before or before in _STOPS + _OPENING:
@@ -336,13 +332,3 @@ def _last(text: str, end: int) -> int:
 
 def _first(text: str, start: int) -> int:
     return start + len(text[start : start + _REACH]) - len(text[start : start + _REACH].lstrip(_BLANKS))
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    whole: list[Span] = []
-    for start, end in sorted(spans):
-        if whole and start <= whole[-1][1]:
-            whole[-1] = whole[-1][0], max(end, whole[-1][1])
-        else:
-            whole.append((start, end))
-    return whole

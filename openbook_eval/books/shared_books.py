@@ -144,7 +144,7 @@ def library(material: Material, exam: ExamName, length: int) -> list[Group]:
     Entries of other exams fill up first, then those of other groups. Raises ExamError where an entry is longer than a
     book, or all together too short.
     """
-    return _laid(material, exam, length, lambda question: question.answer, lambda q, *_: material.entries[q.id])
+    return _laid(material, exam, length, lambda question, _: (question.answer, material.entries[question.id]))
 
 
 def counterfactual(material: Material, exam: ExamName, length: int) -> list[Group]:
@@ -154,34 +154,30 @@ def counterfactual(material: Material, exam: ExamName, length: int) -> list[Grou
     an entry of the group: rewritten for another question, it may still tell the answer. Raises as `library` does.
     """
 
-    def answer(question: Question) -> str:
-        return counterfactual_answer(question, material.seed)
+    def rewritten(question: Question, shared: bool) -> tuple[str, Entry]:
+        answer = counterfactual_answer(question, material.seed)
+        return answer, rewrite(question, material.entries[question.id], answer, shared=shared)
 
-    def rewritten(question: Question, shared: bool) -> Entry:
-        return rewrite(question, material.entries[question.id], answer(question), shared=shared)
-
-    return _laid(material, exam, length, answer, rewritten)
+    return _laid(material, exam, length, rewritten)
 
 
 def _laid(
-    material: Material,
-    exam: ExamName,
-    length: int,
-    expected: Callable[[Question], str],
-    entry_of: Callable[[Question, bool], Entry],
+    material: Material, exam: ExamName, length: int, told: Callable[[Question, bool], tuple[str, Entry]]
 ) -> list[Group]:
-    """Return groups with their books; `entry_of` takes a question and whether another of the group has its text."""
+    """Return groups with their books.
+
+    `told` takes a question and whether another of the group has its entry's text; it returns the answer that the book
+    tells, and the entry.
+    """
     groups = []
     for name, members in _grouped(material, exam, length):
         texts = Counter(material.entries[question.id].text for question in members)
-        own = {q.id: entry_of(q, texts[material.entries[q.id].text] > 1) for q in members}
+        own = [(question, *told(question, texts[material.entries[question.id].text] > 1)) for question in members]
         others = (q for q in _fillers(material, exam, name) if material.entries[q.id].text not in texts)
-        entries = _filled(own.values(), (entry_of(question, False) for question in others), length)
-        book = _book(material, name, entries)
+        fillers = (told(question, False)[1] for question in others)
+        book = _book(material, name, _filled([entry for _, _, entry in own], fillers, length))
         depths = book.depths()
-        groups.append(
-            [Item(q, own[q.id], book, expected(q), name, depths.get(own[q.id].text), length) for q in members]
-        )
+        groups.append([Item(q, entry, book, answer, name, depths.get(entry.text), length) for q, answer, entry in own])
     return groups
 
 
@@ -235,43 +231,45 @@ def _telling(material: Material, members: Iterable[Question], strict: bool) -> C
 
 
 def _grouped(material: Material, exam: ExamName, length: int) -> list[tuple[str, Cluster]]:
-    """Divide the exam's order into named groups whose entries fit into `length`, near-duplicates in one group."""
+    """Divide the exam's order into named groups whose entries fit into `length`.
+
+    Near-duplicates are in one group, unless they do not fit into one book.
+    """
+    _require_entries(material, exam, length)
+    runs: list[list[Question]] = [[]]
+    texts: set[str] = set()
+    room = length + 1  # no line break after the last entry
+    for cluster in material.clusters[exam]:
+        fits = _characters({material.entries[question.id].text for question in cluster}) - 1 <= length
+        for members in [cluster] if fits else zip(cluster, strict=True):
+            own = {material.entries[question.id].text for question in members}
+            if _characters(own - texts) > room:
+                runs.append([])
+                texts, room = set(), length + 1
+            runs[-1] += members
+            room -= _characters(own - texts)
+            texts |= own
+    return [(f"{exam}-{length}-{number}", tuple(run)) for number, run in enumerate(runs)]
+
+
+def _require_entries(material: Material, exam: ExamName, length: int) -> None:
     characters = _characters({entry.text for entry in material.entries.values()}) - 1
+    longest = max((material.entries[question.id] for question in material.of(exam)), key=lambda entry: len(entry.text))
+    if len(longest.text) > length:
+        raise ExamError(
+            f"exam {material.name}, question {longest.question_id}: its entry has {len(longest.text):,} characters, "
+            f"more than a book of {length:,}; ask a longer library, or cut the entries shorter"
+        )
     if characters < length:
         raise ExamError(
             f"exam {material.name}: all entries together have {characters:,} characters, "
             f"too few for a book of {length:,}; {_FILL}"
         )
-    runs: list[list[Question]] = [[]]
-    texts: set[str] = set()
-    room = length + 1  # no line break after the last entry
-    for cluster in _small_enough(material, exam, length):
-        own = {material.entries[question.id].text for question in cluster}
-        if _characters(own - texts) > room:
-            runs.append([])
-            texts, room = set(), length + 1
-        runs[-1] += cluster
-        room -= _characters(own - texts)
-        texts |= own
-    return [(f"{exam}-{length}-{number}", tuple(run)) for number, run in enumerate(runs)]
 
 
 def _characters(texts: Iterable[str]) -> int:
     """Return the length of texts with a line break after each."""
     return sum(len(text) + 1 for text in texts)
-
-
-def _small_enough(material: Material, exam: ExamName, length: int) -> Iterator[Cluster]:
-    """Return the clusters, those divided whose entries do not fit into one book."""
-    for cluster in material.clusters[exam]:
-        texts = {material.entries[question.id].text: question.id for question in cluster}
-        longest = max(texts, key=len)
-        if len(longest) > length:
-            raise ExamError(
-                f"exam {material.name}, question {texts[longest]}: its entry has {len(longest):,} characters, "
-                f"more than a book of {length:,}; ask a longer library, or cut the entries shorter"
-            )
-        yield from [cluster] if _characters(texts) - 1 <= length else ((question,) for question in cluster)
 
 
 def _fillers(material: Material, exam: ExamName, name: str) -> Iterator[Question]:

@@ -79,10 +79,6 @@ def test_the_results_are_told_who_gave_what_and_the_hash_of_all_texts(tmp_path: 
     assert told["sha256"] != provide(EXAM, "statement").provenance["sha256"]
 
 
-def test_providers_after_the_last_one_needed_are_not_asked() -> None:
-    assert [part["provider"] for part in provide(EXAM, ["statement", "nowhere.jsonl"]).providers] == ["statement"]
-
-
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
@@ -105,7 +101,7 @@ def test_a_setting_that_is_wrong_is_told_with_a_hint(wanted: Any, message: str) 
     assert str(caught.value).startswith(message)
 
 
-def file(folder: Path, text: str) -> Path:
+def lines_file(folder: Path, text: str) -> Path:
     path = folder / "own.jsonl"
     path.write_text(text, encoding="utf-8")
     return path
@@ -113,7 +109,7 @@ def file(folder: Path, text: str) -> Path:
 
 def test_rows_of_an_entry_file_are_read_by_id(tmp_path: Path) -> None:
     text = '\ufeff{"id": "a", "text": "甲。"}\n\n{"id": "b", "text": "乙。", "provider": "generated"}\n'
-    rows = read_entry_file(file(tmp_path, text))
+    rows = read_entry_file(lines_file(tmp_path, text))
     assert rows == {"a": EntryRow(id="a", text="甲。"), "b": EntryRow(id="b", text="乙。", provider="generated")}
 
 
@@ -121,7 +117,7 @@ def test_every_faulty_line_is_named_at_once(tmp_path: Path) -> None:
     lines = ['{"id": "a", "text": "甲。"}', '{"id": "a", "text": "乙。"}', '{"id": "b", "txet": "丙。"}', "x"]
     lines += ['{"id": "c", "text": " "}']
     with pytest.raises(ExamError) as caught:
-        read_entry_file(file(tmp_path, "\n".join(lines)))
+        read_entry_file(lines_file(tmp_path, "\n".join(lines)))
     assert str(caught.value).split("\n  ")[1:] == [
         "line 2: the entry of 'a' stands twice or has no text; leave the line out",
         "line 3: key 'text' is missing; unknown key 'txet'; did you mean 'text'?",

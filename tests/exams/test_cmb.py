@@ -31,22 +31,13 @@ def test_questions_answers_and_book_are_joined_by_id(cmb_folder: Path) -> None:
     [
         ({"exam_type": "兽医考试"}, "exam", "other"),
         ({"id": 0}, "id", "0"),
+        ({"question_type": "多项选择题"}, "qtype", "multi"),
         # Empty options are none; those of one character stay.
         ({"option": {"A": "肝", "B": "肾", "C": "", "D": None, "E": " "}}, "options", {"A": "肝", "B": "肾"}),
     ],
 )
 def test_quirks_of_a_row_are_kept_right(tmp_path: Path, changes: dict[str, object], field: str, value: object) -> None:
     assert getattr(read(tmp_path, cmb_row(1, **changes)).questions[0], field) == value
-
-
-@pytest.mark.parametrize(("published", "answer"), [("EB", "BE"), ("AAB", "AB"), ("C", "C")])
-def test_unsorted_and_repeated_letters_and_single_gold_in_multiple_choice(
-    tmp_path: Path, published: str, answer: str
-) -> None:
-    row = cmb_row(1, question_type="多项选择题", option=dict.fromkeys("ABCDE", "x"))
-    question = read(tmp_path, row, answers=[cmb_answer(1, published)]).questions[0]
-    assert (question.qtype, question.answer) == ("multi", answer)
-    assert question.published == (published if published != answer else "")
 
 
 def test_a_folder_with_the_zip_and_the_zip_itself_read_like_the_folder(cmb_folder: Path, tmp_path: Path) -> None:
