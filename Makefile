@@ -73,7 +73,7 @@ train: $(READY) $(TRAINS)
 study: $(READY) $(TRAINS)
 	@$(BIN)/data-prep invent --out runs/data --rows 700
 	@OPENBOOK_DATA=runs/data HF_HUB_OFFLINE=1 \
-	  $(BIN)/openbook-eval study run studies/tiny.yml --training-env $(TRAIN)
+	  $(BIN)/openbook-eval study run studies/tiny.yml
 
 ## tiny-model: train the tiny model from scratch; minutes on a GPU, an hour or two on a CPU
 tiny-model: $(READY)

@@ -13,18 +13,17 @@ import time
 from pathlib import Path
 
 from openbook_eval.study import runner
-from openbook_eval.study.needs import Need
-from openbook_eval.study.workflow import Step, Workflow, state_of
+from openbook_eval.study.workflow import Need, Step, Workflow, state_of
 
 
 def workflow(steps: int, folder: Path) -> Workflow:
     """Return a workflow of so many mixes that fail at once, for there is no such spec."""
-    task = {"spec": str(folder / "none.yml"), "mix": "none", "data": None}
+    task = {"command": ["data-prep", "build", str(folder / "none.yml")]}
     need = Need(0, 0.0, 1e8, 1.0)
-    made = [Step("mix", f"mix{number}", {"mix": "0"}, (), (), task, need) for number in range(steps)]
+    made = [Step("mix", f"mix{number}", {"mix": "0"}, (), task, need) for number in range(steps)]
     # The rule `all` asks for evaluations: one that fails without a job of its own.
     ids = tuple(step.id for step in made)
-    last = Step("evaluate", "all", {"openbook": "0"}, ids, (), {}, need)
+    last = Step("evaluate", "all", {"openbook": "0"}, ids, {}, need)
     return Workflow("runner", "What the runner costs", (), {step.id: step for step in (*made, last)})
 
 
@@ -38,7 +37,7 @@ def main() -> None:
         made, work = workflow(options.cells, Path(folder)), Path(folder) / "work"
         began = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            runner.run(made, runner.RunOptions(work, options.jobs))
+            runner.run(made, work, options.jobs)
         wall = time.perf_counter() - began
         tried = sum(bool(state_of(step, work).reason) for step in made.steps.values())
     print(f"{tried} jobs of no work, {options.jobs} at once: {wall:.1f} s, {wall * options.jobs / tried:.2f} s a job")

@@ -16,7 +16,7 @@ study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to th
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The study: a YAML file.")]
 _Work = Annotated[Path | None, typer.Option("--work", help="Folder of the study; else runs/study/NAME.")]
-_WORK = Path("runs") / "study"
+_NEEDS = ("studies need snakemake, scipy and others", "study")
 # Reasons why an evaluation is no point, under an error.
 _SHOWN = 5
 
@@ -24,7 +24,7 @@ _SHOWN = 5
 @study_app.command("plan")
 def plan(file: _File, work: _Work = None) -> None:
     """Print every arm, what of it is there, GPU-hours and disk of the rest; nothing is run."""
-    from openbook_eval.study.plan import plan_report
+    from openbook_eval.study.runner import plan_report
 
     show(plan_report(*_read(file, work)))
 
@@ -42,21 +42,17 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Have Snakemake print what it would do, and why.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Have Snakemake print the state of every step.")] = False,
-    training_env: Annotated[
-        Path | None, typer.Option(help="The environment with Axolotl; else $OPENBOOK_TRAINING_ENV or .venv-train.")
-    ] = None,
 ) -> None:
     """Do all that is not done, go on where it was cut off, and report; exit code 1 where a step failed."""
-    with needing("studies need snakemake, scipy and others", "study"):
+    with needing(*_NEEDS):
         # Nothing is run for hours whose report then lacks a package.
         from openbook_eval.study import report, runner  # noqa: F401
 
     _, workflow, folder = _read(file, work)
-    options = runner.RunOptions(folder, jobs, profile, training_env)
     if dry_run or summary:
-        runner.show(workflow, options, "--summary" if summary else "--dry-run")
+        runner.show(workflow, folder, "--summary" if summary else "--dry-run", profile)
         return
-    failed = runner.run(workflow, options)
+    failed = runner.run(workflow, folder, jobs, profile)
     _report(workflow, folder)
     if failed:
         raise typer.Exit(1)
@@ -65,8 +61,7 @@ def run(
 @study_app.command("report")
 def report(file: _File, work: _Work = None) -> None:
     """Write the report of what is done so far, curves and all, and print it."""
-    _, workflow, folder = _read(file, work)
-    _report(workflow, folder)
+    _report(*_read(file, work)[1:])
 
 
 @study_app.command("fit")
@@ -86,39 +81,32 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """Fit accuracy by ratio and size: the best ratio for a trade-off, and which cell to train next."""
-    with needing("studies need snakemake, scipy and others", "study"):
+    with needing(*_NEEDS):
         from openbook_eval.study.fit import fit as fitted
         from openbook_eval.study.report import fit_report
         from openbook_eval.study.results import paper_points, study_points
 
         found, lacking = study_points(*_read(file, work)[1:]) if file else (paper_points(), ())
+        reasons = [f"no point: {reason}" for reason in lacking]
         try:
             fits = fitted(found, table, weight, draws, seed, size)
         except OpenbookError as error:
-            raise OpenbookError(
-                "\n  ".join([str(error), *(f"no point: {reason}" for reason in lacking[:_SHOWN])])
-            ) from error
-        show([*fit_report(fits), *(line(f"no point: {reason}") for reason in lacking)])
+            raise OpenbookError("\n  ".join([str(error), *reasons[:_SHOWN]])) from error
+        show([*fit_report(fits), *map(line, reasons)])
 
 
 def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":
-    """Read a study; return it with its steps and its folder. Raises OpenbookError where that can be none."""
+    """Read a study; return it with its steps and its folder."""
     from openbook_eval.study.spec import read_study
     from openbook_eval.study.workflow import workflow_of
 
     study = read_study(file)
-    folder = work or _WORK / study.name
-    try:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    except OSError as error:
-        raise OpenbookError(f"--work {str(folder)[:60]}: no folder can be called so ({error.strerror})") from error
-    if not there.is_dir():
-        raise OpenbookError(f"{there}: is no folder; name another with --work")
-    return study, workflow_of(study), folder
+    folder = work or Path("runs", "study", study.name)
+    return study, workflow_of(study, folder), folder
 
 
 def _report(workflow: "Workflow", work: Path) -> None:
-    with needing("studies need snakemake, scipy and others", "study"):
+    with needing(*_NEEDS):
         from openbook_eval.study.report import lay_out, write
 
         show(lay_out(write(workflow, work)))

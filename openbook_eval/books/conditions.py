@@ -29,7 +29,7 @@ class Condition:
     `title` and `meaning` are shown to users. `ask` makes the items of one exam, of the longest books a sample unless
     its last argument is true, or raises ExamError. `frame` is the prompt's; `scope` says which metrics there are.
     `ranked`: letters are ranked, nothing is generated. `control` names the condition that asks the same without a book.
-    `is_library`: its retention of `reading_open` is measured.
+    `is_library`: its retention of `reading_open` is measured. `is_sampled`: a sample is asked unless all are wanted.
     """
 
     title: str
@@ -41,6 +41,7 @@ class Condition:
     control: str | None = None
     has_book: bool = True
     is_library: bool = False
+    is_sampled: bool = False
 
 
 def _own_entry(material: Material, question: Question) -> Item:
@@ -84,7 +85,8 @@ def _sample(material: Material, exam: ExamName, groups: list[Group]) -> list[Gro
 
 def _library(name: str, length: int) -> Condition:
     meaning = f"the entry somewhere in a shared book of {length:,} characters"
-    return Condition(f"library {name}", meaning, partial(_shared, library, length), is_library=True)
+    ask = partial(_shared, library, length)
+    return Condition(f"library {name}", meaning, ask, is_library=True, is_sampled=length >= _SAMPLED_FROM)
 
 
 CONDITIONS: Mapping[str, Condition] = {

@@ -15,9 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,207 +25,56 @@ from openbook_eval.files import sha256_json, write_atomic
 
 CONFIG = "study.json"
 RECORD, FAILURE, BEGUN, LOG = "record.json", "failed.json", "begun.json", "log.txt"
-OUTPUT, MODEL = "output", "model"
 # The GPUs that jobs on this machine share; unset on a cluster, which gives them itself.
 GPUS = "OPENBOOK_STUDY_GPUS"
 # The training environment: Axolotl pins libraries that the engine cannot take.
 TRAINING_ENV = "OPENBOOK_TRAINING_ENV"
 # One process and one thread: what needs no GPU is too small to gain from more.
 _ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}
-# Ranks of adapters that vLLM has room for.
-_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 # Bytes of a log's end that are searched for a reason; its longest in characters; seconds left to others to end.
 _LOG_END, _LONGEST, _GRACE = 200_000, 600, 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A step that is being done: `todo` are the digests of its parts that are not there, `gpus` those it holds.
-
-    `gpus` is None on a cluster. `locks` are open files that a child must hold for as long as it lives.
-    """
-
-    kind: str
-    name: str
-    entry: Mapping[str, Any]
-    origin: Path
-    todo: Mapping[str, str]
-    gpus: Sequence[str] | None
-    locks: Sequence[int]
-
-    @property
-    def task(self) -> Mapping[str, Any]:
-        """What the plan says is to be done."""
-        task: Mapping[str, Any] = self.entry["task"]
-        return task
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the step."""
-        return Path(self.kind, self.name).absolute()
-
-    @property
-    def gpu_count(self) -> int:
-        """How many GPUs it works on."""
-        return int(self.entry["gpus"]) if self.gpus is None else len(self.gpus)
-
-    def call(self, command: Sequence[str | Path], cwd: Path | None = None, **environment: str) -> None:
-        """Run a command in the job's folder, or `cwd`; what it prints goes to the log. Raises OpenbookError."""
-        shown = {} if self.gpus is None else {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)}
-        on_cpu = {} if self.gpu_count else {name: os.environ.get(name, value) for name, value in _ON_CPU.items()}
-        with (self.folder / LOG).open("ab") as log:
-            start = log.tell()
-            done = subprocess.run(  # noqa: S603
-                [str(part) for part in command],
-                cwd=cwd or self.folder,
-                env={**os.environ, **shown, **on_cpu, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A GPU is not given away while one of the job's children lives.
-                pass_fds=self.locks,
-                check=False,
-            )
-        if done.returncode:
-            with (self.folder / LOG).open("rb") as file:
-                file.seek(max(start, file.seek(0, os.SEEK_END) - _LOG_END))
-                raise OpenbookError(reason(file.read().decode("utf-8", errors="replace"), done.returncode))
-
-
-def build_mix(job: Job) -> dict[str, str]:
-    """Have data-prep build a mix."""
-    # data-prep would look for raw files in places of its own, which the digest knows nothing of.
-    data = job.task["data"] or job.folder / "no-data"
-    Path(data).mkdir(exist_ok=True)
-    options = ["--mix", job.task["mix"], "--out", job.folder, "--data", data]
-    job.call([_ours("data-prep"), "build", job.task["spec"], *options], cwd=job.origin)
-    return {}
-
-
-def train(job: Job) -> dict[str, str]:
-    """Have Axolotl train a recipe, or go on from its last checkpoint."""
-    recipe = {**job.task["recipe"], "output_dir": OUTPUT, "dataset_prepared_path": "prepared"}
-    recipe["base_model"] = _model(recipe["base_model"])
-    # Seen from here: a study may be moved, and its trainings still go on.
-    rows = Path("..", "..", job.task["mix_folder"], job.task["mix"], "train.jsonl").as_posix()
-    recipe["datasets"] = [{**recipe["datasets"][0], "path": rows}]
-    recipe |= shared_out(recipe, job.gpu_count)
-    # JSON is YAML.
-    write_atomic(job.folder / "recipe.yml", json.dumps(recipe, ensure_ascii=False, indent=1))
-    options = ["--multi_gpu"] * (job.gpu_count > 1) + ["--num_processes", str(max(1, job.gpu_count))]
-    launch: list[str | Path] = [accelerate(), "launch", "--quiet", *options, "-m", "axolotl.cli.train", "recipe.yml"]
-    job.call(launch, AXOLOTL_DO_NOT_TRACK="1")
-    _check_weights(job.folder / OUTPUT)
-    return {}
-
-
-def merge(job: Job) -> dict[str, str]:
-    """Put an adapter into its base model."""
-    task, out = job.task, job.folder / MODEL
-    # A merge refuses to write over a model that an earlier start left.
-    shutil.rmtree(out, ignore_errors=True)
-    options = ["--out", str(out), "--base", _model(task["base"]), *["--trust-remote-code"] * task["trust_remote_code"]]
-    adapter = Path(task["adapter"]).absolute()
-    job.call([_ours("openbook-eval"), "recipes", "merge", adapter, *options], cwd=job.origin)
-    _check_weights(out)
-    return {}
-
-
-def evaluate(job: Job) -> dict[str, str]:
-    """Run the exam under the conditions that are to be done; return where the results lie.
-
-    Responses that were given are in the cache and not asked again.
-    """
-    task, results = job.task, job.folder / "results" / sha256_json(job.todo)[:12]
-    tasks = ",".join(f"cmed_{condition}" for condition in sorted(job.todo))
-    options = ["--tasks", tasks, "--batch_size", task["batch_size"], *["--apply_chat_template"] * task["chat_template"]]
-    options += ["--output_path", str(results), "--log_samples"]
-    environment = {"OPENBOOK_EXAM": task["exam"], "OPENBOOK_CACHE": str(job.folder / "responses")}
-    # A relative path in the engine's arguments begins where the study was started.
-    job.call([_ours("openbook-eval"), "run", *_model_options(task), *options], cwd=job.origin, **environment)
-    if not list(results.rglob("results_*.json")):
-        raise OpenbookError("the exam left no results and no error; see the log")
-    return {"results": results.relative_to(job.folder).as_posix()}
-
-
-def _model_options(task: Mapping[str, Any]) -> list[str]:
-    """Return which model is evaluated; its arguments as JSON, since a path may hold what `key=value` breaks at."""
-    model, arguments = task["model"], dict(task["model_args"])
-    if profile := model.get("profile"):
-        return ["--profile", profile, *(["--model_args", json.dumps(arguments)] if arguments else [])]
-    if endpoint := model.get("endpoint"):
-        return ["--model", "api-openbook", "--model_args", json.dumps({"profile": endpoint})]
-    arguments["pretrained"] = _model(model["pretrained"])
-    if adapter := model.get("adapter"):
-        rank = next((size for size in _RANKS if size >= model["rank"]), model["rank"])
-        arguments |= {"enable_lora": True, "lora_local_path": str(Path(adapter).absolute()), "max_lora_rank": rank}
-    return ["--model", task["engine"], "--model_args", json.dumps(arguments, ensure_ascii=False)]
-
-
-_KINDS: Mapping[str, Callable[[Job], dict[str, str]]] = {
-    "mix": build_mix, "train": train, "merge": merge, "evaluate": evaluate,
-}  # fmt: skip
-
-
-def _model(name: str) -> str:
-    """Return where a model lies: the tiny one in this installation, one that a step made in the study's folder."""
-    from openbook_eval.tiny_model import tiny_model_dir
-    from openbook_eval.training.recipes import TINY_MODEL
-
-    if name == TINY_MODEL:
-        return str(tiny_model_dir())
-    made = name.startswith(("train/", "merge/")) and Path(name).is_dir()
-    return str(Path(name).absolute()) if made else name
-
-
-def shared_out(recipe: Mapping[str, Any], gpus: int) -> dict[str, Any]:
-    """Return what several GPUs change: as many texts a step as on one; DeepSpeed's ZeRO-3 shares the model out."""
-    if gpus < 2:
-        return {}
-    texts = int(recipe.get("micro_batch_size", 1)) * int(recipe.get("gradient_accumulation_steps", 1))
-    if texts % gpus:
-        raise OpenbookError(f"a step of the recipe has {texts} texts, which {gpus} GPUs cannot share evenly")
-    most = min(int(recipe.get("micro_batch_size", 1)), texts // gpus)
-    micro = next(size for size in range(most, 0, -1) if texts // gpus % size == 0)
-    batch = {"micro_batch_size": micro, "gradient_accumulation_steps": texts // gpus // micro}
-    if any(recipe.get(key) for key in ("deepspeed", "fsdp", "fsdp_config")):
-        return batch
-    from openbook_eval.install import data_dir
-
-    return {**batch, "deepspeed": str(data_dir("recipes") / "sharding" / "zero3.json")}
-
-
-def accelerate(folder: Path | None = None) -> Path:
-    """Return the launcher of the training environment: in `folder`, else as OPENBOOK_TRAINING_ENV or .venv-train."""
-    told = folder or (Path(os.environ[TRAINING_ENV]) if os.environ.get(TRAINING_ENV) else None)
-    launcher = (told or Path(sys.prefix).parent / ".venv-train").absolute() / "bin" / "accelerate"
-    if launcher.is_file():
+def accelerate() -> Path:
+    """Return the launcher of the training environment, which lies beside this one unless OPENBOOK_TRAINING_ENV says."""
+    place = Path(os.environ.get(TRAINING_ENV) or Path(sys.prefix).parent / ".venv-train").absolute()
+    if (launcher := place / "bin" / "accelerate").is_file():
         return launcher
-    if told is None and (on_path := shutil.which("accelerate")):
-        return Path(on_path)
     raise OpenbookError(
-        f"{launcher}: no training environment; make it with `make train-env`, or name its folder: --training-env DIR"
+        f"{launcher}: no training environment; make it with `make train-env`, or name its folder: {TRAINING_ENV}"
     )
 
 
-def _ours(name: str) -> Path:
-    return Path(sys.executable).parent / name
+def _program(name: str) -> Path:
+    return accelerate() if name == "accelerate" else Path(sys.executable).parent / name
 
 
-def _check_weights(folder: Path) -> None:
-    if not list(folder.glob("*.safetensors")):
-        raise OpenbookError(f"{folder.name}: no weights were left, and no error; see the log")
+def _call(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str], locks: Sequence[int]) -> None:
+    """Run a command; what it prints goes to the log. Raises OpenbookError where it fails."""
+    with log.open("a+b") as file:
+        start = file.seek(0, os.SEEK_END)
+        done = subprocess.run(  # noqa: S603
+            [str(_program(command[0])), *command[1:]],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A GPU is not given away while one of the job's children lives.
+            pass_fds=locks,
+            check=False,
+        )
+        if done.returncode:
+            file.seek(max(start, file.seek(0, os.SEEK_END) - _LOG_END))
+            raise OpenbookError(reason(file.read().decode("utf-8", errors="replace"), done.returncode))
 
 
-# In the order in which they are looked for: our own messages, then what stands behind most failures.
+# Lines that say why, the first kind before the others: our own message, what stands behind most failures, and the end
+# of a traceback, but not what accelerate says of its child.
 _TELLING = (
-    re.compile(r"^(?:openbook-eval|data-prep): (?P<reason>.+)"),
-    re.compile(r"(?P<reason>(?:torch\.\w*\.?OutOfMemoryError|RuntimeError)?:? ?CUDA (?:error: )?out of memory.*)"),
-    re.compile(r"(?P<reason>[\w.]*(?:Error|Exception)?:? ?(?:\[Errno \d+\] .+|No space left on device.*))"),
-)
-# The last line of a traceback, but not what accelerate says of its child.
-_RAISED = re.compile(
-    r"^(?P<reason>(?!subprocess\.CalledProcessError)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$"
+    re.compile(r"^(?:openbook-eval|data-prep): (.+)"),
+    re.compile(r"(.*(?:CUDA (?:error: )?out of memory|No space left on device|\[Errno \d+\]).*)"),
+    re.compile(r"^((?!subprocess\.CalledProcessError)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$"),
 )
 # What rich and loggers put before a message.
 _PREFIX = re.compile(r"^\[[a-z]+\d*\]:\s*|^\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=\d+)?\) ")
@@ -234,33 +82,29 @@ _PREFIX = re.compile(r"^\[[a-z]+\d*\]:\s*|^\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=
 
 def reason(log: str, code: int) -> str:
     """Return the line of a log that says why a command ended with `code`; a negative code is a signal."""
-    lines = [_PREFIX.sub("", line).strip() for line in log.splitlines()]
-    patterns = _TELLING if code < 0 else (*_TELLING, _RAISED)
-    for pattern in patterns:
+    lines = [line for each in log.splitlines() if (line := _PREFIX.sub("", each).strip())]
+    # A traceback is not what a signal ended.
+    for pattern in _TELLING[: 3 if code > 0 else 2]:
         for place in range(len(lines) - 1, -1, -1):
             if match := pattern.search(lines[place]):
-                found = match["reason"].strip()
                 # After a colon comes the first of several faults.
-                more = next((line for line in lines[place + 1 :] if line), "") if found.endswith(":") else ""
-                return f"{found} {more}".strip()
+                return " ".join([match[1], *lines[place + 1 : place + 2][: match[1].endswith(":")]])
     if code < 0:
         memory = "; the machine may have run out of memory" if code == -signal.SIGKILL else ""
         return f"was ended by the signal {signal.Signals(-code).name}{memory}"
-    said = next((line for line in reversed(lines) if line), "and said nothing")
-    return f"ended with exit code {code}: {said}"
+    return f"ended with exit code {code}: {lines[-1] if lines else 'and said nothing'}"
 
 
-def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return this machine's GPUs: those that CUDA_VISIBLE_DEVICES leaves, else as many as nvidia-smi lists."""
-    named = environment.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(name for part in named.split(",") if (name := part.strip()) and name != "-1")
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=60)  # noqa: S607
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    # Parts of a GPU (MIG) are listed below it, indented.
-    return tuple(map(str, range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))))
+def visible_gpus() -> list[str]:
+    """Return the GPUs of this machine: those of CUDA_VISIBLE_DEVICES, else all that nvidia-smi lists."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        try:
+            listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603
+        except (OSError, subprocess.SubprocessError):
+            return []
+    return [name for name in re.split(r"[,\s]+", listed) if name not in ("", "-1")]
 
 
 @contextmanager
@@ -269,20 +113,18 @@ def held_gpus(count: int, names: Sequence[str], folder: Path | None = None) -> I
 
     A lock ends with the processes that hold its file, however they end. Who waits holds none.
     """
-    if count > len(names):
-        raise OpenbookError(f"needs {count} GPUs, and this machine has {len(names)}")
     place = folder or Path(tempfile.gettempdir()) / f"openbook-eval-gpus-{os.getuid()}"
     place.mkdir(parents=True, exist_ok=True)
     while True:
         with ExitStack() as stack:
             taken: dict[str, int] = {}
-            for name in names[: len(names) if count else 0]:
+            for name in names:
+                if len(taken) == count:
+                    break
                 file = stack.enter_context((place / f"{name.replace('/', '-')}.lock").open("a"))
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     taken[name] = file.fileno()
-                if len(taken) == count:
-                    break
             if len(taken) == count:
                 yield taken
                 return
@@ -300,52 +142,67 @@ def read_json(path: Path) -> dict[str, Any]:
 def do(kind: str, name: str) -> None:
     """Do a step of the study in this folder, unless it is done. Raises OpenbookError or OSError where it fails."""
     config = json.loads(Path(CONFIG).read_bytes())
-    entry, folder = config["steps"][f"{kind}/{name}"], Path(kind, name)
+    step, folder = config["steps"][f"{kind}/{name}"], Path(kind, name).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    shared = os.environ.get(GPUS)
-    names = [each for each in (shared or "").split(",") if each]
     # Nobody else does this step, such as a job of an earlier run that a cluster has not ended.
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kept = read_json(folder / RECORD).get("parts", {})
-        kept = {part: each for part, each in kept.items() if entry["digests"].get(part) == each.get("digest")}
-        todo = {part: digest for part, digest in entry["digests"].items() if part not in kept}
+        kept = {part: each for part, each in kept.items() if step["digests"].get(part) == each.get("digest")}
+        todo = {part: digest for part, digest in step["digests"].items() if part not in kept}
         if not todo:
             return
-        with held_gpus(entry["gpus"] if shared is not None else 0, names) as gpus:
-            _clear(folder, kept, todo)
+        _clear(folder, kept, todo)
+        names = os.environ.get(GPUS)
+        with held_gpus(step["gpus"] if names else 0, (names or "").split(",")) as gpus:
             began = time.time()
-            job = Job(
-                kind,
-                name,
-                entry,
-                Path(config["origin"]),
-                todo,
-                None if shared is None else list(gpus),
-                list(gpus.values()),
-            )
-            made = _KINDS[kind](job)
+            environment = {**({} if step["gpus"] else _ON_CPU), **os.environ}
+            if names is not None:
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+            made = _perform(folder, step["task"], Path(config["origin"]), todo, environment, list(gpus.values()))
         parts = kept | {part: {"digest": digest, **made} for part, digest in todo.items()}
         record = {"parts": parts, "began": round(began, 3), "seconds": round(time.time() - began, 3)}
         write_atomic(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
         (folder / BEGUN).unlink(missing_ok=True)
         # What only a training that goes on needs: the rows as tokens, and checkpoints.
-        for scratch in (*folder.glob("prepared*"), *folder.glob(f"{OUTPUT}/checkpoint-*")):
+        for scratch in (*folder.glob("prepared*"), *folder.glob("output/checkpoint-*")):
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _perform(
+    folder: Path, task: Mapping[str, Any], origin: Path, todo: Mapping[str, str], environment: Mapping[str, str],
+    locks: Sequence[int],
+) -> dict[str, str]:  # fmt: skip
+    """Run the command of a task; return where an evaluation's results lie."""
+    log = folder / LOG
+    if "recipe" in task:
+        # JSON is YAML.
+        write_atomic(folder / "recipe.yml", json.dumps(task["recipe"] | task["here"], ensure_ascii=False, indent=1))
+        _call(task["command"], log, folder, {**environment, "AXOLOTL_DO_NOT_TRACK": "1"}, locks)
+    elif "exam" in task:
+        results = folder / "results" / sha256_json(todo)[:12]
+        asked = ["--tasks", ",".join(f"cmed_{condition}" for condition in sorted(todo)), "--output_path", str(results)]
+        # Responses that were given are not asked for again.
+        own = {"OPENBOOK_EXAM": task["exam"], "OPENBOOK_CACHE": str(folder / "responses")}
+        _call([*task["command"], *asked], log, origin, {**environment, **own}, locks)
+        if not list(results.rglob("results_*.json")):
+            raise OpenbookError("the exam left no results and no error; see the log")
+        return {"results": results.relative_to(folder).as_posix()}
+    else:
+        _call(task["command"], log, origin, environment, locks)
+    return {}
+
+
 def _clear(folder: Path, kept: Mapping[str, Any], todo: Mapping[str, str]) -> None:
-    """Remove what earlier starts made of other content: a training must not go on from another's checkpoint."""
+    """Remove what earlier starts made, but for what this one goes on from, which is of the same content."""
+    # A training must not go on from another's checkpoint; builds and merges begin anew.
+    goes_on = folder.parent.name == "train" and read_json(folder / BEGUN) == todo
+    wanted = {".lock", LOG, "responses", "results", *([RECORD] if kept else [])}
+    results = {folder / each.get("results", "") for each in kept.values()}
+    for path in [] if goes_on else [*folder.iterdir(), *folder.glob("results/*")]:
+        if path.name not in wanted and path not in results:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / FAILURE).unlink(missing_ok=True)
-    results = {each["results"] for each in kept.values()} if folder.parts[0] == "evaluate" else set()
-    resumed = read_json(folder / BEGUN) == todo
-    for path in [] if resumed else folder.iterdir():
-        if path.name in (".lock", LOG, RECORD if kept else "", "responses", "results"):
-            continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in (folder / "results").glob("*"):
-        if path.relative_to(folder).as_posix() not in results:
-            shutil.rmtree(path)
     write_atomic(folder / BEGUN, json.dumps(todo))
 
 

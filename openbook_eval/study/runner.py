@@ -1,87 +1,195 @@
-"""Have Snakemake do the steps of a study that are not done, here or on a cluster, and tell what becomes of them."""
+"""What of a study is to be done: print the plan of it, or have Snakemake do it, here or on a cluster."""
 
-import ctypes
 import fcntl
 import getpass
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from rich import box
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
-from openbook_eval.errors import OpenbookError, did_you_mean, visible
+from data_prep.manifest import MANIFEST
+from openbook_eval.errors import OpenbookError, did_you_mean, some, visible
 from openbook_eval.files import load_yaml, write_atomic
+from openbook_eval.models.profiles import named
 from openbook_eval.study import jobs
-from openbook_eval.study.workflow import Step, Workflow, state_of
+from openbook_eval.study.spec import Cell, Study, StudyModel
+from openbook_eval.study.workflow import Step, StepState, Workflow, size_of, state_of
+from openbook_eval.training.recipes import TINY_MODEL
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 PROFILES = Path(__file__).with_name("profiles")
-# Seconds between two looks at the steps, here and on a cluster's file system; seconds that Snakemake has to end.
-_LOOK, _LOOK_FAR, _GRACE, _GRACE_FAR = 0.2, 5.0, 10.0, 60.0
+# Seconds between two looks at the steps.
+_LOOK = 0.5
+_MEANING = (
+    "steps: done of wanted. GPU hours (of an A100) and disk: of what is not done and\n"
+    "this row alone wants; estimates, by the formulas in openbook_eval/study/workflow.py"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a study is run: `work` is its folder, `jobs` are steps at once."""
+def plan_report(study: Study, workflow: Workflow, work: Path) -> Iterator[Table | Text]:
+    """Yield the table of a plan, its sums, what failed, and what should be known before it is run."""
+    states = {step.id: state_of(step, work) for step in workflow.steps.values()}
+    todo = [step for step in workflow.steps.values() if not states[step.id].done]
+    yield Text(f"\n{visible(study.title)}", "bold")
+    yield _table(workflow, states)
+    yield Text(_MEANING, "table.caption")
+    yield from _sums(workflow, todo, work)
+    for step in todo:
+        if (state := states[step.id]).reason:
+            yield Text(visible(f"failed: {step.id}: {state.reason} (log: {work / state.log})"), "bold red")
+    for notice in (*_data_notices(study, todo), *unchecked(workflow, work), *_model_notices(study, workflow, todo)):
+        yield Text(visible(notice))
 
-    work: Path
-    jobs: int | None = None
-    profile: str | None = None
-    training_env: Path | None = None
+
+def _table(workflow: Workflow, states: Mapping[str, StepState]) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("table", "model", "mix", "ratio", "rows", "seeds", "steps", "GPU h", "disk"):
+        is_name = head in ("model", "mix")
+        table.add_column(head, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")
+    arms: dict[object, dict[str, Step]] = {}
+    cells: dict[object, list[Cell]] = {}
+    for cell in workflow.cells:
+        cells.setdefault(cell.arm, []).append(cell)
+        arms.setdefault(cell.arm, {}).update((step.id, step) for step in workflow.needed_by(workflow.evaluation(cell)))
+    wanted = Counter(name for steps in arms.values() for name in steps)
+    for arm, steps in arms.items():
+        first, mix = cells[arm][0], cells[arm][0].mix
+        # The owner of a model on the hub would fill the column.
+        names = [str(first.table or "-"), first.model.rpartition("/")[2]]
+        shape = [mix.name, f"{mix.general}:{mix.medical}", f"{mix.rows:,}", str(len(cells[arm]))] if mix else ["-"] * 4
+        failed = sum(bool(states[name].reason) for name in steps)
+        done = f"{failed} failed" if failed else f"{sum(states[name].done for name in steps)}/{len(steps)}"
+        own = [step for name, step in steps.items() if not states[name].done and wanted[name] == 1]
+        hours = [step.need.hours for step in own if step.need.gpus]
+        gpu = _sum(hours, f"{sum(filter(None, hours)):,.1f}") if hours else "-"
+        kept = [step.need.kept for step in own]
+        disk = _sum(kept, decimal(round(sum(filter(None, kept)))))
+        table.add_row(*(Text(visible(each)) for each in (*names, *shape, done, gpu, disk)))
+    return table
 
 
-def find_profile(name: str) -> tuple[Path, str]:
+def _sum(amounts: list[float | None], known: str) -> str:
+    if None not in amounts:
+        return known
+    return f"{known} + ?" if any(amounts) else "unknown"
+
+
+def _sums(workflow: Workflow, todo: list[Step], work: Path) -> Iterator[Text]:
+    total = len(workflow.steps)
+    yield Text(f"{len(workflow.cells)} cells, {total} steps, of which {total - len(todo)} are done")
+    hours = [step.need.hours for step in todo if step.need.gpus]
+    besides = f", and {unknown} steps of unknown time" if (unknown := hours.count(None)) else ""
+    yield Text(f"left: {sum(filter(None, hours)):,.1f} GPU-hours{besides}")
+    kept, scratch = sum(step.need.kept or 0 for step in todo), max((step.need.scratch for step in todo), default=0)
+    free = shutil.disk_usage(next(place for place in (work, *work.absolute().parents) if place.exists())).free
+    sizes = [decimal(round(size)) for size in (kept, scratch, free)]
+    hint = "" if kept + scratch <= free else "; name another disk by --work, or set evaluate: adapter"
+    yield Text("disk: {} to stay, {} for a while; {} are free".format(*sizes) + hint, "bold red" if hint else "")
+
+
+def _data_notices(study: Study, todo: list[Step]) -> Iterator[str]:
+    """Yield what the mixes and exams that are left lean on."""
+    if study.data and any(step.kind == "mix" for step in todo):
+        if study.data.folder is None:
+            yield "there is no folder of raw files; name it by data: {folder: ...} or OPENBOOK_DATA"
+        for source in study.data.spec.declared.sources:
+            if not study.data.raw_files(source):
+                fetched = f"fetched from the hub: {source.hub}" if source.hub else "its rows are missing"
+                yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
+    if study.groups and study.data and not study.data.is_checked_against(study.exam):
+        yield f"exam {study.exam.name}: the mixes are not checked against it; name it in the spec, decontaminate: exams"
+    if study.exam.digest is None and any(step.kind == "evaluate" for step in todo):
+        yield f"exam {study.exam.name}: read from the hub when it is run; whether it can be was not looked up"
+
+
+def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
+    """Yield the mixes that could not be checked against an exam when they were built, a line for each exam."""
+    found: dict[str, list[str]] = {}
+    for step in workflow.steps.values():
+        if step.kind == "mix" and state_of(step, work).done:
+            build = jobs.read_json(work / step.id / step.name / MANIFEST).get("build") or {}
+            for exam in (build.get("contamination") or {}).get("exams", ()):
+                if "not_checked" in exam:
+                    found.setdefault(exam["name"], []).append(step.name)
+    for exam, mixes in found.items():
+        yield f"exam {exam}: could not be fetched, so that rows of it were not looked for in {some(mixes)}"
+
+
+def _model_notices(study: Study, workflow: Workflow, todo: list[Step]) -> Iterator[str]:
+    """Yield what comes from the hub, whose code is run, and who wants money."""
+    wanted = {need.id for step in todo for need in workflow.needed_by(step)}
+    sources = {cell.model: cell.source for cell in workflow.cells if workflow.evaluation(cell).id in wanted}
+    asked = [name for name, each in sources.items() if isinstance(each, StudyModel) and each.endpoint]
+    hubs = {
+        named(name)[1].hub if isinstance(each, StudyModel) and each.profile else name for name, each in sources.items()
+    }
+    models = sorted(name for name in hubs - {*asked, TINY_MODEL} if not Path(name).is_absolute())
+    sizes = {name: size for name in models if (size := size_of(name))}
+    if models:
+        known = sum(2.0 * size.parameters for size in sizes.values()) / 1e9
+        unknown = f" and {len(models) - len(sizes)} of unknown size" if len(sizes) < len(models) else ""
+        yield f"{len(models)} models come from the hub, unless cached: {some(models)}; {known:,.0f} GB{unknown}"
+    code = [name for name, size in sizes.items() if size.trust_remote_code]
+    if code and not study.engine.model_args.get("trust_remote_code"):
+        yield (
+            f"{some(code)}: run code of their authors; their evaluations fail until you have read it and set "
+            "engine: {model_args: {trust_remote_code: true}}"
+        )
+    if asked:
+        yield f"{some(asked)}: asked through an API, which costs money; how much, openbook-eval run --dry-run says"
+
+
+def find_profile(name: str) -> tuple[Path, str | None]:
     """Return the folder of a profile, which may be a shipped one, and the executor it names. Raises OpenbookError."""
-    known = sorted(path.name for path in PROFILES.iterdir() if path.is_dir())
+    known = sorted(path.name for path in PROFILES.iterdir())
     folder = PROFILES / name if name in known else Path(name).absolute()
-    file = next((path for each in ("config.v8+.yaml", "config.yaml") if (path := folder / each).is_file()), None)
-    if file is None:
+    if not (file := folder / "config.yaml").is_file():
         raise OpenbookError(f"--profile {name}: no folder with a config.yaml; {did_you_mean(name, known)}")
-    executor = load_yaml(file).get("executor")
-    if not isinstance(executor, str):
-        raise OpenbookError(f"{file}: names no executor; write executor: slurm, or that of your cluster")
-    return folder, executor
+    return folder, load_yaml(file).get("executor")
 
 
-def show(workflow: Workflow, options: RunOptions, *flags: str) -> None:
-    """Have Snakemake print its dry run or its summary, whichever `flags` ask for."""
-    command, environment = _prepare(workflow, options)
-    code = subprocess.run([*command, *flags], env=environment, check=False).returncode  # noqa: S603
-    if code:
+def show(workflow: Workflow, work: Path, flag: str, profile: str | None = None) -> None:
+    """Have Snakemake print its --dry-run or its --summary, whichever `flag` says."""
+    command, environment = _prepare(workflow, work.absolute(), None, profile)
+    if code := subprocess.run([*command, flag], env=environment, check=False).returncode:  # noqa: S603
         raise OpenbookError(f"Snakemake ended with exit code {code}; see above")
 
 
-def run(workflow: Workflow, options: RunOptions) -> int:
-    """Do what is not done and return the number of steps that failed; these stop no others.
+def run(workflow: Workflow, work: Path, at_once: int | None = None, profile: str | None = None) -> int:
+    """Do what is not done, `at_once` steps at a time, and return how many failed; these stop no others.
 
     Raises OpenbookError where nothing can be begun: no GPUs, no training environment, another run in the same folder.
     """
-    work, console = options.work.absolute(), Console(highlight=False, soft_wrap=True)
+    work, console = work.absolute(), Console(highlight=False, soft_wrap=True)
     with _alone(work):
         todo = to_do(workflow, work)
+        command, environment = _prepare(workflow, work, at_once, profile)
         # That of an image cannot be seen from here.
-        in_image = options.profile is not None and find_profile(options.profile)[1] == "kubernetes"
-        if any(step.kind == "train" for step in todo) and not in_image:
-            jobs.accelerate(options.training_env)
-        command, environment = _prepare(workflow, options)
+        if any(step.kind == "train" for step in todo) and not (profile and find_profile(profile)[1] == "kubernetes"):
+            jobs.accelerate()
         for step in todo:
             (work / step.id / jobs.FAILURE).unlink(missing_ok=True)
         log = work / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         log.parent.mkdir(exist_ok=True)
         console.print(f"{len(todo)} of {len(workflow.steps)} steps to do; log: {log}", markup=False)
-        left = _follow(command, environment, log, todo, work, console, far=bool(options.profile))
+        left = _follow(command, environment, log, todo, work, console)
         failed = sum(bool(state_of(step, work).reason) for step in todo)
         silent = [step for step in left if all(state_of(workflow.steps[need], work).done for need in step.needs)]
         for step in silent:
@@ -102,59 +210,49 @@ def to_do(workflow: Workflow, work: Path) -> list[Step]:
     return found[::-1]
 
 
-def _prepare(workflow: Workflow, options: RunOptions) -> tuple[list[str], dict[str, str]]:
+def _prepare(
+    workflow: Workflow, work: Path, at_once: int | None, profile: str | None
+) -> tuple[list[str], dict[str, str]]:
     """Write Snakemake's config file; return its command and its environment."""
     if find_spec("snakemake") is None:
         raise OpenbookError("studies need Snakemake, which is not installed: pip install 'openbook-eval[study]'")
-    profile, executor = find_profile(options.profile) if options.profile else (None, None)
-    gpus = () if profile else jobs.visible_gpus()
-    work = options.work.absolute()
+    folder, executor = find_profile(profile) if profile else (None, None)
     config = workflow.config(work, executor)
-    if not profile:
-        _fit(config["steps"], gpus)
+    # The plugin of Slurm reads USER, which containers may not set.
+    environment = {"USER": getpass.getuser(), **os.environ}
+    if named_one := environment.get(jobs.TRAINING_ENV):
+        environment[jobs.TRAINING_ENV] = str(Path(named_one).absolute())
+    if folder:
+        environment.pop(jobs.GPUS, None)
+        where = ["--profile", str(folder), *(["--jobs", str(at_once)] if at_once else [])]
+    else:
+        gpus = jobs.visible_gpus()
+        _fit(config["steps"], len(gpus))
+        environment[jobs.GPUS] = ",".join(gpus)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+        where = ["--profile", "none", "--cores", str(at_once or len(os.sched_getaffinity(0)))]
+        where += ["--resources", f"gpu={len(gpus)}", f"mem_mb={memory}"]
     write_atomic(work / jobs.CONFIG, json.dumps(config, ensure_ascii=False, indent=1, sort_keys=True))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-    at_once = options.jobs or len(os.sched_getaffinity(0))
-    here = ["--profile", "none", "--cores", str(at_once), "--resources", f"gpu={len(gpus)}", f"mem_mb={memory}"]
-    far = ["--profile", str(profile), *(["--jobs", str(options.jobs)] if options.jobs else [])]
     command = [
         *(sys.executable, "-P", "-m", "openbook_eval.study.runner" if executor == "kubernetes" else "snakemake"),
         *("--snakefile", str(SNAKEFILE), "--directory", str(work), "--configfile", str(work / jobs.CONFIG)),
         # Params hold what a result is made of; times of files say nothing. A lock would survive a kill.
         *("--keep-going", "--rerun-triggers", "params", "input", "--rerun-incomplete", "--nolock"),
         *("--scheduler", "greedy", "--workflow-profile", "none", "--nocolor"),
-        *(far if profile else here),
     ]
-    # The plugin of Slurm reads USER, which containers may not set.
-    environment = {"USER": getpass.getuser(), **os.environ, jobs.GPUS: ",".join(gpus)}
-    if profile:
-        del environment[jobs.GPUS]
-    if options.training_env:
-        environment[jobs.TRAINING_ENV] = str(options.training_env.absolute())
-    return command, environment
+    return [*command, *where], environment
 
 
-def _fit(steps: Mapping[str, dict[str, Any]], gpus: Sequence[str]) -> None:
-    """Give an evaluation a GPU where the engine does not start without one; refuse steps that want too many."""
+def _fit(steps: Mapping[str, dict[str, Any]], gpus: int) -> None:
+    """Give evaluations a GPU where there is one, for most engines do not start without; refuse what wants too many."""
     for name, step in steps.items():
-        engine = str(step["task"].get("engine", ""))
-        if gpus and name.startswith("evaluate/") and engine.startswith("vllm") and not _engine_on_cpu():
+        if gpus and name.startswith("evaluate/") and "api-openbook" not in step["task"]["command"]:
             step["gpus"] = step["resources"]["gpu"] = max(1, step["gpus"])
-    greedy = {name: step["gpus"] for name, step in steps.items() if step["gpus"] > len(gpus)}
-    if greedy:
-        most = max(greedy, key=lambda name: greedy[name])
-        others = f" ({len(greedy) - 1} other steps need too many as well)" if len(greedy) > 1 else ""
-        raise OpenbookError(
-            f"{most.replace('/', ' ')} needs {greedy[most]} GPUs, and this machine has {len(gpus) or 'none'}{others}; "
-            "run it where there are as many, or on a cluster: --profile slurm"
-        )
-
-
-def _engine_on_cpu() -> bool:
-    try:
-        return version("vllm").endswith("+cpu")
-    except PackageNotFoundError:
-        return True
+        if step["gpus"] > gpus:
+            raise OpenbookError(
+                f"{name.replace('/', ' ')} needs {step['gpus']} GPUs, and this machine has {gpus or 'none'}; "
+                "run it where there are as many, or on a cluster: --profile slurm"
+            )
 
 
 @contextmanager
@@ -174,75 +272,55 @@ def _alone(work: Path) -> Iterator[None]:
 
 
 def _follow(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, todo: Sequence[Step], work: Path,
-    console: Console, *, far: bool,
-) -> list[Step]:  # fmt: skip
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    todo: Sequence[Step],
+    work: Path,
+    console: Console,
+) -> list[Step]:
     """Run Snakemake to its end, with a line for each step that is over; return the steps that are not done."""
-    waiting = {step.id: step for step in todo}
+    waiting, over = list(todo), False
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
-        _snakemake(command, environment, log, far=far) as process,
+        log.open("wb") as file,
+        _snakemake(command, environment, file) as process,
     ):
-        progress, over = bar.add_task("", total=len(todo)), False
+        progress = bar.add_task("", total=len(todo))
         while not over:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_LOOK_FAR if far else _LOOK)
+                process.wait(_LOOK)
             over = process.poll() is not None
-            for step in list(waiting.values()):
-                if line := _line(step, work):
-                    del waiting[step.id]
+            for step in list(waiting):
+                state = state_of(step, work)
+                if state.done or state.reason:
+                    waiting.remove(step)
+                    became = f"done in {state.record['seconds']:.1f} s" if state.done else f"failed: {state.reason}"
                     count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
-                    bar.console.print(visible(f"{count}  {step.kind} {step.name}: {line}"), markup=False)
+                    bar.console.print(visible(f"{count}  {step.kind} {step.name}: {became}"), markup=False)
                     bar.advance(progress)
-    return list(waiting.values())
-
-
-def _line(step: Step, work: Path) -> str:
-    """Return what is told of a step that is over; nothing of any other."""
-    state = state_of(step, work)
-    if state.done:
-        return f"done in {state.record.get('seconds', 0):.1f} s"
-    return f"failed: {state.reason}" if state.reason else ""
+    return waiting
 
 
 @contextmanager
 def _snakemake(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, *, far: bool
+    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run Snakemake; where this process is stopped, it and its steps end first, or it takes its jobs back."""
+    """Run Snakemake; where this process is stopped, its jobs on a cluster are taken back.
 
-    def stop(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            env=environment,
-            # Nothing is ever said: it ends with this process, and tells the jobs on this machine that it has.
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )
-        try:
-            yield process
-        finally:
-            gently = (signal.SIGINT, _GRACE_FAR) if far else (signal.SIGTERM, _GRACE)
-            for number, grace in (gently, (signal.SIGKILL, _GRACE)):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(grace)
-            signal.signal(signal.SIGTERM, before)
-
-
-def _end_with_parent() -> None:
-    """Where the system can (Linux), have a kill of this process kill Snakemake, which would begin further steps."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    Nothing is ever said to it: its standard input ends with this process, however that ends, and tells the jobs on this
+    machine to end, and Snakemake with them.
+    """
+    process = subprocess.Popen(  # noqa: S603
+        command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate()
 
 
 def _snakemake_on_a_shared_volume(arguments: Sequence[str]) -> None:

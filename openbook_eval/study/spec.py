@@ -1,47 +1,175 @@
-"""Read a study's file: which models are evaluated, which are trained on which mixes and with which seeds."""
+"""Read a study's file: which models are evaluated, which are trained on which mixes and with which seeds.
 
-import hashlib
+What it names - models, exams, mixes, recipes - is looked for beside the study, here, or among what is shipped.
+"""
+
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
+import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
-    PrivateAttr,
     ValidationError,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from data_prep.spec import Source, Spec, data_folders, find_spec, read_spec, shipped_specs
+from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
-from openbook_eval.files import canonical_json, load_yaml
+from openbook_eval.exams import load_exam
+from openbook_eval.files import canonical_json, load_yaml, sha256
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
-from openbook_eval.study import inputs
-from openbook_eval.study.inputs import StudyData, StudyExam, StudyMix, StudyRecipe
+from openbook_eval.training import recipes
+from openbook_eval.training.check import read_recipe
+from openbook_eval.training.recipes import TINY_MODEL
+from openbook_eval.training.record import mix_folder
+from openbook_eval.types import SIX_EXAMS
 
-T = TypeVar("T")
-# The engines that take a base model and an adapter to it at once.
-ADAPTER_ENGINES = ("vllm-openbook", "vllm")
-# These say which model is evaluated, which each cell says itself.
-_OF_THE_CELL = {"pretrained", "enable_lora", "lora_local_path", "max_lora_rank", "profile"}
-_BATCH_SIZE = re.compile(r"auto(:[1-9]\d{0,5})?|[1-9]\d{0,5}")
-# Folders and pages are called after the study.
-_STUDY_NAME = re.compile(r"\w[\w.-]*")
+# Exams that `load_exam` fetches from the hub, which is not asked before the evaluation: their questions.
+HUB_EXAMS = {"cmb": 11_200, "cmb-val": 280}
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 # A folder's name may have 255 bytes.
 _LONGEST_NAME = 80
-# More GPUs than the largest machine has.
-_MOST_GPUS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StudyExam:
+    """An exam as OPENBOOK_EXAM takes it; `digest` is None where it lies on the hub. `questions`: of the six exams."""
+
+    name: str
+    digest: str | None
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMix:
+    """A training mix: parts of general to medical data (1:0, 9:1, 0:1) and its rows, estimated if it counts tokens."""
+
+    name: str
+    general: int
+    medical: int
+    rows: int
+
+
+class NamedSpec(NamedTuple):
+    """A spec of mixes as data-prep calls it: by its path, or by the name of a shipped one."""
+
+    name: str
+    declared: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecipe:
+    """How a model is trained. `config` is what Axolotl reads; `row` is set where the recipe is one of our table."""
+
+    name: str
+    config: Mapping[str, Any]
+    row: recipes.RecipeCell | None
+
+    @property
+    def base(self) -> str:
+        """The model that is trained: a hub name, a folder or the tiny model."""
+        return str(self.config["base_model"])
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the recipe asks for half precision or flash attention."""
+        return any(self.config.get(key) for key in ("bf16", "fp16", "flash_attention"))
+
+
+def _beside(name: str, folder: Path) -> Path | None:
+    """Return where a named file or folder lies: beside the study, else in the current folder."""
+    return next((path.resolve() for path in (folder / name, Path(name)) if path.exists()), None)
+
+
+def _find_model(name: str, folder: Path) -> str:
+    """Return a model's folder in full, or the hub name or the tiny model's name as it is; the hub is not asked."""
+    if name.rstrip("/").removeprefix("./") == TINY_MODEL:
+        return TINY_MODEL
+    path = _beside(name, folder)
+    if path and (path / "config.json").is_file():
+        return str(path)
+    if path or name.startswith((".", "/", "~")):
+        raise OpenbookError(f"{name}: is no folder of a model (with config.json), beside the study or here")
+    return name
+
+
+def _find_exam(name: str, folder: Path) -> StudyExam:
+    if name in HUB_EXAMS:
+        return StudyExam(name, None, HUB_EXAMS[name])
+    file, mark, part = name.partition("#")
+    if name != "mini" and (path := _beside(file, folder)):
+        name = f"{path}{mark}{part}"
+    # A path that does not exist looks like a hub name, but for its suffix.
+    elif _HUB_NAME.fullmatch(name) and not Path(name).suffix:
+        return StudyExam(name, None, HUB_EXAMS["cmb"])
+    exam = load_exam(name)
+    return StudyExam(name, exam.sha256, sum(question.exam in SIX_EXAMS for question in exam.questions))
+
+
+def _find_spec(name: str, folder: Path) -> NamedSpec:
+    """Return the spec at a path beside the study or here, else the shipped one of that name."""
+    path = find_spec(name, folder, Path())
+    return NamedSpec(name if path in shipped_specs().values() else str(path.resolve()), read_spec(path))
+
+
+def _find_data_folder(name: str, folder: Path) -> Path:
+    path = _beside(name, folder)
+    if path is None or not path.is_dir():
+        raise OpenbookError(f"{name}: no such folder of raw files, beside the study or here")
+    return path
+
+
+def _find_recipe(name: str, folder: Path) -> StudyRecipe:
+    """Return the recipe of our table with this name, else that in a file beside the study or here."""
+    table = {cell.name: cell for cell in recipes.cells()}
+    if row := table.get(name):
+        return StudyRecipe(name, yaml.safe_load(recipes.recipe_text(row)), row)
+    path = _beside(name, folder)
+    if path is None or not path.is_file():
+        raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, table)}")
+    config, faults = read_recipe(path)
+    told = "; ".join(": ".join(filter(None, fault)) for fault in faults)
+    try:
+        if told or not isinstance(config.get("base_model"), str):
+            raise OpenbookError(told or "base_model: is missing; name the model that is trained")
+        mix_folder(config)
+        canonical_json(config)
+        config["base_model"] = _find_model(config["base_model"], folder)
+    except (OpenbookError, OSError, ValueError, TypeError) as error:
+        raise OpenbookError(f"recipe {path}: {error}") from error
+    return StudyRecipe(path.stem, with_texts(config, lambda text: _in_full(text, folder)), None)
+
+
+def _in_full(text: str, folder: Path) -> str:
+    """Return in full the path of a file that a recipe names, such as a chat template; any other text as it is."""
+    # `adapter: lora` names no file, whatever lies here.
+    if "/" not in text and not Path(text).suffix:
+        return text
+    # Path.exists raises for long texts.
+    return next((str(path.absolute()) for path in (folder / text, Path(text)) if os.path.exists(path)), text)  # noqa: PTH110
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a plain value with every text in it changed, but for keys."""
+    if isinstance(value, Mapping):
+        return {key: with_texts(each, change) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_texts(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _fault(text: str) -> PydanticCustomError:
@@ -54,101 +182,89 @@ def _looked_up(find: Callable[[str, Path], object]) -> BeforeValidator:
     def found(name: object, info: ValidationInfo) -> object:
         if not isinstance(name, str) or not name.strip():
             raise _fault("must be a name")
-        context: Any = info.context
+        folder: Any = info.context
         try:
-            return find(name, context["folder"])
-        except OpenbookError as error:
-            raise _fault(" ".join(str(error).split())) from error
-        except (OSError, ValueError) as error:  # a name that no file system takes
-            reason = getattr(error, "strerror", None) or "no file has such a name"
-            raise _fault(f"{name[:40]!r} cannot be looked up ({reason}); give another name") from error
+            return find(name, folder)
+        except (OpenbookError, OSError, ValueError) as error:
+            told = f"{name[:40]}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
+            raise _fault(told.removeprefix("--profile ")) from error
 
     return BeforeValidator(found)
 
 
-def _one_of(what: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
-    def check(name: str) -> str:
-        names = list(known())
-        if names and name not in names:
-            raise _fault(f"there is no {what} {name!r}; {did_you_mean(name, names)}")
+def _one_of(what: str, known: Callable[[], Iterable[str]]) -> BeforeValidator:
+    def check(name: str, _: Path) -> str:
+        if name not in (names := list(known())):
+            raise OpenbookError(f"there is no {what} {name!r}; {did_you_mean(name, names)}")
         return name
 
-    return AfterValidator(check)
+    return _looked_up(check)
 
 
-def _profile(name: str) -> str:
-    try:
-        named(name)
-    except OpenbookError as error:
-        raise _fault(str(error).removeprefix("--profile ")) from error
-    return name
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise _fault("is blank; write what it is called")
-    return text
-
-
-def _batch_size(size: object) -> str:
-    if isinstance(size, bool) or not _BATCH_SIZE.fullmatch(str(size)):
-        raise _fault(f"{size!r} must be auto or a number")
-    return str(size)
-
-
-def _model_arguments(values: dict[str, Any]) -> dict[str, Any]:
-    try:
-        canonical_json(values)
-    except ValueError as error:
-        raise _fault("holds .nan or .inf; write a number") from error
-    if own := sorted(_OF_THE_CELL & values.keys()):
-        raise _fault(f"{', '.join(own)}: each cell names its own model; leave it out")
-    return values
-
-
-def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
-    if not values:
-        raise _fault("is empty; name at least one")
-    if twice := [value for value in values if values.count(value) > 1]:
-        raise _fault(f"{getattr(twice[0], 'name', twice[0])} stands twice; leave one")
-    return values
-
-
-# YAML has lists only, and pydantic's strictness wants a tuple.
-_LIST = (Field(strict=False), AfterValidator(_each_once))
-Text = Annotated[str, AfterValidator(_not_blank)]
+Text = Annotated[str, Field(min_length=1)]
 Table = Annotated[int, Field(ge=1, le=5)]
-Condition = Annotated[str, _one_of("condition", inputs.task_versions)]
+_Condition = Annotated[str, _one_of("condition", lambda: CONDITIONS)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DataSection(_Model):
     """The spec of the mixes and the folder of their raw files, by default that which data-prep takes."""
 
-    spec: Annotated[StudyData, _looked_up(inputs.find_data)]
-    folder: Annotated[Path, _looked_up(inputs.find_data_folder)] | None = Field(
-        default_factory=inputs.usual_data_folder
+    spec: Annotated[NamedSpec, _looked_up(_find_spec)]
+    folder: Annotated[Path, _looked_up(_find_data_folder)] | None = Field(
+        default_factory=lambda: next((path.resolve() for path in data_folders() if path.is_dir()), None)
     )
+
+    def mix(self, name: str) -> StudyMix:
+        """Return the shape of one mix."""
+        mix = self.spec.declared.mixes[name]
+        medical = 1 - mix.weights().get("general", Fraction(0))
+        parts = Fraction(1 - medical, medical).as_integer_ratio() if medical else (1, 0)
+        rows = mix.size
+        if mix.over == "tokens":
+            rows = max(1, round(rows / recipes.tokens_a_row(recipes.RecipeMix("", "", 0, float(medical), ""))))
+        return StudyMix(name, *parts, rows)
+
+    def raw_files(self, source: Source) -> dict[str, Path]:
+        """Return a source's files by their names in the folder of raw files."""
+        return source.files(self.folder) if self.folder else {}
+
+    @property
+    def exams(self) -> list[str]:
+        """The exams that the mixes must not contain, as load_exam takes them."""
+        return self.spec.declared.decontaminate.exams if self.spec.declared.decontaminate else []
+
+    def other_files(self) -> list[Path]:
+        """Return the files beside the raw ones that the mixes depend on: decontaminated exams and a tokenizer."""
+        files = [each.partition("#")[0] for each in self.exams if each not in ("mini", *HUB_EXAMS)]
+        # Path.exists raises for a name that is too long.
+        every = (*files, self.spec.declared.tokenizer)
+        return [Path(each) for each in every if each and os.path.exists(each)]  # noqa: PTH110
+
+    def is_checked_against(self, exam: StudyExam) -> bool:
+        """Return whether the mixes are to hold nothing of an exam, or of the file that it is a part of."""
+        known = {*self.exams, *(str(path.resolve()) for path in self.other_files())}
+        return not known.isdisjoint({exam.name, exam.name.partition("#")[0]})
 
 
 class EngineSection(_Model):
     """What lm-eval is given; `gpus` are those of one evaluation, by default as many as the model needs."""
 
-    model: Annotated[str, _one_of("model of lm-eval", inputs.engines)] = "vllm-openbook"
+    model: Literal["vllm-openbook", "vllm", "hf"] = "vllm-openbook"
     chat_template: bool = True
-    batch_size: Annotated[str, BeforeValidator(_batch_size)] = "auto"
-    model_args: Annotated[dict[str, JsonValue], AfterValidator(_model_arguments)] = {}
-    gpus: Annotated[int, Field(ge=0, le=_MOST_GPUS)] | None = None
+    batch_size: Annotated[str, Field(strict=False, coerce_numbers_to_str=True)] = "auto"
+    model_args: dict[str, JsonValue] = {}
+    gpus: Annotated[int, Field(ge=0, le=1024)] | None = None
 
 
 class StudyModel(_Model):
     """A model that is evaluated as it is: one of the hub or a folder, of a profile, or behind an endpoint."""
 
-    model: Annotated[str, _looked_up(inputs.find_model)] | None = None
-    profile: Annotated[str, AfterValidator(_profile)] | None = None
+    model: Annotated[str, _looked_up(_find_model)] | None = None
+    profile: Annotated[str, _looked_up(lambda name, _: named(name) and name)] | None = None
     endpoint: Annotated[str, _one_of("endpoint", endpoints)] | None = None
     table: Table | None = None
 
@@ -168,17 +284,14 @@ class ModelGroup(_Model):
     """Cells of a table: every recipe on each of `mixes`, or on the mix that it names itself."""
 
     table: Table | None = None
-    recipes: Annotated[tuple[Annotated[StudyRecipe, _looked_up(inputs.find_recipe)], ...], *_LIST]
-    mixes: Annotated[tuple[Text, ...], *_LIST] | None = None
+    recipes: Annotated[list[Annotated[StudyRecipe, _looked_up(_find_recipe)]], Field(min_length=1)]
+    mixes: Annotated[list[Text], Field(min_length=1)] | None = None
 
-    def pairs(self) -> Iterator[tuple[StudyRecipe, str]]:
-        """Yield every recipe with the name of each mix that it trains on."""
+    def trainings(self) -> Iterator[tuple[int | None, StudyRecipe, str, str]]:
+        """Yield the table, every recipe with the name of each mix that it trains on, and what that is called."""
         for recipe in self.recipes:
-            yield from ((recipe, mix) for mix in self.mixes or (recipe.mix,))
-
-    def cell_name(self, recipe: StudyRecipe, mix: str, seed: int) -> str:
-        """Return what the cell of a recipe, a mix and a seed is called."""
-        return f"{safe_name(f'{recipe.name}_{mix}' if self.mixes else recipe.name)}-seed{seed}"
+            for mix in self.mixes or (mix_folder(recipe.config).name,):
+                yield self.table, recipe, mix, f"{recipe.name}_{mix}" if self.mixes else recipe.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,83 +317,61 @@ class Cell:
 
 
 class Study(_Model):
-    """A study as its file declares it, with every name looked up."""
+    """A study as its file declares it, with every name looked up; it is called after the file, unless it says how."""
 
-    _name: str = PrivateAttr()
+    name: Text
     title: Text
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], *_LIST] = (1, 2, 3)
-    exam: Annotated[StudyExam, _looked_up(inputs.find_exam)]
-    conditions: Annotated[tuple[Condition, ...], *_LIST] = ("openbook", "closedbook")
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)] = [1, 2, 3]
+    exam: Annotated[StudyExam, _looked_up(_find_exam)]
+    conditions: Annotated[list[_Condition], Field(min_length=1)] = ["openbook", "closedbook"]
     data: DataSection | None = None
     engine: EngineSection = EngineSection()
     evaluate: Literal["merged", "adapter"] = "merged"
-    models: Annotated[tuple[StudyModel, ...], Field(strict=False)] = ()
-    groups: Annotated[tuple[ModelGroup, ...], Field(strict=False, validate_default=True)] = ()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Take the name from the file, which does not state it."""
-        self._name = context["name"]
-
-    @property
-    def name(self) -> str:
-        """The name of the file without its suffix."""
-        return self._name
+    models: list[StudyModel] = []
+    groups: list[ModelGroup] = []
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells in the order of the file, seeds innermost; no two have one name."""
         for model in self.models:
             yield Cell(safe_name(model.name), model.table, model.name, None, None, None, model)
-        for group in self.groups:
-            for recipe, mix in group.pairs():
-                assert self.data is not None  # noqa: S101 (a group without data is refused)
-                shape = self.data.spec.mix(mix)
-                for seed in self.seeds:
-                    name = group.cell_name(recipe, mix, seed)
-                    yield Cell(name, group.table, recipe.base, recipe.name, shape, seed, recipe)
+        for table, recipe, mix, name in (each for group in self.groups for each in group.trainings()):
+            assert self.data is not None  # noqa: S101 (a group without data is refused)
+            shape = self.data.mix(mix)
+            for seed in self.seeds:
+                yield Cell(f"{safe_name(name)}-seed{seed}", table, recipe.base, recipe.name, shape, seed, recipe)
 
-    # Of single fields, not of the whole: the whole is not validated where any field is at fault.
-    @field_validator("evaluate")
-    @classmethod
-    def _engine_takes_adapters(cls, evaluate: str, info: ValidationInfo) -> str:
-        engine = info.data.get("engine")
-        if evaluate == "adapter" and engine and engine.model not in ADAPTER_ENGINES:
-            raise _fault(f"adapter needs an engine of {' or '.join(ADAPTER_ENGINES)}; {engine.model} takes merged")
-        return evaluate
-
-    @field_validator("models")
-    @classmethod
-    def _endpoints_rank_nothing(cls, models: tuple[StudyModel, ...], info: ValidationInfo) -> tuple[StudyModel, ...]:
-        ranked = [each for each in info.data.get("conditions", ()) if each.endswith("ranked")]
-        if ranked and (asked := [each.endpoint for each in models if each.endpoint]):
-            raise _fault(f"{', '.join(asked)}: an endpoint ranks no options; leave out {ranked[0]}, or it")
-        return models
-
-    @field_validator("groups")
-    @classmethod
-    def _consistent(cls, groups: tuple[ModelGroup, ...], info: ValidationInfo) -> tuple[ModelGroup, ...]:
-        models = info.data.get("models", ())
-        if not groups and not info.data.get("models", True):
-            raise _fault("there are no models and no groups; name what is to be evaluated")
-        seeds = info.data.get("seeds", (1,))
-        names = [safe_name(model.name) for model in models]
-        names += [group.cell_name(*pair, seed) for group in groups for pair in group.pairs() for seed in seeds]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        faults = [f"{name} stands twice among the cells; leave it in one group or model" for name in twice]
-        if groups and "data" in info.data:
-            faults += _unknown_mixes(groups, info.data["data"])
-        if faults:
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        if faults := list(self._at_odds()):
             raise _fault("; ".join(faults))
-        return groups
+        return self
 
+    def _at_odds(self) -> Iterator[str]:
+        # Folders are called so.
+        if self.name in (".", "..") or "/" in self.name:
+            yield f"name: {self.name!r} is no name of a folder; name the study's file otherwise"
+        if not (self.models or self.groups):
+            yield "groups: there are no models and no groups; name what is to be evaluated"
+        if self.evaluate == "adapter" and self.engine.model == "hf":
+            yield "evaluate: adapter needs an engine that takes adapters, such as vllm-openbook; hf takes merged"
+        ranked = next((each for each in self.conditions if CONDITIONS[each].ranked), None)
+        if ranked and (asked := [each.endpoint for each in self.models if each.endpoint]):
+            yield f"models: {', '.join(asked)}: an endpoint ranks no options; leave out {ranked}, or it"
+        yield from self._of_cells()
 
-def _unknown_mixes(groups: Iterable[ModelGroup], data: DataSection | None) -> Iterator[str]:
-    if data is None:
-        yield "train on mixes; say of which spec: data: {spec: paper}"
-        return
-    known = data.spec.spec.mixes
-    for mix in dict.fromkeys(mix for group in groups for _, mix in group.pairs()):
-        if mix not in known:
-            yield f"mix {mix!r} is not in the spec, {did_you_mean(mix, known)}"
+    def _of_cells(self) -> Iterator[str]:
+        known = self.data.spec.declared.mixes if self.data else {}
+        unknown = sorted({mix for group in self.groups for _, _, mix, _ in group.trainings()} - known.keys())
+        if self.groups and self.data is None:
+            yield "groups: train on mixes; say of which spec: data: {spec: paper}"
+        elif unknown:
+            yield from (f"groups: mix {mix!r} is not in the spec, {did_you_mean(mix, known)}" for mix in unknown)
+        else:
+            count = Counter(cell.name for cell in self.cells())
+            twice = (name for name in count if count[name] > 1)
+            yield from (
+                f"{name} stands twice among the cells; leave it in one group or model" for name in twice
+            )
 
 
 def safe_name(name: str) -> str:
@@ -289,41 +380,28 @@ def safe_name(name: str) -> str:
     if plain and len(plain) <= _LONGEST_NAME and plain == name.replace("/", "-"):
         return plain
     # What was left out may be all that tells two names apart.
-    return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip(
-        "-"
-    )
+    return f"{plain[:_LONGEST_NAME]}-{sha256(name)[:8]}".lstrip("-")
 
 
 def read_study(path: Path) -> Study:
     """Read the study in a YAML file. Raises OpenbookError with every fault of it, each on a line."""
-    content = load_yaml(path)
-    faults = []
-    if not _STUDY_NAME.fullmatch(path.stem):
-        faults.append(f"name {path.stem!r}: name the file with letters, digits and _ . - alone")
+    content = {"name": path.stem, **load_yaml(path)}
     try:
-        study = Study.model_validate(content, context={"folder": path.absolute().parent, "name": path.stem})
+        return Study.model_validate(content, context=path.absolute().parent)
     except ValidationError as error:
-        faults += map(_told, error.errors())
-    if not faults:
-        return study
-    if len(faults) == 1:
-        raise OpenbookError(f"{path}: {faults[0]}")
-    raise OpenbookError("\n  ".join([f"{path}: {len(faults)} faults:", *faults]))
+        faults = [_told(each) for each in error.errors()]
+    head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
+    raise OpenbookError(f"{path}: {head}" + "\n  ".join(faults))
 
 
-# What pydantic calls by the names of its own types.
-_WANTED = {
-    "tuple_type": "must be a list",
-    "model_type": "must be keys with values",
-    "dict_type": "must be keys with values",
-}
+def _told(fault: Mapping[str, Any]) -> str:
+    if not fault["loc"]:
+        return str(fault["msg"])
+    *place, _ = map(str, fault["loc"])
+    known = _SECTIONS.get(place[0], Study) if place else Study
+    return validation_message(fault, [".".join([*place, key]) for key in known.model_fields])
+
+
 _SECTIONS: Mapping[str, type[_Model]] = {
     "data": DataSection, "engine": EngineSection, "models": StudyModel, "groups": ModelGroup,
 }  # fmt: skip
-
-
-def _told(found: Mapping[str, Any]) -> str:
-    place = [str(part) for part in found["loc"][:-1]]
-    known = _SECTIONS.get(place[0], Study) if place else Study
-    message = {**found, "msg": _WANTED.get(found["type"], found["msg"])}
-    return validation_message(message, [".".join([*place, key]) for key in known.model_fields])

@@ -1,46 +1,92 @@
-"""Turn a study into steps that are known by the content they are made of, and have Snakemake do them."""
+"""Turn a study into steps that are known by the content they are made of, each with what it is expected to need."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil, prod
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from data_prep.manifest import TRAIN
+from openbook_eval.books.conditions import CONDITIONS, SAMPLE
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import sha256_file, sha256_json
 from openbook_eval.models.endpoints import endpoints
-from openbook_eval.models.profiles import named
-from openbook_eval.study import jobs, needs
-from openbook_eval.study.inputs import StudyMix, StudyRecipe, named_files, raw_files, replaced, task_versions
-from openbook_eval.study.needs import Need
-from openbook_eval.study.spec import Cell, Study, StudyModel, safe_name
+from openbook_eval.models.profiles import Size, named, profiles
+from openbook_eval.prompt import VERSIONS
+from openbook_eval.study import jobs
+from openbook_eval.study.spec import Cell, Study, StudyMix, StudyModel, StudyRecipe, with_texts
 from openbook_eval.tiny_model import tiny_model_dir
+from openbook_eval.training import recipes
 from openbook_eval.training.recipes import TINY_MODEL
 
 Kind = Literal["mix", "train", "merge", "evaluate"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-# Keys that say what a training writes on the way, not what comes of it, unless the best of that is taken in the end.
-_ON_THE_WAY = ("logging_steps", "save_total_limit", "saves_per_epoch", "save_steps", "save_strategy")
-_TAKES_THE_BEST = ("load_best_model_at_end", "early_stopping_patience")
-# What a rule may ask an executor for; `resources` says which of it a step does.
-RESOURCES = ("gpu", "gpu_manufacturer", "mem_mb", "runtime", "nodes", "slurm_extra")
-# CPU cores for each GPU, for the processes that feed it.
-_CORES_A_GPU = 8
+# Where a training works and goes on from, which its step says.
+_OF_THE_STEP = ("dataset_prepared_path", "output_dir", "resume_from_checkpoint")
+# Ranks of adapters that vLLM has room for.
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+# What a rule may ask an executor for; CPU cores for each GPU, for the processes that feed it.
+RESOURCES, _CORES_A_GPU = ("gpu", "gpu_manufacturer", "mem_mb", "runtime", "nodes", "slurm_extra"), 8
+
+# An A100 or H100 of 80 GB, of which an engine or a training can use so much; an A100's 312 TFLOP/s in bfloat16 and
+# 2.0 TB/s of memory at most (NVIDIA's data sheet of the 80 GB part).
+_GPU_BYTES, _PEAK, _BANDWIDTH = 80e9 * 0.9, 312e12, 2.0e12
+# Tokens of a response, and responses that are written at once; seconds to load a model, and of a provider's reply.
+_RESPONSE, _TOGETHER, _LOADING, _REPLY = 32, 128, 180, 3
+# Tokens of a prompt with Qwen's tokenizer, measured on 2,000 questions of CMB; other conditions share books of 4k.
+_PROMPTS = {
+    "openbook": 154, "closedbook": 120, "openbook_ranked": 154, "reading_open": 174, "reading_closed": 120,
+    "reading_library_16k": 11_320, "reading_library_64k": 45_520, "reading_library_256k": 182_020,
+}  # fmt: skip
+_PROMPT = 2_920
+# Bytes: a row of a mix; an item as samples keep it, beside its prompt of some 10 bytes a token, kept twice.
+_ROW, _ITEM, _TOKEN = 1_000, 4_000, 20
+# More is asked of a scheduler than is expected, so that nothing is stopped just before its end.
+_HEADROOM = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a step is expected to need. `hours` are of all its GPUs, else of the machine; None where unknown.
+
+    Bytes: `memory` of the machine, `kept` on disk in the end, `scratch` beside it while the step runs.
+    """
+
+    gpus: int
+    hours: float | None
+    memory: float | None
+    kept: float | None
+    scratch: float = 0.0
+
+    def resources(self, executor: str | None) -> dict[str, Any]:
+        """Return what is asked of an executor, by the names that its plugin has for it."""
+        memory = self.memory or (64e9 if self.gpus else 4e9)
+        hours = self.hours if self.hours is not None else 24.0 if self.gpus else 2.0
+        minutes = ceil(hours / max(1, self.gpus) * _HEADROOM * 60) + 15
+        asked = {"threads": 1, "mem_mb": ceil(memory * _HEADROOM / 1e6), "runtime": minutes}
+        if not self.gpus:
+            return asked
+        if executor:
+            asked["threads"] = _CORES_A_GPU * self.gpus
+        if executor == "slurm":
+            # With the plugin's own `gpu` a job of several GPUs becomes several tasks, each with one of them.
+            return {**asked, "nodes": 1, "slurm_extra": f"--gres=gpu:{self.gpus}"}
+        return {**asked, "gpu": self.gpus, "gpu_manufacturer": "nvidia"}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One job of Snakemake. `digests` name what each part of its result is made of: a condition, else the kind.
 
-    `needs` are ids of other steps, `cells` names of those that want it, `task` is what `jobs` is told to do.
+    `needs` are ids of other steps, `task` is what `jobs` is told to do.
     """
 
     kind: Kind
     name: str
     digests: Mapping[str, str]
     needs: tuple[str, ...]
-    cells: tuple[str, ...]
     task: Mapping[str, Any]
     need: Need
 
@@ -97,25 +143,22 @@ class Workflow:
                 "digest": sha256_json(step.digests),
                 "task": step.task,
                 "gpus": step.need.gpus,
-                "resources": resources(step.need, executor),
+                "resources": step.need.resources(executor),
             }
             for step in self.steps.values()
         }
-        return {
-            "study": self.name,
-            "work": str(work),
-            "origin": str(Path.cwd()),
-            "resources": RESOURCES,
-            "steps": steps,
-        }
+        return {"work": str(work), "origin": str(Path.cwd()), "resources": RESOURCES, "steps": steps}
 
 
-def workflow_of(study: Study) -> Workflow:
-    """Return the cells and steps of a study. Raises OpenbookError where two cells of a table are one training."""
-    planner, seen = _Planner(study), dict[tuple[int | None, str], str]()
+def workflow_of(study: Study, work: Path = Path()) -> Workflow:
+    """Return the cells and steps of a study that works in the folder `work`, which makes no part of their digests.
+
+    Raises OpenbookError where two cells of a table are one training.
+    """
+    planner, seen = _Planner(study, work.absolute()), dict[tuple[int | None, str], str]()
     cells = tuple(study.cells())
     for cell in cells:
-        step = planner.trained(cell) if isinstance(cell.source, StudyRecipe) else planner.as_it_is(cell, cell.source)
+        step = planner.trained(cell, cell.source) if isinstance(cell.source, StudyRecipe) else planner.as_it_is(cell)
         # They would count as two seeds.
         if (first := seen.setdefault((cell.table, sha256_json(step.digests)), cell.name)) != cell.name:
             raise OpenbookError(
@@ -127,160 +170,216 @@ def workflow_of(study: Study) -> Workflow:
 @dataclass
 class _Planner:
     study: Study
+    work: Path
     steps: dict[str, Step] = field(default_factory=dict)
+    contents: dict[Path, str] = field(default_factory=dict)
 
     def _add(
-        self, kind: Kind, name: str, cell: Cell, content: Mapping[str, Any], before: Sequence[Step],
-        task: Mapping[str, Any], need: Need,
+        self, kind: Kind, name: str, content: Mapping[str, Any], before: Sequence[Step], task: Mapping[str, Any],
+        need: Need,
     ) -> Step:  # fmt: skip
-        """Add a step, or another cell that wants it. `content` is all that makes the result, by part."""
+        """Add a step. `content` is all that makes the result, by part."""
         upstream = [each.digests for each in before]
         digests = {part: sha256_json([kind, part, each, upstream]) for part, each in content.items()}
-        known = self.steps.get(f"{kind}/{name}")
-        cells = (*known.cells, cell.name) if known else (cell.name,)
-        step = Step(kind, name, digests, tuple(each.id for each in before), cells, task, need)
+        step = Step(kind, name, digests, tuple(each.id for each in before), task, need)
         self.steps[step.id] = step
         return step
 
-    def trained(self, cell: Cell) -> Step:
-        recipe = cell.source
-        assert isinstance(recipe, StudyRecipe)  # noqa: S101
-        assert cell.mix is not None  # noqa: S101
-        config = {
-            name: each for name, each in recipe.config.items() if name not in ("dataset_prepared_path", "output_dir")
-        }
-        # Where the mix lies is no part of what is trained.
-        rows = [{**row, "path": TRAIN} for row in config["datasets"]]
-        config |= {"seed": cell.seed, "datasets": rows}
-        content = self._recipe_content(recipe, config)
-        mix = self._mix(cell, cell.mix)
-        task: dict[str, Any] = {"recipe": config, "mix": cell.mix.name, "mix_folder": mix.id}
-        step = self._add("train", cell.name, cell, {"train": content}, [mix], task, needs.training(recipe, cell.mix))
-        model: dict[str, Any] = {"pretrained": f"{step.id}/{jobs.OUTPUT}"}
-        if recipe.is_adapter and self.study.evaluate == "merged":
-            task = {"adapter": f"{step.id}/{jobs.OUTPUT}", "base": recipe.base, "trust_remote_code": _trusts(recipe)}
-            step = self._add("merge", cell.name, cell, {"merge": {}}, [step], task, needs.merge(recipe.base))
-            model = {"pretrained": f"{step.id}/{jobs.MODEL}"}
-        elif recipe.is_adapter:
-            model = {"pretrained": recipe.base, "adapter": f"{step.id}/{jobs.OUTPUT}", "rank": config.get("lora_r", 0)}
+    def trained(self, cell: Cell, recipe: StudyRecipe) -> Step:
+        step = self._training(cell, recipe)
+        trusted = bool(recipe.config.get("trust_remote_code"))
+        arguments: dict[str, Any] = {"trust_remote_code": True} if trusted else {}
+        arguments["pretrained"] = output = f"{self.work}/{step.id}/output"
+        if recipe.config.get("adapter") and self.study.evaluate == "adapter":
+            wanted = int(recipe.config.get("lora_r", 0))
+            rank = next((size for size in _RANKS if size >= wanted), wanted)
+            arguments |= {"pretrained": _place(recipe.base), "enable_lora": True, "lora_local_path": output}
+            arguments["max_lora_rank"] = rank
+        elif recipe.config.get("adapter"):
+            arguments["pretrained"] = out = f"{self.work}/merge/{cell.name}/model"
+            command = ["openbook-eval", "recipes", "merge", output, "--out", out, "--base", _place(recipe.base)]
+            command += ["--trust-remote-code"] * trusted
+            kept = _weights(recipe.base)
+            need = Need(0, None, None if kept is None else 4e9 + 2 * kept, kept)
+            step = self._add("merge", cell.name, {"merge": {}}, [step], {"command": command}, need)
         # What no GPU trains, no GPU is needed to evaluate.
-        gpus = self._gpus(None if recipe.needs_gpu else 0)
-        arguments = {"trust_remote_code": True} if _trusts(recipe) else {}
-        size = needs.size_of(recipe.base)
-        return self._evaluation(
-            cell, [step], {**model, "arguments": arguments}, {}, needs.evaluation(size, self.study, gpus)
-        )
+        need = evaluation_need(self.study, size_of(recipe.base), on_cpu=not recipe.needs_gpu)
+        return self._evaluation(cell, [step], self._engine(arguments), {}, need)
 
-    def as_it_is(self, cell: Cell, model: StudyModel) -> Step:
+    def _training(self, cell: Cell, recipe: StudyRecipe) -> Step:
+        assert cell.mix is not None  # noqa: S101
+        mix, need = self._mix(cell.mix), training_need(recipe, cell.mix)
+        config = {name: each for name, each in recipe.config.items() if name not in _OF_THE_STEP}
+        # Where the mix lies is no part of what is trained.
+        config |= {"seed": cell.seed, "datasets": [{**row, "path": TRAIN} for row in recipe.config["datasets"]]}
+        here = {"output_dir": "output", "dataset_prepared_path": "prepared", "base_model": _place(recipe.base)}
+        rows = {**config["datasets"][0], "path": f"{self.work}/{mix.id}/{cell.mix.name}/{TRAIN}"}
+        # Files count by their content, wherever they lie.
+        content = {**with_texts(config, self._of_text), "base_model": self._model(recipe.base)}
+        command = ["accelerate", "launch", "--quiet", "--num_processes", "1", "-m", "axolotl.cli.train", "recipe.yml"]
+        task = {"recipe": config, "here": {**here, "datasets": [rows]}, "command": command}
+        return self._add("train", cell.name, {"train": content}, [mix], task, need)
+
+    def as_it_is(self, cell: Cell) -> Step:
+        study, model = self.study, cell.source
+        assert isinstance(model, StudyModel)  # noqa: S101
         if model.endpoint:
-            asked: dict[str, Any] = {"endpoint": dict(endpoints()[model.endpoint])}
-            at_once = int(endpoints()[model.endpoint]["num_concurrent"])
-            return self._evaluation(cell, [], {"endpoint": model.endpoint}, asked, needs.answers(self.study, at_once))
+            settings = endpoints()[model.endpoint]
+            options = ["--model", "api-openbook", "--model_args", json.dumps({"profile": model.endpoint})]
+            need = _answers_need(study, int(settings["num_concurrent"]))
+            return self._evaluation(cell, [], [*options, "--apply_chat_template"], {"endpoint": dict(settings)}, need)
         if model.profile:
             profile, size = named(model.profile)
-            need = needs.evaluation(size, self.study, self._gpus(None))
+            # It brings its chat format itself.
+            options = ["--profile", model.profile, "--model_args", json.dumps(study.engine.model_args)]
             asked = {"profile": profile.model_dump(mode="json"), "size": model.profile}
-            return self._evaluation(cell, [], {"profile": model.profile}, asked, need)
-        gpus = self._gpus(0 if cell.model == TINY_MODEL else None)
-        need = needs.evaluation(needs.size_of(cell.model), self.study, gpus)
-        return self._evaluation(cell, [], {"pretrained": cell.model}, {"model": self._model_digest(cell.model)}, need)
+            return self._evaluation(cell, [], options, asked, evaluation_need(study, size))
+        need = evaluation_need(study, size_of(cell.model), on_cpu=cell.model == TINY_MODEL)
+        asked = {"model": self._model(cell.model)}
+        return self._evaluation(cell, [], self._engine({"pretrained": _place(cell.model)}), asked, need)
+
+    def _engine(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Return how a model is evaluated; arguments as JSON, since a path may hold what `key=value` breaks at."""
+        engine = self.study.engine
+        text = json.dumps({**engine.model_args, **arguments}, ensure_ascii=False)
+        return ["--model", engine.model, "--model_args", text, *["--apply_chat_template"] * engine.chat_template]
 
     def _evaluation(
-        self, cell: Cell, before: Sequence[Step], model: Mapping[str, Any], asked: Mapping[str, Any], need: Need
+        self, cell: Cell, before: Sequence[Step], options: Sequence[str], asked: Mapping[str, Any], need: Need
     ) -> Step:
         study, engine = self.study, self.study.engine
-        chat = engine.chat_template or "endpoint" in model
-        shared = {
-            "exam": study.exam.digest or study.exam.name,
-            "engine": "api-openbook" if "endpoint" in model else engine.model,
-            "model_args": {**engine.model_args, **model.get("arguments", {})},
-            # A profile brings its chat format itself.
-            "chat_template": chat and "profile" not in model,
-            "batch_size": engine.batch_size,
-        }
-        # Where a model lies is no part of what it is.
-        subject = {name: each for name, each in model.items() if name not in ("pretrained", "adapter")}
+        shared = {"exam": study.exam.digest or study.exam.name, "engine": engine.model_dump(exclude={"gpus"})}
         content = {
-            name: {**shared, "asked": asked, "model": subject, "version": task_versions()[name]}
+            name: {**shared, "asked": asked, "version": VERSIONS[CONDITIONS[name].frame]}
             for name in sorted(study.conditions)
         }
-        task = {**shared, "exam": study.exam.name, "model": model}
-        return self._add("evaluate", cell.name, cell, content, before, task, need)
+        command = ["openbook-eval", "run", *options, "--batch_size", engine.batch_size, "--log_samples"]
+        task = {"command": command, "exam": study.exam.name}
+        return self._add("evaluate", cell.name, content, before, task, need)
 
-    def _mix(self, cell: Cell, mix: StudyMix) -> Step:
+    def _mix(self, mix: StudyMix) -> Step:
+        if step := self.steps.get(f"mix/{mix.name}"):
+            return step
         assert self.study.data is not None  # noqa: S101
-        data, name = self.study.data, safe_name(mix.name)
-        spec = data.spec.spec
+        data, spec = self.study.data, self.study.data.spec.declared
         content = {
             "spec": {**spec.model_dump(mode="json"), "mixes": spec.mixes[mix.name].model_dump(mode="json")},
             "files": self._raw_files,
-            "exams": [self._content(path) for path in data.spec.exam_files()],
+            "exams": [self._content(path) for path in data.other_files()],
         }
-        size = sum(
-            (data.folder / name).stat().st_size for name in self._raw_files if data.folder and self._raw_files[name]
-        )
-        task = {"spec": data.spec.name, "mix": mix.name, "data": str(data.folder) if data.folder else None}
-        return self._add("mix", name, cell, {"mix": content}, [], task, needs.mix(mix, float(size)))
+        files = (path for source in spec.sources for path in data.raw_files(source).values())
+        raw = float(sum(path.stat().st_size for path in files))
+        out = f"{self.work}/mix/{mix.name}"
+        # Without --data, data-prep would look in places of its own, which the digest knows nothing of.
+        command = ["data-prep", "build", data.spec.name, "--mix", mix.name, "--out", out, "--data", data.folder or out]
+        # Dropped rows and the work take the raw bytes again.
+        need = Need(gpus=0, hours=None, memory=2e9 + 4 * raw, kept=_ROW * mix.rows + raw, scratch=2 * raw)
+        return self._add("mix", mix.name, {"mix": content}, [], {"command": list(map(str, command))}, need)
 
     @cached_property
     def _raw_files(self) -> dict[str, str | None]:
         """The SHA-256 of every raw file by its relative path; None for a source without any."""
         assert self.study.data is not None  # noqa: S101
-        folder, found = self.study.data.folder, dict[str, str | None]()
-        for source in self.study.data.spec.spec.sources:
-            names = raw_files(source, folder)
-            found |= {name: self._content(folder / name) for name in names if folder}
-            found |= {} if names else {source.path or source.hub or source.name: None}
+        found = dict[str, str | None]()
+        for source in self.study.data.spec.declared.sources:
+            files = self.study.data.raw_files(source)
+            found |= {name: self._content(path) for name, path in files.items()}
+            found |= {} if files else {source.path or source.hub or source.name: None}
         return found
 
-    def _recipe_content(self, recipe: StudyRecipe, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what of a recipe changes its result, with the content of files in place of their paths."""
-        left_out = set() if any(config.get(name) for name in _TAKES_THE_BEST) else set(_ON_THE_WAY)
-        kept = {name: each for name, each in config.items() if name not in {*left_out, "base_model"}}
-        files = {} if recipe.row else named_files(kept, Path("/"))
-        contents = {text: self._content(path) for text, path in files.items() if Path(text).is_absolute()}
-        return {**replaced(kept, contents), "base_model": self._model_digest(recipe.base)}
-
-    def _model_digest(self, model: str) -> str:
+    def _model(self, model: str) -> str:
         """Return what names a model: the content of a folder, else its name on the hub."""
-        if model == TINY_MODEL:
-            return self._content(tiny_model_dir())
-        return self._content(Path(model)) if Path(model).is_absolute() else model
+        return self._content(tiny_model_dir()) if model == TINY_MODEL else self._of_text(model)
+
+    def _of_text(self, text: str) -> str:
+        # Path.exists raises for long texts.
+        return self._content(Path(text)) if text.startswith("/") and os.path.exists(text) else text  # noqa: PTH110
 
     def _content(self, path: Path) -> str:
-        """Return what names the content of a file, or of a folder without its hidden files and its README."""
-        if path not in self._contents:
-            shown = (each for each in sorted(path.rglob("[!.]*")) if each.is_file() and each.name != "README.md")
+        """Return what names the content of a file, or of a folder without its hidden files."""
+        if path not in self.contents:
+            shown = (each for each in sorted(path.rglob("[!.]*")) if each.is_file())
             hashes = [[each.relative_to(path).as_posix(), sha256_file(each)] for each in shown]
-            self._contents[path] = sha256_file(path) if path.is_file() else sha256_json(hashes)
-        return self._contents[path]
-
-    @cached_property
-    def _contents(self) -> dict[Path, str]:
-        return {}
-
-    def _gpus(self, otherwise: int | None) -> int | None:
-        """Return the GPUs of an evaluation: as the study says, else as the engine is told, else `otherwise`."""
-        engine = self.study.engine
-        if engine.gpus is not None or otherwise == 0:
-            return otherwise if engine.gpus is None else engine.gpus
-        told = [engine.model_args.get(f"{kind}_parallel_size") for kind in ("tensor", "data")]
-        sizes = [each for each in told if isinstance(each, int) and each > 0]
-        return sizes[0] * sizes[-1] ** (len(sizes) - 1) if sizes else None
+            self.contents[path] = sha256_file(path) if path.is_file() else sha256_json(hashes)
+        return self.contents[path]
 
 
-def _trusts(recipe: StudyRecipe) -> bool:
-    return bool(recipe.config.get("trust_remote_code"))
+def _place(model: str) -> str:
+    return str(tiny_model_dir()) if model == TINY_MODEL else model
 
 
-def resources(need: Need, executor: str | None) -> dict[str, Any]:
-    """Return what a step asks of an executor, by the names that its plugin has for it."""
-    asked: dict[str, Any] = {"threads": 1, "mem_mb": need.memory_mb, "runtime": need.minutes}
-    if not need.gpus:
-        return asked
-    if executor:
-        asked["threads"] = _CORES_A_GPU * need.gpus
-    if executor == "slurm":
-        # With the plugin's own `gpu` a job of several GPUs becomes several tasks, each with one of them.
-        return {**asked, "nodes": 1, "slurm_extra": f"--gres=gpu:{need.gpus}"}
-    return {**asked, "gpu": need.gpus, "gpu_manufacturer": "nvidia"}
+def size_of(model: str) -> Size | None:
+    """Return the figures of a model on the hub where a profile has them; a tuned model has those of its base."""
+    sizes = [size for profile in profiles().values() for size in profile.sizes.values()]
+    return next((size for size in sizes if model in (size.hub, size.base)), None)
+
+
+def _weights(model: str) -> float | None:
+    """Return the bytes of a model, 2 a parameter; None where nothing is known of it."""
+    if model == TINY_MODEL:
+        return float(sum(path.stat().st_size for path in tiny_model_dir().iterdir() if path.is_file()))
+    return 2.0 * size.parameters if (size := size_of(model)) else None
+
+
+def training_need(recipe: StudyRecipe, mix: StudyMix) -> Need:
+    """Estimate a training on one GPU; its time is known for recipes of our table.
+
+    A checkpoint takes 12 bytes a parameter of an adapter (weights and AdamW's two moments in float32), 6 of a whole
+    model in bfloat16.
+    """
+    limit = recipe.config.get("save_total_limit")
+    # One more than the recipe keeps is there while it is written.
+    checkpoints = (limit if isinstance(limit, int) else 2) + 1
+    if recipe.row is None or (size := recipe.row.size) is None:
+        weights = _weights(TINY_MODEL) if recipe.base == TINY_MODEL else None
+        return Need(int(recipe.needs_gpu), None, None, weights, 3 * (weights or 0) * checkpoints)
+    how = recipes.settings(recipe.row)
+    share = mix.medical / (mix.general + mix.medical)
+    cost = recipes.costs(size, recipes.RecipeMix(mix.name, "", mix.rows, share, ""), how)
+    trained = recipes.lora_parameters(size, how) if recipe.config.get("adapter") else size.parameters
+    kept, checkpoint = (4.0, 12.0) if recipe.config.get("adapter") else (2.0, 6.0)
+    return Need(1, cost.hours, 8e9 + 2 * size.parameters, kept * trained, checkpoint * trained * checkpoints)
+
+
+def evaluation_need(study: Study, size: Size | None, *, on_cpu: bool = False) -> Need:
+    """Estimate an evaluation on the engine's GPUs, else on as many as the weights need and the engine is told to use.
+
+    A token of a prompt costs 2 FLOPs a parameter and 4 * layers * width * length of attention (Kaplan et al. 2020,
+    table 1), half the prompt being seen on average. Writing is bound by memory: every step reads all weights, 2 bytes
+    a parameter, for all responses that are written at once. What an engine reads once of shared books, and the longer
+    responses of models that do not keep to the letters, are left out.
+    """
+    told = [study.engine.model_args.get(f"{kind}_parallel_size") for kind in ("tensor", "data")]
+    wanted = max(
+        prod(each for each in told if isinstance(each, int) and each > 0),
+        ceil(2.0 * size.parameters / (_GPU_BYTES * 0.9)) if size else 1,
+    )
+    gpus = study.engine.gpus if study.engine.gpus is not None else 0 if on_cpu else wanted
+    if size is None:
+        return Need(gpus, None, None, _samples(study))
+    seconds = _LOADING + sum(_seconds(size, study, condition) for condition in study.conditions)
+    return Need(gpus, seconds * gpus / 3600 if gpus else None, 8e9 + 2.0 * size.parameters, _samples(study))
+
+
+def _answers_need(study: Study, at_once: int) -> Need:
+    """Estimate the evaluation of a model behind an endpoint that is asked so many questions at once."""
+    hours = sum(_asked(study, each) for each in study.conditions) * _REPLY / max(1, at_once) / 3600
+    return Need(gpus=0, hours=hours, memory=2e9, kept=_samples(study))
+
+
+def _samples(study: Study) -> float:
+    prompts = ((_asked(study, each), _PROMPTS.get(each, _PROMPT)) for each in study.conditions)
+    return float(sum(questions * (_ITEM + _TOKEN * tokens) for questions, tokens in prompts))
+
+
+def _asked(study: Study, condition: str) -> int:
+    return min(study.exam.questions, SAMPLE) if CONDITIONS[condition].is_sampled else study.exam.questions
+
+
+def _seconds(size: Size, study: Study, condition: str) -> float:
+    prompt, questions = _PROMPTS.get(condition, _PROMPT), _asked(study, condition)
+    width = size.hidden // size.heads * size.heads
+    flops = prompt * (2.0 * recipes.multiplied(size) + 4.0 * size.layers * width * prompt / 2)
+    reading = questions * flops / (_PEAK * recipes.UTILISATION)
+    steps = 0 if CONDITIONS[condition].ranked else questions * _RESPONSE / _TOGETHER
+    return reading + steps * 2.0 * size.parameters / _BANDWIDTH

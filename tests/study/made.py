@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.inputs import StudyMix
-from openbook_eval.study.needs import Need
 from openbook_eval.study.results import Arm, mean_of
-from openbook_eval.study.spec import Cell, StudyModel
-from openbook_eval.study.workflow import Kind, Step, Workflow
+from openbook_eval.study.spec import Cell, StudyMix, StudyModel
+from openbook_eval.study.workflow import Kind, Need, Step, Workflow
 from openbook_eval.types import SIX_EXAMS, Question
 from tests.results.lm_eval_output import invented, write_run
 
@@ -44,7 +42,7 @@ def _steps(cell: Cell) -> list[Step]:
 
 
 def _step(kind: Kind, cell: Cell, parts: Iterable[str], needs: tuple[str, ...]) -> Step:
-    return Step(kind, cell.name, dict.fromkeys(parts, "0"), needs, (cell.name,), {}, Need(0, None, None, None))
+    return Step(kind, cell.name, dict.fromkeys(parts, "0"), needs, {}, Need(0, None, None, None))
 
 
 def examine(

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,8 @@ import pytest
 import yaml
 
 from openbook_eval.study import jobs
-from openbook_eval.study.needs import Need
-from openbook_eval.study.runner import PROFILES, RunOptions, run
-from openbook_eval.study.workflow import Step
+from openbook_eval.study.runner import PROFILES, run
+from openbook_eval.study.workflow import Need
 from tests.study.test_runner import folder, mix, start, workflow
 
 __all__ = ["folder"]
@@ -46,9 +46,8 @@ def test_slurm_is_sent_what_the_plan_asks_for(folder: Path, tmp_path: Path, monk
         (tmp_path / name).write_text(script)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    made = mix(folder, "mix8")
-    own = Step(made.kind, made.name, made.digests, (), made.cells, made.task, NEED)
     work = tmp_path / "work"
+    own = replace(mix(folder, work, "mix8"), need=NEED)
     process = start(workflow(own), work, "slurm")
     # The plugin asks what has become of a job after 40 seconds; the job itself is done before.
     while not (work / own.id / jobs.RECORD).exists():
@@ -127,9 +126,8 @@ def test_kubernetes_is_sent_a_job_that_does_the_step_on_the_shared_volume(
     content |= {"container-image": "example.org/openbook:1", "kubernetes-persistent-volumes": [f"study:{tmp_path}"]}
     content |= {"latency-wait": 1, "seconds-between-status-checks": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    made = mix(folder, "mix8")
-    own = Step(made.kind, made.name, made.digests, (), made.cells, made.task, NEED)
-    assert run(workflow(own), RunOptions(tmp_path / "work", profile=str(tmp_path))) == 0
+    own = replace(mix(folder, tmp_path / "work", "mix8"), need=NEED)
+    assert run(workflow(own), tmp_path / "work", profile=str(tmp_path)) == 0
     (job,) = api
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]

@@ -1,8 +1,6 @@
 """Jobs: what is run for a step, what it leaves, which GPUs it holds, and the one line that says why it failed."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,17 +14,9 @@ from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import jobs
-from openbook_eval.study.jobs import Job, held_gpus, reason, shared_out, visible_gpus
-from openbook_eval.tiny_model import tiny_model_dir
+from openbook_eval.study.jobs import held_gpus, reason, visible_gpus
 
-TASK: Mapping[str, Any] = {
-    "exam": "mini",
-    "engine": "vllm-openbook",
-    "model_args": {"max_model_len": 2048},
-    "chat_template": True,
-    "batch_size": "auto",
-}
-# Stands for `openbook-eval run`: keeps what it was asked, and leaves results.
+# Stands for every program: keeps what it was asked, and leaves results.
 _PROGRAM = """#!/bin/sh
 echo "$@" "exam=$OPENBOOK_EXAM" >> {asked}
 while [ $# -gt 0 ]; do
@@ -43,23 +33,23 @@ def program(path: Path, text: str) -> None:
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study's folder, in which openbook-eval is the program above."""
+    """A study's folder, in which every program is that above."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv(jobs.GPUS, raising=False)
-    program(tmp_path / "openbook-eval", _PROGRAM.format(asked=tmp_path / "asked"))
-    monkeypatch.setattr(jobs, "_ours", lambda name: tmp_path / name)
+    program(tmp_path / "program", _PROGRAM.format(asked=tmp_path / "asked"))
+    monkeypatch.setattr(jobs, "_program", lambda _: tmp_path / "program")
     return folder
 
 
-def configure(work: Path, kind: str, digests: Mapping[str, str], task: Mapping[str, Any]) -> None:
-    step = {"digests": digests, "task": task, "gpus": 0}
+def configure(work: Path, kind: str, digests: Mapping[str, str], **task: Any) -> None:
+    step = {"digests": digests, "task": {"command": ["openbook-eval", "run"], **task}, "gpus": 0}
     (work / jobs.CONFIG).write_text(json.dumps({"origin": str(work), "steps": {f"{kind}/cell": step}}))
 
 
 def evaluate(work: Path, **digests: str) -> dict[str, Any]:
-    configure(work, "evaluate", digests, {**TASK, "model": {"pretrained": "a/b"}})
+    configure(work, "evaluate", digests, exam="mini")
     jobs.do("evaluate", "cell")
     return jobs.read_json(work / "evaluate" / "cell" / jobs.RECORD)["parts"]  # type: ignore[no-any-return]
 
@@ -73,11 +63,8 @@ def test_all_conditions_are_one_run(work: Path) -> None:
     parts = evaluate(work, openbook="1", closedbook="2")
     assert {name: part["digest"] for name, part in parts.items()} == {"openbook": "1", "closedbook": "2"}
     (line,) = (work.parent / "asked").read_text("utf-8").splitlines()
-    assert line.startswith(
-        'run --model vllm-openbook --model_args {"max_model_len": 2048, "pretrained": "a/b"} '
-        "--tasks cmed_closedbook,cmed_openbook --batch_size auto --apply_chat_template --output_path"
-    )
-    assert line.endswith("--log_samples exam=mini")
+    assert line.startswith("run --tasks cmed_closedbook,cmed_openbook --output_path")
+    assert line.endswith(f"/{parts['openbook']['results']} exam=mini")
 
 
 def test_another_condition_does_not_run_the_others_again(work: Path) -> None:
@@ -88,47 +75,47 @@ def test_another_condition_does_not_run_the_others_again(work: Path) -> None:
     assert all((work / "evaluate" / "cell" / part["results"] / "results_now.json").is_file() for part in after.values())
 
 
-def test_only_the_condition_that_changed_runs_again(work: Path) -> None:
+def test_only_the_condition_that_changed_runs_again_and_what_is_not_wanted_is_removed(work: Path) -> None:
     evaluate(work, openbook="1", closedbook="2")
-    evaluate(work, openbook="changed", closedbook="2")
-    evaluate(work, openbook="changed", closedbook="2")
+    for _ in range(2):
+        parts = evaluate(work, openbook="changed", closedbook="2")
     assert asked(work) == ["cmed_closedbook,cmed_openbook", "cmed_openbook"]
-
-
-def test_results_of_nothing_that_is_wanted_are_removed(work: Path) -> None:
-    evaluate(work, openbook="1")
     (part,) = evaluate(work, openbook="2").values()
     folders = [path.relative_to(work / "evaluate" / "cell").as_posix() for path in work.glob("evaluate/cell/results/*")]
     assert folders == [part["results"]]
+    assert part["results"] not in [each["results"] for each in parts.values()]
 
 
-def test_a_training_goes_on_from_its_own_checkpoints_and_from_no_others(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[bool] = []
-
-    def train(job: Job) -> dict[str, Any]:
-        checkpoint = job.folder / "output" / "checkpoint-1"
-        seen.append(checkpoint.is_dir())
-        checkpoint.mkdir(parents=True, exist_ok=True)
-        (job.folder / "output" / "model.safetensors").write_bytes(b"weights")
-        if len(seen) < 4:
-            raise OpenbookError("cut off")
-        return {}
-
-    monkeypatch.setitem(jobs._KINDS, "train", train)
+def test_a_training_goes_on_from_its_own_checkpoints_and_from_no_others(work: Path) -> None:
+    script = """#!/bin/sh
+    ls output/checkpoint-1 >> {seen} 2>&1; mkdir -p output/checkpoint-1
+    echo x > output/checkpoint-1/state; echo x > output/model.safetensors
+    [ $(wc -l < {seen}) -ge 4 ]
+    """
+    program(work.parent / "program", script.format(seen=work.parent / "seen"))
     for digest in ("1", "1", "2", "2"):
-        configure(work, "train", {"train": digest}, {})
+        configure(work, "train", {"train": digest}, recipe={"seed": 1}, here={"output_dir": "output"})
         jobs.main(["train", "cell"])
-    assert seen == [False, True, False, True]
+    seen = (work.parent / "seen").read_text("utf-8").splitlines()
+    assert [line == "state" for line in seen] == [False, True, False, True]
     # Once it is done the weights stay, and what only a training that goes on needs is removed.
-    assert [path.name for path in (work / "train" / "cell" / "output").iterdir()] == ["model.safetensors"]
-    assert not (work / "train" / "cell" / jobs.FAILURE).exists()
+    folder = work / "train" / "cell"
+    assert [path.name for path in (folder / "output").iterdir()] == ["model.safetensors"]
+    assert json.loads((folder / "recipe.yml").read_bytes()) == {"seed": 1, "output_dir": "output"}
+    assert not (folder / jobs.FAILURE).exists()
+
+
+def test_a_merge_that_was_cut_off_begins_anew(work: Path) -> None:
+    configure(work, "merge", {"merge": "1"})
+    program(work.parent / "program", "#!/bin/sh\nmkdir merge/cell/model && [ -e again ]\n")
+    assert jobs.main(["merge", "cell"]) == 1
+    (work / "again").touch()
+    assert jobs.main(["merge", "cell"]) == 0
 
 
 def test_a_failure_leaves_its_reason_in_one_line_and_its_log(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    program(work.parent / "openbook-eval", "#!/bin/sh\necho 'openbook-eval: no such \x1b[2J model'; exit 2\n")
-    configure(work, "evaluate", {"openbook": "1"}, {**TASK, "model": {"pretrained": "a/b"}})
+    program(work.parent / "program", "#!/bin/sh\necho 'openbook-eval: no such \x1b[2J model'; exit 2\n")
+    configure(work, "evaluate", {"openbook": "1"}, exam="mini")
     assert jobs.main(["evaluate", "cell"]) == 1
     failure = json.loads((work / "evaluate" / "cell" / jobs.FAILURE).read_bytes())
     assert failure == {"reason": r"no such \x1b[2J model", "log": "evaluate/cell/log.txt"}
@@ -136,51 +123,19 @@ def test_a_failure_leaves_its_reason_in_one_line_and_its_log(work: Path, capsys:
     assert not (work / "evaluate" / "cell" / jobs.RECORD).exists()
 
 
-@pytest.mark.parametrize(
-    ("model", "options"),
-    [
-        ({"profile": "wingpt2-7b"}, ["--profile", "wingpt2-7b", "--model_args", '{"max_model_len": 2048}']),
-        ({"endpoint": "glm-4"}, ["--model", "api-openbook", "--model_args", '{"profile": "glm-4"}']),
-    ],
-)
-def test_a_profile_and_an_endpoint_bring_their_model(model: Mapping[str, str], options: list[str]) -> None:
-    assert jobs._model_options({**TASK, "model": model}) == options
-
-
-def test_an_adapter_is_evaluated_beside_its_base_with_room_for_its_rank(work: Path) -> None:
-    model = {"pretrained": "models/tiny", "adapter": "train/cell/output", "rank": 20}
-    assert json.loads(jobs._model_options({**TASK, "model": model})[-1]) == {
-        "max_model_len": 2048,
-        "pretrained": str(tiny_model_dir()),
-        "enable_lora": True,
-        "lora_local_path": str(work / "train" / "cell" / "output"),
-        "max_lora_rank": 32,
-    }
-
-
-@given(st.integers(1, 16), st.integers(1, 16), st.sampled_from([2, 3, 4, 8]))
-def test_a_step_has_as_many_texts_on_several_gpus(micro: int, accumulated: int, gpus: int) -> None:
-    recipe = {"micro_batch_size": micro, "gradient_accumulation_steps": accumulated}
-    if micro * accumulated % gpus:
-        with pytest.raises(OpenbookError, match="cannot share evenly"):
-            shared_out(recipe, gpus)
-        return
-    found = shared_out(recipe, gpus)
-    assert found["micro_batch_size"] * found["gradient_accumulation_steps"] * gpus == micro * accumulated
-    assert found["micro_batch_size"] <= micro
-    assert Path(found["deepspeed"]).is_file()
-    assert "deepspeed" not in shared_out({**recipe, "fsdp": ["x"]}, gpus)
+def test_an_exam_without_results_has_failed(work: Path) -> None:
+    program(work.parent / "program", "#!/bin/sh\n")
+    with pytest.raises(OpenbookError, match="left no results"):
+        evaluate(work, openbook="1")
 
 
 def test_the_training_environment_is_that_which_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("told", "variable"):
-        (tmp_path / name / "bin").mkdir(parents=True)
-        (tmp_path / name / "bin" / "accelerate").write_text("")
-    monkeypatch.setenv(jobs.TRAINING_ENV, str(tmp_path / "variable"))
-    assert jobs.accelerate() == tmp_path / "variable" / "bin" / "accelerate"
-    assert jobs.accelerate(tmp_path / "told") == tmp_path / "told" / "bin" / "accelerate"
-    with pytest.raises(OpenbookError, match="no training environment"):
-        jobs.accelerate(tmp_path / "missing")
+    monkeypatch.setenv(jobs.TRAINING_ENV, str(tmp_path))
+    with pytest.raises(OpenbookError, match=f"^{tmp_path}/bin/accelerate: no training environment"):
+        jobs.accelerate()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "accelerate").touch()
+    assert jobs.accelerate() == tmp_path / "bin" / "accelerate"
 
 
 @pytest.mark.parametrize(
@@ -188,12 +143,12 @@ def test_the_training_environment_is_that_which_is_named(tmp_path: Path, monkeyp
     [
         ("openbook-eval: one\nTraceback\nValueError: two", 2, "one"),
         ("data-prep: a.yml: 2 faults:\n  first\n  second", 2, "a.yml: 2 faults: first"),
-        ("x\ntorch.OutOfMemoryError: CUDA out of memory. Tried 2 GB\nmore", 1,
+        ("x\ntorch.OutOfMemoryError: CUDA out of memory. Tried 2 GB\nValueError: y", 1,
          "torch.OutOfMemoryError: CUDA out of memory. Tried 2 GB"),
         ("OSError: [Errno 28] No space left on device: 'x'", 1, "OSError: [Errno 28] No space left on device: 'x'"),
         ("ValueError: bad\nsubprocess.CalledProcessError: Command", 1, "ValueError: bad"),
         ("ValueError: bad", -9, "was ended by the signal SIGKILL; the machine may have run out of memory"),
-        ("now this", 3, "ended with exit code 3: now this"),
+        ("now this\n", 3, "ended with exit code 3: now this"),
         ("", 3, "ended with exit code 3: and said nothing"),
     ],
 )  # fmt: skip
@@ -242,38 +197,29 @@ def test_two_processes_never_have_one_gpu_and_who_waits_holds_none(tmp_path: Pat
 
 
 def test_a_gpu_is_free_again_when_a_killed_holder_and_its_children_have_ended(tmp_path: Path) -> None:
-    first = holder(1, tmp_path, "60")
-    assert told(first) == "0"
-    first.kill()
-    first.communicate()
-    with held_gpus(1, ["0", "1"], tmp_path) as taken:
-        assert list(taken) == ["1"]
-    second = holder(1, tmp_path)
-    assert told(second) == "1"
-    os.kill(second.pid, signal.SIGKILL)
-    second.communicate()
-    with held_gpus(1, ["0", "1"], tmp_path) as taken:
-        assert list(taken) == ["1"]
-
-
-def test_more_gpus_than_there_are_are_not_waited_for(tmp_path: Path) -> None:
-    with pytest.raises(OpenbookError, match="needs 3 GPUs, and this machine has 2"), held_gpus(3, "01", tmp_path):
-        pass
+    for child_seconds, name in (("60", "0"), ("", "1")):
+        process = holder(1, tmp_path, *filter(None, [child_seconds]))
+        assert told(process) == name
+        process.kill()
+        process.communicate()
+        with held_gpus(1, ["0", "1"], tmp_path) as taken:
+            assert list(taken) == ["1"]
 
 
 @pytest.mark.parametrize(
     ("named", "found"),
-    [("0", ("0",)), ("2, 3", ("2", "3")), ("", ()), ("-1", ()), ("GPU-8a1b,GPU-9c2d", ("GPU-8a1b", "GPU-9c2d"))],
+    [("0", ["0"]), ("2, 3", ["2", "3"]), ("", []), ("-1", []), ("GPU-8a1b,GPU-9c2d", ["GPU-8a1b", "GPU-9c2d"])],
 )
-def test_cuda_visible_devices_says_which_gpus_there_are(named: str, found: tuple[str, ...]) -> None:
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": named}) == found
-
-
-def test_else_nvidia_smi_counts_them_and_not_the_parts_of_a_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_cuda_visible_devices_says_which_gpus_there_are(
+    monkeypatch: pytest.MonkeyPatch, named: str, found: list[str]
 ) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == found
+
+
+def test_else_nvidia_smi_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert visible_gpus({}) == ()
-    listed = "GPU 0: H100 (UUID: GPU-a)\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\nGPU 1: H100 (UUID: GPU-c)\n"
-    program(tmp_path / "nvidia-smi", f"#!/bin/sh\n[ $1 = -L ] && printf '{listed}'\n")
-    assert visible_gpus({}) == ("0", "1")
+    assert visible_gpus() == []
+    program(tmp_path / "nvidia-smi", "#!/bin/sh\n[ $1 = --query-gpu=index ] && printf '0\\n1\\n'\n")
+    assert visible_gpus() == ["0", "1"]

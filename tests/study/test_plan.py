@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from openbook_eval.study import jobs, needs
-from openbook_eval.study.inputs import StudyExam
-from openbook_eval.study.plan import plan_report, size_text
-from openbook_eval.study.spec import read_study
-from openbook_eval.study.workflow import workflow_of
-from tests.study.folders import workflow, write
+from openbook_eval.study import jobs
+from openbook_eval.study.runner import plan_report
+from openbook_eval.study.spec import StudyExam, read_study
+from openbook_eval.study.workflow import evaluation_need, size_of, workflow_of
+from tests.study.folders import SPEC, workflow, write
 
 PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
 # Two seeds, a LoRA of the 7B model merged for its evaluation.
@@ -32,23 +31,20 @@ def rows(path: Path, width: int = 200) -> list[list[str]]:
     return [line.split() for line in printed(path, width).splitlines() if line.split()[:1] in (["-"], ["4"], ["2"])]
 
 
-def finish(path: Path, name: str) -> None:
-    step = workflow(path).steps[name]
-    (path.parent / "work" / name).mkdir(parents=True)
-    parts = {part: {"digest": digest} for part, digest in step.digests.items()}
-    (path.parent / "work" / name / jobs.RECORD).write_text(json.dumps({"parts": parts}), encoding="utf-8")
-
-
-def fail(path: Path, name: str, reason: str) -> None:
-    (path.parent / "work" / name).mkdir(parents=True)
-    failure = {"reason": reason, "log": f"{name}/log.txt"}
-    (path.parent / "work" / name / jobs.FAILURE).write_text(json.dumps(failure), encoding="utf-8")
+def leave(path: Path, name: str, reason: str = "") -> None:
+    """What a step leaves that is done, or failed for this reason."""
+    folder, parts = path.parent / "work" / name, {}
+    folder.mkdir(parents=True)
+    if not reason:
+        parts = {part: {"digest": digest} for part, digest in workflow(path).steps[name].digests.items()}
+    (folder / jobs.RECORD).write_text(json.dumps({"parts": parts}), encoding="utf-8")
+    (folder / jobs.FAILURE).write_text(json.dumps({"reason": reason, "log": f"{name}/log.txt"}), encoding="utf-8")
 
 
 def test_a_row_stands_for_all_seeds_of_an_arm_and_says_what_is_there(tmp_path: Path) -> None:
     path = write(tmp_path)
-    finish(path, "train/own_mix91-seed1")
-    fail(path, "train/own_mix11-seed1", "x")
+    leave(path, "train/own_mix91-seed1")
+    leave(path, "train/own_mix11-seed1", "x")
     assert [row[:7] for row in rows(path)] == [
         ["-", "tiny", "-", "-", "-", "-", "0/1"],
         ["4", "tiny", "mix91", "9:1", "40", "2", "1/7"],
@@ -64,7 +60,7 @@ def test_rows_stand_on_one_line_of_80_characters(tmp_path: Path) -> None:
 
 def test_a_failed_step_is_named_with_its_reason_and_its_log_and_moves_no_cursor(tmp_path: Path) -> None:
     path = write(tmp_path)
-    fail(path, "train/own_mix91-seed1", "\x1b[2J [red]x[/red]")
+    leave(path, "train/own_mix91-seed1", "\x1b[2J [red]x[/red]")
     told = rf"failed: train/own_mix91-seed1: \x1b[2J [red]x[/red] (log: {tmp_path}/work/train/own_mix91-seed1/log.txt)"
     assert told in printed(path).replace("\n", " ") or told in printed(path, 1000)
 
@@ -77,7 +73,7 @@ def test_gpu_hours_and_disk_are_the_sums_of_what_is_left(tmp_path: Path) -> None
     (row,) = [line.split() for line in printed(path).splitlines() if "mix11" in line and "1:1" in line]
     gpu = [step.need.hours or 0 for step in steps.values() if step.need.gpus]
     assert float(row[7]) == pytest.approx(sum(gpu), abs=0.05)
-    finish(path, "train/qwen7b_mix11-seed1")
+    leave(path, "train/qwen7b_mix11-seed1")
     (after,) = [line.split() for line in printed(path).splitlines() if "mix11" in line and "1:1" in line]
     assert float(row[7]) - float(after[7]) == pytest.approx(2.35, abs=0.1)
 
@@ -92,18 +88,40 @@ def test_a_merged_model_stays_on_disk_and_an_adapter_hardly(tmp_path: Path) -> N
 
 
 def test_an_evaluation_costs_what_its_prompts_and_responses_cost() -> None:
-    study = read_study(PAPER)
-    size = needs.size_of("Qwen/Qwen1.5-7B")
-    assert size is not None
-    longer = study.model_copy(update={"conditions": ("openbook", "reading_library_16k")})
-    ranked = study.model_copy(update={"conditions": ("openbook_ranked",)})
-    one = study.model_copy(update={"conditions": ("openbook",), "exam": StudyExam("cmb", None, 1)})
-    hours = [needs.evaluation(size, each, None).hours or 0 for each in (one, ranked, study, longer)]
+    study, size = read_study(PAPER), size_of("Qwen/Qwen1.5-7B")
+    longer = study.model_copy(update={"conditions": ["openbook", "reading_library_16k"]})
+    ranked = study.model_copy(update={"conditions": ["openbook_ranked"]})
+    one = study.model_copy(update={"conditions": ["openbook"], "exam": StudyExam("cmb", None, 1)})
+    hours = [evaluation_need(each, size).hours or 0 for each in (one, ranked, study, longer)]
     assert hours == sorted(hours)
     # Loading alone: a single question takes no time.
     assert hours[0] * 3600 == pytest.approx(180, abs=1)
-    assert needs.evaluation(size, study, 0).hours is None
-    assert needs.evaluation(None, study, None).gpus == 1
+    assert evaluation_need(study, size, on_cpu=True).hours is None
+    assert evaluation_need(study, None).gpus == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpus"),
+    [
+        ({}, 1),
+        ({"model_args": {"tensor_parallel_size": 2, "data_parallel_size": 2}}, 4),
+        ({"model_args": {"tensor_parallel_size": 2}, "gpus": 0}, 0),
+    ],
+)
+def test_an_evaluation_takes_the_gpus_that_the_engine_is_told(
+    tmp_path: Path, engine: dict[str, Any], gpus: int
+) -> None:
+    path = write(tmp_path, models=[{"model": "Qwen/Qwen1.5-14B"}, {"model": "models/tiny"}], groups=[], engine=engine)
+    assert [step.need.gpus for step in workflow(path).steps.values()] == [gpus, 0]
+
+
+def test_what_is_asked_of_a_machine_is_half_as_much_again_as_is_expected() -> None:
+    need = workflow(PAPER).steps["train/qwen7b_mix11-seed1"].need
+    # 2.3 hours of an A100 (recipes/qwen7b_mix11.yml), and a quarter of an hour.
+    asked = {"mem_mb": 35164, "runtime": 226, "threads": 8}
+    assert need.resources("slurm") == {**asked, "nodes": 1, "slurm_extra": "--gres=gpu:1"}
+    assert need.resources("kubernetes") == {**asked, "gpu": 1, "gpu_manufacturer": "nvidia"}
+    assert need.resources(None) == {**asked, "threads": 1, "gpu": 1, "gpu_manufacturer": "nvidia"}
 
 
 def test_a_disk_that_is_too_small_is_told(tmp_path: Path) -> None:
@@ -116,8 +134,23 @@ def test_raw_files_that_are_not_there_are_named_until_the_mixes_are_built(tmp_pa
     (tmp_path / "raw" / "western.jsonl").unlink()
     assert "source western: no file western.jsonl; its rows are missing" in printed(path)
     for name in ("mix/mix91", "mix/mix11"):
-        finish(path, name)
+        leave(path, name)
     assert "source western" not in printed(path)
+
+
+def test_an_exam_that_the_mixes_are_not_checked_against_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    told = "exam mini: the mixes are not checked against it"
+    assert told in printed(path)
+    (tmp_path / "spec.yml").write_text(f"{SPEC}decontaminate: {{exams: [cmb, mini]}}\n", encoding="utf-8")
+    assert told not in printed(path)
+    # As data-prep leaves it where the hub could not be reached.
+    leave(path, "mix/mix91")
+    exams = [{"name": "cmb", "not_checked": "could not be fetched"}, {"name": "mini", "version": "1.0"}]
+    manifest = tmp_path / "work" / "mix" / "mix91" / "mix91" / "manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text(json.dumps({"build": {"contamination": {"exams": exams}}}), encoding="utf-8")
+    assert "exam cmb: could not be fetched, so that rows of it were not looked for in mix91" in printed(path)
 
 
 def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
@@ -130,12 +163,3 @@ def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
     assert "glm-4: asked through an API, which costs money" in text
     engine = {"model_args": {"trust_remote_code": True}}
     assert "code of their authors" not in printed(write(tmp_path, models=models, groups=[], engine=engine), 1000)
-
-
-@pytest.mark.parametrize(
-    ("count", "told"),
-    [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (15_400, "15 kB"), (999_499, "999 kB"), (999_600, "1.0 MB"),
-     (46e9, "46 GB"), (1.6e12, "1.6 TB"), (2.5e15, "2,500.0 TB")],
-)  # fmt: skip
-def test_bytes_are_told_as_people_read_them(count: float, told: str) -> None:
-    assert size_text(count) == told

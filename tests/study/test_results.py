@@ -142,7 +142,7 @@ def trained_by(recipes: dict[str, dict[str, object]]) -> Workflow:
     graph = workflow_of(cells)
 
     def told(step: Step) -> Step:
-        recipe = next(recipes[cell.recipe or ""] for cell in cells if cell.name == step.cells[0])
+        recipe = next(recipes[cell.recipe or ""] for cell in cells if cell.name == step.name)
         return replace(step, task={"recipe": recipe}) if step.kind == "train" else step
 
     return replace(graph, steps={name: told(step) for name, step in graph.steps.items()})

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,19 +17,18 @@ import yaml
 
 from data_prep.cli import app
 from openbook_eval.errors import OpenbookError
-from openbook_eval.study import jobs, runner
-from openbook_eval.study.needs import Need
-from openbook_eval.study.runner import RunOptions, find_profile, run, show, to_do
-from openbook_eval.study.workflow import Kind, Step, Workflow
+from openbook_eval.study import jobs
+from openbook_eval.study.runner import find_profile, run, show, to_do
+from openbook_eval.study.workflow import Kind, Need, Step, Workflow
 from tests.study.made import record, trained, workflow_of
 
 _MIXES = {f"mix{size}": size for size in (8, 12, 16)}
 _DOMAINS = ("general", "tcm", "western")
 
 
-def step(kind: Kind, name: str, *needs: str, gpus: int = 0, digest: str = "1", **task: object) -> Step:
+def step(kind: Kind, name: str, *needs: str, gpus: int = 0, digest: str = "1", command: Sequence[str] = ()) -> Step:
     part = "openbook" if kind == "evaluate" else kind
-    return Step(kind, name, {part: digest}, needs, (name,), task, Need(gpus, 0.0, 1e8, 1.0))
+    return Step(kind, name, {part: digest}, needs, {"command": command}, Need(gpus, 0.0, 1e8, 1.0))
 
 
 def workflow(*steps: Step) -> Workflow:
@@ -50,8 +49,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def mix(folder: Path, name: str, digest: str = "1") -> Step:
-    return step("mix", name, digest=digest, spec=str(folder / "spec.yml"), mix=name, data=str(folder / "raw"))
+def mix(folder: Path, work: Path, name: str, digest: str = "1") -> Step:
+    command = ["data-prep", "build", str(folder / "spec.yml"), "--mix", name, "--data", str(folder / "raw")]
+    return step("mix", name, digest=digest, command=[*command, "--out", f"{work}/mix/{name}"])
 
 
 def outputs(work: Path) -> Mapping[str, object]:
@@ -66,7 +66,7 @@ def written(work: Path) -> Mapping[str, int]:
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing happened to."""
     work = tmp_path_factory.mktemp("undisturbed")
-    assert run(workflow(*(mix(folder, name) for name in _MIXES)), RunOptions(work, jobs=2)) == 0
+    assert run(workflow(*(mix(folder, work, name) for name in _MIXES)), work, 2) == 0
     return work
 
 
@@ -78,46 +78,47 @@ def test_a_change_of_params_reruns_exactly_what_is_affected(
     # Times of files say nothing.
     for path in undisturbed.glob("mix/*/*/train.jsonl"):
         os.utime(path)
-    changed = workflow(mix(folder, "mix8"), mix(folder, "mix12", digest="2"), mix(folder, "mix16"))
-    show(changed, RunOptions(undisturbed), "--dry-run")
+    changed = workflow(*(mix(folder, undisturbed, name, digest="2" if name == "mix12" else "1") for name in _MIXES))
+    show(changed, undisturbed, "--dry-run")
     dry = capfd.readouterr()
     assert re.search(r"^mix +1$", dry.out + dry.err, re.MULTILINE)
     assert "Params have changed" in dry.out + dry.err
-    show(changed, RunOptions(undisturbed), "--summary")
+    show(changed, undisturbed, "--summary")
     rows = [line for line in capfd.readouterr().out.splitlines() if line.startswith("mix/")]
     assert sorted(row.split("\t")[0] for row in rows if "update pending" in row) == ["mix/mix12/done"]
     assert written(undisturbed) == before
-    assert run(changed, RunOptions(undisturbed)) == 0
+    assert run(changed, undisturbed) == 0
     assert {name for name, at in written(undisturbed).items() if before[name] != at} == {"mix12"}
 
 
 def test_a_failing_step_stops_no_other_and_what_needs_it_is_not_begun(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "env" / "bin").mkdir(parents=True)
-    (tmp_path / "env" / "bin" / "accelerate").write_text("")
-    bad = step("mix", "bad", spec=str(folder / "spec.yml"), mix="unknown", data=str(folder / "raw"))
-    after = step("train", "after", bad.id, recipe={}, mix="unknown", mix_folder=bad.id)
+    (tmp_path / "env" / "bin" / "accelerate").touch()
+    monkeypatch.setenv(jobs.TRAINING_ENV, str(tmp_path / "env"))
+    work = tmp_path / "work"
+    bad = mix(folder, work, "unknown")
+    after = step("train", "after", bad.id)
     last = step("evaluate", "after", after.id)
-    made = workflow(bad, after, last, mix(folder, "mix8"), mix(folder, "mix12"))
-    assert run(made, RunOptions(tmp_path / "work", jobs=2, training_env=tmp_path / "env")) == 1
+    assert run(workflow(bad, after, last, mix(folder, work, "mix8"), mix(folder, work, "mix12")), work, 2) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"5 of 5 steps to do; log: {tmp_path}/work/logs/")
-    failure = json.loads((tmp_path / "work" / bad.id / jobs.FAILURE).read_bytes())
+    failure = json.loads((work / bad.id / jobs.FAILURE).read_bytes())
     assert "unknown" in failure["reason"]
-    assert any(line.endswith(f"of 5  mix bad: failed: {failure['reason']}") for line in lines)
+    assert any(line.endswith(f"of 5  mix unknown: failed: {failure['reason']}") for line in lines)
     assert sum("  mix mix" in line and ": done in " in line for line in lines) == 2
     assert lines[-1] == "2 not begun, for what they need has failed"
     # The next run tries it again, and does nothing else.
-    assert run(workflow(bad, mix(folder, "mix8")), RunOptions(tmp_path / "work")) == 1
+    assert run(workflow(bad, mix(folder, work, "mix8")), work) == 1
     assert capsys.readouterr().out.startswith("1 of 2 steps to do")
 
 
 _SCRIPT = """
 import pickle, sys
 from pathlib import Path
-from openbook_eval.study.runner import RunOptions, run
-run(pickle.loads(Path(sys.argv[1]).read_bytes()), RunOptions(Path(sys.argv[2]), jobs=2, profile=sys.argv[3] or None))
+from openbook_eval.study.runner import run
+run(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]), 2, sys.argv[3] or None)
 """
 
 
@@ -138,7 +139,8 @@ def processes_in(work: Path) -> list[str]:
 def test_a_run_that_is_killed_takes_its_steps_with_it_and_goes_on_to_the_same_result(
     folder: Path, undisturbed: Path, tmp_path: Path, number: int
 ) -> None:
-    work, made = tmp_path / "work", workflow(*(mix(folder, name) for name in _MIXES))
+    work = tmp_path / "work"
+    made = workflow(*(mix(folder, work, name) for name in _MIXES))
     draw = random.Random(number)  # noqa: S311
     for _ in range(2):
         process = start(made, work)
@@ -151,7 +153,7 @@ def test_a_run_that_is_killed_takes_its_steps_with_it_and_goes_on_to_the_same_re
         while processes_in(work):
             assert time.monotonic() < deadline, processes_in(work)
             time.sleep(0.2)
-    assert run(made, RunOptions(work, jobs=2)) == 0
+    assert run(made, work, 2) == 0
     assert outputs(work) == outputs(undisturbed)
 
 
@@ -159,7 +161,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(OpenbookError, match="another run is at work there; wait for it, or end it"):
-            run(workflow(), RunOptions(tmp_path))
+            run(workflow(), tmp_path)
 
 
 def test_what_only_a_done_step_needs_is_not_done_again(tmp_path: Path) -> None:
@@ -170,28 +172,19 @@ def test_what_only_a_done_step_needs_is_not_done_again(tmp_path: Path) -> None:
     assert [each.kind for each in to_do(workflow_of([cell]), tmp_path)] == ["train", "evaluate"]
 
 
-def test_a_step_that_wants_more_gpus_than_there_are_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    steps = [step("train", f"cell{gpus}", gpus=gpus) for gpus in (1, 2, 4)]
-    told = r"^train cell4 needs 4 GPUs, and this machine has 1 \(1 other steps need too many as well\); run it where"
-    with pytest.raises(OpenbookError, match=told):
-        show(workflow(*steps), RunOptions(tmp_path), "--dry-run")
-
-
-@pytest.mark.parametrize(("engine", "gpus"), [("0.32.0", [1, 0]), ("0.32.0+cpu", [0, 0])])
-def test_only_an_engine_that_is_built_for_gpus_is_given_one_unasked(
-    monkeypatch: pytest.MonkeyPatch, engine: str, gpus: list[int]
+def test_a_step_that_wants_more_gpus_than_there_are_is_named_and_an_engine_is_given_one_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "version", lambda _: engine)
-    made = workflow(step("evaluate", "a", engine="vllm-openbook"), step("evaluate", "b", engine="api-openbook"))
-    steps = made.config(Path("/work"), None)["steps"]
-    runner._fit(steps, ["0"])
-    assert [each["gpus"] for each in steps.values()] == gpus
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    steps = [step("evaluate", "asked", command=["--model", "api-openbook"]), step("evaluate", "own")]
+    show(workflow(*steps), tmp_path, "--dry-run")
+    config = jobs.read_json(tmp_path / jobs.CONFIG)
+    assert [config["steps"][each.id]["gpus"] for each in steps] == [0, 1]
+    told = r"^train cell needs 2 GPUs, and this machine has 1; run it where there are as many, or on a cluster"
+    with pytest.raises(OpenbookError, match=told):
+        show(workflow(step("train", "cell", gpus=2)), tmp_path, "--dry-run")
 
 
-def test_a_profile_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_a_profile_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(OpenbookError, match=r"^--profile slrum: no folder with a config.yaml; did you mean 'slurm'"):
         find_profile("slrum")
-    (tmp_path / "config.yaml").write_text("jobs: 5\n")
-    with pytest.raises(OpenbookError, match="names no executor"):
-        find_profile(str(tmp_path))

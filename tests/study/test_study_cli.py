@@ -132,15 +132,11 @@ def test_run_does_what_can_be_done_reports_and_ends_with_1_where_a_step_failed(t
     assert "DEEPSEEK_API_KEY" in plan
 
 
-@pytest.mark.parametrize("command", ["plan", "report", "fit"])
-@pytest.mark.parametrize(
-    ("work", "told"),
-    [("mine.yml", "is no folder"), ("mine.yml/a/b", "is no folder"), ("x" * 5000, "no folder can be called so")],
-)
-def test_a_place_of_work_that_can_be_none_is_told(tmp_path: Path, command: str, work: str, told: str) -> None:
-    result = call(command, str(write(tmp_path)), "--work", work, cwd=tmp_path)
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_a_place_of_work_that_can_be_none_is_told(tmp_path: Path, command: str) -> None:
+    result = call(command, str(write(tmp_path)), "--work", "mine.yml/a", cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert told in result.stderr
+    assert "cannot be written" in result.stderr
 
 
 def test_a_fit_of_evaluations_that_cannot_be_read_tells_why(tmp_path: Path) -> None:
