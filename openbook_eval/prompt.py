@@ -23,18 +23,16 @@ def build_prompt(question: Question, book: Book, frame: Frame = "paper") -> str:
     `reading` adds what to answer when the material does not tell. Without a book both are the same: no material is
     there that could fail to tell.
     """
-    parts = []
-    if book.entries:
-        parts.append(f"【材料】\n{book.text}\n")
-    parts.append(f"【要求】\n{_rule(question.qtype, bool(book.entries), frame)}\n")
-    options = "\n".join(f"{letter}. {text}" for letter, text in question.options.items())
-    parts.append(f"【题目】\n{question.stem}\n{options}\n")
-    return "\n".join(parts) + "\n答案："
+    before, after = around_book(question, bool(book.entries), frame)
+    return f"{before}{book.text}{after}"
 
 
-def _rule(qtype: QType, has_book: bool, frame: Frame) -> str:
-    source = "请只根据上面的材料" if has_book else "请"
-    rule = f"{source}回答下面的{_TYPE_NAMES[qtype]}，不做任何分析和解释，直接输出{_LETTERS[qtype]}。"
+def around_book(question: Question, has_book: bool, frame: Frame) -> tuple[str, str]:
+    """Return the prompt before and behind its book; without one all of it stands behind."""
+    rule = f"{'请只根据上面的材料' if has_book else '请'}回答下面的{_TYPE_NAMES[question.qtype]}，"
+    rule += f"不做任何分析和解释，直接输出{_LETTERS[question.qtype]}。"
     if frame == "reading" and has_book:
         rule += f"如果材料没有给出答案，不要选择任何选项，只输出“{ABSTENTION}”。"
-    return rule
+    options = "\n".join(f"{letter}. {text}" for letter, text in question.options.items())
+    asked = f"【要求】\n{rule}\n\n【题目】\n{question.stem}\n{options}\n\n答案："
+    return ("【材料】\n", f"\n\n{asked}") if has_book else ("", asked)

@@ -11,10 +11,9 @@ from openbook_eval.types import Choice, Question, Score
 # and the reading exam's books that say otherwise than the truth.
 Scope = Literal["paper", "ranked", "reading", "counterfactual"]
 
-_WRITTEN: frozenset[Scope] = frozenset({"paper", "reading", "counterfactual"})
-_ALL: frozenset[Scope] = _WRITTEN | {"ranked"}
-_READING: frozenset[Scope] = frozenset({"reading", "counterfactual"})
 _COUNTERFACTUAL: frozenset[Scope] = frozenset({"counterfactual"})
+_READING: frozenset[Scope] = _COUNTERFACTUAL | {"reading"}
+_WRITTEN: frozenset[Scope] = _READING | {"paper"}
 _RANKED: frozenset[Scope] = frozenset({"ranked"})
 
 
@@ -58,7 +57,7 @@ class Metric:
     label: str
     meaning: str
     compute: Callable[[Attempt], float | None]
-    scopes: frozenset[Scope] = _ALL
+    scopes: frozenset[Scope] = _WRITTEN | _RANKED
     higher_is_better: bool = True
     averaged: bool = True
 

@@ -12,9 +12,9 @@ from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
-from openbook_eval.prompt import build_prompt
+from openbook_eval.prompt import around_book
 from openbook_eval.scoring import METRICS
-from openbook_eval.types import Book, Entry, ExamName, QType, Question, State
+from openbook_eval.types import ExamName, QType, Question, State
 
 T = TypeVar("T")
 # What is raised where a file is not as lm-eval and we write it.
@@ -187,7 +187,7 @@ def item_texts(path: Path, condition: Condition) -> Iterator[ItemText]:
 def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
     doc, response = sample["doc"], sample["resps"][0][0]
     question = Question.from_doc(doc)
-    before, after = _around_book(question, condition)
+    before, after = around_book(question, condition.has_book, condition.frame)
     earlier, sent = _sent(sample["arguments"]["gen_args_0"]["arg_0"])
     end = sent.rfind(after)
     start = end - doc["length"]
@@ -207,15 +207,6 @@ def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
         template_after=sent[end + len(after) :] if is_whole else None,
         response=response if isinstance(response, str) else "",
     )
-
-
-def _around_book(question: Question, condition: Condition) -> tuple[str, str]:
-    """Return the bare prompt before and behind its book."""
-    # No exam's text holds it.
-    place = "\0book\0"
-    book = Book((Entry(question.id, place, ""),) if condition.has_book else ())
-    before, found, after = build_prompt(question, book, condition.frame).partition(place)
-    return (before, after) if found else ("", before)
 
 
 def _sent(prompt: Any) -> tuple[str, str]:

@@ -189,9 +189,8 @@ def test_results_are_found_where_output_path_puts_them(tmp_path: Path) -> None:
 
 def test_a_run_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     path = write_run(tmp_path)
-    told: list[tuple[int, int]] = []
-    found = read_runs([tmp_path, path, path.parent], lambda done, whole: told.append((done, whole)))
-    assert (len(found.runs), found.refused, told) == (1, (), [(1, 1)])
+    found = read_runs([tmp_path, path, path.parent])
+    assert (len(found.runs), found.refused) == (1, ())
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def spoil_exam(path: Path) -> None:
     [
         (
             lambda path: samples_of(path).unlink(),
-            "no samples of cmed_openbook_nursing, so that no item can be compared; run again with --log_samples",
+            "no samples of cmed_openbook_nursing: no item can be compared; run again with --log_samples",
         ),
         (
             lambda path: change_lines(samples_of(path), lambda lines: lines[:-1]),
@@ -239,11 +238,7 @@ def spoil_exam(path: Path) -> None:
             lambda path: change_lines(samples_of(path), lambda lines: [lines[0], lines[0]]),
             "NAME: item nursing-0 stands there twice; run again",
         ),
-        (
-            spoil_version,
-            "task version 9.0 is not known here, known is 1.0; "
-            "compare it with the openbook-eval that took it, or run again",
-        ),
+        (spoil_version, "task version 9.0 is not known here, known is 1.0; run again"),
         (spoil_exam, "its tasks have more than one exam file; run them again together"),
     ],
 )
@@ -331,8 +326,8 @@ def test_other_tasks_are_counted_and_unknown_conditions_named(tmp_path: Path) ->
     unheard["metadata"]["condition"] = "unheard_of"
     change_results(path, lambda told: told["configs"].update(arc_easy={}, mmlu={}, cmed_new=unheard))
     assert read_runs(tmp_path).refused == (
-        "2 tasks of other exams than ours; openbook-eval rescore reads their samples (--log_samples)",
         f"{path}: unheard_of: no condition known here (cmed_new)",
+        f"{path}: 2 tasks of other exams than ours; openbook-eval rescore takes their samples (--log_samples)",
     )
 
 
