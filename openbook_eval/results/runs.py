@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.files import sha256
+from openbook_eval.files import sha256, sha256_file
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results.samples import ItemText, item_texts
 from openbook_eval.types import ExamName
@@ -113,8 +113,8 @@ class Run(_Record, extra="forbid"):
 
     @property
     def has_texts(self) -> bool:
-        """Return whether the samples lie where they were read."""
-        return all(Path(own.path).is_file() for own in self.samples)
+        """Return whether the samples lie where they were read, unchanged."""
+        return all(Path(own.path).is_file() and sha256_file(Path(own.path)) == own.sha256 for own in self.samples)
 
     def texts(self) -> Iterator[ItemText]:
         """Give the texts of the items in the order of the samples files. Raises OpenbookError where one is missing."""
