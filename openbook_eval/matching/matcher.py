@@ -52,7 +52,7 @@ def _match(response: Response) -> Choice:
         if found.reason:
             return Choice("", "none", found.reason)
         if letters := "".join(sorted(set(found.letters) & response.options.keys())):
-            return Choice(letters, state, name)
+            return Choice(letters, "implied" if found.by_text else state, name)
     return Choice("", "none", "undecided")
 
 

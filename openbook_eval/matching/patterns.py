@@ -16,8 +16,14 @@ OPENING_CHARACTERS = " \t\n\r\u3000:：?？\"'“”‘’`*_(（[【《「『<\
 _OPENING = rf"[\s{COLON}?？{_QUOTES}(（\[{{【《「『<\\]*+"
 _CLOSING = rf"[\s{STOP}{COMMA}{COLON}!！;；、{_QUOTES})）\]}}】》」』>$]*+"
 # "B超", "A型", "维生素A": letters that belong to a word.
-_NO_WORD_AFTER = r"(?![A-Za-z0-9]|超|型|族|肽|细胞|淋巴|抗原|抗体|受体|病毒)"
+_NO_WORD_AFTER = r"(?![A-Za-z0-9]|超|型|族|反应蛋白|-?二聚体|语言|组|肽|细胞|淋巴|抗原|抗体|受体|病毒)"
 _NO_WORD_BEFORE = r"(?<![A-Za-z0-9][\s\S])(?<!维生素[\s\S])(?<!辅酶[\s\S])(?<!蛋白[\s\S])"
+# Nor letters of a formula: "38 C", "1 - B", "x_A".
+_NO_NAME_BEFORE = (
+    r"(?<![A-Za-z0-9.\-°_{^][\s\S])(?<!维生素[\s\S])(?<!\d\s[\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
+)
+# "A patient", but "A is", "A and B".
+_NO_ARTICLE = r"(?! +(?!(?:or|and|is|are|was|seems|while|as|because|since|in|with|for)\b)[a-z])"
 # Between the letters of one answer in a sentence; a line break ends them there.
 _BETWEEN = rf"(?:[ \u3000、{COMMA};；/&|+和与及{_QUOTES}]|以及|and\b)++"
 
@@ -59,13 +65,8 @@ class Patterns:
     option_line: re.Pattern[str]
     option_here: re.Pattern[str]
     option_start: re.Pattern[str]
-    option_judgement: re.Pattern[str]
-    judged: re.Pattern[str]
-    declared: tuple[re.Pattern[str], ...]
-    declared_in_english: tuple[re.Pattern[str], ...]
-    sentence: re.Pattern[str]
-    closing_statement: re.Pattern[str]
-    lone: re.Pattern[str]
+    named: re.Pattern[str]
+    all_but: re.Pattern[str]
 
 
 @cache
@@ -77,9 +78,6 @@ def patterns_for(options: str) -> Patterns:
     after = (
         rf"(?:[ {_QUOTES}]*+(?:[)）\]】」][ {_QUOTES}]*+[.．{COLON}]?|[.．{COLON}])"
         rf"|[ {_QUOTES}]*+、(?![\s{_QUOTES}]*+{one}{_NO_WORD_AFTER}))"
-    )
-    wrong_or_right = (
-        r"(不?)(正确|对|符合|合理|成立|错误|错|[Cc]orrect|[Ii]ncorrect|[Rr]ight|[Ww]rong|✓|✔|√|✗|✘|×|❌|✅)"
     )
     return Patterns(
         letters=re.compile(letters),
@@ -96,22 +94,12 @@ def patterns_for(options: str) -> Patterns:
         option_line=re.compile(rf"\s*+[(（]?({one})[)）]?[.．{COLON}、][^\n{options}]*+\s*+"),
         option_here=re.compile(rf"[ \t\-{_QUOTES}(（\[【「]*+({one}){after}"),
         option_start=re.compile(rf"({one})(?<![^\s;；。、,，\-{_QUOTES}(（\[【「][\s\S]){after}"),
-        option_judgement=re.compile(
-            rf"({one}){_NO_WORD_BEFORE}(?:选项|项)?(?:[ ]*[{COLON}.．、)）—\-–(（]*[ ]*"
-            rf"|[{COLON}.．、)）][^\n;；。]{{0,80}}?(?:[—\-–{COLON}{COMMA}]+|\s)\s*){wrong_or_right}"
+        named=re.compile(
+            rf"({one}{_NO_NAME_BEFORE}{one}*+){_NO_WORD_AFTER}"
+            rf"(?:{_NO_ARTICLE}|(?<=ption {one})|(?<=swer {one})|(?<=oice {one}))"
         ),
-        judged=re.compile(
-            rf"{letters}\s*+(?:选项|[两三四几]?个?选?项|[、,，])*+(?:[\"“「][^\"”」]{{0,120}}[\"”」])?"
-            r"(?:中?的?(?:说法|表述|描述|内容))?(?:均|都|皆|才|就|应该|应当|应|也)*+(?:是|为|属于|(?:is|are)\s(?:the\s)?)?"
-            + wrong_or_right
-        ),
-        declared=tuple(re.compile(rf"({words}){_OPENING}(?:选项\s*+)?{letters}") for words in _CHINESE),
-        declared_in_english=tuple(re.compile(rf"({words}){_OPENING}(?:[Oo]ption\s++)?{letters}") for words in _ENGLISH),
-        sentence=re.compile(
-            rf"答案[\])）】]?\s*+[{COLON}是为]?(?:(?!不|可能|也许|或)[^。\n{options}]){{0,40}}?{letters}"
-        ),
-        closing_statement=re.compile(rf"(?:是|为|[{COLON}]|选择)\s*+{letters}(?=\s*$|\s*[{COMMA}{STOP};；、\n)）])"),
-        lone=re.compile(
-            rf"({one})(?<![A-Za-z0-9.\-][\s\S])(?<!维生素[\s\S]){_NO_WORD_AFTER}(?!\s+(?!(?:or|and|is|seems)\b)[a-z])"
+        all_but=re.compile(
+            rf"除了?(?:选项)?\s*{letters}\s*(?:选项|项)?(?:之外|以外|外)"
+            r"[^。\n]{0,8}?(?:都|均|皆|全)[^。\n]{0,6}?(?:正确|对|符合|是)"
         ),
     )

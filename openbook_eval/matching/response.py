@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
+from openbook_eval.matching.mentions import Sentence, sentences
 from openbook_eval.matching.patterns import Patterns
 
 # Lists of options are looked for in so many characters.
@@ -80,7 +83,8 @@ def own_answer(text: str) -> tuple[str, str]:
     return "" if _NOTHING.fullmatch(head) else head, text[last.start() :]
 
 
-class Response(NamedTuple):
+@dataclass(frozen=True)
+class Response:
     """A response made readable. `text` is what answers the question; `echoed` says that it gave the question back."""
 
     text: str
@@ -89,29 +93,42 @@ class Response(NamedTuple):
     echoed: bool
     patterns: Patterns
 
+    @cached_property
+    def sentences(self) -> list[Sentence]:
+        """Return the sentences with the options that they name."""
+        return self.sentences_of(self.text)
+
+    def sentences_of(self, text: str) -> list[Sentence]:
+        """Return the sentences of a part of the text."""
+        return sentences(text, self.options, self.patterns)
+
+    def part(self, text: str) -> "Response":
+        """Return a part of the text as a response of its own."""
+        return replace(self, text=text)
+
 
 class Reading(NamedTuple):
-    """What a rule reads: letters, or the reason why it is sure that there are none."""
+    """What a rule reads: letters, or the reason why it is sure that there are none; `by_text` where no letter stood."""
 
     letters: str = ""
     reason: str | None = None
+    by_text: bool = False
 
 
 Rule = Callable[[Response], Reading | None]
 
 
-def read_option_list(response: Response, start: int) -> tuple[str, int]:
-    """Return the letters of the option lines from `start` on, while they ascend, and where the last text begins."""
+def read_option_list(response: Response, start: int) -> str:
+    """Return the letters of the option lines from `start` on, while they ascend."""
     first = response.patterns.option_here.match(response.text, start)
     if not first:
-        return "", start
-    letters, end = first.group(1), first.end()
-    for found in response.patterns.option_start.finditer(response.text, end, start + BEGINNING):
+        return ""
+    letters: str = first.group(1)
+    for found in response.patterns.option_start.finditer(response.text, first.end(), start + BEGINNING):
         if found.group(1) <= letters[-1]:
             break
         letters += found.group(1)
-        end = found.end()
-    return letters, end
+    return letters
 
 
 def one_answer(text: str) -> str | None:

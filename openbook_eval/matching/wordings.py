@@ -1,12 +1,10 @@
 """Rules for what a response says in words: an option's text, or that the book does not tell."""
 
 import re
-import unicodedata
-from collections.abc import Mapping
-from functools import lru_cache
 
 from rapidfuzz import fuzz
 
+from openbook_eval.matching.mentions import plain_form
 from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARACTERS
 from openbook_eval.matching.response import Reading, Response
 from openbook_eval.types import ABSTENTION
@@ -45,12 +43,6 @@ _PAUSE = re.compile(r"[。；;，,.\n]")
 _CONDITION = re.compile(r"(?:如果|假如|倘若|若)[^。；;\n]*+[。；;\n]?")
 
 
-@lru_cache(maxsize=50_000)
-def _one_form(text: str) -> str:
-    """Kept, since the options of a question come back with every model that answers it."""
-    return unicodedata.normalize("NFKC", text)
-
-
 def _core(text: str) -> str:
     """Return the text without an announcing word before it and without punctuation."""
     text = text.strip()
@@ -71,50 +63,20 @@ def exact_option(response: Response) -> Reading | None:
     return Reading(letters[0]) if len(letters) == 1 else None
 
 
-def quoted_options(response: Response) -> Reading | None:
-    """Read `胰高血糖素`, `应为胰高血糖素。`: an option's text without its letter."""
-    # Options come from an exam file and the response from a model: both are brought to one form of every character.
-    options = {letter: _one_form(option).strip() for letter, option in response.options.items()}
-    # A long text may quote options on its way: what counts is how it ends.
-    text = unicodedata.normalize("NFKC", response.text[-_SHORT:])
-    letters = _quoted(text, options) or _similar(text, options)
-    if not letters:
+def similar_option(response: Response) -> Reading | None:
+    """Read the one option that the text is, or holds, but for one character in each eight or fewer."""
+    options = {letter: _PUNCTUATION.sub("", plain_form(option)) for letter, option in response.options.items()}
+    core = _PUNCTUATION.sub("", plain_form(_core(response.text[-_SHORT:])))
+    if not 3 <= len(core) <= max(map(len, options.values()), default=0) + 10:
         return None
-    if len(letters) > 1 and not response.multi:
-        return Reading(reason="undecided" if len(letters) < len(response.options) else "all_options")
-    return Reading(letters)
-
-
-def _quoted(text: str, options: Mapping[str, str]) -> str:
-    letters = ""
-    # Longer options first: what stands inside another option does not count for itself.
-    for letter, option in sorted(options.items(), key=lambda item: -len(item[1])):
-        place = text.find(option) if option else -1
-        if place < 0:
-            continue
-        # Up to three characters mean an option only where little else is said.
-        telling = len(option) >= 4 or len(text) <= 12 + sum(map(len, options.values()))
-        if telling and not _NEGATED.search(text[max(0, place - 8) : place]):
-            letters += letter
-        text = text.replace(option, "\n")
-    return "".join(sorted(letters))
-
-
-def _similar(text: str, options: Mapping[str, str]) -> str:
-    """Return the one option that the text is, or holds, but for one character in each eight or fewer."""
-    core = _core(text)
-    longest = max(map(len, options.values()), default=0)
-    if not 3 <= len(core) <= longest + 10:
-        return ""
     scores: list[tuple[float, str]] = []
     for letter, option in options.items():
-        bare = _PUNCTUATION.sub("", option)
-        if len(bare) >= 3:
-            wanted = 100 * (1 - max(1, len(bare) // 8) / len(bare)) - 0.5
-            score = fuzz.partial_ratio(bare, core) if len(core) >= len(bare) else fuzz.ratio(bare, core)
+        if len(option) >= 3:
+            wanted = 100 * (1 - max(1, len(option) // 8) / len(option)) - 0.5
+            score = fuzz.partial_ratio(option, core) if len(core) >= len(option) else fuzz.ratio(option, core)
             scores.append((score if score >= wanted else 0.0, letter))
     best = max(scores, default=(0.0, ""))
-    return best[1] if best[0] > 0 and sum(score == best[0] for score, _ in scores) == 1 else ""
+    return Reading(best[1]) if best[0] > 0 and sum(score == best[0] for score, _ in scores) == 1 else None
 
 
 def abstention_only(response: Response) -> Reading | None:
@@ -136,5 +98,5 @@ def abstention(response: Response) -> Reading | None:
         return None
     # "支原体。材料没有提到别的": what is not told is said of the other options.
     *_, before = (0, *(pause.end() for pause in _PAUSE.finditer(text, 0, found.start())))
-    answered = exact_option(response._replace(text=text[:before]))
+    answered = exact_option(response.part(text[:before]))
     return None if answered else Reading(reason="abstention")

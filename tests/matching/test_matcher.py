@@ -15,7 +15,7 @@ from openbook_eval.matching import response as preparing
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
 OWN = [orjson.loads(line) for line in (Path(__file__).parent / "responses.jsonl").read_bytes().splitlines()]
 # Read wrongly today; a rule for one of them alone would not be worth its price.
-MISREAD = {"r200", "r226", "r334"}
+MISREAD = {"r226"}
 
 # Pieces of answers, so that random texts come near to what rules look for.
 pieces = st.sampled_from(
@@ -96,14 +96,13 @@ def test_states_and_reasons_are_those_of_the_labels_for_nearly_all() -> None:
         return choice.state == row["state"] and (choice.state != "none" or choice.rule == row["reason"])
 
     assert [row["id"] for row in OWN if not fits(row)] == [
-        "r139", "r194", "r200", "r226", "r292", "r299", "r300", "r303", "r320", "r334", "r345", "r368",
+        "r139", "r226", "r292", "r299", "r300", "r303", "r345", "r377", "r404", "r409",
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def labelled() -> list[dict[str, object]]:
+def labelled(name: str) -> list[dict[str, object]]:
     beside = Path(__file__).parents[3] / "shared" / "data"
-    path = Path(os.environ.get("OPENBOOK_REAL_DATA", beside)) / "outputs" / "choice_labelled_dev.jsonl"
+    path = Path(os.environ.get("OPENBOOK_REAL_DATA", beside)) / "outputs" / name
     if not path.is_file():
         pytest.skip("the labelled responses are not on this machine; name their folder by OPENBOOK_REAL_DATA")
     return [orjson.loads(line) for line in path.read_bytes().splitlines()]
@@ -113,15 +112,19 @@ def read(row: dict[str, object]) -> str:
     return match_choice(str(row["output"]), row["options"] or {}, row["qtype"]).letters  # type: ignore[arg-type]
 
 
-def test_labelled_responses_of_real_models_are_read_as_labelled(labelled: list[dict[str, object]]) -> None:
-    right = sum(read(row) == row["gold_extraction"] for row in labelled)
-    assert len(labelled) == 106
-    assert right >= 103  # 97 %
+@pytest.mark.parametrize(
+    ("name", "gold", "rows", "least"),
+    [("choice_labelled_dev.jsonl", "gold_extraction", 106, 106), ("choice_fresh_dev.jsonl", "gold", 264, 260)],
+)
+def test_labelled_responses_of_real_models_are_read_as_labelled(name: str, gold: str, rows: int, least: int) -> None:
+    found = labelled(name)
+    assert len(found) == rows
+    assert sum(read(row) == row[gold] for row in found) >= least
 
 
-def test_what_commits_to_nothing_is_read_as_nothing(labelled: list[dict[str, object]]) -> None:
-    nothing = [row for row in labelled if row["gold_extraction"] == ""]
-    assert sum(read(row) == "" for row in nothing) >= 0.9 * len(nothing)
+def test_what_commits_to_nothing_is_read_as_nothing() -> None:
+    nothing = [row for row in labelled("choice_fresh_dev.jsonl") if row["gold"] == ""]
+    assert sum(read(row) == "" for row in nothing) >= 0.94 * len(nothing)
 
 
 def test_every_traditional_cue_character_alone_is_enough_to_be_read() -> None:

@@ -9,6 +9,8 @@ from openbook_eval.types import Choice
 OPTIONS = {"A": "胰岛素", "B": "胰高血糖素", "C": "生长激素", "D": "肾上腺素", "E": "胰岛素样生长因子"}
 LISTED = "A. 胰岛素\nB. 胰高血糖素\nC. 生长激素\nD. 肾上腺素\nE. 胰岛素样生长因子"
 
+EXPLAINED = "\n".join(f"{line}：与题意的关系需要讨论。" for line in LISTED.split("\n"))
+
 # (response, letters), by rule; single choice unless the rule says otherwise.
 STATED = {
     "letters_only": [
@@ -37,20 +39,29 @@ STATED = {
     "option_lines": [
         ("(B) 胰高血糖素", "B"),
         ("C. 生长激素\n因为材料说它促进生长。", "C"),
-        ("答案：\nD. 肾上腺素\n理由见上。", "D"),
     ],
+    "answer_field": [
+        ('{"answer": "B"}', "B"),
+        ("{'7': ['C']}", "C"),
+        ("急性胰岛素反应可排除。<answer>D</answer>", "D"),
+        ("So we get \\boxed{\\text{D}} here.", "D"),
+        ("\\boxed{肾上腺素}", "D"),
+        ("答案：\nD. 肾上腺素\n理由见上。", "D"),
+        ("### Answer\n(C)\n\n### Reasons\nA grows, B does not.", "C"),
+        ("{'7': ['C']}\n\n因此，正确的选项是B。", "B"),
+    ],
+    "last_line": [
+        ("患者血糖不高，不像胰岛素的作用。\n\nD", "D"),
+        ("It is not insulin.\n**C**", "C"),
+        ("首先排除A和B。\n其次排除C。\n【D】", "D"),
+    ],
+    "all_but": [("除C外都正确。", "C"), ("除了选项B以外，其余均符合题意。", "B"), ("除E之外，全都是对的。", "E")],
     "answer_then_question": [
         ("【正确答案】C\n（参考教科书）下列哪一项正确?A:甲;B:乙;C:丙。【正确答案】B", "C"),
         ("答案：A\n\n2. 最常见的病因是\nA. 高血压\nB. 动脉瘤\n答案：B", "A"),
     ],
-    "judged_list": [
-        ("A：错误。B：正确。C：错误。D：错误。E：错误。", "B"),
-        ("A. 胰岛素 ✗\nB. 胰高血糖素 ✗\nC. 生长激素 ✓\nD. 肾上腺素 ✗", "C"),
-        ("A正确，B正确，C错误，D正确，E正确。", "C"),
-    ],
-    "declared": [
+    "concluded": [
         ("**答案：D**", "D"),
-        ('{"answer": "B"}', "B"),
         ("根据材料，胰岛素能降低血糖，故选A。", "A"),
         ("正确答案是：A、C。因为……", "AC"),
         ("我认为应选B。更正：应选D，理由如上。", "D"),
@@ -58,23 +69,62 @@ STATED = {
         ("答案不是A，而是B。", "B"),
         ("错误的是C，其余都对。", "C"),
         ("The answer is C because of growth.", "C"),
-        ("So we get \\boxed{\\text{D}} here.", "D"),
         ("注意不要误选A；本题选B。", "B"),
         ("正确的表述是选项C：生长激素。", "C"),
         ("[正确答案]D\n选项A正确，选项B错误，选项C错误。因此，本题答案为D。", "D"),
         ("[正确答案]D\n中国的教科书都这样写。", "D"),
-        ("下列说法正确的是?B:胰高血糖素升高血糖。", "B"),
+        ("答案: 上述激素中，B项升高血糖。", "B"),
+        ("升高血糖的激素是B，降低血糖的另有其他。", "B"),
+        (f"{EXPLAINED}\n综上，诊断考虑D。", "D"),
+        (f"{EXPLAINED}\nSo the best hormone is D: 肾上腺素.", "D"),
+        (f"{EXPLAINED}\n因此，选项B：胰高血糖素，不是降糖激素。", "B"),
+        ("A、B、C、E都可排除，所以是D。", "D"),
+        ("B和C已排除，因此选择A。", "A"),
+        ("A正确，B正确，C正确，E正确，所以错误的叙述是D。", "D"),
+        ("选A？不，D。", "D"),
+        ("最初考虑选A，但结合病史应为D。", "D"),
+        ("先看A，也像；不过答案应该是C。", "C"),
+        ("根据现有信息无法直接判断，只有选项D是可能正确的。", "D"),
+        ("综上，正确答案为 \\(B\\)。", "B"),
+        ("Therefore, the correct answer is $\\mathbf{C}$.", "C"),
+        ("正确答案是**E**，理由从略。", "E"),
+        ("The correct answer is d.", "D"),
+        ("I would say that the answer is (b)", "B"),
+        ("Answer: c", "C"),
+        ("最可能的激素是B：胰高血糖素。\n\n因此，A和E不太可能是正确的答案。", "B"),
+        ("所以，首选胰岛素（A选项）。", "A"),
     ],
-    "leading_letters": [("C项符合材料的说法。", "C"), ("AC 解析：略", "AC"), ("Option D is what the text says.", "D")],
-    "announced_sentence": [("答案: 上述激素中，B项升高血糖。", "B")],
-    "judged": [("材料表明，因此选项B“胰高血糖素”是正确的。选项A是错误的。", "B")],
+    "leading_letters": [
+        ("A、C、D均具有这一作用。", "ACD"),
+        ("AC 解析：略", "AC"),
+        ("Option D is what the text says.", "D"),
+    ],
+    "judged": [
+        ("材料表明，因此选项B“胰高血糖素”是正确的。选项A是错误的。", "B"),
+        ("A：错误。B：正确。C：错误。D：错误。E：错误。", "B"),
+        ("A. 胰岛素 ✗\nB. 胰高血糖素 ✗\nC. 生长激素 ✓\nD. 肾上腺素 ✗", "C"),
+        ("A正确，B正确，C错误，D正确，E正确。", "C"),
+        ("C项符合材料的说法。", "C"),
+        ("Option A is incorrect. Option D is correct.", "D"),
+        ("胰岛素降低血糖。因此，选项E是错误的。", "E"),
+    ],
     "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B")],
-    "closing_statement": [("升高血糖的激素是B，降低血糖的另有其他。", "B")],
 }
 IMPLIED = {
     "exact_option": [("胰高血糖素", "B"), ("答案：胰高血糖素。", "B")],
     "quoted_options": [("材料说的是胰岛素样生长因子。", "E"), ("应为胰高血糖速", "B")],
-    "lone_letters": [("看来B比较合适", "B"), ("C seems most suitable", "C")],
+    "concluded": [
+        (f"{EXPLAINED}\n综上所述，患者最可能缺乏的是胰高血糖素。", "B"),
+        ("血糖正常，不支持胰岛素。答案是肾上腺素。", "D"),
+        ("因此，诊断首先考虑为生长激素过多。\n然而，最终诊断需要进一步检查。", "C"),
+        ("选择第三项", "C"),
+        ("The answer is the second option.", "B"),
+    ],
+    "lone_letters": [
+        ("下列说法正确的是?B:胰高血糖素升高血糖。", "B"),
+        ("看来B比较合适", "B"),
+        ("C seems most suitable", "C"),
+    ],
 }
 NOTHING = {
     "abstention_only": [
@@ -112,7 +162,12 @@ NOTHING = {
         f"能升高血糖的激素是？\n{LISTED}",
         "请直接给出正确答案的选项字母，例如[正确答案]A。\nA. 甲\nB. 乙",
     ],
-    "refusal": ["抱歉，我无法回答这个问题。", "材料中没有正确的选项。", "I'm sorry, I cannot answer this."],
+    "refusal": [
+        f"{EXPLAINED}\n综上所述，没有证据支持任何一个选项。",
+        "抱歉，我无法回答这个问题。",
+        "材料中没有正确的选项。",
+        "I'm sorry, I cannot answer this.",
+    ],
     "all_options": [LISTED, "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子"],
     "contradiction": ["A\n\nB\n\nC", "答案：B\n答案：D", "A、B、C、AB、BC、ABC"],
     "undecided": [
@@ -127,6 +182,15 @@ NOTHING = {
         "CAD患者应控制LDL-C。",
         "A patient with fever came.",
         "从A、B、C、D中选出一个。",
+        "C反应蛋白升高，请提供更多检查结果。",
+        "维生素A缺乏，请提供更多检查结果。",
+        "D-二聚体升高，请提供更多检查结果。",
+        "这是A型题，请提供更多信息。",
+        "患者有乙型肝炎，请提供更多检查结果。",
+        "发生的概率为(1 - B)。",
+        "温度是38 C，用C语言编写。",
+        "ECG AND CBC ARE BOTH NORMAL.",
+        "也许是A，也许是B，我不太确定。",
     ],
 }
 
@@ -153,8 +217,7 @@ def test_nothing_is_read_with_its_reason(reason: str, response: str) -> None:
 
 
 def test_every_rule_that_reads_letters_has_a_table() -> None:
-    assert {name for name, state, _ in RULES if state == "stated"} == set(STATED)
-    assert {name for name, state, _ in RULES if state == "implied"} == set(IMPLIED)
+    assert {name for name, state, _ in RULES if state != "none"} == {*STATED, *IMPLIED}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +231,14 @@ def test_every_rule_that_reads_letters_has_a_table() -> None:
         ("A对，B错，C对，D错，E错", "AC"),
         ("选项A、C均正确", "AC"),
         ("综上，正确答案为A和C。\n【答案】CA", "AC"),
+        ("综上，正确答案为 \\(B\\) 和 \\(D\\)。", "BD"),
+        ("答案：B（胰高血糖素）、D（肾上腺素）", "BD"),
+        ("答案为A. 胰岛素、C. 生长激素", "AC"),
+        ("除C外都正确。", "ABDE"),
+        ("不能选C、D、E，应选A和B。", "AB"),
+        ("A和C两个选项都是正确答案。", "AC"),
+        ("Therefore, options A, B, and C are correct, while D is incorrect.", "ABC"),
+        ("A（正确）：略。\nB（正确）：略。\nC（错误）：略。\nD（错误）：略。\nE（正确）：略。", "ABE"),
     ],
 )
 def test_multiple_choice_takes_all_that_is_listed(response: str, letters: str) -> None:
@@ -215,6 +286,24 @@ def test_the_instruction_given_back_or_a_refusal_is_no_abstention(response: str)
 def test_letters_of_a_word_are_an_option_where_the_option_is_that_word() -> None:
     assert match_choice("CT", {"A": "MRI", "B": "CT", "C": "B超"}).letters == "B"
     assert match_choice("答案：B超", {"A": "MRI", "B": "CT", "C": "B超"}).letters == "C"
+
+
+ENGLISH = {"A": "Aspirin", "B": "Warfarin", "C": "Morphine", "D": "Ibuprofen", "E": "Codeine"}
+
+
+@pytest.mark.parametrize(
+    ("response", "letters"),
+    [
+        ("The best drug here is ibuprofen.", "D"),
+        ("The most appropriate choice is D: Ibuprofen.\n\nThe others (A: Aspirin, B: Warfarin) thin the blood.", "D"),
+        ("Aspirin (A) and warfarin (B) are ruled out. Therefore, Codeine (E) is the most appropriate choice.", "E"),
+        ("Morphine should be the first drug given. Aspirin and warfarin are not necessary.", "C"),
+        ("This picture is most consistent with an overdose of codeine.", "E"),
+        ("I cannot select any of the options.", ""),
+    ],
+)
+def test_options_are_found_by_their_text_in_any_case(response: str, letters: str) -> None:
+    assert match_choice(response, ENGLISH).letters == letters
 
 
 def test_without_options_letters_from_a_to_e_are_possible() -> None:
