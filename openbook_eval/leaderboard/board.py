@@ -32,7 +32,7 @@ _TEXTS = (
     "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
     "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps",
 )  # fmt: skip
-# A row of an exported table of boards. Shares are of 1; null where there is none.
+# A row of an exported table of boards, shares of 1.
 RUNS = pl.Schema(
     dict.fromkeys(_TEXTS, pl.String())
     | dict.fromkeys(("rank", "rank_last"), pl.Int64())

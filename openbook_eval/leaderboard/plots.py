@@ -3,7 +3,6 @@
 A function gives no plot where there is nothing to show, and several where exams or conditions differ.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -158,7 +157,7 @@ def _gain(shown: Shown) -> Iterator[Plot]:
             rows = sorted(trades, key=lambda trade: trade[1] + trade[4], reverse=True)
             if rows:
                 yield Plot(
-                    name=_numbered(f"gain-{opened}", number),
+                    name=f"gain-{opened}-{number}",
                     title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
                     alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it.",
                     caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the "
@@ -205,7 +204,7 @@ def _retention(shown: Shown) -> Iterator[Plot]:
         rows = [(model, *cells) for model, runs in models for cells in _fields(runs, shown.items)]
         if rows:
             yield Plot(
-                name=_numbered("retention", number),
+                name=f"retention-{number}",
                 title="Retention by length and depth",
                 alt="Maps of models: retention by length of the book and by place of the entry in it.",
                 caption="Right answers in a shared book over right answers to the same questions on their own entry, "
@@ -237,7 +236,7 @@ def _depth(start: float) -> str:
 
 
 def _by_exam(shown: Shown) -> Iterator[Plot]:
-    for name, board in _named("exams", shown.boards):
+    for number, board in enumerate(shown.boards):
         rows = [
             (row.run.model, f"{exam} {CHINESE_NAMES[exam]}", *_cells(of))
             for place, exam in enumerate(board.exams)
@@ -247,7 +246,7 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
         ]
         if rows:
             yield Plot(
-                name=name,
+                name=f"exams-{number}",
                 title=f"Accuracy by exam: {_words(board.group.condition)}",
                 alt=f"Dots with intervals: accuracy of {len(board.rows)} models in each of {len(board.exams)} exams.",
                 caption="Bars are 95 % intervals; the best on average stands first.",
@@ -260,12 +259,12 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
 
 def _strict(shown: Shown) -> Iterator[Plot]:
     x, y = Axis("right in any form"), Axis("right in the demanded form")
-    for name, board in _named("strict", shown.boards):
+    for number, board in enumerate(shown.boards):
         shares = [(row.run.model, row.overall.value, row.metrics.get("correct_strict")) for row in board.rows]
         rows = [(model, right, strict) for model, right, strict in shares if strict is not None and isfinite(right)]
         if rows:
             yield Plot(
-                name=name,
+                name=f"strict-{number}",
                 title=f"Strict against lenient: {_words(board.group.condition)}",
                 alt=f"Points of {len(rows)} models: share right in the demanded form against share right in any form.",
                 caption="On the diagonal, all that is right is also in the form that the prompt demands; below it, "
@@ -277,20 +276,8 @@ def _strict(shown: Shown) -> Iterator[Plot]:
             )
 
 
-def _named(kind: str, boards: Sequence[Board]) -> Iterator[tuple[str, Board]]:
-    """Give each board with the name of its plot; of a second board of a condition it has a number."""
-    times: Counter[str] = Counter()
-    for board in boards:
-        yield _numbered(f"{kind}-{board.group.condition}", times[board.group.condition]), board
-        times[board.group.condition] += 1
-
-
 def _words(condition: str) -> str:
     return condition.replace("_", " ")
-
-
-def _numbered(name: str, earlier: int) -> str:
-    return f"{name}-{earlier + 1}" if earlier else name
 
 
 PLOTS: Mapping[str, Callable[[Shown], Iterable[Plot]]] = {

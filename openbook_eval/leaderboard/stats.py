@@ -1,11 +1,9 @@
 """Say what is certain about scores and what is noise: intervals, paired tests, ranks, detectable differences.
 
 Questions that share a book are right or wrong together. Variances are therefore those of sums over clusters, linearised
-around the mean of their exam (the sandwich of K.-Y. Liang and S. L. Zeger, Biometrika 73 (1986), 13-22, for a mean),
-within the strata that the exam fixes. A share has Wilson's interval and a difference that of Bonett and Price, for as
-many independent items as the clustered ones are worth by that variance: shares near 1 of few items are skewed, and at 0
-and 1 no variance is left to go by. Simulations in tests/leaderboard/test_stats.py say how often intervals hold the
-truth, and where they miss it.
+around the mean of their exam (K.-Y. Liang and S. L. Zeger, Biometrika 73 (1986), 13-22), within the strata that it
+fixes. Intervals are Wilson's, of differences Bonett's and Price's, for as many independent items as the clustered ones
+are worth: at 0 and 1 no variance is left to go by. tests/leaderboard/test_stats.py simulates how often they hold.
 """
 
 import math
@@ -29,7 +27,6 @@ LEVEL, ALPHA, POWER = 0.95, 0.05, 0.8
 MCNEMAR, T_TEST = "exact McNemar test", "t-test of clusters"
 _Z, _Z_POWER = float(stats.norm.isf(ALPHA / 2)), float(stats.norm.isf(1 - POWER))
 _POINT = 0.01
-_LEAST = 1e-9
 
 
 class Interval(NamedTuple):
@@ -135,10 +132,10 @@ def _changes(sorted_codes: Codes) -> Flags:
 
 @dataclass(frozen=True, slots=True)
 class _Moments:
-    """What is known of means of scores, each field (runs, exams) or (runs,).
+    """Means of scores, each field (runs, exams) or (runs,); `square` is that of squared scores, `items` their number.
 
-    `square` is the mean of squared scores, `items` their number. The `variance` of the mean has degrees of `freedom`,
-    infinite where it follows from the scores themselves, 0 where it is unknown; `least` is that of independent items.
+    The `variance` of the mean has degrees of `freedom`, infinite where it follows from the scores themselves, 0 where
+    it is unknown; `least` is that of independent items.
     """
 
     mean: Numbers
@@ -204,12 +201,12 @@ def averages(scores: Numbers, design: Design, bounds: _Bounds | None = None) -> 
     Without other `bounds` the intervals are Wilson's (N. Dean and M. Pagano, J. Surv. Stat. Methodol. 3 (2015),
     484-503), never shorter than those of independent items. For scores between 0 and 1 they are longer than need be.
     """
-    exams, bounds = _Moments.of(scores, Clusters(design)), bounds or _wilson
-    columns = (exams.mean, exams.square, exams.items, exams.variance, exams.least, exams.freedom)
-    single = [_Moments(*values) for values in zip(*(column.T for column in columns), strict=True)]
-    each, n = zip(*(exam.estimates(exam.items, bounds) for exam in single), strict=True), exams.items.sum(axis=1)
-    macro, micro = (exams.weighed(w).estimates(n, bounds) for w in (np.ones_like(exams.mean), exams.items))
-    return [Averages(*found) for found in zip(each, macro, micro, strict=True)]
+    moments = _Moments.of(scores, Clusters(design))
+    alone = (np.tile(exam, (len(scores), 1)) for exam in np.eye(moments.mean.shape[1]))
+    weights = (*alone, np.ones_like(moments.mean), moments.items)
+    counts = (np.where(own > 0, moments.items, 0).sum(axis=1) for own in weights)
+    found = [moments.weighed(own).estimates(n, bounds or _wilson) for own, n in zip(weights, counts, strict=True)]
+    return [Averages(tuple(exams), macro, micro) for *exams, macro, micro in zip(*found, strict=True)]
 
 
 def share_interval(share: float, n: int) -> Interval:
@@ -368,39 +365,13 @@ def ranks(means: Numbers, p_values: Numbers) -> list[Rank]:
 def sensitivity(scores: Numbers, design: Design, pairs: Iterable[tuple[int, int]]) -> tuple[float | None, int | None]:
     """Return the smallest difference of the median pair that is found, and the items that 0.01 needs; None if unknown.
 
-    Pairs of `scores`, (runs, n), have a discordance and a design effect: the variance of the difference of averages
-    over that of as many independent items (L. Kish, Survey Sampling, 1965, section 8.2).
+    With a power of 80 % a two-sided test finds 2.8 standard errors of the difference of two `scores`, (runs, n).
     """
     one, other = np.array(list(pairs), dtype=np.int_).reshape(-1, 2).T
-    apart = scores[one] - scores[other]
-    exams = _Moments.of(apart, Clusters(design))
+    exams = _Moments.of(scores[one] - scores[other], Clusters(design))
     together, n = exams.weighed(np.ones_like(exams.mean)), exams.items.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        discordance, mean = np.nansum(np.abs(apart), axis=1) / n, np.nansum(apart, axis=1) / n
-        effect = together.variance * n / (discordance - mean**2)
-    known = np.isfinite(effect) & (effect > _LEAST) & (together.freedom > 0)
+    known = (together.variance > 0) & (together.freedom > 0)
     if not known.any():
         return None, None
-    items, share, factor = (float(np.median(each[known])) for each in (n, discordance, effect))
-    return detectable(items, share, factor), items_needed(_POINT, share, factor) if share >= _POINT else None
-
-
-def items_needed(difference: float, discordance: float, design_effect: float = 1.0) -> int:
-    """Return how many items a two-sided paired test needs to find a difference with a power of 80 %.
-
-    `discordance` is the share of items that only one of two runs gets right, at least the difference; `design_effect`
-    is by how much clusters multiply the variance. R. J. Connor, Biometrics 43 (1987), 207-211.
-    """
-    reach = _Z * math.sqrt(discordance) + _Z_POWER * math.sqrt(discordance - difference**2)
-    return math.ceil(design_effect * (reach / difference) ** 2 - _LEAST)
-
-
-def detectable(n: float, discordance: float, design_effect: float = 1.0) -> float | None:
-    """Return the smallest difference that `n` items detect by the formula of `items_needed`; None where none is."""
-    if not 0 < discordance <= 1:
-        return None
-    # The formula squared is a quadratic equation of the difference.
-    chance, power, worth = _Z**2, _Z_POWER**2, n / design_effect
-    root = power * (worth + power - chance)
-    found = (math.sqrt(worth * chance) + math.sqrt(root)) * math.sqrt(discordance) / (worth + power) if root >= 0 else 2
-    return float(found) if found <= discordance else None
+    found = (_Z + _Z_POWER) * float(np.sqrt(np.median(together.variance[known])))
+    return found, math.ceil(float(np.median(n[known])) * (found / _POINT) ** 2)

@@ -52,12 +52,6 @@ def test_flipped_items_show_both_choices_in_the_order_of_exams() -> None:
     assert compared(first(10), lambda *_: None).flipped.is_empty()
 
 
-def test_without_all_six_exams_all_items_decide() -> None:
-    found = compared(first(8), first(2), sizes={"nursing": 10, "pharmacist": 30})
-    assert found.overall.estimate.value == pytest.approx(12 / 40)
-    assert list(found.differences) == ["nursing", "pharmacist", "all items"]
-
-
 def test_questions_without_a_label_are_compared_and_in_no_average() -> None:
     sizes = {**dict.fromkeys(SIX_EXAMS, 10), "other": 8}
     found = compared(first(5), lambda exam, place: exam != "other" and place < 5, sizes=sizes)
@@ -104,13 +98,6 @@ def test_runs_that_are_not_comparable_are_refused_with_the_reasons() -> None:
     )
     with pytest.raises(OpenbookError, match="one run cannot be compared with itself"):
         compare(runs, runs.runs[0], runs.runs[0])
-
-
-def test_sides_meet_where_they_are_comparable() -> None:
-    changes = {"a": {"entries_sha256": "0" * 64}, "a again": {"model": "a"}}
-    one = make_runs({"a": first(5), "a again": first(5)}, changes=changes).runs
-    other = make_runs({"b": first(5)}, id="run of b").runs
-    assert [(a.id, b.id) for a, b in comparable_pairs(one, other)[0]] == [("run 1", "run of b")]
 
 
 def test_each_condition_of_both_sides_is_compared_and_what_is_left_out_is_said() -> None:

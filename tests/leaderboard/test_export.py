@@ -40,30 +40,20 @@ def test_parquet_is_typed_and_has_each_run_with_its_hashes_and_intervals(tmp_pat
 
 
 def test_json_has_a_board_with_its_runs_and_nothing_for_an_average_that_does_not_exist(tmp_path: Path) -> None:
-    what = board_export(boards(make_runs({"a": first(60), "b": first(50)}, sizes=100)))
-    (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
-    assert (own["condition"], own["exam"], own["exams"][0]) == ("openbook", "invented 1.0", "physician")
-    assert [run["model"] for run in own["runs"]] == ["a", "b"]
-    assert set(own["runs"][0]) == set(RUNS)
-    assert 0.02 < own["detectable"] < 0.05
     what = board_export(boards(make_runs({"a": first(5)}, sizes={"nursing": 10})))
     (own,) = json.loads(written(tmp_path, "x.json", what).read_text(encoding="utf-8"))["boards"]
+    assert (own["condition"], own["exam"], own["exams"], set(own["runs"][0])) == (
+        "openbook", "invented 1.0", ["nursing"], set(RUNS)
+    )  # fmt: skip
     assert (own["runs"][0]["average"], own["runs"][0]["all_items"]) == (None, 0.5)
     assert what.frame["average"].to_list() == [None]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
 def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path, start: str) -> None:
-    with written(tmp_path, "x.csv", exported(f"{start}cmd()", HOSTILE)).open(encoding="utf-8", newline="") as file:
-        row, _ = csv.DictReader(file)
-    assert list(row) == list(RUNS)
-    assert row["model"] == (f"'{start}cmd()" if len(start) == 1 else f"{start!r}"[1:3] + "=cmd()")
-
-
-def test_text_that_comes_as_it_is_begins_no_formula_either(tmp_path: Path) -> None:
-    what = Export(pl.DataFrame({"a": ["\t=x", "\r=x", "=x", "x="]}))
+    what = Export(pl.DataFrame({"a": [f"{start}cmd()", "x="]}))
     with written(tmp_path, "x.csv", what).open(encoding="utf-8", newline="") as file:
-        assert [row["a"] for row in csv.DictReader(file)] == ["'\t=x", "'\r=x", "'=x", "x="]
+        assert [row["a"] for row in csv.DictReader(file)] == [f"'{start}cmd()", "x="]
 
 
 def test_markdown_and_latex_have_a_table_a_board(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_gain_is_the_share_right_with_the_book_less_that_without() -> None:
     runs = [make_runs({"m": first(9)}), make_runs({"m": first(4)}, condition="closedbook", id="closed")]
     (plot,) = of("gain", shown(together(*runs)))
     ((model, knowledge, low, high, gain, gain_low, gain_high, questions),) = plot.frame.rows()
-    assert (plot.name, model, questions) == ("gain-openbook", "m", 60)
+    assert (plot.name, model, questions) == ("gain-openbook-0", "m", 60)
     assert [knowledge, gain] == pytest.approx([0.4, 0.5])
     assert float(str(low)) < 0.4 < float(str(high))
     assert float(str(gain_low)) < 0.5 < float(str(gain_high))
@@ -134,7 +134,7 @@ def test_retention_stands_for_the_whole_book_and_for_each_fifth_of_it() -> None:
 def test_exams_and_strict_hold_all_models_and_their_pictures_the_best() -> None:
     found = shown(make_runs({f"m{number:02}": first(number % 10) for number in range(24)}))
     (exams,), (strict,) = of("exams", found), of("strict", found)
-    assert (exams.name, exams.frame.height, len(exams.panels)) == ("exams-openbook", 24 * 6, 6)
+    assert (exams.name, exams.frame.height, len(exams.panels)) == ("exams-0", 24 * 6, 6)
     assert [sum(mark.css == "c0 shape" for mark in panel.marks) for panel in exams.panels] == [20] * 6
     assert exams.left_out == " The picture shows 20 of 24 models, the table all."
     assert (strict.frame.height, len(strict.legend)) == (24, 20)
