@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,12 +186,7 @@ def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int
     own: list[tuple[str, Board | None]] = list(zip(addresses, boards, strict=False))
     of_run = {run: f"pages/run-{number}.html" for run, number in numbers.items()}
     made = max((row.run.date for row in rows), default="")[:10]
-    ranked = [
-        (board, [row for row in board.rows if isfinite(row.averages.macro.value)])
-        for board in boards
-        if board.group.condition == "openbook"
-    ]
-    shared = {"boards": own, "of_run": of_run, "made": made, "own": ranked, **told}
+    shared = {"boards": own, "of_run": of_run, "made": made, **told}
     environment = svg.environment()
     environment.filters |= _FILTERS
     template = environment.get_template("page.html.jinja", globals=_GLOBALS)

@@ -75,13 +75,6 @@ def test_a_run_with_items_that_got_no_response_has_no_rank_and_that_is_said() ->
     assert own.notes == ("half: 30 of 60 items have no response; it has no rank, and its averages are of the others",)
 
 
-def test_a_run_without_any_score_of_an_exam_has_no_average_and_comes_last() -> None:
-    rows = board(make_runs({"a": lambda exam, _: None if exam == "nursing" else True, "b": first(1)})).rows
-    assert [row.run.model for row in rows] == ["b", "a"]
-    assert isnan(rows[1].averages.macro.value)
-    assert rows[1].metrics["correct_strict"] is None
-
-
 def test_a_run_whose_items_are_not_those_it_says_is_refused() -> None:
     runs = make_runs({"a": first(5)})
     forged = make_runs({"b": first(5)}, sizes={**dict.fromkeys(SIX_EXAMS, 10), "nursing": 11}, id="forged")
@@ -125,9 +118,3 @@ def test_what_keeps_a_run_from_being_whole_is_said() -> None:
         "and its averages are of the others",
     )
     assert "a (TRUNCATED)" in [row[1] for row in board_sheet(own).rows]
-
-
-def test_the_same_runs_make_the_same_board() -> None:
-    runs = make_runs({"a": first(5), "b": first(6)}, groups=2)
-    shuffled = Runs(runs.runs, runs.items.sample(fraction=1.0, shuffle=True, seed=1))
-    assert board(runs) == board(shuffled)

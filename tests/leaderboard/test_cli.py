@@ -125,8 +125,7 @@ def test_two_folders_or_models_are_compared_under_each_condition_of_both(run: Ru
 def test_flipped_items_are_listed_as_many_as_wanted_and_exported(run: Run, runs: Path, tmp_path: Path) -> None:
     pair = ("compare", runs / "good", runs / "poor", "--condition", "openbook")
     text = run(*pair, "--show", 3, "--export", tmp_path / "x.json")
-    flips = [row for row in rows(text) if row and row[0].startswith("physician-")]
-    assert 3 <= len(flips) <= 6
+    assert 3 <= sum(row[0].startswith("physician-") for row in rows(text) if row) <= 6
     assert "more (--show)" in text
     assert "right in A only" not in run(*pair, "--show", 0)
     (found,) = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["comparisons"]
@@ -135,8 +134,7 @@ def test_flipped_items_are_listed_as_many_as_wanted_and_exported(run: Run, runs:
 
 def test_a_comparison_says_what_was_left_out(run: Run, runs: Path, tmp_path: Path) -> None:
     for day in (1, 3):
-        date = f"2026-01-0{day}T03-04-05.678901"
-        write_run(tmp_path / "one", model="one", questions=invented(120), date=date)
-    text = run("compare", tmp_path / "one", runs / "poor", width=400)
+        write_run(tmp_path, model="one", questions=invented(120), date=f"2026-01-0{day}T03-04-05.678901")
+    text = run("compare", tmp_path, runs / "poor", width=400)
     assert "not compared: closedbook: only B has it" in text
     assert "an older run of one name; the newest stands" in text

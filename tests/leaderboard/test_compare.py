@@ -100,26 +100,6 @@ def test_runs_that_are_not_comparable_are_refused_with_the_reasons() -> None:
         compare(runs, runs.runs[0], runs.runs[0])
 
 
-def test_each_condition_of_both_sides_is_compared_and_what_is_left_out_is_said() -> None:
-    closed, ranked, reading = ({"condition": name} for name in ("closedbook", "openbook_ranked", "reading_open"))
-    models = dict.fromkeys(("a", "a closed", "a ranked", "a reading"), first(5))
-    changes: dict[str, dict[str, Any]] = {
-        "a closed": closed | {"model": "a", "shots": 5},
-        "a ranked": ranked | {"model": "a"},
-        "a reading": reading | {"model": "a"},
-    }
-    one = make_runs(models, changes=changes).runs
-    changes = {"b closed": closed | {"model": "b"}, "b reading": reading | {"model": "b"}}
-    other = make_runs(dict.fromkeys(("b", "b closed", "b reading"), first(5)), changes=changes).runs
-    pairs, left_out = comparable_pairs(one, other)
-    assert [a.condition for a, _ in pairs] == ["openbook", "reading_open"]
-    assert left_out == [
-        "b cannot be compared with a, closedbook: shows 0 examples instead of 5 (--num_fewshot); run them with the "
-        "same settings",
-        "openbook_ranked: only A has it",
-    ]
-
-
 @pytest.mark.parametrize(
     ("models", "changes", "message"),
     [

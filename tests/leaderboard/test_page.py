@@ -1,6 +1,5 @@
 """The page of real output of lm-eval: its pieces, its folder, and what it does where texts are missing."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -100,19 +99,6 @@ def test_a_hostile_response_is_whole_in_its_piece_and_one_that_is_missing_has_no
     assert scores["correct"].count("-") == scores["answered"].count("-") == 6
     missing = said[scores["correct"].index("-")]
     assert (missing["response"], missing["before"]) == ("", "<|im_start|>user\n")
-
-
-def test_questions_that_share_a_book_name_it_and_others_have_their_entry(page: Path) -> None:
-    shared = piece(page, "questions-2-0")
-    assert len({question["book"] for question in shared}) > 1
-    for question in shared:
-        book = piece(page, question["book"])
-        assert question["book"] == f"book-{hashlib.sha256(book.encode()).hexdigest()[:16]}"
-        assert question["entry"] in book
-    for question in piece(page, "questions-0-0"):
-        assert question["book"] is None
-        assert question["entry"]
-        assert question["stem"] in question["after"]
 
 
 def test_a_run_whose_samples_changed_since_has_scores_and_no_texts(tmp_path: Path) -> None:
