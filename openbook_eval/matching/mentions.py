@@ -24,7 +24,9 @@ _LOOKED_AT, _LONGEST = 40, 2000
 _ALONE = "\n 、,;。"
 _WORD = re.compile("[a-z0-9]{2}")
 _SMALL = re.compile(r"\b(?:answer|option|choice)s?(?: is)?:? \(?([a-h])\)?(?=\s*[.\n]|$)")
-_ORDINAL = re.compile(r"第([一二三四五六])(?:个?选项|[项个])|\b(first|second|third|fourth|fifth) (?:option|choice)\b")
+_ORDINAL = re.compile(
+    r"第([一二三四五六])(?:个?(?:选项|答案)|项|个(?=\W|$))|\b(first|second|third|fourth|fifth) (?:option|choice)\b"
+)
 _ORDINALS = ("一", "二", "三", "四", "五", "六"), ("first", "second", "third", "fourth", "fifth")
 _OWN_TEXT = re.compile(r"[\s:.、)(\-\"“是为选项即]{0,6}")
 _IN_BRACKETS = re.compile(r"\s*\(\s*(?:选项|option)?\s*")

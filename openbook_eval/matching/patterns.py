@@ -23,7 +23,7 @@ _NO_NAME_BEFORE = (
     r"(?<![A-Za-z0-9.\-°_{^][\s\S])(?<!维生素[\s\S])(?<!\d\s[\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
 )
 # "A patient", but "A is", "A and B".
-_NO_ARTICLE = r"(?! +(?!(?:or|and|is|are|was|seems|while|as|because|since|in|with|for)\b)[a-z])"
+_NO_ARTICLE = r"(?! +(?!(?:or|and|is|are|was|seems|while|as|because|since|in|with|for)\b)[a-z\d])"
 # Between the letters of one answer in a sentence; a line break ends them there.
 _BETWEEN = rf"(?:[ \u3000、{COMMA};；/&|+和与及{_QUOTES}]|以及|and\b)++"
 
@@ -89,7 +89,7 @@ def patterns_for(options: str) -> Patterns:
         leading=re.compile(
             rf"[\s\[\](（)）【】:：\-*]*+(?:选项|[Oo]ptions?)?\s*+{letters}"
             rf"(?=\s*$|\s*\n|\s*[{COMMA}{STOP}{COLON};；<(（#)）\]】]"
-            rf"|\s*(?:选项|[两三四几]?个?选?项|均|都|皆|是|正确|对|符合)|\s+[^\sa-z]|\s+(?:is|are)\b)"
+            rf"|\s*(?:选项|[两三四几]?个?选?项|均|都|皆|是|正确|对|符合)|\s+[^\sa-zA-Z0-9]|\s+(?:is|are)\b)"
         ),
         option_line=re.compile(rf"\s*+[(（]?({one})[)）]?[.．{COLON}、][^\n{options}]*+\s*+"),
         option_here=re.compile(rf"[ \t\-{_QUOTES}(（\[【「]*+({one}){after}"),

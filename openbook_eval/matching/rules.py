@@ -81,7 +81,9 @@ def option_lines(response: Response) -> Reading | None:
         letters = read_option_list(response, found.end())
     if not letters:
         return None
-    nearly_all = len(letters) >= max(2, len(response.options) - 1)
+    # "D：…，E：…，A：…": all of them, in whatever order.
+    listed = {found.group(1) for found in response.patterns.option_start.finditer(text, begin, begin + BEGINNING)}
+    nearly_all = len(letters) > 1 and len(listed) >= len(response.options) - 1
     return Reading(reason="all_options") if nearly_all and not response.multi else Reading(letters)
 
 

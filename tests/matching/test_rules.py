@@ -168,7 +168,11 @@ NOTHING = {
         "材料中没有正确的选项。",
         "I'm sorry, I cannot answer this.",
     ],
-    "all_options": [LISTED, "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子"],
+    "all_options": [
+        LISTED,
+        "D：肾上腺素，E：胰岛素样生长因子，A：胰岛素，B：胰高血糖素，C：生长激素。",
+        "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子",
+    ],
     "contradiction": ["A\n\nB\n\nC", "答案：B\n答案：D", "A、B、C、AB、BC、ABC"],
     "undecided": [
         "I have a fever, see a doctor.",
@@ -189,6 +193,9 @@ NOTHING = {
         "患者有乙型肝炎，请提供更多检查结果。",
         "发生的概率为(1 - B)。",
         "温度是38 C，用C语言编写。",
+        "A 35-year-old woman presents with fear of dogs.",
+        "A 55-year-old man has pain in the right eye.",
+        "我会回答您的第二个问题。",
         "ECG AND CBC ARE BOTH NORMAL.",
         "也许是A，也许是B，我不太确定。",
     ],
