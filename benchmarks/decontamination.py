@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data_prep.decontaminate import ExamIndex
-from data_prep.tokens import plain
+from data_prep.dedup import plain
 from openbook_eval.exams import ExamFile, load_exam
 from openbook_eval.types import Question
 

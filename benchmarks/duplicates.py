@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_prep.dedup import SHINGLE, keys, near_duplicates
-from data_prep.tokens import plain
+from data_prep.dedup import SHINGLE, keys, near_duplicates, plain
 
 _SIGNS = (
     "患者出现发热咳嗽胸痛乏力首选治疗药物检查诊断为急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃请注意休息多喝水"

@@ -12,46 +12,34 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from data_prep.clean import judge
+from data_prep.clean import judge, where
 from data_prep.decontaminate import ExamIndex
-from data_prep.dedup import keys, mark_duplicates
-from data_prep.manifest import (
-    MANIFEST,
-    ROWS,
-    TRAIN,
-    BuildFacts,
-    Contamination,
-    FileContent,
-    Flow,
-    InputFile,
-    Manifest,
-    outputs_in,
-    write_rows,
-)
-from data_prep.mix import choose, nesting, scaled
-from data_prep.read import SCHEMA, Chunk, Part, parts, read, train_line
+from data_prep.dedup import keys, mark_duplicates, plain
+from data_prep.formats import Fault
+from data_prep.manifest import TRAIN, BuildFacts, Contamination, FileContent, Flow, InputFile, Manifest, write_manifest
+from data_prep.mix import choose, counter, nesting, scaled
+from data_prep.read import SCHEMA, Part, parts, read
 from data_prep.spec import Cleaning, Decontamination, Mix, Spec
-from data_prep.tokens import counter, estimate, plain
 from openbook_eval.errors import ExamError, OpenbookError, did_you_mean
 from openbook_eval.exams import ExamFile, load_exam
 
 DROPPED, CONTAMINATION = "dropped", "contamination.jsonl"
-_WORK = ".work"
 # What openbook_eval.exams says where the hub cannot be reached or has no such data set.
 _NOT_FETCHED = "hub data set "
 _THREADS = max(2, min(8, os.cpu_count() or 1))
 # Rows that are written at a time.
 _ROWS = 16_384
+# All that JSON escapes.
+_ESCAPES = {sign: orjson.dumps(sign).decode()[1:-1] for sign in map(chr, (*range(32), ord('"'), ord("\\")))}
 
 # Of all rows: what a clean one has more than read.SCHEMA, and what a dropped one has.
 _ALL_SCHEMA: Mapping[str, pl.DataType] = {
@@ -64,9 +52,8 @@ _ALL_SCHEMA: Mapping[str, pl.DataType] = {
     ),
 }
 _Result = TypeVar("_Result")
-Count = Callable[[Sequence[str]], list[int]]
-# By source: what could not be read, as it is written to dropped/.
-_Notes = dict[str, list[dict[str, object]]]
+# What could not be read, and of which file.
+_Faults: TypeAlias = list[tuple[Part, Fault]]
 
 
 def wanted_mixes(spec: Spec, only: Sequence[str], scale: float) -> dict[str, Mix]:
@@ -81,23 +68,11 @@ def wanted_mixes(spec: Spec, only: Sequence[str], scale: float) -> dict[str, Mix
     return scaled({name: mix for name, mix in spec.mixes.items() if not only or name in only}, scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Exams:
-    """Exams as read, and by name those that could not be fetched, with the reason: nothing is checked against them."""
-
-    read: tuple[ExamFile, ...] = ()
-    lacking: Mapping[str, str] = field(default_factory=dict)
-
-    def provenance(self) -> list[dict[str, str]]:
-        """Return what the manifest says of every exam; without the reason, which differs between machines."""
-        lacking = [{"name": name, "not_checked": "could not be fetched"} for name in self.lacking]
-        return sorted([*(exam.provenance for exam in self.read), *lacking], key=lambda exam: exam["name"])
-
-
-def load_exams(names: Iterable[str], *, required: bool) -> Exams:
+def load_exams(names: Iterable[str], *, required: bool) -> tuple[list[ExamFile], dict[str, str]]:
     """Load the exams of these names, as `openbook-eval` takes them.
 
-    Raises ExamError where one cannot be read; where one cannot be fetched from the hub only if `required`.
+    Returns them, and by name why others could not be fetched from the hub: nothing is checked against those. Raises
+    ExamError where an exam cannot be read, or cannot be fetched and is `required`.
     """
     found: list[ExamFile] = []
     lacking: dict[str, str] = {}
@@ -108,17 +83,7 @@ def load_exams(names: Iterable[str], *, required: bool) -> Exams:
             if required or not str(error).startswith(_NOT_FETCHED):
                 raise
             lacking[name] = str(error).partition(";")[0]
-    return Exams(tuple(found), lacking)
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What a build came to. `breaks` says of each source where its files are not as they should be, if anywhere."""
-
-    mixes: Mapping[str, Manifest]
-    sources: Mapping[str, Flow]
-    exams: Exams
-    breaks: Mapping[str, Sequence[str]]
+    return found, lacking
 
 
 def build(
@@ -130,12 +95,12 @@ def build(
     only: Sequence[str] = (),
     exams: Sequence[str] = (),
     notify: Callable[[str], None] = lambda _: None,
-) -> Built:
+) -> dict[str, Manifest]:
     """Build the mixes of a spec, or `only` those of these names, from the files below `data` into the folder `out`.
 
     `exams` stand in for those of the spec, and must all be there; of the spec's, one that cannot be fetched is passed
-    over and reported. `notify` gets what the user should know before the end. Raises OpenbookError. A mix is there
-    whole or not at all, also where the build is killed.
+    over and reported. `notify` gets what the user should know. Raises OpenbookError. A mix is there whole or not at
+    all, also where the build is killed.
     """
     if exams:
         spec = spec.model_copy(update={"decontaminate": Decontamination(exams=list(exams))})
@@ -143,20 +108,34 @@ def build(
     count = counter(spec.tokenizer) if spec.tokenizer else None
     todo = parts(spec.sources, data)
     with _hold(out) as work:
-        checked = load_exams(spec.decontaminate.exams if spec.decontaminate else (), required=bool(exams))
-        for name, reason in checked.lacking.items():
+        checked, lacking = load_exams(spec.decontaminate.exams if spec.decontaminate else (), required=bool(exams))
+        for name, reason in lacking.items():
             notify(f"exam {name}: NOT CHECKED; {reason}")
-        rows, notes, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked.read) if checked.read else None)
-        kept, dropped = _without_duplicates(rows, spec)
-        flows = _flows(spec, kept, dropped, notes)
-        _write_dropped(out, work, dropped, notes, against_exams=bool(checked.read))
-        facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, checked, dropped), scale)
-        manifests = _write_mixes(out, work, _choose(kept, mixes, spec.seed, count), facts)
-    breaks = {
-        name: [f"{note['file']}: {note['fault']}" for note in some if note["reason"] == "break"]
-        for name, some in notes.items()
-    }
-    return Built(manifests, flows, checked, {name: faults for name, faults in breaks.items() if faults})
+        rows, faults, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked) if checked else None)
+        for part, fault in faults:
+            if not fault.row:
+                notify(f"source {part.source.name}: {part.label}: {fault.reason}")
+        with _step("looking for duplicates"):
+            kept, dropped = _without_duplicates(rows, spec)
+        _write_dropped(work, spec, dropped, faults)
+        _replace(work / DROPPED, out / DROPPED)
+        (out / CONTAMINATION).unlink(missing_ok=True)
+        if checked:
+            _replace(work / CONTAMINATION, out / CONTAMINATION)
+        with _step("choosing rows"):
+            chosen = choose(kept, mixes, spec.seed, count)
+        flows = _flows(spec, kept, dropped, faults)
+        facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, checked, lacking, dropped), scale)
+        nested = nesting(chosen)
+        found: dict[str, Manifest] = {}
+        with _step("writing the mixes", len(chosen)) as advance:
+            for name, taken in chosen.items():
+                (work / name).mkdir()
+                _write_lines(work / name / TRAIN, _ahead(_train_lines, taken.iter_slices(_ROWS)))
+                found[name] = write_manifest(work / name, facts, name, mixes[name], taken, nested[name])
+                _replace(work / name, out / name)
+                advance(1)
+    return found
 
 
 @contextmanager
@@ -172,7 +151,7 @@ def _hold(out: Path) -> Iterator[Path]:
     except BlockingIOError as error:
         os.close(handle)
         raise OpenbookError(f"{out}: another build is writing there; wait for it or name another folder") from error
-    work = out / _WORK
+    work = out / ".work"
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -192,14 +171,13 @@ def _hold(out: Path) -> Iterator[Path]:
 def _step(title: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
     """Show how far a step is, where the standard error is a terminal; call the value with how much was done."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
         yield lambda amount: bar.advance(task, amount)
 
 
 def _ahead(do: Callable[[pl.DataFrame], _Result], frames: Iterable[pl.DataFrame]) -> Iterator[_Result]:
-    """The results in the order of the frames, a few of which are worked on at a time."""
+    """Yield the results in the order of the frames, a few of which are worked on at a time."""
     with ThreadPoolExecutor(_THREADS) as threads:
         waiting: deque[Future[_Result]] = deque()
         for frame in frames:
@@ -210,60 +188,40 @@ def _ahead(do: Callable[[pl.DataFrame], _Result], frames: Iterable[pl.DataFrame]
             yield waiting.popleft().result()
 
 
-# Reading.
+# --- Reading and sorting out
 
 
 def _read_all(
     todo: Sequence[Part], settings: Cleaning, index: ExamIndex | None
-) -> tuple[pl.DataFrame, _Notes, list[InputFile]]:
-    """All rows, what could not be read, and the files, which are hashed in a thread in the meantime.
-
-    Raises OpenbookError where a file was changed meanwhile.
-    """
-    notes: _Notes = {part.source.name: [] for part in todo}
-    before = {part.file: _state(part.file) for part in todo}
+) -> tuple[pl.DataFrame, _Faults, list[InputFile]]:
+    """Return all rows, what could not be read, and the files, which are hashed in a thread in the meantime."""
+    faults: _Faults = []
     with ThreadPoolExecutor(1) as thread, _step("reading the sources", sum(part.size for part in todo)) as advance:
-        inputs = thread.map(_input_file, todo)
+        contents = thread.map(FileContent.of, [part.file for part in todo])
 
         def frames() -> Iterator[pl.DataFrame]:
             for part in todo:
                 for chunk in read(part):
-                    notes[part.source.name] += _noted(part.label, chunk)
+                    faults.extend((part, fault) for fault in chunk.faults)
                     yield chunk.frame
                 advance(part.size)
 
         rows = [pl.DataFrame(schema=_ALL_SCHEMA), *_ahead(lambda frame: _sort_out(frame, settings, index), frames())]
-    if changed := [str(file) for file, state in before.items() if _state(file) != state]:
-        raise OpenbookError(f"{changed[0]}: was changed while it was read; run again when nothing writes to it")
-    return pl.concat(rows), notes, list(inputs)
-
-
-def _input_file(part: Part) -> InputFile:
-    content = FileContent.of(part.file)
-    return InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
-
-
-def _state(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError as error:
-        raise OpenbookError(f"{file}: cannot be read ({error.strerror}); run again when it is there") from error
-    return found.st_size, found.st_mtime_ns
-
-
-def _noted(file: str, chunk: Chunk) -> Iterator[dict[str, object]]:
-    for row in chunk.broken:
-        yield {"file": file, "row": row.row, "reason": "broken", "fault": row.reason, "text": row.text}
-    for fault in chunk.breaks:
-        yield {"file": file, "reason": "break", "fault": fault}
+        files = [
+            InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
+            for part, content in zip(todo, contents, strict=True)
+        ]
+    if changed := [part for part in todo if not part.file.is_file() or part.file.stat().st_size != part.size]:
+        raise OpenbookError(f"{changed[0].file}: was changed while it was read; run again when nothing writes to it")
+    return pl.concat(rows), faults, files
 
 
 def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> pl.DataFrame:
-    """The rows with the reason to drop them: unclean, or an exam item; the clean ones with their tokens and keys."""
-    frame = frame.with_columns(judge(frame, settings).alias("reason"))
+    """Return the rows with the reason to drop them: unclean, or an exam item; the clean ones with tokens and keys."""
+    frame = frame.hstack(judge(frame, settings))
     plain_texts = {"plain_question": plain(pl.col("question")), "plain_answer": plain(pl.col("answer"))}
     # Lazily, so that what the columns share is found once.
-    clean = frame.lazy().filter(pl.col("reason").is_null()).with_columns(estimate(), **plain_texts).collect()
+    clean = frame.lazy().filter(pl.col("reason").is_null()).with_columns(**plain_texts).collect()
     matches = index.check(clean) if index else {}
     found = [matches[place]._asdict() if place in matches else None for place in range(clean.height)]
     items = pl.Series("exam_item", found, dtype=_ALL_SCHEMA["exam_item"])
@@ -272,13 +230,9 @@ def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) 
     return pl.concat([clean, unclean], how="diagonal").select(*_ALL_SCHEMA)
 
 
-# Duplicates, and what was left out.
-
-
 def _without_duplicates(rows: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that are kept, and all others in the order of the files, with `of`, the place of the row that stays."""
-    with _step("looking for duplicates"):
-        marked = mark_duplicates(rows.filter(pl.col("reason").is_null()), spec.seed, spec.deduplicate.near)
+    """Return rows that are kept, and all others by file, with `of`, the place of the row that stays."""
+    marked = mark_duplicates(rows.filter(pl.col("reason").is_null()), spec.seed, spec.deduplicate.near)
     gone = marked.filter(pl.col("reason").is_not_null())
     gone = gone.with_columns(marked.select("source", "file", "row")[gone["of"]].to_struct("of"))
     dropped = pl.concat([rows.filter(pl.col("reason").is_not_null()), gone], how="diagonal")
@@ -286,117 +240,108 @@ def _without_duplicates(rows: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, p
     return kept, dropped.sort("source", "file", "row", maintain_order=True)
 
 
-def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, notes: _Notes) -> dict[str, Flow]:
-    """What became of the rows of each source; reasons in alphabetical order."""
-    counts: dict[str, dict[str, int]] = {source.name: {"kept": 0} for source in spec.sources}
-    for source, rows in kept.group_by("source").len().iter_rows():
-        counts[source]["kept"] = rows
-    for source, reason, rows in dropped.group_by("source", "reason").len().sort("reason").iter_rows():
-        counts[source][reason] = rows
+def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, faults: _Faults) -> dict[str, Flow]:
+    """Count what became of the rows of each source; reasons in alphabetical order."""
+    reasons = pl.concat([kept.select("source", reason=pl.lit("kept")), dropped.select("source", "reason")])
+    counted = reasons.group_by("source", "reason").len().sort("reason").rows()
     flows: dict[str, Flow] = {}
-    for source in sorted(spec.sources, key=lambda source: source.name):
-        reasons = counts[source.name]
+    for source in spec.sources:
+        counts = {reason: rows for name, reason, rows in counted if name == source.name}
         flows[source.name] = Flow(
             domain=source.domain,
             licence=source.licence,
-            read=sum(reasons.values()),
-            broken=sum(note["reason"] == "broken" for note in notes[source.name]),
-            kept=reasons.pop("kept"),
-            exact=reasons.pop("duplicate", 0),
-            near=reasons.pop("near_duplicate", 0),
-            contaminated=reasons.pop("contaminated", 0),
-            dropped=reasons,
+            read=sum(counts.values()),
+            broken=sum(part.source.name == source.name and fault.row > 0 for part, fault in faults),
+            kept=counts.pop("kept", 0),
+            exact=counts.pop("duplicate", 0),
+            near=counts.pop("near_duplicate", 0),
+            contaminated=counts.pop("contaminated", 0),
+            dropped=counts,
         )
     return flows
 
 
-def _contamination(spec: Spec, exams: Exams, dropped: pl.DataFrame) -> Contamination | None:
-    rows = int((dropped["reason"] == "contaminated").sum())
-    return Contamination(exams=exams.provenance(), rows=rows, report=CONTAMINATION) if spec.decontaminate else None
+def _contamination(
+    spec: Spec, checked: Sequence[ExamFile], lacking: Iterable[str], dropped: pl.DataFrame
+) -> Contamination | None:
+    if not spec.decontaminate:
+        return None
+    # Without the reason, which differs between machines.
+    missing = [{"name": name, "not_checked": "could not be fetched"} for name in lacking]
+    return Contamination(
+        exams=sorted([*(exam.provenance for exam in checked), *missing], key=lambda exam: exam["name"]),
+        rows=int((dropped["reason"] == "contaminated").sum()),
+        report=CONTAMINATION if checked else None,
+    )
 
 
-def _write_dropped(out: Path, work: Path, dropped: pl.DataFrame, notes: _Notes, *, against_exams: bool) -> None:
+# --- Writing
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Put a file or folder in the place of another; systems know no exchange of folders: for a moment there is none."""
+    if old.is_dir():
+        old.rename(new.with_name(f"old {new.name}"))
+    new.rename(old)
+
+
+def _write_lines(file: Path, batches: Iterable[Iterable[bytes]]) -> None:
+    with file.open("wb") as opened:
+        for lines in batches:
+            opened.writelines(lines)
+
+
+def _write_dropped(work: Path, spec: Spec, dropped: pl.DataFrame, faults: _Faults) -> None:
     """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front.
 
-    Where rows were checked against exams, contamination.jsonl names each that holds an item, and the item.
+    contamination.jsonl names each row that holds an exam item, and the item.
     """
-    (out / DROPPED).mkdir(exist_ok=True)
-    for source, faults in notes.items():
-        some = dropped.filter(pl.col("source") == source).iter_slices(_ROWS)
-        lines = chain(map(_json_line, faults), chain.from_iterable(map(_headed_lines, some)))
-        _write(work, out / DROPPED / f"{source}.jsonl", lines)
-    if against_exams:
-        held = dropped.filter(pl.col("reason") == "contaminated").select("source", "file", "row", "exam_item")
-        _write(work, out / CONTAMINATION, map(_json_line, held.unnest("exam_item").iter_rows(named=True)))
+    (work / DROPPED).mkdir()
+    for name in (source.name for source in spec.sources):
+        broken = (_json_line(_noted(part, fault)) for part, fault in faults if part.source.name == name)
+        some = dropped.filter(pl.col("source") == name).iter_slices(_ROWS)
+        _write_lines(work / DROPPED / f"{name}.jsonl", chain([broken], map(_headed_lines, some)))
+    held = dropped.filter(pl.col("reason") == "contaminated").select("source", "file", "row", "exam_item")
+    _write_lines(work / CONTAMINATION, [map(_json_line, held.unnest("exam_item").iter_rows(named=True))])
+
+
+def _noted(part: Part, fault: Fault) -> dict[str, Any]:
+    if not fault.row:
+        return {"file": part.label, "reason": "break", "fault": fault.reason}
+    return {"file": part.label, "row": fault.row, "reason": "broken", "fault": fault.reason, "text": fault.text}
 
 
 def _headed_lines(rows: pl.DataFrame) -> Iterator[bytes]:
     heads = rows.select("file", "row", "reason", "exam_item", "of").iter_rows(named=True)
-    for head, line in zip(heads, _lines(rows), strict=True):
+    for head, line in zip(heads, _train_lines(rows), strict=True):
         yield orjson.dumps({name: value for name, value in head.items() if value is not None})[:-1] + b"," + line[1:]
-
-
-def _write(work: Path, file: Path, lines: Iterable[bytes]) -> None:
-    with (work / "lines").open("wb") as opened:
-        opened.writelines(lines)
-    (work / "lines").replace(file)
 
 
 def _json_line(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _lines(rows: pl.DataFrame) -> list[bytes]:
+def _train_lines(rows: pl.DataFrame) -> list[bytes]:
     return rows.select(train_line().cast(pl.Binary)).to_series().to_list()
 
 
-# Choosing and writing.
+def train_line() -> pl.Expr:
+    """Return the lines of train.jsonl (String, with line break) of a frame with columns question, answer and turns.
+
+    A line is `{"messages": [{"role", "content"}, ...]}`, as Axolotl's `type: chat_template` reads it, byte for byte as
+    orjson writes it.
+    """
+    pair = pl.concat_str(
+        pl.lit('{"messages":[{"role":"user","content":"'),
+        _escaped(pl.col("question")),
+        pl.lit('"},{"role":"assistant","content":"'),
+        _escaped(pl.col("answer")),
+        pl.lit('"}]}\n'),
+    )
+    return pl.coalesce(pl.lit('{"messages":') + pl.col("turns") + pl.lit("}\n"), pair)
 
 
-def _choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int, count: Count | None) -> dict[str, pl.DataFrame]:
-    """The rows of every mix, their tokens counted where that is wanted."""
-    if count is None:
-        return choose(rows, mixes, seed)
-    with _step("counting tokens"):
-        if all(mix.over == "rows" for mix in mixes.values()):
-            # Only of the rows chosen, which are the first of their domains: of these, the same ones are chosen again.
-            taken = pl.concat(each.select("key") for each in choose(rows, mixes, seed).values())
-            rows = rows.join(taken, on="key", how="semi")
-        return choose(_count_tokens(rows, count), mixes, seed)
-
-
-def _count_tokens(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
-    """The rows with the tokens of all their messages counted instead of estimated."""
-    tokens: list[int] = []
-    for some in rows.select("question", "answer", "turns").iter_slices(_ROWS):
-        texts = [
-            [question, answer] if turns is None else [turn["content"] for turn in orjson.loads(turns)]
-            for question, answer, turns in some.iter_rows()
-        ]
-        counts = iter(count([text for row in texts for text in row]))
-        tokens += (sum(islice(counts, len(row))) for row in texts)
-    return rows.with_columns(pl.Series("tokens", tokens, dtype=pl.UInt32))
-
-
-def _write_mixes(out: Path, work: Path, mixes: Mapping[str, pl.DataFrame], facts: BuildFacts) -> dict[str, Manifest]:
-    nested = nesting(mixes)
-    found: dict[str, Manifest] = {}
-    with _step("writing the mixes", sum(rows.height for rows in mixes.values())) as advance:
-        for name, rows in mixes.items():
-            with (work / TRAIN).open("wb") as file:
-                for lines in _ahead(_lines, rows.iter_slices(_ROWS)):
-                    file.writelines(lines)
-                    advance(len(lines))
-            write_rows(work, rows)
-            found[name] = Manifest.of(facts, name, rows, outputs_in(work), nested[name])
-            found[name].write(work)
-            _move(work, out / name)
-    return found
-
-
-def _move(work: Path, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    # Where train.jsonl is, it is that of the manifest beside it.
-    (folder / TRAIN).unlink(missing_ok=True)
-    for name in (ROWS, MANIFEST, TRAIN):
-        (work / name).replace(folder / name)
+def _escaped(text: pl.Expr) -> pl.Expr:
+    to_escape = text.str.contains(r'["\\\x00-\x1f]')
+    escaped = where(to_escape, text).str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
+    return pl.when(to_escape).then(escaped).otherwise(text)

@@ -11,13 +11,14 @@ from datetime import date
 import polars as pl
 
 from data_prep.spec import Cleaning
-from data_prep.tokens import ANSWER, QUESTION, estimate, where
+
+QUESTION, ANSWER = pl.col("question"), pl.col("answer")
 
 
-def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
-    """Return for each row of columns question and answer the first reason to drop it, or null where it is kept.
+def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.DataFrame:
+    """Return for each row of columns question and answer its estimated `tokens` and the first `reason` to drop it.
 
-    The reasons of `settings.keep` drop nothing. A missing text is an empty one.
+    The reason is null where a row is kept; those of `settings.keep` drop nothing. A missing text is an empty one.
     """
     texts = frame.select(QUESTION.fill_null(""), ANSWER.fill_null(""))
     reasons = (
@@ -26,26 +27,34 @@ def judge(frame: pl.DataFrame, settings: Cleaning) -> pl.Series:
         if reason not in settings.keep
     )
     # Lazily, so that what filters share is found once.
-    return texts.lazy().with_columns(reason=pl.coalesce(*reasons, pl.lit(None, pl.String))).collect()["reason"]
+    return texts.lazy().select(estimate(), reason=pl.coalesce(*reasons, pl.lit(None, pl.String))).collect()
+
+
+def where(chosen: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """Return texts with an empty one in place of those that are not chosen: polars would read a text behind a null."""
+    return pl.when(chosen).then(text).otherwise(pl.lit(""))
 
 
 def _either(test: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
-    """Whether a test holds for the question or for the answer."""
     return test(QUESTION) | test(ANSWER)
 
 
 def _map(suspect: pl.Expr, text: pl.Expr, test: Callable[[str], bool]) -> pl.Expr:
-    """Whether a test in Python holds for a text that is suspect."""
+    """Run a test in Python on the texts that are suspect."""
     return pl.when(suspect).then(text).map_elements(test, return_dtype=pl.Boolean()).fill_null(value=False)
 
 
 def _found(pattern: str, suspect: pl.Expr | None = None) -> pl.Expr:
-    """Whether a pattern is in the question or in the answer; in rows that are not suspect it is not."""
+    """Find a pattern in the question or in the answer of rows that are suspect."""
     return _either(lambda text: (text if suspect is None else where(suspect, text)).str.contains(pattern))
 
 
 # --- Sizes
 
+# In thousandths of a token, so that sums are the same on every machine: what a byte and any character weigh ...
+_BYTE, _CHARACTER = 209, -90
+# ... and what a character of these classes weighs on top, because it is a token more often than part of one.
+_CLASSES = {"[、，。：]": 1170, "[.,]": 1897, "[0-9]": 1152, " ": 233, "\n": 2070}
 # White space, what takes no room (zero-width blanks, joiners, byte order mark), and the blank of Braille and Hangul.
 _BLANKS = "[\\s\u200b-\u200f\u2060-\u2064\u2800\u3164\ufe0f\ufeff\u00ad]"
 
@@ -59,6 +68,23 @@ def too_short(settings: Cleaning) -> pl.Expr:
     """Find rows whose question or answer has fewer characters than it must, without white space around it."""
     question, answer = (text.str.strip_chars().str.len_chars() for text in (QUESTION, ANSWER))
     return (question < settings.min_question) | (answer < settings.min_answer)
+
+
+def estimate() -> pl.Expr:
+    """Estimate how many tokens (UInt32, named `tokens`) Qwen2's tokenizer makes of question and answer together.
+
+    The estimate is a sum over classes of characters: a Han character makes 0.537 tokens, a letter 0.119, and digits,
+    stops, spaces and line breaks more. The coefficients have the least absolute relative error over 56,971 real rows:
+    7 % in the median, 22 % at the 95th percentile, 1 % over all rows, 9 % too many over Chinese Alpaca and 11 % too few
+    over lists of prescriptions. No chat format is counted.
+    """
+    # Han and most signs of Chinese take three bytes, ASCII one: their share follows from bytes and characters.
+    size = pl.lit(0, pl.Int64)
+    for text in (QUESTION.fill_null(""), ANSWER.fill_null("")):
+        size += _BYTE * text.str.len_bytes().cast(pl.Int64) + _CHARACTER * text.str.len_chars().cast(pl.Int64)
+        for characters, weight in _CLASSES.items():
+            size += weight * text.str.count_matches(characters).cast(pl.Int64)
+    return ((size + 999) // 1000).cast(pl.UInt32).alias("tokens")
 
 
 def too_long(settings: Cleaning) -> pl.Expr:
@@ -231,7 +257,7 @@ def _names_someone(text: str) -> bool:
 
 
 def _is_identity(found: re.Match[str]) -> bool:
-    """Whether the date of birth is one and the last digit is that of the others."""
+    """Check the date of birth and the last digit."""
     number = found[0]
     try:
         date(int(number[6:10]), int(number[10:12]), int(number[12:14]))

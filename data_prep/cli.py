@@ -1,8 +1,10 @@
 """The command line `data-prep`: every command is a few lines over the file that does the work."""
 
 import sys
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,24 +51,23 @@ def build(
 ) -> None:
     """Build the mixes of a spec: DIR/<mix>/train.jsonl with its manifest, and what was left out."""
     from data_prep import build as building
-    from data_prep.show import built_report
+    from data_prep.show import show_built
 
-    declared = read_spec(find_spec(spec, Path()))
     built = building.build(
-        declared,
+        read_spec(find_spec(spec, Path())),
         _data_folder(data),
         out,
         scale=scale,
         only=mix or (),
         exams=exam or (),
-        notify=lambda text: print(f"data-prep: {text}", file=sys.stderr),
+        notify=lambda text: print(f"data-prep: {visible(text)}", file=sys.stderr),
     )
-    console.show(built_report(built, out))
+    console.show(show_built(built, out))
 
 
 @app.command()
 def plan(spec: _Spec, scale: _Scale = 1.0, data: _Data = None, mix: _Mixes = None) -> None:
-    """Print what would be built, what the sources hold, and what is missing; nothing is read in full."""
+    """Print what would be built, of which files, and what is missing; nothing is read."""
     from data_prep.show import show_plan
 
     console.show(show_plan(read_spec(find_spec(spec, Path())), _data_folder(data), scale, mix or ()))
@@ -89,9 +90,9 @@ def verify(folder: _Folder) -> None:
 @app.command()
 def show(folder: _Folder) -> None:
     """Print counts, ratio, lengths and ten samples of each source of a mix, or of all mixes of a folder."""
-    from data_prep.show import show as parts_of
+    from data_prep.show import show_mixes
 
-    console.show(parts_of(folder))
+    console.show(show_mixes(folder))
 
 
 @app.command()
@@ -106,17 +107,37 @@ def specs() -> None:
 def invent(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of raw files to write tiny/DOMAIN.jsonl to.")],
     rows: Annotated[int, typer.Option(help="Rows of each domain.", min=1)] = 400,
-    seed: Annotated[int, typer.Option(help="Chooses other rows of the same facts.")] = 0,
 ) -> None:
     """Write the data of the spec `tiny`: questions and answers made from textbook facts, to try a recipe with."""
-    from data_prep.invent import invent as write_rows
+    import orjson
 
-    for file in write_rows(out, rows, seed):
+    from openbook_eval.files import load_yaml, write_atomic
+    from openbook_eval.sampling import seeded_draw
+
+    facts = load_yaml(Path(__file__).parent / "invented.yml")
+    domains = {name: [row for table in tables for row in invented_rows(table)] for name, tables in facts.items()}
+    if few := [f"{name} has no more than {len(known)} rows" for name, known in domains.items() if rows > len(known)]:
+        raise OpenbookError(f"--rows {rows}: {few[0]}")
+    for name, known in domains.items():
+        # By a hash of their content, so that fewer rows are the beginning of more.
+        chosen = sorted(known, key=lambda row: seeded_draw(0, *row.values()))[:rows]
+        file = out / "tiny" / f"{name}.jsonl"
+        write_atomic(file, b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in chosen))
         print(f"{file}: {rows} rows")
 
 
+def invented_rows(table: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield each fact of a table in each of its phrasings, as Alpaca's instruction, input and output."""
+    names = table["columns"].split()
+    for line in table["facts"].splitlines():
+        fact = dict(zip(names, line.split(), strict=True))
+        for asking in table["askings"]:
+            for question, answer in product(asking["questions"], asking["answers"]):
+                instruction, _, given = question.format_map(fact).partition("\n")
+                yield {"instruction": instruction, "input": given, "output": answer.format_map(fact)}
+
+
 def _data_folder(data: Path | None) -> Path:
-    """Where the paths of sources start."""
     folders = [data] if data else data_folders()
     found = next((folder for folder in folders if folder.is_dir()), None)
     if found is None and len(folders) == 1:

@@ -19,8 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data_prep.dedup import END, code_points
-from data_prep.tokens import plain
+from data_prep.dedup import END, code_points, plain
 from openbook_eval.exams import ExamFile
 from openbook_eval.types import Entry, Question
 

@@ -4,6 +4,7 @@ MinHash and its bands are those of Leskovec, Rajaraman and Ullman, Mining of Mas
 """
 
 import hashlib
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -12,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from data_prep.clean import where
 from data_prep.mix import GOLDEN, Keys, seeded_hash, split_mix
-from data_prep.tokens import plain
 
 Places = NDArray[np.int64]
 
@@ -29,6 +30,24 @@ _RECALL = 0.99
 _NEXT = 8
 # Rows that are made into shingles at a time, and pairs that are compared at a time.
 _ROWS, _PAIRS = 2_000, 2_000
+
+
+# White space, punctuation, symbols and control characters: two copies of a text may differ in them.
+_SIGNS = r"[\s\p{Z}\p{P}\p{S}\p{C}]+"
+# What of these most texts have besides ASCII.
+_USUAL_SIGNS = "、。《》「」『』【】〈〉，！？：；（）“”‘’…—·￥"
+_GONE = [*string.punctuation, *" \n\r\t", *_USUAL_SIGNS]
+_SIMPLE = {**dict.fromkeys(_GONE, ""), **dict(zip(string.ascii_uppercase, string.ascii_lowercase, strict=True))}
+# A text with any other character is normalised in full, which takes several times as long.
+_NOT_SIMPLE = rf"[^ -~\n\r\t{_USUAL_SIGNS}\x{{4E00}}-\x{{9FFF}}]"
+
+
+def plain(text: pl.Expr) -> pl.Expr:
+    """Return texts in the form in which they are compared: NFKC, lower case, no white space, punctuation or symbols."""
+    hard = text.str.contains(_NOT_SIMPLE)
+    simple = where(~hard, text).str.replace_many(list(_SIMPLE), list(_SIMPLE.values()))
+    full = where(hard, text).str.normalize("NFKC").str.to_lowercase().str.replace_all(_SIGNS, "")
+    return pl.when(hard).then(full).otherwise(simple)
 
 
 def code_points(texts: pl.Series, ends: int = 1) -> tuple[NDArray[np.uint32], Places]:

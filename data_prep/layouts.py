@@ -5,16 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, groupby
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 import polars as pl
 
+from data_prep.clean import where
+from data_prep.formats import Row, kind
 from data_prep.spec import Fields, Format, Source
-from data_prep.tokens import where
 from openbook_eval.errors import some
 
-Row: TypeAlias = Mapping[str, Any]
+# What one side says: its role, which is system, user or assistant, and its content.
+Message: TypeAlias = dict[str, str]
+# Question, answer and, where there is more than these, the conversation in JSON.
+Texts: TypeAlias = tuple[str, str, str | None]
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _LETTER = re.compile(r"[A-Z]")
@@ -31,6 +35,7 @@ _ROLES = {
 }
 # HuatuoGPT-sft-data-v1 writes who speaks into the texts of its lists.
 _SPEAKERS = tuple(re.compile(rf"\s*{side}[:：]") for side in "问答")
+_IN_TURN = re.compile("(system )?user assistant( user assistant)*")
 # What translations of Alpaca say where an instruction has no input.
 _NO_INPUT = r"(?i)\n[<(（\[]?(?:无(?:需)?输入|没有输入|不需要输入|不适用|no ?input|n/a|none)[>)）\]]?[。.]?\z"
 
@@ -39,24 +44,12 @@ class RowError(ValueError):
     """A row whose fields are not what they should be; the message names the key."""
 
 
-class Turn(NamedTuple):
-    """What one side says; the role is system, user or assistant."""
-
-    role: str
-    content: str
-
-
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What of a row is joined by line breaks: keys and templates, of which one must be there, or `needed` if named."""
+    """Keys and templates, whose texts are joined by line breaks; of `needed`, else of all, one must be there."""
 
     items: tuple[str, ...]
-    needed: str | None = None
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The items of which one must be there."""
-        return (self.needed,) if self.needed else self.items
+    needed: tuple[str, ...] = ()
 
     def joined(self) -> pl.Expr:
         """Return what `read` does as an expression, for columns of plain texts; a null is an empty text."""
@@ -65,13 +58,18 @@ class Text:
             joined = pl.when((joined != "") & (other != "")).then(joined + "\n" + other).otherwise(joined + other)
         return joined
 
+    def lacking(self) -> pl.Expr:
+        """Return whether a key that is needed is null, which it may be because it is not there."""
+        return pl.all_horizontal(pl.col(self.needed or self.items).is_null())
+
     def read(self, row: Row) -> str:
         """Return the text of a row; raise RowError where what must be there is missing, or is no text."""
-        found = [text for item in self.items if (text := _item(row, item)) is not None]
-        if not found or (self.needed and self.needed not in row):
-            wanted = " or ".join(map(repr, self.wanted))
+        found = {item: text for item in self.items if (text := _item(row, item)) is not None}
+        needed = self.needed or self.items
+        if not any(item in found for item in needed):
+            wanted = " or ".join(map(repr, needed))
             raise RowError(f"key {wanted} is missing; the row has {some(list(row))[:200] or 'none'}")
-        return "\n".join(filter(None, found))
+        return "\n".join(filter(None, found.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,42 +79,55 @@ class Layout:
     `turns` is the key of the list of turns, empty where there is none, and none where the usual keys are tried.
     """
 
-    question: Text | None
-    answer: Text | None
+    texts: tuple[Text, Text] | None
     turns: str | None
     fields: Fields
-    is_alpaca: bool
+    is_alpaca: bool = False
 
     @classmethod
     def of(cls, source: Source, format_: Format) -> "Layout":
         """Return the layout of a source; plain text has questions and answers whatever is declared."""
         fields, layout = source.fields, "qa" if format_ == "text" else source.layout
         if layout == "chat":
-            return cls(None, None, fields.turns, fields, is_alpaca=False)
+            return cls(None, fields.turns, fields)
         if is_alpaca := layout == "alpaca":
-            question, answer = Text(("instruction", "input"), needed="instruction"), Text(("output",))
+            question, answer = Text(("instruction", "input"), needed=("instruction",)), Text(("output",))
         else:
             question, answer = Text(("question",)), Text(("answer",))
-        turns = fields.turns or ("history" if is_alpaca else "")
-        return cls(_declared(fields.question) or question, _declared(fields.answer) or answer, turns, fields, is_alpaca)
+        texts = _declared(fields.question) or question, _declared(fields.answer) or answer
+        return cls(texts, fields.turns or ("history" if is_alpaca else ""), fields, is_alpaca)
 
-    @property
-    def plain(self) -> tuple[Text, ...]:
-        """Question and answer where all items are plain keys, so that whole columns can be read; else nothing."""
-        sides = tuple(side for side in (self.question, self.answer) if side)
-        return () if any(sign in item for side in sides for item in side.items for sign in "{.") else sides
-
-    def read(self, row: Row) -> tuple[str, str, str | None]:
-        """Return question, answer and conversation in JSON, none where there is no more than these.
-
-        Raises RowError where a key is missing, is no text, or the conversation cannot be understood.
-        """
-        if not self.question or not self.answer:
+    def read(self, row: Row) -> Texts:
+        """Return question, answer and conversation; raise RowError where one is missing or cannot be understood."""
+        if not self.texts:
             return _laid_out(self._turns(row))
-        question, answer = self.question.read(row), self.answer.read(row)
+        question, answer = (text.read(row) for text in self.texts)
         if self.turns and row.get(self.turns):
-            return _laid_out([*self._turns(row), Turn("user", question), Turn("assistant", answer)])
+            return _laid_out([*self._turns(row), _message("user", question), _message("assistant", answer)])
         return question, answer, None
+
+    def read_at_once(self, block: bytes) -> pl.DataFrame | None:
+        """Return question, answer and turns of lines of JSON, or none where they must be looked at one by one."""
+        keys = list(dict.fromkeys(key for text in self.texts or () for key in text.items))
+        if not self.texts or any(sign in key for key in keys for sign in "{."):
+            return None
+        # As strings polars would take numbers and lists; a category is a text or an error. They have a pool of their
+        # own, which goes with them.
+        schema: dict[str, pl.DataType] = dict.fromkeys(keys, pl.Categorical(pl.Categories.random()))
+        try:
+            table = pl.read_ndjson(block, schema=schema | ({self.turns: pl.String()} if self.turns else {}))
+        except (pl.exceptions.PolarsError, OSError):  # OSError where it begins as a compressed file does
+            return None
+        texts = table.select(pl.col(keys).cast(pl.String()))
+        # Blank lines are no rows, but are counted. A NUL may be half a surrogate pair.
+        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        unsure = [text.lacking() for text in self.texts] + [pl.col(keys).str.contains("\0", literal=True)]
+        if table.height != lines or texts.select(pl.any_horizontal(unsure).any()).item():
+            return None
+        if self.turns and not table[self.turns].fill_null("").is_in(["", "[]"]).all():
+            return None
+        question, answer = (text.joined() for text in self.texts)
+        return texts.select(question=question, answer=answer, turns=pl.lit(None, pl.String))
 
     def finish(self) -> list[pl.Expr]:
         """Return the expressions that take white space off texts, and off Alpaca's what says that there is no input."""
@@ -128,7 +139,7 @@ class Layout:
             question = pl.when(two_lines).then(shorter).otherwise(question)
         return [question.alias("question"), pl.col("answer").str.strip_chars()]
 
-    def _turns(self, row: Row) -> list[Turn]:
+    def _turns(self, row: Row) -> list[Message]:
         key = self.turns or next((name for name in _TURNS if name in row), "")
         value = _find(row, key)
         if isinstance(value, str):  # a cell of a table
@@ -137,15 +148,18 @@ class Layout:
         if not isinstance(value, list):
             what = f"key {key!r} is {kind(value)}, not a list of turns" if key in row else "no list of turns is there"
             raise RowError(f"{what}; name its key by turns ({self.turns or ', '.join(_TURNS)})")
-        return list(_turns(value, self.fields))
+        return list(_messages(value, self.fields))
 
 
 def _declared(items: str | list[str] | None) -> Text | None:
     return None if items is None else Text((items,) if isinstance(items, str) else tuple(items))
 
 
+# --- Texts under keys
+
+
 def _item(row: Row, item: str) -> str | None:
-    """The text of an item, none where it is not there: of a template, where any of its values is not."""
+    """Return the text of a key or template; none where it, or any value that a template wants, is not there."""
     if "{" not in item or not (paths := _PLACEHOLDER.findall(item)):
         value = _find(row, item)
         return None if value is _ABSENT else _text(value, item)
@@ -157,7 +171,7 @@ def _item(row: Row, item: str) -> str | None:
 
 
 def _find(row: Row, path: str) -> Any:
-    """The value under a key, else under keys, numbers of a list (from 0) or * for all of it, between dots."""
+    """Return the value under a key, else under keys, numbers of a list (from 0) or * for all of it, between dots."""
     return row.get(path, _ABSENT) if path in row or "." not in path else _step(row, path.split("."))
 
 
@@ -175,44 +189,38 @@ def _step(value: Any, steps: Sequence[str]) -> Any:
 
 
 def _text(value: Any, key: str) -> str:
-    """A text, or a list of texts on a line each; null is empty. Raises RowError for any other value."""
-    if isinstance(value, str) or value is None:
-        return value or ""
-    others = [part for part in value if not isinstance(part, str)] if isinstance(value, list) else [value]
-    if others:
+    """Return a text, or a list of texts on a line each; null is empty."""
+    parts = value if isinstance(value, list) else [value or ""] if isinstance(value, str | None) else [value]
+    if others := [part for part in parts if not isinstance(part, str)]:
         holds = "a list that holds " if isinstance(value, list) else ""
-        wanted = "texts" if holds else "a text"
-        raise RowError(f"key {key!r} is {holds}{kind(others[0])}, not {wanted}; if that is meant, write '{{{key}}}'")
-    return "\n".join(value)
+        raise RowError(f"key {key!r} is {holds}{kind(others[0])}, not text; if that is meant, write '{{{key}}}'")
+    return "\n".join(parts)
 
 
 def _written(value: Any, depth: int = 0) -> str:
-    """Any value as text: a line for each part of a list or object, as `key：value`, or `A. value` after one letter."""
+    """Return a value as text: a line for each part of a list or object, as `key：value` or `A. value`."""
     if depth > _DEEPEST:
         raise RowError(f"a value is nested more than {_DEEPEST} deep")
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
     if isinstance(value, Mapping):
         # Arrow gives every row the keys of all rows; those that a row lacks are null.
         parts = ((key, _written(part, depth + 1)) for key, part in value.items() if part is not None)
         return "\n".join(f"{key}. {part}" if _LETTER.fullmatch(key) else f"{key}：{part}" for key, part in parts)
     if isinstance(value, list):
         return "\n".join(_written(part, depth + 1) for part in value)
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def kind(value: object) -> str:
-    """Return what a value of JSON is called."""
-    names = {
-        str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object",
-    }  # fmt: skip
-    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
+# --- Turns of a conversation
 
 
-def _turns(values: Sequence[Any], fields: Fields) -> Iterator[Turn]:
-    """Turns of objects with role and content, pairs of question and answer, or texts by user and assistant in turn."""
+def _message(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
+
+
+def _messages(values: Sequence[Any], fields: Fields) -> Iterator[Message]:
+    """Yield turns of objects with role and content, pairs, or texts by user and assistant in turn."""
     kinds = {type(value) for value in values}
     if kinds == {dict}:
         yield from (_named(value, number, fields) for number, value in enumerate(values, 1))
@@ -224,44 +232,36 @@ def _turns(values: Sequence[Any], fields: Fields) -> Iterator[Turn]:
         raise RowError("the turns are neither objects, nor texts, nor pairs of texts")
 
 
-def _named(value: Row, number: int, fields: Fields) -> Turn:
-    role = next((key for key in ([fields.role] if fields.role else _ROLE) if key in value), None)
-    content = next((key for key in ([fields.content] if fields.content else _CONTENT) if key in value), None)
-    if role is None or content is None:
-        wanted = f"{fields.role or 'role'}/{fields.content or 'content'}"
-        raise RowError(f"turn {number} lacks {wanted}; it has {', '.join(value)[:200] or 'no key'}")
+def _named(value: Row, number: int, fields: Fields) -> Message:
+    keys = ([fields.role] if fields.role else _ROLE, [fields.content] if fields.content else _CONTENT)
+    role, content = (next((key for key in some if key in value), "") for some in keys)
+    if not role or not content:
+        raise RowError(f"turn {number} lacks {keys[0][0]}/{keys[1][0]}; it has {', '.join(value)[:200] or 'no key'}")
     said = str(value[role]).strip().lower()
     if said not in _ROLES:
         raise RowError(f"turn {number} has the role {said[:50]!r}; known are {', '.join(_ROLES)}")
-    return Turn(_ROLES[said], _text(value[content], content))
+    return _message(_ROLES[said], _text(value[content], content))
 
 
-def _alternating(texts: Sequence[str]) -> Iterator[Turn]:
+def _alternating(texts: Sequence[str]) -> Iterator[Message]:
     speakers = list(zip(texts, cycle(_SPEAKERS), cycle(("user", "assistant")), strict=False))
     marked = all(speaker.match(text) for text, speaker, _ in speakers)
-    return (Turn(role, speaker.sub("", text, count=1) if marked else text) for text, speaker, role in speakers)
+    return (_message(role, speaker.sub("", text, count=1) if marked else text) for text, speaker, role in speakers)
 
 
-def _laid_out(turns: Sequence[Turn]) -> tuple[str, str, str | None]:
-    """Question, answer and conversation of turns, those of one side after another made one.
-
-    Raises RowError where they do not begin with the user and end with the assistant, or one says nothing.
-    """
-    grouped = groupby(turns, lambda turn: turn.role)
-    said = [Turn(role, "\n".join(turn.content.strip() for turn in group)) for role, group in grouped]
-    if said[:1] == [Turn("system", "")]:
+def _laid_out(turns: Sequence[Message]) -> Texts:
+    """Return the texts of turns, those of one side after another made one."""
+    grouped = groupby(turns, lambda turn: turn["role"])
+    said = [_message(role, "\n".join(turn["content"].strip() for turn in group)) for role, group in grouped]
+    if said[:1] == [_message("system", "")]:
         said = said[1:]
-    body = said[1:] if said and said[0].role == "system" else said
-    if not body:
-        raise RowError("the conversation has no turn")
-    if any(turn.role == "system" for turn in body):
-        raise RowError("the conversation has a system turn that is not its first")
-    if body[0].role != "user" or body[-1].role != "assistant":
-        raise RowError(f"the conversation begins with the {body[0].role} and ends with the {body[-1].role}")
-    question = "\n".join(turn.content for turn in said if turn.role != "assistant")
-    answer = "\n".join(turn.content for turn in body if turn.role == "assistant")
+    roles = " ".join(turn["role"] for turn in said)
+    if not _IN_TURN.fullmatch(roles):
+        raise RowError(f"the conversation is not of user and assistant in turn, but of {roles[:200] or 'nobody'}")
+    question = "\n".join(turn["content"] for turn in said if turn["role"] != "assistant")
+    answer = "\n".join(turn["content"] for turn in said if turn["role"] == "assistant")
     if len(said) == 2:
         return question, answer, None
-    if empty := next((number for number, turn in enumerate(said, 1) if not turn.content), None):
+    if empty := next((number for number, turn in enumerate(said, 1) if not turn["content"]), None):
         raise RowError(f"turn {empty} of the conversation is empty")
-    return question, answer, orjson.dumps([turn._asdict() for turn in said]).decode()
+    return question, answer, orjson.dumps(said).decode()

@@ -5,30 +5,43 @@ smaller share is contained in a larger one, and a new source leaves the order of
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
+import orjson
 import polars as pl
 from numpy.typing import NDArray
 
 from data_prep.spec import DOMAINS, Domain, Mix
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.sampling import apportion, seeded_draw
 
 Keys = NDArray[np.uint64]
+Count = Callable[[Sequence[str]], list[int]]
 
+# Rows whose texts go to the tokenizer at once.
+_BATCH = 1_000
 # What SplitMix64 adds at every step, the golden ratio in 64 bits; odd, so that multiplying by it loses nothing.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def choose(rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int) -> dict[str, pl.DataFrame]:
+def choose(
+    rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int, count: Count | None = None
+) -> dict[str, pl.DataFrame]:
     """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, tokens and any others.
 
     They stand in the order of the mix's file, with one more column: `repeat` (UInt32), 0 where a row is taken for the
-    first time. Raises OpenbookError that says of every domain of every mix by how much it is too small. Where a mix
-    allows it, its rows are repeated instead: all rows equally often, and the first of the order once more.
+    first time. `count`, if any, counts the tokens of their texts. Raises OpenbookError that says of every domain of
+    every mix by how much it is too small. Where a mix allows it, its rows are repeated instead: all rows equally often,
+    and the first of the order once more.
     """
+    if count and all(mix.over == "rows" for mix in mixes.values()):
+        # Only of the rows chosen, which are the first of their domains: of these, the same ones are chosen again.
+        taken = pl.concat(each.select("key") for each in choose(rows, mixes, seed).values())
+        rows = rows.join(taken, on="key", how="semi")
+    rows = _counted(rows, count) if count else rows
     pools = _pools(rows, seed)
     found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools)]
     fix = "take less, add sources, or say allow_repeat: true in the mix"
@@ -134,3 +147,44 @@ def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
     rounds, rest = divmod(share, _whole(pool, mix)) if share else (0, 0)
     taken = [pool] * rounds + [pool.filter(pl.col(mix.over) <= rest)]
     return pl.concat(part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken))
+
+
+def _counted(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
+    """The rows with the tokens of all their messages counted instead of estimated."""
+    tokens: list[int] = []
+    for some in rows.select("question", "answer", "turns").iter_slices(_BATCH):
+        texts = [
+            [question, answer] if turns is None else [turn["content"] for turn in orjson.loads(turns)]
+            for question, answer, turns in some.iter_rows()
+        ]
+        counts = iter(count([text for row in texts for text in row]))
+        tokens += (sum(islice(counts, len(row))) for row in texts)
+    return rows.with_columns(pl.Series("tokens", tokens, dtype=pl.UInt32))
+
+
+def counter(tokenizer: str) -> Count:
+    """Return a function that counts the tokens of each text with the tokenizer of a folder or hub name.
+
+    Nothing is added for a chat format or for the begin and end of a text. Raises OpenbookError where transformers is
+    missing or the tokenizer cannot be loaded.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise OpenbookError(
+            f"counting tokens needs transformers ({error}); install it, or leave `tokenizer` out for an estimate"
+        ) from error
+    try:
+        # Said outright, for without it transformers asks at the keyboard whether to run code of the tokenizer's author.
+        loaded = AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False)
+    except Exception as error:  # a tokenizer fails in as many ways as there are tokenizers
+        raise OpenbookError(
+            f"{tokenizer}: no tokenizer can be loaded ({first_line(error)}); name its folder or its model on the hub"
+        ) from error
+
+    def count(texts: Sequence[str]) -> list[int]:
+        # A tokenizer takes no empty list.
+        found = loaded(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+        return [len(tokens) for tokens in found]
+
+    return count

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 
-import orjson
 import polars as pl
 
 from data_prep import formats
-from data_prep.formats import Batch, Fault
+from data_prep.formats import Fault, Item
 from data_prep.layouts import Layout, RowError
 from data_prep.spec import Format, Source
-from data_prep.tokens import where
 from openbook_eval.errors import OpenbookError, first_line
 
 # `question` is what the user says and `answer` what the assistant says, several turns joined by line breaks; `turns` is
@@ -28,14 +27,12 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".txt": "text",
 }  # fmt: skip
 _PACKED = (".gz", ".gzip", ".zst", ".zstd")
-# What files of other formats begin with.
-_BINARY = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx or another zip"}
 # What the hub's own tools write beside the rows.
 _UNWANTED = ["dataset_info*.json", "*.lock.json", "requirements*.txt", "LICENSE*", "README*"]
 # Faults of a refused file that are printed, and characters of a broken row that are kept: it may be the rest of a file.
 _SHOWN, _LONGEST = 20, 10_000
-# All that JSON escapes.
-_ESCAPES = {sign: orjson.dumps(sign).decode()[1:-1] for sign in map(chr, (*range(32), ord('"'), ord("\\")))}
+# Rows that are read one by one and handed on at once, and bytes by which lines of JSON are told from an array.
+_ROWS, _HEAD = 20_000, 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +42,30 @@ class Part:
     source: Source
     label: str
     file: Path
+    format: Format
     size: int  # in bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a part, with the columns of SCHEMA, and those among them that could not be read.
-
-    `breaks` says where the file is not as it should be but no row is lost, such as by a comma after the last one.
-    """
+    """Some rows of a part, with the columns of SCHEMA, and what could not be read."""
 
     frame: pl.DataFrame
-    broken: tuple[Fault, ...] = ()
-    breaks: tuple[str, ...] = ()
+    faults: Sequence[Fault] = ()
 
 
 def parts(sources: Sequence[Source], root: Path) -> list[Part]:
     """Return the files of all sources by name of source and label; paths are relative to the folder `root`.
 
-    Raises OpenbookError with every source's fault at once: where no file is there or matches, where one cannot be read,
-    is empty or of unknown format, and where files of a source are of two formats.
+    Raises OpenbookError with every source's fault at once: where no file is there or matches, and where one cannot be
+    read, is empty or of unknown format.
     """
     found: list[Part] = []
     faults: list[str] = []
     for source in sources:
         try:
             files = _local_files(source, root) or _fetch(source.hub or "", source.format)
-            if not source.format:
-                _check_one_format(files)
-            for label, file in files.items():
-                format_of(file, label, source.format)
-            found += [Part(source, label, file, file.stat().st_size) for label, file in files.items()]
+            found += [_part(source, label, file) for label, file in files.items()]
         except OSError as error:
             faults.append(f"source {source.name}: {error.filename}: cannot be read ({error.strerror})")
         except OpenbookError as error:
@@ -89,18 +79,16 @@ def parts(sources: Sequence[Source], root: Path) -> list[Part]:
 def _local_files(source: Source, root: Path) -> dict[str, Path]:
     if source.path is None:
         return {}
-    named = root / source.path
+    named, files = root / source.path, source.files(root)
     if named.is_dir():
         raise OpenbookError(f"{named} is a folder; name its files, such as path: {source.path}/*.json")
-    files = source.files(root)
     if not files and not source.hub:
-        what = "no file matches" if any(sign in source.path for sign in "*?[") else "no such file:"
-        raise OpenbookError(f"{what} {named}; fix its path, or name the folder of the data by --data")
+        raise OpenbookError(f"no such file: {named}; fix its path, or name the folder of the data by --data")
     return files
 
 
 def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
-    """The files of a data set of the hub by label: `owner/name`, or `owner/name/PATTERN` for some of them.
+    """Return the files of a data set of the hub by label: `owner/name`, or `owner/name/PATTERN` for some of them.
 
     They stay in the hub's cache; HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold as usual.
     """
@@ -109,9 +97,8 @@ def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
     owner, short, pattern = (*name.split("/", 2), "", "")[:3]
     dataset = f"{owner}/{short}"
     # Files that hold lines of JSON are called .json as often as not.
-    formats_ = {declared, "json" if declared == "jsonl" else declared} if declared else set(_SUFFIXES.values())
-    endings = [suffix for suffix, format_ in _SUFFIXES.items() if format_ in formats_]
-    wanted = [pattern] if pattern else [f"*{ending}{packed}" for ending in endings for packed in ("", *_PACKED)]
+    known = [suffix for suffix, format_ in _SUFFIXES.items() if not declared or format_[:4] == declared[:4]]
+    wanted = [pattern] if pattern else [f"*{suffix}{packed}" for suffix in known for packed in ("", *_PACKED)]
     try:
         folder = Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=wanted, ignore_patterns=_UNWANTED))
     except Exception as error:  # the client passes on the errors of its transport library, which changes
@@ -120,66 +107,32 @@ def _fetch(name: str, declared: Format | None) -> dict[str, Path]:
             "fetch its files elsewhere and name them by path"
         ) from error
     # The cache's folder may hold more: files of an earlier fetch by another pattern.
-    files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    matching = (name for name in files if any(fnmatchcase(name, pattern) for pattern in wanted))
-    found = [name for name in matching if not any(fnmatchcase(name, pattern) for pattern in _UNWANTED)]
+    names = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    matching = (name for name in sorted(names) if any(fnmatchcase(name, each) for each in wanted))
+    found = [name for name in matching if not any(fnmatchcase(name, each) for each in _UNWANTED)]
     if not found:
         raise OpenbookError(f"hub data set {dataset}: has no file that matches {pattern or 'a known format'}")
-    return {f"{dataset}/{name}": files[name] for name in found}
+    return {f"{dataset}/{name}": folder / name for name in found}
 
 
-def _named_format(name: str) -> Format:
-    """The format that a name tells. Raises OpenbookError where it tells none."""
-    bare = name.lower()
+def _part(source: Source, label: str, file: Path) -> Part:
+    """Return a file with its format: as declared, else by its name; json or jsonl by what the file begins with."""
+    bare = label.lower()
     for packed in _PACKED:
         bare = bare.removesuffix(packed)
-    if format_ := _SUFFIXES.get(Path(bare).suffix):
-        return format_
-    known = ", ".join([*_SUFFIXES, *_PACKED[::2]])
-    raise OpenbookError(f"{name}: its name tells no format ({known}); name it in the source, such as format: json")
-
-
-def _check_one_format(labels: Iterable[str]) -> None:
-    found: dict[Format, str] = {}
-    for label in labels:
-        format_ = _named_format(label)
-        found.setdefault("json" if format_ == "jsonl" else format_, label)
-    if len(found) > 1:
-        each = ", ".join(f"{label} is {format_}" for format_, label in found.items())
-        raise OpenbookError(f"two formats in one source: {each}; make it two sources, or narrow the path")
-
-
-def format_of(file: Path, label: str, declared: Format | None) -> Format:
-    """Return the format of a file, as declared, else by its name; json and jsonl by what it begins with.
-
-    Raises OpenbookError where it plainly has another than the one declared or named.
-    """
-    start = formats.read_head(file)
-    if not start:
+    format_, size = source.format or _SUFFIXES.get(Path(bare).suffix), file.stat().st_size
+    if not format_:
+        known = ", ".join([*_SUFFIXES, *_PACKED[::2]])
+        raise OpenbookError(f"{label}: its name tells no format ({known}); name it in the source, such as format: json")
+    if not size:
         raise OpenbookError(f"{label}: is empty")
-    format_ = declared or _named_format(label)
-    other = next((name for magic, name in _BINARY.items() if start.startswith(magic)), None)
-    if other and format_ not in ("xlsx", "parquet"):
-        raise OpenbookError(f"{label}: should be {format_}, but is {other}; name its format in the source")
-    if format_ not in ("json", "jsonl"):
-        return format_
-    looks = _array_or_lines(start)
-    if declared and looks and looks != declared:
-        raise OpenbookError(f"{label}: is declared as {declared}, but is {looks}; fix the source's format")
-    return looks or format_
-
-
-def _array_or_lines(start: bytes) -> Format | None:
-    """A JSON array, or an object a line; none where the first bytes do not tell."""
-    line, end, _ = start.lstrip().partition(b"\n")
-    if not line.startswith(b"{"):
-        return "json" if line.startswith(b"[") else None
-    try:
-        if end:
-            orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return "jsonl"
+    if format_ in ("json", "jsonl"):
+        line, more, _ = formats.read_text(file, _HEAD).lstrip().partition(b"\n")
+        if line.startswith(b"["):
+            format_ = "json"
+        elif not more or not any(isinstance(item, Fault) for item in formats.read_lines(line, 1)):
+            format_ = "jsonl"
+    return Part(source, label, file, format_, size)
 
 
 def read(part: Part) -> Iterator[Chunk]:
@@ -188,74 +141,65 @@ def read(part: Part) -> Iterator[Chunk]:
     Where the source says `broken: refuse`, raises OpenbookError with all faults of the part, after the chunks before
     the first of them. Raises it as well where the file cannot be read at all.
     """
-    format_ = format_of(part.file, part.label, part.source.format)
-    layout = Layout.of(part.source, format_)
-    faults: list[str] = []
-    for batch in _batches(part, format_, layout):
-        chunk = _chunk(part, batch, layout)
-        if part.source.broken == "refuse":
-            faults += [*batch.breaks, *(f"row {row.row}: {row.reason}" for row in chunk.broken)]
-        if not faults and (chunk.frame.height or chunk.broken or chunk.breaks):
-            yield chunk
-    if faults:
-        raise _refused(part.label, faults)
+    layout = Layout.of(part.source, part.format)
+    constants = {"source": part.source.name, "domain": part.source.domain, "file": part.label}
+    columns = [*layout.finish(), *(pl.lit(value).alias(name) for name, value in constants.items())]
+    refused: list[Fault] = []
+    for texts, faults in _texts(part, layout):
+        refused += faults if part.source.broken == "refuse" else ()
+        if not refused and (texts.height or faults):
+            cut = [fault._replace(text=fault.text[:_LONGEST]) for fault in faults]
+            yield Chunk(texts.with_columns(*columns).select(list(SCHEMA)), cut)
+    if refused:
+        raise _refusal(part.label, [f"row {row}: {reason}" if row else reason for row, reason, _ in refused])
 
 
-def _batches(part: Part, format_: Format, layout: Layout) -> Iterator[Batch]:
-    match format_:
-        case "jsonl":
-            return formats.read_lines(part.file, layout)
-        case "json":
-            return formats.read_array(formats.read_text(part.file))
+def _texts(part: Part, layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:
+    if part.format != "jsonl":
+        yield from _one_by_one(_items(part), layout)
+        return
+    for first, block in formats.read_blocks(part.file):
+        texts = layout.read_at_once(block)
+        if texts is None and (decoded := formats.as_utf8(block)) is not block:
+            block, texts = decoded, layout.read_at_once(decoded)
+        if texts is None:
+            yield from _one_by_one(formats.read_lines(block, first), layout)
+        else:
+            yield texts.with_row_index("row", first), []
+
+
+def _items(part: Part) -> Iterator[Item]:
+    match part.format:
+        case "xlsx" | "parquet":
+            return formats.read_table(part.file, part.label, workbook=part.format == "xlsx")
         case "csv" | "tsv":
-            return formats.read_separated(formats.read_text(part.file), "," if format_ == "csv" else "\t", part.label)
+            separator = "," if part.format == "csv" else "\t"
+            return formats.read_separated(formats.read_text(part.file), separator, part.label)
         case "text":
             return formats.read_pairs(formats.read_text(part.file))
-        case "xlsx" | "parquet":
-            return formats.read_table(part.file, part.label, workbook=format_ == "xlsx")
+    return formats.read_array(formats.read_text(part.file))
 
 
-def _chunk(part: Part, batch: Batch, layout: Layout) -> Chunk:
-    found: list[tuple[int, str, str, str | None]] = []
-    faults = list(batch.faults)
-    for number, row in batch.rows.items():
-        try:
-            found.append((number, *layout.read(row)))
-        except RowError as error:
-            faults.append(Fault(number, str(error), formats.shown(row)))
-    texts = batch.texts if batch.texts is not None else pl.DataFrame(found, _TEXTS, orient="row")
-    constants = {"source": part.source.name, "domain": part.source.domain, "file": part.label}
-    frame = texts.with_columns(*layout.finish(), *(pl.lit(value).alias(name) for name, value in constants.items()))
-    broken = (fault._replace(text=fault.text[:_LONGEST]) for fault in sorted(faults))
-    return Chunk(frame.select(list(SCHEMA)), tuple(broken), tuple(batch.breaks))
+def _one_by_one(items: Iterable[Item], layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:
+    items = iter(items)
+    while some := list(islice(items, _ROWS)):
+        found: list[tuple[int, str, str, str | None]] = []
+        faults: list[Fault] = []
+        for item in some:
+            if isinstance(item, Fault):
+                faults.append(item)
+                continue
+            try:
+                found.append((item[0], *layout.read(item[1])))
+            except RowError as error:
+                faults.append(Fault(item[0], str(error), formats.shown(item[1])))
+        yield pl.DataFrame(found, _TEXTS, orient="row"), faults
 
 
-def _refused(label: str, faults: Sequence[str]) -> OpenbookError:
+def _refusal(label: str, faults: Sequence[str]) -> OpenbookError:
     way_out = "fix it or the source's fields, or say broken: salvage there to take all other rows"
     if len(faults) == 1:
         return OpenbookError(f"{label}: {faults[0]}; {way_out}")
     more = [f"and {len(faults) - _SHOWN:,} more"] if len(faults) > _SHOWN else []
     head = f"{label}: {len(faults):,} faults, nothing was taken; {way_out}:"
     return OpenbookError("\n  ".join([head, *faults[:_SHOWN], *more]))
-
-
-def train_line() -> pl.Expr:
-    """Return the lines of train.jsonl (String, with line break) of a frame with columns question, answer and turns.
-
-    A line is `{"messages": [{"role", "content"}, ...]}`, as Axolotl's `type: chat_template` reads it, byte for byte as
-    orjson writes it.
-    """
-    pair = pl.concat_str(
-        pl.lit('{"messages":[{"role":"user","content":"'),
-        _escaped(pl.col("question")),
-        pl.lit('"},{"role":"assistant","content":"'),
-        _escaped(pl.col("answer")),
-        pl.lit('"}]}\n'),
-    )
-    return pl.coalesce(pl.lit('{"messages":') + pl.col("turns") + pl.lit("}\n"), pair)
-
-
-def _escaped(text: pl.Expr) -> pl.Expr:
-    to_escape = text.str.contains(r'["\\\x00-\x1f]')
-    escaped = where(to_escape, text).str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-    return pl.when(to_escape).then(escaped).otherwise(text)

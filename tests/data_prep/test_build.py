@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from data_prep import build as module
-from data_prep.build import Built, build, load_exams
-from data_prep.manifest import verify
+from data_prep.build import build, load_exams
+from data_prep.manifest import Flow, Manifest, verify
 from data_prep.read import Chunk, Part, read
 from data_prep.spec import Spec, read_spec
 from openbook_eval.errors import ExamError, OpenbookError
@@ -33,11 +33,16 @@ NAMES = ("alpaca", "huatuo", "zhongyi")
 COMMAND = [sys.executable, "-c", "from data_prep.cli import main; main()"]
 
 
-def run(tmp_path: Path, name: str = "out", declared: Spec | None = None, **changes: Any) -> Built:
+def run(tmp_path: Path, name: str = "out", declared: Spec | None = None, **changes: Any) -> dict[str, Manifest]:
     data = tmp_path / "data"
     if not data.exists():
         write_data(data)
     return build(declared or spec(MIXES), data, tmp_path / name, **changes)
+
+
+def flows_of(built: dict[str, Manifest]) -> dict[str, Flow]:
+    (found,) = {json.dumps(mix.build.model_dump()): mix.build.sources for mix in built.values()}.values()
+    return found
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -53,7 +58,7 @@ def test_every_mix_has_its_exact_size_and_a_line_is_a_row_of_its_source(tmp_path
     assert verify(tmp_path / "out") == []
     lines = {name: read_lines(tmp_path / "out" / name / "train.jsonl") for name in MIXES}
     assert {name: len(some) for name, some in lines.items()} == {"mix11": 40, "mix91": 40, "med": 60}
-    shares = {domain: part.rows for domain, part in built.mixes["mix91"].domains.items()}
+    shares = {domain: part.rows for domain, part in built["mix91"].domains.items()}
     assert shares == {"general": 36, "tcm": 2, "western": 2}
     wanted = [*(row(number, voice) for number in range(100) for voice in ("中医", "门诊")), copied_row()]
     pairs = {(each["instruction"], each["output"]) for each in wanted}
@@ -65,11 +70,11 @@ def test_every_mix_has_its_exact_size_and_a_line_is_a_row_of_its_source(tmp_path
 
 def test_what_became_of_every_row_and_of_every_file_is_said(tmp_path: Path) -> None:
     built = run(tmp_path)
-    flows = built.sources.values()
+    flows = flows_of(built).values()
     # Of four equal rows in three sources one stays.
     assert [sum(getattr(flow, name) for flow in flows) for name in ("read", "exact", "kept")] == [309, 3, 300]
     assert [(flow.contaminated, dict(flow.dropped)) for flow in flows] == [(1, {"empty": 1})] * 3
-    found = {each.file: (each.source, each.bytes, each.sha256) for each in built.mixes["med"].build.inputs}
+    found = {each.file: (each.source, each.bytes, each.sha256) for each in built["med"].build.inputs}
     content = (tmp_path / "data" / "alpaca.jsonl").read_bytes()
     assert found["alpaca.jsonl"] == ("alpaca", len(content), sha256(content).hexdigest())
     assert set(found) == {f"{name}.jsonl" for name in NAMES}
@@ -89,7 +94,7 @@ def test_dropped_rows_are_kept_with_the_reason_and_exam_items_are_reported(tmp_p
     assert [[line[name] for name in ("source", "file", "row", "exam")] for line in found] == [
         [name, f"{name}.jsonl", 103, "mini"] for name in NAMES
     ]
-    contamination = built.mixes["med"].build.contamination
+    contamination = built["med"].build.contamination
     assert contamination is not None
     assert (contamination.rows, contamination.report) == (3, "contamination.jsonl")
 
@@ -114,7 +119,7 @@ SAMPLE = "ae28cf2bba8110629db54f97730717d1b64e09872ff3059135585f4712a33d2a"
 def test_the_mix_of_all_sample_files_is_the_same_bytes_as_ever(tmp_path: Path, real_exams: Path) -> None:
     declared = read_spec(SHIPPED / "samples.yml")
     built = build(declared, real_exams.parent, tmp_path)
-    assert built.mixes["sample"].outputs["train.jsonl"].sha256 == SAMPLE
+    assert built["sample"].outputs["train.jsonl"].sha256 == SAMPLE
 
 
 def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
@@ -124,9 +129,10 @@ def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
         rows = [row(number, name) for number in range(50)]
         write_jsonl(tmp_path / "data" / f"{name}.jsonl", [*rows, {**long, "output": long["output"] + end}])
     built = run(tmp_path, declared=spec(MIXES, deduplicate={"near": 0.9}))
-    assert built.sources["alpaca"].near + built.sources["huatuo"].near == 1
+    flows = flows_of(built)
+    assert flows["alpaca"].near + flows["huatuo"].near == 1
     gone = [line for line in dropped(tmp_path / "out") if line["reason"] == "near_duplicate" and "祝好" in str(line)]
-    assert len(gone) + built.sources["alpaca"].near == 1
+    assert len(gone) + flows["alpaca"].near == 1
 
 
 @pytest.mark.parametrize(
@@ -157,12 +163,25 @@ def test_broken_rows_and_breaks_of_a_file_are_kept_with_their_place(tmp_path: Pa
     declared = spec({"mix": {"size": 10, "ratio": {"tcm": 1}}}).model_dump()
     salvaged = [{**source, "broken": "salvage"} for source in declared["sources"]]
     built = run(tmp_path, declared=spec(declared["mixes"], sources=salvaged))
-    flow = built.sources["zhongyi"]
+    flow = flows_of(built)["zhongyi"]
     assert (flow.broken, flow.kept) == (1, 30)
     lines = read_lines(tmp_path / "out" / "dropped" / "zhongyi.jsonl")
     (found,) = [line for line in lines if line["reason"] == "broken"]
     assert set(found) == {"file", "row", "reason", "fault", "text"}
-    assert [line["reason"] for line in lines].count("break") == len(built.breaks["zhongyi"]) > 0
+    assert "break" not in [line["reason"] for line in lines]
+
+
+def test_a_break_that_costs_no_row_is_kept_and_said(tmp_path: Path) -> None:
+    rows = ",".join(json.dumps(row(number, "中医"), ensure_ascii=False) for number in range(30))
+    (write_data(tmp_path / "data") / "zhongyi.jsonl").write_text(f"[{rows},]", encoding="utf-8")
+    declared, said = spec({"mix": {"size": 30, "ratio": {"tcm": 1}}}).model_dump(), list[str]()
+    declared["sources"][1]["broken"] = "salvage"
+    run(tmp_path, declared=Spec.model_validate(declared), notify=said.append)
+    fault = "is no array of JSON (trailing comma is not allowed, at line 1)"
+    assert said == [f"source zhongyi: zhongyi.jsonl: {fault}"]
+    assert read_lines(tmp_path / "out" / "dropped" / "zhongyi.jsonl") == [
+        {"file": "zhongyi.jsonl", "reason": "break", "fault": fault}
+    ]
 
 
 @pytest.fixture
@@ -183,10 +202,10 @@ def test_tokens_are_counted_where_a_tokenizer_is_named(tmp_path: Path, tokenizer
     built = run(tmp_path, declared=spec({**MIXES, "repeated": repeated}, tokenizer=tokenizer))
     for name in ("med", "repeated"):
         messages = [line["messages"] for line in read_lines(tmp_path / "out" / name / "train.jsonl")]
-        assert built.mixes[name].tokens == sum(len(message["content"]) for each in messages for message in each)
-    assert built.mixes["med"].build.tokens == "counted"
+        assert built[name].tokens == sum(len(message["content"]) for each in messages for message in each)
+    assert built["med"].build.tokens == "counted"
     over = {"size": 2000, "ratio": {"tcm": 1, "western": 1}, "over": "tokens"}
-    parts = run(tmp_path, "over", spec({"mix": over}, tokenizer=tokenizer)).mixes["mix"].domains.values()
+    parts = run(tmp_path, "over", spec({"mix": over}, tokenizer=tokenizer))["mix"].domains.values()
     longest = max(len("".join(row(number, "读者").values())) for number in range(100))
     assert all(1000 - longest < part.tokens <= 1000 for part in parts)
     assert verify(tmp_path / "out") == verify(tmp_path / "over") == []
@@ -228,7 +247,7 @@ def test_an_exam_of_the_spec_that_cannot_be_fetched_is_named_as_not_checked(tmp_
     assert said[0].startswith(
         "exam cmb: NOT CHECKED; hub data set wangrongsheng/open-book-CMB-exam: cannot be fetched ("
     )
-    contamination = built.mixes["med"].build.contamination
+    contamination = built["med"].build.contamination
     assert contamination is not None
     assert contamination.exams == [
         {"name": "cmb", "not_checked": "could not be fetched"},
@@ -242,7 +261,20 @@ def test_an_exam_that_the_user_asks_for_must_be_there(tmp_path: Path) -> None:
         run(tmp_path, exams=["cmb"])
     with pytest.raises(ExamError, match=r"no such file, folder or known exam"):
         load_exams(["mini", "exams/none.jsonl"], required=False)
-    assert load_exams(["mini", "mini"], required=True) == load_exams(["mini"], required=True)
+    assert load_exams(["mini", "mini"], required=True) == ([load_exam("mini")], {})
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_where_no_exam_is_checked_nothing_of_an_earlier_build_is_left(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "out" / "dropped" / "old.jsonl").write_bytes(b"")
+    built = run(tmp_path, declared=spec(MIXES, decontaminate={"exams": ["cmb"]}))
+    contamination = built["med"].build.contamination
+    assert contamination is not None
+    assert (contamination.rows, contamination.report) == (0, None)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["dropped", *sorted(MIXES)]
+    assert sorted(file.stem for file in (tmp_path / "out" / "dropped").iterdir()) == sorted(NAMES)
+    assert verify(tmp_path / "out") == []
 
 
 # Nothing half done.
@@ -298,7 +330,7 @@ def test_a_mix_that_cannot_be_replaced_whole_is_left_as_it_was(tmp_path: Path, m
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_rows", full)
+    monkeypatch.setattr(module, "write_manifest", full)
     with pytest.raises(OpenbookError, match=r"out: cannot be written \(No space left on device\); fix that"):
         run(tmp_path)
     assert contents(tmp_path / "out" / "med") == before

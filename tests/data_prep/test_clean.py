@@ -3,6 +3,7 @@
 All numbers are made up: those of cards are test numbers of their issuers or made to fit the check digit.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clean import FILTERS, judge
+from data_prep.clean import FILTERS, estimate, judge
 from data_prep.spec import REASONS, Cleaning
-from data_prep.tokens import estimate
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
 ENGLISH = "Drink water and rest for three days."
@@ -139,6 +139,11 @@ def dropped(reason: str, *texts: tuple[str, str], **settings: Any) -> list[bool]
     return found
 
 
+def reasons(frame: pl.DataFrame, **settings: Any) -> list[str | None]:
+    found: list[str | None] = judge(frame, Cleaning(**settings))["reason"].to_list()
+    return found
+
+
 def drops(reason: str, question: str = QUESTION, answer: str = ANSWER, **settings: Any) -> bool:
     (found,) = dropped(reason, (question, answer), **settings)
     return found
@@ -160,35 +165,32 @@ def test_a_filter_leaves_other_texts(reason: str) -> None:
 def test_the_first_reason_that_applies_is_reported_at_the_place_of_its_row() -> None:
     assert tuple(FILTERS) == REASONS == tuple(FAULTY)
     frame = rows((QUESTION, ANSWER), *FAULTY.values(), (QUESTION, None), (None, ANSWER), (QUESTION, ANSWER))
-    assert judge(frame, Cleaning()).to_list() == [None, *REASONS, "empty", "empty", None]
+    assert reasons(frame) == [None, *REASONS, "empty", "empty", None]
 
 
 @pytest.mark.parametrize("kept", REASONS[2:])
 def test_a_reason_that_is_kept_makes_room_for_the_next(kept: str) -> None:
     following = (*REASONS[REASONS.index(kept) + 1 :], None)[0]
-    assert judge(rows(FAULTY[kept]), Cleaning(keep=[kept])).item() == following
+    assert reasons(rows(FAULTY[kept]), keep=[kept]) == [following]
 
 
-@pytest.mark.parametrize("keep", [[], list(REASONS)])
-def test_no_rows_have_no_reasons(keep: list[str]) -> None:
-    reasons = judge(rows(), Cleaning(keep=keep))
-    assert (len(reasons), reasons.dtype) == (0, pl.String())
-    assert judge(rows(*FAULTY.values()), Cleaning(keep=list(REASONS))).null_count() == len(FAULTY)
+def test_no_rows_have_no_reasons_and_all_reasons_can_be_kept() -> None:
+    assert judge(rows(), Cleaning()).schema == {"tokens": pl.UInt32, "reason": pl.String}
+    assert reasons(rows(*FAULTY.values()), keep=list(REASONS)) == [None] * len(FAULTY)
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=5), st.permutations(range(5)))
 def test_any_texts_are_judged_and_none_by_other_rows(texts: list[tuple[str, str]], order: list[int]) -> None:
     shuffled = [texts[place] for place in order if place < len(texts)]
-    alone = [judge(rows(pair), Cleaning()).item() for pair in shuffled]
-    assert judge(rows(*shuffled), Cleaning()).to_list() == alone
+    alone = [reasons(rows(pair))[0] for pair in shuffled]
+    assert reasons(rows(*shuffled)) == alone
     assert set(alone) <= {None, *REASONS}
 
 
 def test_real_rows_are_dropped_for_the_reasons_that_were_read_by_eye(real_exams: Path) -> None:
     items = orjson.loads((real_exams.parent / "general" / "alpaca_zh_demo.json").read_bytes())
     texts = [("\n".join(filter(None, (item["instruction"], item["input"]))), item["output"]) for item in items]
-    found = judge(rows(*texts), Cleaning(min_answer=1)).drop_nulls().value_counts().rows()
-    assert dict(found) == {"not_chinese": 2}
+    assert Counter(reasons(rows(*texts))) == {None: 998, "not_chinese": 2}
 
 
 # --- Bounds

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data_prep import decontaminate
 from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items
-from data_prep.tokens import plain
+from data_prep.dedup import plain
 from openbook_eval.exams import ExamFile, load_exam, read_path
 from openbook_eval.types import Question
 from tests.conftest import question

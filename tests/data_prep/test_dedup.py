@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.dedup import Shingles, candidates, keys, mark_duplicates, near_duplicates
+from data_prep.dedup import Shingles, candidates, keys, mark_duplicates, near_duplicates, plain
 from data_prep.dedup import _bands_of as bands_of
 from data_prep.read import SCHEMA
-from data_prep.tokens import plain
 
 _CHARACTERS = "患者发热咳嗽胸痛乏力首选治疗药物检查诊断急性慢性炎症感染手术护理观察病情变化肝肾心肺脾胃"
 

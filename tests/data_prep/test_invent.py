@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import data_prep
-from data_prep.invent import _rows, invent
+from data_prep.cli import invent, invented_rows
 from data_prep.spec import DOMAINS
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import load_yaml
@@ -39,24 +39,19 @@ def lines(folder: Path, domain: str) -> list[bytes]:
 
 
 def test_the_files_are_the_same_on_every_machine(tmp_path: Path) -> None:
-    files = invent(tmp_path, 400, 0)
-    assert files == [tmp_path / "tiny" / f"{domain}.jsonl" for domain in DOMAINS]
+    invent(tmp_path / "more", 400)
+    invent(tmp_path / "fewer", 50)
+    files = list((tmp_path / "more" / "tiny").iterdir())
     assert {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == DIGESTS
-
-
-def test_fewer_rows_are_the_beginning_of_more_and_another_seed_draws_others(tmp_path: Path) -> None:
-    for name, rows, seed in (("more", 400, 0), ("fewer", 50, 0), ("others", 50, 1)):
-        invent(tmp_path / name, rows, seed)
     for domain in DOMAINS:
         assert lines(tmp_path / "fewer", domain) == lines(tmp_path / "more", domain)[:50]
-        assert lines(tmp_path / "fewer", domain) != lines(tmp_path / "others", domain)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_no_two_rows_are_the_same_and_every_text_is_filled(domain: str) -> None:
     facts = [[tuple(line.split()[:2]) for line in table["facts"].splitlines()] for table in TABLES[domain]]
     assert all(max(Counter(table).values()) == 1 for table in facts)
-    rows = [row for table in TABLES[domain] for row in _rows(table)]
+    rows = [row for table in TABLES[domain] for row in invented_rows(table)]
     assert len(rows) >= 700
     assert len({tuple(row.values()) for row in rows}) == len(rows)
     for row in rows:
@@ -67,10 +62,10 @@ def test_no_two_rows_are_the_same_and_every_text_is_filled(domain: str) -> None:
 
 def test_each_fact_is_asked_in_each_phrasing() -> None:
     asking = {"questions": ["{a}?", "what\n{a}"], "answers": ["{b}", "it is {b}"]}
-    found = [tuple(row.values()) for row in _rows({"columns": "a b", "facts": "1 2\n", "askings": [asking]})]
+    found = [tuple(row.values()) for row in invented_rows({"columns": "a b", "facts": "1 2\n", "askings": [asking]})]
     assert found == [("1?", "", "2"), ("1?", "", "it is 2"), ("what", "1", "2"), ("what", "1", "it is 2")]
     with pytest.raises(ValueError, match="zip"):
-        list(_rows({"columns": "a b", "facts": "1 2 3", "askings": [asking]}))
+        list(invented_rows({"columns": "a b", "facts": "1 2 3", "askings": [asking]}))
 
 
 def test_sums_products_and_units_are_right() -> None:
@@ -110,5 +105,5 @@ def test_herbs_have_the_natures_tastes_and_channels_that_there_are() -> None:
 def test_what_cannot_be_written_is_an_error_of_one_line(tmp_path: Path, rows: int, message: str) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(OpenbookError, match=message):
-        invent(tmp_path / "data", rows, 0)
+        invent(tmp_path / "data", rows)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

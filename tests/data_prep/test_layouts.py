@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_prep.layouts import Layout, RowError, Text
 from data_prep.read import parts, read
-from tests.data_prep.files import json_lines, source
+from tests.data_prep.files import ROWS, json_lines, source
 
 ALPACA = Layout.of(source(), "json")
 NAMED = Layout.of(source(layout="chat", fields={"turns": "log", "role": "who", "content": "said"}), "json")
@@ -86,17 +86,20 @@ def test_a_conversation_of_more_than_two_turns_is_kept_beside_question_and_answe
         ({}, "no list of turns is there; name its key by turns (conversations, messages"),
         ({"messages": 5}, "key 'messages' is a number, not a list of turns"),
         ({"messages": "x"}, "key 'messages' is a text, not a list of turns"),
-        ({"messages": []}, "the conversation has no turn"),
+        ({"messages": []}, "the conversation is not of user and assistant in turn, but of nobody"),
         ({"messages": [5]}, "the turns are neither objects, nor texts, nor pairs of texts"),
         ({"messages": [["a", "b", "c"]]}, "the turns are neither objects, nor texts, nor pairs of texts"),
         ({"messages": [{"role": "user"}]}, "turn 1 lacks role/content; it has role"),
         ({"messages": [{"role": "tool", "content": "a"}]}, "turn 1 has the role 'tool'; known are system, user"),
-        ({"messages": [{"role": "user", "content": 5}]}, "key 'content' is a number, not a text"),
-        ({"messages": BOTH[:3]}, "the conversation begins with the user and ends with the user"),
-        ({"messages": BOTH[1:]}, "the conversation begins with the assistant and ends with the assistant"),
+        ({"messages": [{"role": "user", "content": 5}]}, "key 'content' is a number, not text"),
+        ({"messages": BOTH[:3]}, "the conversation is not of user and assistant in turn, but of user assistant user"),
+        (
+            {"messages": BOTH[1:]},
+            "the conversation is not of user and assistant in turn, but of assistant user assistant",
+        ),
         (
             {"messages": [*BOTH[:2], {"role": "system", "content": "x"}]},
-            "the conversation has a system turn that is not",
+            "the conversation is not of user and assistant in turn, but of user assistant system",
         ),
         ({"messages": [*BOTH[:3], {"role": "assistant", "content": " "}]}, "turn 4 of the conversation is empty"),
     ],
@@ -137,7 +140,15 @@ def test_lines_read_at_once_are_read_as_one_by_one(
     (tmp_path / "a.jsonl").write_bytes(json_lines(rows) or b"\n")
     chunks = [chunk for part in parts([declared], tmp_path) for chunk in read(part)]
     assert [row[3:] for chunk in chunks for row in chunk.frame.rows()] == expected
-    assert [(broken.row, broken.reason) for chunk in chunks for broken in chunk.broken] == faults
+    assert [fault[:2] for chunk in chunks for fault in chunk.faults] == faults
+
+
+@pytest.mark.parametrize(
+    ("line", "at_once"), [(ROWS[0], True), ({"instruction": "a", "output": 5}, False), ({"output": "a"}, False)]
+)
+def test_lines_of_plain_texts_are_read_at_once(line: dict[str, Any], at_once: bool) -> None:
+    # Else the test above would compare one way with itself.
+    assert (ALPACA.read_at_once(json_lines([line, *ROWS])) is not None) == at_once
 
 
 # --- Texts under keys
@@ -190,13 +201,13 @@ def test_keys_paths_and_templates_read_what_they_name(items: tuple[str, ...], te
 @pytest.mark.parametrize(
     ("items", "reason"),
     [
-        (("id",), "key 'id' is a number, not a text; if that is meant, write '{id}'"),
-        (("yes",), "key 'yes' is true or false, not a text; if that is meant, write '{yes}'"),
-        (("case",), "key 'case' is an object, not a text; if that is meant, write '{case}'"),
-        (("notes",), "key 'notes' is a list that holds an object, not texts; if that is meant, write '{notes}'"),
-        (("mixed",), "key 'mixed' is a list that holds a number, not texts; if that is meant, write '{mixed}'"),
-        (("gaps",), "key 'gaps' is a list that holds null, not texts; if that is meant, write '{gaps}'"),
-        (("deep",), "key 'deep' is a list that holds a list, not texts"),
+        (("id",), "key 'id' is a number, not text; if that is meant, write '{id}'"),
+        (("yes",), "key 'yes' is true or false, not text; if that is meant, write '{yes}'"),
+        (("case",), "key 'case' is an object, not text; if that is meant, write '{case}'"),
+        (("notes",), "key 'notes' is a list that holds an object, not text; if that is meant, write '{notes}'"),
+        (("mixed",), "key 'mixed' is a list that holds a number, not text; if that is meant, write '{mixed}'"),
+        (("gaps",), "key 'gaps' is a list that holds null, not text; if that is meant, write '{gaps}'"),
+        (("deep",), "key 'deep' is a list that holds a list, not text"),
         (("{deep}",), "a value is nested more than 8 deep"),
         (("absent",), "key 'absent' is missing; the row has id, question, options, choices, case ..."),
         (("notes.9.q", "{absent}"), "key 'notes.9.q' or '{absent}' is missing; the row has id, question"),
@@ -210,7 +221,7 @@ def test_what_is_missing_or_no_text_is_reported_by_its_key(items: tuple[str, ...
 
 
 def test_a_needed_key_must_be_there_though_another_is() -> None:
-    text = Text(("instruction", "input"), needed="instruction")
+    text = Text(("instruction", "input"), needed=("instruction",))
     assert text.read({"instruction": "甲"}) == "甲"
     with pytest.raises(RowError, match="key 'instruction' is missing; the row has input"):
         text.read({"input": "乙"})

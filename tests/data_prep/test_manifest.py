@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,22 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.build import build
-from data_prep.manifest import (
-    MANIFEST,
-    ROWS,
-    ROWS_SCHEMA,
-    TRAIN,
-    BuildFacts,
-    FileContent,
-    Flow,
-    InputFile,
-    Manifest,
-    outputs_in,
-    read_manifest,
-    read_rows,
-    verify,
-    write_rows,
-)  # fmt: skip
+from data_prep.manifest import MANIFEST, ROWS, TRAIN, BuildFacts, Flow, InputFile, read_manifest, read_rows, verify
 from data_prep.spec import Spec
 from openbook_eval.errors import OpenbookError
 from tests.data_prep.raw import spec, write_data
@@ -42,15 +24,12 @@ MIXES: dict[str, Any] = {
     "tcm": {"size": 150, "ratio": {"tcm": 1}, "allow_repeat": True},
     "words": {"size": 300, "ratio": {"medical": 1}, "over": "tokens", "allow_repeat": True},
 }
-ROWS_OF_MIX = pl.DataFrame(
-    [(number, "tcm", "some", 7, "some.jsonl", number + 1, 0) for number in range(40)], schema=ROWS_SCHEMA, orient="row"
-)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    found = build(spec(MIXES), write_data(folder / "data"), folder / "out").mixes
+    found = build(spec(MIXES), write_data(folder / "data"), folder / "out")
     assert {name: read_manifest(folder / "out" / name) for name in MIXES} == found
     return folder / "out"
 
@@ -127,7 +106,8 @@ def test_the_shared_part_is_sorted_and_says_how_tokens_were_counted() -> None:
 
 def test_the_checksum_is_over_everything_else(built: Path) -> None:
     manifest = read_manifest(built / "r41")
-    others = {name: manifest.model_copy(update={name: None}).own_checksum() for name in Manifest.model_fields}
+    fields = type(manifest).model_fields
+    others = {name: manifest.model_copy(update={name: None}).own_checksum() for name in fields}
     assert [name for name, checksum in others.items() if checksum == manifest.checksum] == ["checksum"]
 
 
@@ -151,30 +131,6 @@ def test_what_is_no_manifest_or_table_is_an_error_of_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_rows_come_back_as_they_were_written_also_in_a_folder_that_looks_like_a_pattern(tmp_path: Path) -> None:
-    folder = tmp_path / "mix[1]*"
-    folder.mkdir()
-    write_rows(folder, ROWS_OF_MIX.with_columns(pl.lit("x").alias("more")))
-    assert read_rows(folder).equals(ROWS_OF_MIX)
-    pl.DataFrame({"key": [1]}).write_parquet(tmp_path / ROWS)
-    with pytest.raises(OpenbookError, match=r"wants the columns key, domain, source, tokens, file, row, repeat"):
-        read_rows(tmp_path)
-
-
-def test_the_file_is_the_same_whatever_the_chunks_of_the_frame_and_the_number_of_threads(tmp_path: Path) -> None:
-    rows = pl.concat([ROWS_OF_MIX] * 5000, rechunk=True)
-    write_rows(tmp_path, pl.concat([rows[:1000], rows[1000:]], rechunk=False))
-    in_pieces = FileContent.of(tmp_path / ROWS)
-    program = (
-        "from pathlib import Path; import polars as pl; from tests.data_prep.test_manifest import *\n"
-        "assert pl.thread_pool_size() == 5\n"
-        f"write_rows(Path({str(tmp_path)!r}), pl.concat([ROWS_OF_MIX] * 5000, rechunk=True))"
-    )
-    root, threads = Path(__file__).parents[2], {**os.environ, "POLARS_MAX_THREADS": "5"}
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, env=threads)
-    assert FileContent.of(tmp_path / ROWS) == in_pieces
-
-
 # verify.
 
 
@@ -193,24 +149,19 @@ def test_a_folder_without_a_mix_is_an_error(tmp_path: Path) -> None:
         verify(tmp_path / "gone")
 
 
-Change = Callable[[list[bytes]], list[bytes]]
-OTHER_LINES = "train.jsonl was changed after the build: as many lines, but not the same"
-
-
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    "change",
     [
-        (lambda lines: [*lines[:30], *lines[31:]], "train.jsonl: 59 lines, and 60 were written"),
-        (lambda lines: [*lines[:30], lines[3], *lines[30:]], "train.jsonl: 61 lines, and 60 were written"),
-        (lambda lines: [lines[1], lines[0], *lines[2:]], OTHER_LINES),
-        (lambda lines: [*lines[:59], lines[0]], OTHER_LINES),
-        (lambda _: [], "train.jsonl: 0 lines, and 60 were written"),
+        lambda lines: [*lines[:30], *lines[31:]],
+        lambda lines: [*lines[:30], lines[3], *lines[30:]],
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda _: [],
     ],
 )
-def test_changed_lines_are_found(mixes: Path, change: Change, fault: str) -> None:
+def test_changed_lines_are_found(mixes: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
     train = mixes / "r41" / TRAIN
     train.write_bytes(b"".join(change(train.read_bytes().splitlines(keepends=True))))
-    assert verify(mixes) == [f"r41: {fault}"]
+    assert verify(mixes) == [f"r41: train.jsonl was changed after the build; it has {train.stat().st_size:,} bytes"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -251,76 +202,13 @@ def test_faults_of_several_mixes_and_files_are_all_named_and_a_changed_manifest_
     tcm = mixes / "tcm" / MANIFEST
     tcm.write_bytes(tcm.read_bytes().replace(b'"rows": 150', b'"rows": 149'))
     first, second, third, fourth = verify(mixes)
-    assert first == "r41: train.jsonl: 0 lines, and 60 were written"
-    assert second == "r41: rows.parquet was changed after the build"
+    assert first == "r41: train.jsonl was changed after the build; it has 0 bytes"
+    assert second == "r41: rows.parquet was changed after the build; it has 0 bytes"
     assert third.startswith(f"{mixes / 'r91' / MANIFEST}: not a manifest of data-prep (")
     assert fourth == "tcm: manifest.json was changed after the build; its files were not checked against it"
 
 
-# What only somebody who mends the checksum and the hashes can do.
-
-
-def forge(folder: Path, change: Callable[[dict[str, Any]], object]) -> list[str]:
-    content = {**read_manifest(folder).model_dump(), "outputs": {}}
-    change(content)
-    content["outputs"] = {name: each.model_dump() for name, each in outputs_in(folder).items()}
-    forged = Manifest.model_validate(content)
-    forged.model_copy(update={"checksum": forged.own_checksum()}).write(folder)
-    return verify(folder)
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        (lambda said: said["domains"]["general"].update(rows=47), "domains not as"),
-        (lambda said: said["domains"]["general"].update(wanted=47), "domains not as"),
-        (lambda said: said.update(size=61), "size not as"),
-        (lambda said: said.update(keys_sha256="0" * 64), "keys_sha256 not as"),
-        (lambda said: said["build"].update(seed=5), "build not as"),
-        (lambda said: said["build"]["spec"].update(seed=5), "build not as"),
-        (lambda said: said["build"].update(spec={}), "the spec in it is none, or has no mix 'r41'"),
-        (lambda said: said.update(mix="a\nb"), "the spec in it is none, or has no mix 'a\\nb'"),
-        (
-            lambda said: said["build"]["sources"]["alpaca"].update(kept=35),
-            "of 103 rows of source 'alpaca', 4 were left out and 35 kept",
-        ),
-    ],
-)
-def test_a_manifest_that_a_build_does_not_write_is_found(mixes: Path, change: Any, fault: str) -> None:
-    if fault.endswith("as"):
-        fault += " its spec and rows.parquet have it"
-    assert forge(mixes / "r41", change) == [f"r41: manifest.json: {fault}"]
-
-
-def test_other_rows_than_the_manifest_counts_are_found(mixes: Path) -> None:
-    folder = mixes / "r41"
-    rows = read_rows(folder)
-    fault = "r41: manifest.json: {} not as its spec and rows.parquet have it"
-    for changed, faults in (
-        (pl.lit("alpaca").alias("source"), [fault.format("domains")]),
-        (pl.col("key").reverse(), []),
-        (pl.col("key") ^ 1, [fault.format("keys_sha256")]),
-    ):
-        write_rows(folder, rows.with_columns(changed))
-        assert forge(folder, dict) == faults
-
-
-@pytest.mark.parametrize(("mix", "wanted"), [("r41", "48 rows"), ("words", "150 tokens")])
-def test_rows_and_manifest_that_agree_on_another_ratio_are_found(mixes: Path, mix: str, wanted: str) -> None:
-    folder, other = mixes / mix, "general" if mix == "r41" else "tcm"
-    changed = read_rows(folder).with_columns(pl.lit(other).alias("domain"), pl.lit("some").alias("source"))
-    write_rows(folder, changed)
-    counts = {"rows": changed.height, "tokens": int(changed["tokens"].sum())}
-
-    def agree(content: dict[str, Any]) -> None:
-        for name, part in content["domains"].items():
-            there = counts if name == other else {"rows": 0, "tokens": 0}
-            part.update(sources={"some": there} if name == other else {}, **there)
-
-    number, over = wanted.split()
-    assert f"{mix}: {ROWS}: {other} has {counts[over]} {over}, and the ratio wants {number}" in forge(folder, agree)
-
-
-def test_a_mix_that_is_not_in_the_other_as_it_says_is_found(mixes: Path) -> None:
-    forge(mixes / "r41", lambda said: said.update(nested_in={"r91": ["general", "tcm"], "elsewhere": ["tcm"]}))
-    assert verify(mixes) == ["r41: manifest.json says that r91 holds its rows of ['tcm']; it does not"]
+def test_a_mix_of_another_build_that_no_longer_holds_the_rows_of_this_one_is_found(mixes: Path) -> None:
+    write_data(mixes.parent / "data")
+    build(spec({"r91": {"size": 60, "ratio": "9:1"}}, seed=5), mixes.parent / "data", mixes)
+    assert "r41: manifest.json says that r91 holds its rows of ['general']; it does not" in verify(mixes)

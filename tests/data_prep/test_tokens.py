@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep.tokens import counter, estimate, plain
+from data_prep.clean import estimate
+from data_prep.dedup import plain
+from data_prep.mix import counter
 from openbook_eval.errors import OpenbookError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -90,7 +92,7 @@ def test_a_folder_without_a_tokenizer_is_an_error_of_one_line(tmp_path: Path) ->
 def test_without_transformers_the_error_says_what_to_do() -> None:
     script = (
         "import sys; sys.modules['transformers'] = None\n"
-        "from data_prep.tokens import counter, estimate\n"
+        "from data_prep.clean import estimate\nfrom data_prep.mix import counter\n"
         "try: counter('x')\nexcept Exception as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
