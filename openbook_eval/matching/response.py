@@ -14,7 +14,17 @@ BEGINNING = 4000
 # Marks of the turn's end and of parts of an answer that models were trained to write; not part of what they say.
 _TOKENS = re.compile(r"<(?:eo[a-z]|/?s|\|[a-z_]{2,20}\|)>")
 _END = 20_000
-_THOUGHT = re.compile(r"<(/?)(?:think|thinking|reasoning|thought)>")
+# How model families write that they begin to think, and that they end. The prompt may have begun it already.
+THINKING = {
+    "tags": (r"<(?:think|thinking|reasoning|thought)>", r"</(?:think|thinking|reasoning|thought)>"),
+    "huatuo-o1": (r"(?:\A|\n)## Thinking\b", r"(?:\A|\n)## Final Response\b"),
+    "gpt-oss": (r"<\|channel\|>(?:analysis|commentary)\b", r"<\|channel\|>final[^<]{0,40}<\|message\|>"),
+    # Decoded without its special tokens.
+    "gpt-oss-stripped": (r"\A\s*analysis(?=[A-Z\u4e00-\u9fff])", r"assistantfinal"),
+    "gemma": (r"<\|channel>thought\b", r"<channel\|>"),
+    "medgemma": (r"<unused94>", r"<unused95>"),
+}
+_THINKING = [(re.compile(begin), re.compile(end)) for begin, end in THINKING.values()]
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
 _FORMS = str.maketrans(
@@ -50,11 +60,15 @@ def plain(text: str) -> str:
 
 
 def without_thought(text: str) -> str | None:
-    """Return the text after the last reasoning trace; None where a trace was begun and not ended."""
-    marks = list(_THOUGHT.finditer(text)) if "<" in text else []
-    if not marks:
+    """Return the text after the last thinking of any family of THINKING; None where one was begun and not ended."""
+    if not ("<" in text or "analysis" in text or "## " in text):
         return text
-    return text[marks[-1].end() :] if marks[-1].group(1) else None
+    for begin, end in _THINKING:
+        for last in [*end.finditer(text)][-1:]:
+            text = text[last.end() :]
+        if begin.search(text):
+            return None
+    return text
 
 
 def ends(text: str) -> str:

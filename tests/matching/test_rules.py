@@ -156,7 +156,15 @@ NOTHING = {
         "关于胰岛素，材料没有提到",
     ],
     "empty": ["", " \n", "。", "</s>"],
-    "cut_off": ["<think>先看A"],
+    "cut_off": [
+        "<think>先看A",
+        "<think>先看A</think>还有<think>再看B",
+        "## Thinking\n\n先看A，再看B。",
+        "<|channel|>analysis<|message|>Maybe B.",
+        "analysisWe need the hormone. Maybe B.",
+        "<|channel>thought\n答案是B",
+        "<unused94>thought\n答案是B",
+    ],
     "echo": [
         "下列说法正确的是？\nA: 胰岛素；B: 胰高血糖素",
         f"能升高血糖的激素是？\n{LISTED}",
@@ -250,6 +258,27 @@ def test_every_rule_that_reads_letters_has_a_table() -> None:
 )
 def test_multiple_choice_takes_all_that_is_listed(response: str, letters: str) -> None:
     assert match_choice(response, OPTIONS, "multi").letters == letters
+
+
+@pytest.mark.parametrize(
+    "thinking",
+    [
+        "<think>先看A。</think>\n\n",
+        "先看A，答案似乎是A。</think>\n\n",  # begun by the prompt
+        "## Thinking\n\n先看A，答案似乎是A。\n\n## Final Response\n\n",
+        "<|channel|>analysis<|message|>Maybe A.<|end|><|start|>assistant<|channel|>final<|message|>",
+        "analysisWe need the hormone. Answer A?assistantfinal",
+        "<|channel>thought\n答案是A<channel|>",
+        "<unused94>thought\n答案是A<unused95>",
+    ],
+)
+def test_the_answer_stands_behind_the_thinking_of_every_family(thinking: str) -> None:
+    assert match_choice(f"{thinking}B", OPTIONS) == Choice("B", "stated", "letters_only")
+
+
+@pytest.mark.parametrize("response", ["analysis: the hormone is B", "Analysis of A, C and D: not so. The answer is B."])
+def test_the_word_analysis_is_no_thinking(response: str) -> None:
+    assert match_choice(response, OPTIONS).letters == "B"
 
 
 def test_a_base_model_running_on_into_the_next_prompt_is_read_before_it() -> None:
