@@ -108,5 +108,6 @@ def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":
 def _report(workflow: "Workflow", work: Path) -> None:
     with needing(*_NEEDS):
         from openbook_eval.study.report import lay_out, write
+        from openbook_eval.study.runner import unchecked
 
-        show(lay_out(write(workflow, work)))
+        show([*lay_out(write(workflow, work)), *map(line, unchecked(workflow, work))])

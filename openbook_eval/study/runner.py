@@ -29,7 +29,7 @@ from openbook_eval.errors import OpenbookError, did_you_mean, some, visible
 from openbook_eval.files import load_yaml, write_atomic
 from openbook_eval.models.profiles import named
 from openbook_eval.study import jobs
-from openbook_eval.study.spec import Cell, Study, StudyModel
+from openbook_eval.study.spec import HUB_EXAMS, Cell, Study, StudyModel
 from openbook_eval.study.workflow import Step, StepState, Workflow, size_of, state_of
 from openbook_eval.training.recipes import TINY_MODEL
 
@@ -98,7 +98,7 @@ def _sums(workflow: Workflow, todo: list[Step], work: Path) -> Iterator[Text]:
     besides = f", and {unknown} steps of unknown time" if (unknown := hours.count(None)) else ""
     yield Text(f"left: {sum(filter(None, hours)):,.1f} GPU-hours{besides}")
     kept, scratch = sum(step.need.kept or 0 for step in todo), max((step.need.scratch for step in todo), default=0)
-    free = shutil.disk_usage(next(place for place in (work, *work.absolute().parents) if place.exists())).free
+    free = shutil.disk_usage(next(place for place in (work, *work.absolute().parents) if os.path.exists(place))).free  # noqa: PTH110
     sizes = [decimal(round(size)) for size in (kept, scratch, free)]
     hint = "" if kept + scratch <= free else "; name another disk by --work, or set evaluate: adapter"
     yield Text("disk: {} to stay, {} for a while; {} are free".format(*sizes) + hint, "bold red" if hint else "")
@@ -115,8 +115,13 @@ def _data_notices(study: Study, todo: list[Step]) -> Iterator[str]:
                 yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
     if study.groups and study.data and not study.data.is_checked_against(study.exam):
         yield f"exam {study.exam.name}: the mixes are not checked against it; name it in the spec, decontaminate: exams"
-    if study.exam.digest is None and any(step.kind == "evaluate" for step in todo):
-        yield f"exam {study.exam.name}: read from the hub when it is run; whether it can be was not looked up"
+    unread = {study.exam.name} if study.exam.digest is None and any(step.kind == "evaluate" for step in todo) else set()
+    if study.data and any(step.kind == "mix" for step in todo):
+        unread |= HUB_EXAMS.keys() & set(study.data.exams)
+    yield from (
+        f"exam {each}: read from the hub when it is needed; whether it can be was not looked up"
+        for each in sorted(unread)
+    )
 
 
 def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
@@ -134,8 +139,7 @@ def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
 
 def _model_notices(study: Study, workflow: Workflow, todo: list[Step]) -> Iterator[str]:
     """Yield what comes from the hub, whose code is run, and who wants money."""
-    wanted = {need.id for step in todo for need in workflow.needed_by(step)}
-    sources = {cell.model: cell.source for cell in workflow.cells if workflow.evaluation(cell).id in wanted}
+    sources = {cell.model: cell.source for cell in workflow.cells if workflow.evaluation(cell) in todo}
     asked = [name for name, each in sources.items() if isinstance(each, StudyModel) and each.endpoint]
     hubs = {
         named(name)[1].hub if isinstance(each, StudyModel) and each.profile else name for name, each in sources.items()

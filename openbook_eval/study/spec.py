@@ -23,7 +23,6 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from data_prep.spec import Source, Spec, data_folders, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
@@ -172,22 +171,19 @@ def with_texts(value: Any, change: Callable[[str], str]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
-def _fault(text: str) -> PydanticCustomError:
-    return PydanticCustomError("study", "{text}", {"text": text})
-
-
 def _looked_up(find: Callable[[str, Path], object]) -> BeforeValidator:
     """Put what `find` finds by a name, beside the study or elsewhere, in place of the name."""
 
     def found(name: object, info: ValidationInfo) -> object:
         if not isinstance(name, str) or not name.strip():
-            raise _fault("must be a name")
+            raise ValueError("must be a name")
         folder: Any = info.context
         try:
             return find(name, folder)
-        except (OpenbookError, OSError, ValueError) as error:
-            told = f"{name[:40]}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
-            raise _fault(told.removeprefix("--profile ")) from error
+        except OpenbookError as error:
+            raise ValueError(" ".join(str(error).removeprefix("--profile ").split())) from error
+        except OSError as error:
+            raise ValueError(f"{name[:40]}: {error.strerror}") from error
 
     return BeforeValidator(found)
 
@@ -271,7 +267,7 @@ class StudyModel(_Model):
     @model_validator(mode="after")
     def _one(self) -> "StudyModel":
         if sum(each is not None for each in (self.model, self.profile, self.endpoint)) != 1:
-            raise _fault("needs exactly one of model, profile and endpoint")
+            raise ValueError("needs exactly one of model, profile and endpoint")
         return self
 
     @property
@@ -343,7 +339,7 @@ class Study(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
         if faults := list(self._at_odds()):
-            raise _fault("; ".join(faults))
+            raise ValueError("; ".join(faults))
         return self
 
     def _at_odds(self) -> Iterator[str]:
@@ -369,9 +365,7 @@ class Study(_Model):
         else:
             count = Counter(cell.name for cell in self.cells())
             twice = (name for name in count if count[name] > 1)
-            yield from (
-                f"{name} stands twice among the cells; leave it in one group or model" for name in twice
-            )
+            yield from (f"{name} stands twice among the cells; leave it in one group or model" for name in twice)
 
 
 def safe_name(name: str) -> str:
@@ -395,11 +389,12 @@ def read_study(path: Path) -> Study:
 
 
 def _told(fault: Mapping[str, Any]) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
-        return str(fault["msg"])
+        return str(message)
     *place, _ = map(str, fault["loc"])
     known = _SECTIONS.get(place[0], Study) if place else Study
-    return validation_message(fault, [".".join([*place, key]) for key in known.model_fields])
+    return validation_message({**fault, "msg": message}, [".".join([*place, key]) for key in known.model_fields])
 
 
 _SECTIONS: Mapping[str, type[_Model]] = {

@@ -4,8 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,8 +190,7 @@ class _Planner:
         arguments: dict[str, Any] = {"trust_remote_code": True} if trusted else {}
         arguments["pretrained"] = output = f"{self.work}/{step.id}/output"
         if recipe.config.get("adapter") and self.study.evaluate == "adapter":
-            wanted = int(recipe.config.get("lora_r", 0))
-            rank = next((size for size in _RANKS if size >= wanted), wanted)
+            rank = next(size for size in _RANKS if size >= int(recipe.config.get("lora_r", 0)) or size == _RANKS[-1])
             arguments |= {"pretrained": _place(recipe.base), "enable_lora": True, "lora_local_path": output}
             arguments["max_lora_rank"] = rank
         elif recipe.config.get("adapter"):
@@ -262,30 +260,19 @@ class _Planner:
             return step
         assert self.study.data is not None  # noqa: S101
         data, spec = self.study.data, self.study.data.spec.declared
+        files = {source.name: data.raw_files(source) for source in spec.sources}
         content = {
             "spec": {**spec.model_dump(mode="json"), "mixes": spec.mixes[mix.name].model_dump(mode="json")},
-            "files": self._raw_files,
+            "files": {name: {each: self._content(path) for each, path in own.items()} for name, own in files.items()},
             "exams": [self._content(path) for path in data.other_files()],
         }
-        files = (path for source in spec.sources for path in data.raw_files(source).values())
-        raw = float(sum(path.stat().st_size for path in files))
+        raw = float(sum(path.stat().st_size for own in files.values() for path in own.values()))
         out = f"{self.work}/mix/{mix.name}"
         # Without --data, data-prep would look in places of its own, which the digest knows nothing of.
         command = ["data-prep", "build", data.spec.name, "--mix", mix.name, "--out", out, "--data", data.folder or out]
         # Dropped rows and the work take the raw bytes again.
         need = Need(gpus=0, hours=None, memory=2e9 + 4 * raw, kept=_ROW * mix.rows + raw, scratch=2 * raw)
         return self._add("mix", mix.name, {"mix": content}, [], {"command": list(map(str, command))}, need)
-
-    @cached_property
-    def _raw_files(self) -> dict[str, str | None]:
-        """The SHA-256 of every raw file by its relative path; None for a source without any."""
-        assert self.study.data is not None  # noqa: S101
-        found = dict[str, str | None]()
-        for source in self.study.data.spec.declared.sources:
-            files = self.study.data.raw_files(source)
-            found |= {name: self._content(path) for name, path in files.items()}
-            found |= {} if files else {source.path or source.hub or source.name: None}
-        return found
 
     def _model(self, model: str) -> str:
         """Return what names a model: the content of a folder, else its name on the hub."""
@@ -342,18 +329,14 @@ def training_need(recipe: StudyRecipe, mix: StudyMix) -> Need:
 
 
 def evaluation_need(study: Study, size: Size | None, *, on_cpu: bool = False) -> Need:
-    """Estimate an evaluation on the engine's GPUs, else on as many as the weights need and the engine is told to use.
+    """Estimate an evaluation on the engine's GPUs, else on as many as the weights need.
 
     A token of a prompt costs 2 FLOPs a parameter and 4 * layers * width * length of attention (Kaplan et al. 2020,
     table 1), half the prompt being seen on average. Writing is bound by memory: every step reads all weights, 2 bytes
     a parameter, for all responses that are written at once. What an engine reads once of shared books, and the longer
     responses of models that do not keep to the letters, are left out.
     """
-    told = [study.engine.model_args.get(f"{kind}_parallel_size") for kind in ("tensor", "data")]
-    wanted = max(
-        prod(each for each in told if isinstance(each, int) and each > 0),
-        ceil(2.0 * size.parameters / (_GPU_BYTES * 0.9)) if size else 1,
-    )
+    wanted = ceil(2.0 * size.parameters / (_GPU_BYTES * 0.9)) if size else 1
     gpus = study.engine.gpus if study.engine.gpus is not None else 0 if on_cpu else wanted
     if size is None:
         return Need(gpus, None, None, _samples(study))

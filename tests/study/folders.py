@@ -6,10 +6,12 @@ from typing import Any
 
 import yaml
 
+from openbook_eval.study import jobs
 from openbook_eval.study.spec import read_study
-from openbook_eval.study.workflow import Workflow, workflow_of
+from openbook_eval.study.workflow import Step, Workflow, workflow_of
 from openbook_eval.training.recipes import cells, recipe_text
 
+PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
 SPEC = """
 sources:
   - {name: general, domain: general, licence: Apache-2.0, path: general.jsonl}
@@ -66,3 +68,12 @@ def digests(path: Path) -> dict[str, str]:
         for step in steps
         for part, digest in step.digests.items()
     }
+
+
+def leave(work: Path, step: Step, reason: str = "") -> None:
+    """What a step leaves that is done, or failed for this reason."""
+    parts = {} if reason else {part: {"digest": digest, "results": "results"} for part, digest in step.digests.items()}
+    (work / step.id).mkdir(parents=True, exist_ok=True)
+    (work / step.id / jobs.RECORD).write_text(json.dumps({"parts": parts}), encoding="utf-8")
+    failure = {"reason": reason, "log": f"{step.id}/{jobs.LOG}"}
+    (work / step.id / jobs.FAILURE).write_text(json.dumps(failure), encoding="utf-8")

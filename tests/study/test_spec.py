@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard import published
 from openbook_eval.study.spec import Cell, StudyMix, read_study, safe_name
-from tests.study.folders import write, write_recipe
-
-PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
+from tests.study.folders import PAPER, write, write_recipe
 
 
 def fault(path: Path) -> str:
@@ -30,8 +28,7 @@ def cells(path: Path) -> list[tuple[Any, ...]]:
 
 def test_names_become_what_they_mean(tmp_path: Path) -> None:
     study = read_study(write(tmp_path))
-    assert (study.name, study.title, study.seeds) == ("mine", "In miniature", [1, 2])
-    assert study.conditions == ["openbook", "closedbook"]
+    assert (study.name, study.conditions) == ("mine", ["openbook", "closedbook"])
     assert (study.exam.name, study.exam.questions) == ("mini", 258)
     assert study.data is not None
     assert study.data.folder == tmp_path / "raw"
@@ -39,15 +36,17 @@ def test_names_become_what_they_mean(tmp_path: Path) -> None:
     assert (recipe.name, recipe.base, recipe.needs_gpu) == ("own", "models/tiny", False)
 
 
-def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_models_stand_before(tmp_path: Path) -> None:
+def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_the_seeds_are_one_arm(tmp_path: Path) -> None:
     mix91, mix11 = StudyMix("mix91", 9, 1, 40), StudyMix("mix11", 1, 1, 40)
-    assert cells(write(tmp_path)) == [
+    path = write(tmp_path)
+    assert cells(path) == [
         ("models-tiny", None, "models/tiny", None, None, None),
         ("own_mix91-seed1", 4, "models/tiny", "own", mix91, 1),
         ("own_mix91-seed2", 4, "models/tiny", "own", mix91, 2),
         ("own_mix11-seed1", 4, "models/tiny", "own", mix11, 1),
         ("own_mix11-seed2", 4, "models/tiny", "own", mix11, 2),
     ]
+    assert sorted(Counter(cell.arm for cell in read_study(path).cells()).values()) == [1, 2, 2]
 
 
 def test_without_mixes_a_recipe_is_trained_on_its_own_and_called_by_its_name_alone(tmp_path: Path) -> None:
@@ -64,11 +63,6 @@ def test_models_as_they_are_have_no_seed_and_form_an_arm_each(tmp_path: Path) ->
         ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "pulse-7b"), ("glm-4", 1, "glm-4"),
     ]  # fmt: skip
     assert len({cell.arm for cell in read_study(path).cells()}) == 3
-
-
-def test_the_seeds_of_a_setting_are_one_arm(tmp_path: Path) -> None:
-    arms = Counter(cell.arm for cell in read_study(write(tmp_path)).cells())
-    assert sorted(arms.values()) == [1, 2, 2]
 
 
 def test_every_row_of_the_paper_stands_in_its_study() -> None:
@@ -91,30 +85,23 @@ def test_every_row_of_the_paper_stands_in_its_study() -> None:
     ("changes", "told"),
     [
         ({"zzz": 1}, "unknown key 'zzz'; known are name, title, seeds, exam, conditions, data, engine, evaluate"),
-        ({"seed": 1}, "unknown key 'seed'; did you mean 'seeds'?"),
         ({"title": None}, "key 'title' is missing"),
-        ({"title": ""}, "title: string should have at least 1 character"),
         ({"seeds": []}, "seeds: list should have at least 1 item"),
         ({"seeds": [1, 1]}, "own_mix91-seed1 stands twice among the cells"),
         ({"seeds": 3}, "seeds: input should be a valid list"),
-        ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0"),
         ({"conditions": ["openbok"]}, "conditions.0: there is no condition 'openbok'; did you mean 'openbook'?"),
-        ({"conditions": ["reading"]}, "there is no condition 'reading'; did you mean 'reading_open'?"),
         ({"data": {"spec": "papre"}}, "data.spec: papre: no such file and no shipped spec; did you mean 'paper'?"),
         ({"data": {"spec": "spec.yml", "folder": "rwa"}}, "data.folder: rwa: no such folder of raw files"),
         ({"data": None}, "groups: train on mixes; say of which spec: data: {spec: paper}"),
         ({"data": {"spec": "spec.yml", "fodler": "raw"}}, "unknown key 'data.fodler'; did you mean 'data.folder'?"),
-        ({"engine": {"gpus": 10**30}}, "engine.gpus: input should be less than or equal to 1024"),
         ({"engine": {"model": "vllm-openbok"}}, "engine.model: input should be 'vllm-openbook', 'vllm' or 'hf'"),
         ({"engine": {"model_args": {"x": float("nan")}}}, "input should be a finite number"),
-        ({"evaluate": "merge"}, "evaluate: input should be 'merged' or 'adapter'"),
         ({"engine": {"model": "hf"}, "evaluate": "adapter"}, "evaluate: adapter needs an engine that takes adapters"),
         ({"models": [{"profile": "pulse-7"}]}, "models.0.profile: pulse-7: there is none; did you mean 'pulse-7b'?"),
         ({"models": [{"endpoint": "glm"}]}, "models.0.endpoint: there is no endpoint 'glm'; did you mean 'glm-4'?"),
         ({"models": [{"model": "./mine"}]}, "models.0.model: ./mine: is no folder of a model"),
         ({"models": [{"model": "raw"}]}, "models.0.model: raw: is no folder of a model (with config.json)"),
         ({"models": [{"model": "a/b", "profile": "pulse"}]}, "models.0: needs exactly one of model, profile and"),
-        ({"models": [{"model": "a/b", "table": 6}]}, "models.0.table: input should be less than or equal to 5"),
         ({"models": [{"endpoint": "glm-4"}], "conditions": ["openbook_ranked"]}, "models: glm-4: an endpoint ranks no"),
         ({"models": [], "groups": []}, "groups: there are no models and no groups; name what is to be evaluated"),
         ({"groups": [{"recipes": ["qwen7b_mix42"]}]}, "recipe 'qwen7b_mix42' is not in the table and no file"),
@@ -203,13 +190,13 @@ def test_every_name_becomes_one_that_a_folder_can_have_anywhere(name: str) -> No
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", safe_name(name))
 
 
-@given(st.text(st.characters(exclude_characters="/-"), max_size=100), st.text(st.characters(exclude_characters="/-")))
+@given(st.text(max_size=100), st.text(max_size=100))
+@example("a b", "a-b")
+@example("甲", "乙")
+@example("a" * 99, "a" * 98)
+@example("a?", "a!")
+@example("a/b", "a-b")
 def test_different_names_stay_different(first: str, second: str) -> None:
-    assert (safe_name(first) == safe_name(second)) == (first == second)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [("a b", "a-b"), ("甲", "乙"), ("a" * 99, "a" * 98), ("-a", "a"), ("a?", "a!")]
-)
-def test_names_that_differ_by_what_no_folder_can_have_stay_different(first: str, second: str) -> None:
-    assert safe_name(first) != safe_name(second)
+    # A slash becomes a dash, as in names of the hub, which have one at most.
+    same = first.replace("/", "-") == second.replace("/", "-")
+    assert (safe_name(first) == safe_name(second)) <= same

@@ -1,6 +1,5 @@
 """The commands `openbook-eval study ...` as a user meets them: what they print, and how a mistake ends them."""
 
-import json
 import os
 import resource
 import subprocess
@@ -9,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval.study.spec import read_study
-from tests.study.folders import workflow, write
+from tests.study.folders import PAPER, leave, workflow, write
 from tests.study.made import examine
 
-PAPER = Path(__file__).parents[2] / "studies" / "paper.yml"
-# As the command line calls it, of which it is a part.
-PROGRAM = (
-    "from openbook_eval.console import run_program; from openbook_eval.study_cli import study_app; "
-    "run_program('openbook-eval', study_app)"
-)
+# As the command line calls it, of which it is a part; what it imported is printed to standard error.
+PROGRAM = """
+import sys
+from openbook_eval.console import run_program
+from openbook_eval.study_cli import study_app
+try:
+    run_program("openbook-eval", study_app)
+finally:
+    if "plan" in sys.argv:
+        print(*sorted({"scipy", "torch", "snakemake", "vllm"} & set(sys.modules)), end="", file=sys.stderr)
+"""
 
 
 def call(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -28,31 +31,19 @@ def call(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProce
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_plan_prints_every_row_of_the_paper_and_runs_nothing(tmp_path: Path) -> None:
+def test_plan_prints_every_row_of_the_paper_in_two_seconds_and_runs_nothing(tmp_path: Path) -> None:
+    # Not by the clock, which runs for others too: benchmarks/study_plan.py.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = call("plan", str(PAPER), "--work", str(tmp_path / "work"))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # No library of statistics or training was started.
     assert (result.returncode, result.stderr) == (0, "")
     rows = [line.split() for line in result.stdout.splitlines() if " 0/" in line]
     assert [row[0] for row in rows].count("4") == 20
     assert len(rows) == 49
     assert "117 cells, 335 steps, of which 0 are done" in result.stdout
     assert not (tmp_path / "work").exists()
-
-
-def test_the_plan_of_the_paper_takes_less_than_two_seconds_of_a_processor(tmp_path: Path) -> None:
-    # Not by the clock, which runs for others too: benchmarks/study_plan.py.
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    call("plan", str(PAPER), "--work", str(tmp_path / "work"))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 2
-
-
-def test_a_plan_starts_no_library_of_statistics_or_training(tmp_path: Path) -> None:
-    program = (
-        f"import sys; sys.argv = ['x', 'plan', {str(PAPER)!r}, '--work', {str(tmp_path)!r}]\ntry:\n    {PROGRAM}\n"
-    )
-    program += "finally:\n    print(sorted({'scipy', 'torch', 'altair', 'snakemake', 'vllm'} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert found.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("command", ["plan", "run", "report", "fit"])
@@ -64,16 +55,6 @@ def test_a_fault_of_the_file_ends_every_command_with_2_and_no_traceback(tmp_path
     assert lines[0] == f"openbook-eval: {path}: 2 faults:"
     assert lines[1].startswith(r"  exam: exam 'no\x1bthing': no such file")
     assert lines[2].startswith("  unknown key 'ratio';")
-    assert not (tmp_path / "work" / "graphs").exists()
-
-
-def test_a_study_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    result = call("plan", str(tmp_path / "no.yml"))
-    assert result.returncode == 2
-    assert result.stderr == (
-        f"openbook-eval: {tmp_path / 'no.yml'}: cannot be read (No such file or directory); "
-        "check that it is a file you may read\n"
-    )
 
 
 def test_names_in_a_study_are_no_markup(tmp_path: Path) -> None:
@@ -88,35 +69,12 @@ def test_report_writes_what_is_done_and_names_what_is_not(tmp_path: Path) -> Non
     before = call("report", str(path), "--work", str(work))
     assert before.returncode == 0, before.stderr
     assert "In miniature: 0 of 1 cells are evaluated" in before.stdout
-    (cell,) = read_study(path).cells()
-    examine(work, cell, 0.5, ["openbook"])
-    finish(path, work)
+    found = workflow(path)
+    examine(work, found.cells[0], 0.5, ["openbook"])
+    leave(work, found.evaluation(found.cells[0]))
     after = call("report", str(path), "--work", str(work))
     assert "In miniature: 1 of 1 cells are evaluated" in after.stdout
     assert (work / "reports" / "mine" / "report.md").is_file()
-
-
-def finish(path: Path, work: Path) -> None:
-    """Writes the record of every evaluation."""
-    for step in workflow(path).steps.values():
-        if step.kind == "evaluate":
-            parts = {part: {"digest": digest, "results": "results"} for part, digest in step.digests.items()}
-            (work / step.id).mkdir(parents=True, exist_ok=True)
-            (work / step.id / "record.json").write_text(json.dumps({"parts": parts}), encoding="utf-8")
-
-
-def test_fit_without_a_study_is_of_the_papers_tables() -> None:
-    result = call("fit", "--table", "5", "--draws", "100")
-    assert result.returncode == 0, result.stderr
-    assert "table 5" in result.stdout
-    assert "table 4" not in result.stdout
-
-
-def test_a_fit_of_nothing_is_one_line(tmp_path: Path) -> None:
-    result = call("fit", str(write(tmp_path)), "--work", str(tmp_path / "work"))
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stderr.startswith("openbook-eval: ")
 
 
 def test_run_does_what_can_be_done_reports_and_ends_with_1_where_a_step_failed(tmp_path: Path) -> None:
@@ -139,9 +97,19 @@ def test_a_place_of_work_that_can_be_none_is_told(tmp_path: Path, command: str) 
     assert "cannot be written" in result.stderr
 
 
-def test_a_fit_of_evaluations_that_cannot_be_read_tells_why(tmp_path: Path) -> None:
+def test_fit_without_a_study_is_of_the_papers_tables() -> None:
+    result = call("fit", "--table", "5", "--draws", "100")
+    assert result.returncode == 0, result.stderr
+    assert "table 5" in result.stdout
+    assert "table 4" not in result.stdout
+
+
+def test_a_fit_of_evaluations_that_are_not_there_or_cannot_be_read_tells_why(tmp_path: Path) -> None:
     path, work = write(tmp_path), tmp_path / "work"
-    finish(path, work)
+    nothing = call("fit", str(path), "--work", str(work))
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
+    for step in workflow(path).steps.values():
+        leave(work, step)
     result = call("fit", str(path), "--work", str(work))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
