@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.results.reader import annotate, versions
+from openbook_eval.types import SIX_EXAMS
 from tests.results.lm_eval_output import write_run
 from tests.results.spoil import change_results, samples_of
 
@@ -52,13 +53,9 @@ def test_the_measures_of_the_reading_exam_are_added(tmp_path: Path) -> None:
     assert found["retention"]["reading_library_4k"]["retention"] == 1.0
     assert found["abstention"]["unanswerable"] == 0.0
     assert found["context_faithfulness"]["follows_memory"] == 1.0
-    assert list(found["by_exam"]) == [
-        "physician", "nursing", "pharmacist", "technician", "professional", "postgraduate"
-    ]  # fmt: skip
-
-
-def test_a_run_of_other_conditions_has_no_measures_of_the_reading_exam(tmp_path: Path) -> None:
-    assert annotate(write_run(tmp_path, condition=["openbook", "closedbook"], questions=12)) == []
+    assert list(found["by_exam"]) == list(SIX_EXAMS)
+    # Other conditions have no such measures.
+    assert annotate(write_run(tmp_path / "other", condition=["openbook", "closedbook"], questions=12)) == []
 
 
 def test_samples_that_are_broken_or_missing_are_reported_and_tried_again(tmp_path: Path) -> None:
@@ -98,41 +95,31 @@ def test_without_samples_what_is_known_is_added_alone(tmp_path: Path) -> None:
     assert block(file) == {"versions": {"vllm": "1"}}
 
 
-def trained(folder: Path, **changes: object) -> Path:
-    folder.mkdir()
-    (folder / "trained_on.json").write_text(json.dumps(RECORD | changes), encoding="utf-8")
-    return folder
-
-
-def training_of(tmp_path: Path, date: float = AFTER, **arguments: str) -> dict[str, Any] | None:
-    file = write_run(tmp_path / "runs", questions=6, model_args=arguments)
-    change_results(file, lambda results: results.update(date=date))
-    annotate(file)
-    return block(file).get("trained_on")
+ADAPTER = {**RECORD, "recipe": "adapter.yml"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "date", "record"),
+    ("records", "date", "found"),
     [
-        ({}, AFTER, RECORD),
-        ({}, BEFORE, None),  # of another training, which began after the run
-        ({"started": "yesterday"}, AFTER, None),
-        ({"recipe": 7}, AFTER, None),
+        ({"pretrained": RECORD}, AFTER, RECORD),
+        ({"pretrained": RECORD}, BEFORE, None),  # of another training, which began after the run
+        ({"pretrained": RECORD, "lora_local_path": ADAPTER}, AFTER, ADAPTER),
+        ({"pretrained": RECORD | {"started": "yesterday"}}, AFTER, None),
+        ({"pretrained": RECORD | {"recipe": 7}}, AFTER, None),
+        ({"pretrained": None}, AFTER, None),  # a model on the hub has no folder
     ],
 )
 def test_the_record_in_the_models_folder_is_added_whole(
-    tmp_path: Path, changes: dict[str, object], date: float, record: object
+    tmp_path: Path, records: dict[str, Any], date: float, found: object
 ) -> None:
-    assert training_of(tmp_path, date, pretrained=str(trained(tmp_path / "model", **changes))) == record
-
-
-def test_an_adapters_record_goes_before_that_of_its_base(tmp_path: Path) -> None:
-    base, adapter = trained(tmp_path / "base", recipe="base.yml"), trained(tmp_path / "adapter")
-    assert training_of(tmp_path, pretrained=str(base), lora_local_path=str(adapter)) == RECORD
-
-
-def test_of_a_model_on_the_hub_nothing_is_said(tmp_path: Path) -> None:
-    assert training_of(tmp_path, pretrained="Qwen/Qwen1.5-7B") is None
+    for name, record in records.items():
+        if record:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "trained_on.json").write_text(json.dumps(record), encoding="utf-8")
+    file = write_run(tmp_path / "runs", questions=6, model_args={name: str(tmp_path / name) for name in records})
+    change_results(file, lambda results: results.update(date=date))
+    annotate(file)
+    assert block(file).get("trained_on") == found
 
 
 @pytest.mark.parametrize("content", [[], {}, 3, {"configs": 3}, {"configs": {"arc": {}}}, {"configs": {"arc": []}}])

@@ -140,65 +140,50 @@ def test_a_limit_counts_where_it_leaves_something_out(tmp_path: Path, limit: int
 
 def test_an_id_depends_on_what_was_answered(tmp_path: Path) -> None:
     for name, right in (("a", 0.2), ("b", 0.8), ("c", 0.2)):
-        write_run(tmp_path / name, right=right)
+        write_run(tmp_path / name, right=right, questions=12)
     a, b, c = (read_runs(tmp_path / name).runs[0] for name in "abc")
     assert a.id == c.id != b.id
     assert a.items_sha256 == b.items_sha256
 
 
-def test_of_two_runs_with_one_name_the_newest_stands(tmp_path: Path) -> None:
+def test_of_two_runs_with_one_name_that_asked_the_same_the_newest_stands(tmp_path: Path) -> None:
     for day, right in ((1, 0.0), (3, 1.0), (2, 0.5)):
         write_run(tmp_path, questions=12, right=right, date=f"2026-01-0{day}T00-00-00.000000")
+    write_run(tmp_path, questions=60)
     found = read_runs(tmp_path)
-    assert [run.date for run in found.runs] == ["2026-01-03T00-00-00"]
-    assert found.items["correct"].all()
+    assert [(run.date, run.asked) for run in found.runs] == [("2026-01-02T03-04-05", 60), ("2026-01-03T00-00-00", 12)]
+    assert found.items_of(found.runs[1])["correct"].all()
     assert len(found.refused) == 2
     assert "some/model, openbook, of 2026-01-01T00-00-00: an older run of one name; the newest" in found.refused[0]
 
 
-def test_runs_of_one_name_that_asked_something_else_both_stand(tmp_path: Path) -> None:
-    write_run(tmp_path, questions=12)
-    write_run(tmp_path, questions=60, date=DATE.replace("01-02", "01-03"))
-    found = read_runs(tmp_path)
-    assert [run.asked for run in found.runs] == [12, 60]
-    assert found.refused == ()
-
-
-def test_results_lie_in_a_folder_a_model_or_begin_with_the_name_asked_for(tmp_path: Path) -> None:
-    path = write_run(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
-    assert results_files(tmp_path) == [path]
-    renamed = path.rename(path.with_name(f"mine_{DATE}.json"))
-    assert results_files(tmp_path) == [renamed]
-    assert len(samples_files(renamed)) == 6
-    assert samples_files(renamed)["cmed_openbook_nursing"] == samples_of(renamed)
-
-
 def test_results_are_found_where_output_path_puts_them(tmp_path: Path) -> None:
-    for name in ("out/model/results", "out/model/samples_cmed", "named", "named_too", "results"):
-        file = tmp_path / f"{name}_{DATE}.json"
+    for name in (f"out/model/results_{DATE}", f"named_{DATE}", f"named_too_{DATE}", f"results_{DATE}", "out/manifest"):
+        file = tmp_path / f"{name}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     assert results_files(tmp_path / "named.json") == [tmp_path / f"named_{DATE}.json"]
-    assert [file.name for file in results_files(tmp_path / "out")] == [
-        f"results_{DATE}.json",
-        f"samples_cmed_{DATE}.json",
-    ]
+    assert results_files(tmp_path / "out") == [tmp_path / "out" / "model" / f"results_{DATE}.json"]
     assert results_files(tmp_path / "none") == results_files(tmp_path / "no" / "none.json") == []
 
 
+def test_samples_lie_beside_results_of_any_name(tmp_path: Path) -> None:
+    path = write_run(tmp_path, questions=6)
+    renamed = path.rename(path.with_name(f"mine_{DATE}.json"))
+    assert len(samples_files(renamed)) == 6
+    assert samples_files(renamed)["cmed_openbook_nursing"] == samples_of(renamed)
+    assert read_runs(renamed).runs[0].asked == 6
+
+
 def test_a_run_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
-    path = write_run(tmp_path)
+    path = write_run(tmp_path, questions=6)
     found = read_runs([tmp_path, path, path.parent])
     assert (len(found.runs), found.refused) == (1, ())
 
 
-def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_show_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match="nowhere: no such file or folder; name a results file"):
         read_runs([tmp_path, tmp_path / "nowhere"])
-
-
-def test_nothing_to_show_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match="no results of cmed tasks; run openbook-eval run"):
         read_runs(tmp_path)
     for number in range(5):
@@ -214,39 +199,51 @@ def test_what_is_no_results_file_is_named(tmp_path: Path, content: str) -> None:
     assert refused(tmp_path).startswith(f"{path}: half-written, or not a results file of lm-eval (")
 
 
-def spoil_version(path: Path) -> None:
-    change_results(path, lambda told: told.update(versions=dict.fromkeys(told["configs"], 9.0)))
-
-
-def spoil_exam(path: Path) -> None:
-    other = {"name": "other", "version": "2", "sha256": "f" * 64}
-    change_results(path, lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=other))
+OTHER_EXAM = {"name": "other", "version": "2", "sha256": "f" * 64}
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("change", "reason"),
     [
         (
-            lambda path: samples_of(path).unlink(),
-            "no samples of cmed_openbook_nursing: no item can be compared; run again with --log_samples",
+            lambda told: told["versions"].update(dict.fromkeys(told["versions"], 9.0)),
+            "task version 9.0 is not known here",
         ),
         (
-            lambda path: change_lines(samples_of(path), lambda lines: lines[:-1]),
-            "NAME: 1 items, but the results are of 2; the file was cut off, run again",
+            lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=OTHER_EXAM),
+            "its tasks have more than one exam file; run them again together",
         ),
-        (
-            lambda path: change_lines(samples_of(path), lambda lines: [lines[0], lines[0]]),
-            "NAME: item nursing-0 stands there twice; run again",
-        ),
-        (spoil_version, "task version 9.0 is not known here, known is 1.0; run again"),
-        (spoil_exam, "its tasks have more than one exam file; run them again together"),
     ],
 )
-def test_a_run_with_a_fault_is_left_out_and_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
+def test_a_run_that_cannot_be_compared_is_left_out(
+    tmp_path: Path, change: Callable[[Any], object], reason: str
+) -> None:
     path = beside_a_sound_run(tmp_path)
-    name = samples_of(path).name
-    spoil(path)
-    assert refused(tmp_path) == f"{path}: openbook: {reason.replace('NAME', name)}"
+    change_results(path, change)
+    assert refused(tmp_path).startswith(f"{path}: openbook: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda lines: lines[:-1], "1 items, but the results are of 2; the file was cut off, run again"),
+        (lambda lines: [lines[0], lines[0]], "item nursing-0 stands there twice; run again"),
+        (lambda lines: [lines[0], lines[1][:200]], "line 2 is broken (error parsing line: "),
+    ],
+)
+def test_samples_that_were_cut_off_are_named(
+    tmp_path: Path, change: Callable[[list[str]], list[str]], reason: str
+) -> None:
+    path = beside_a_sound_run(tmp_path)
+    change_lines(samples_of(path), change)
+    assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: {reason}")
+
+
+def test_samples_that_are_missing_are_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    samples_of(path).unlink()
+    reason = "no samples of cmed_openbook_nursing: no item can be compared; run again with --log_samples"
+    assert refused(tmp_path) == f"{path}: openbook: {reason}"
 
 
 def test_samples_without_results_are_named(tmp_path: Path) -> None:
@@ -256,12 +253,6 @@ def test_samples_without_results_are_named(tmp_path: Path) -> None:
         f"{path.parent}: samples of 2026-01-02T03-04-05 without a results file; "
         "the run was cut off, or the file lies elsewhere: run again, or put it beside them"
     )
-
-
-def test_a_line_that_is_cut_off_is_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    change_lines(samples_of(path), lambda lines: [lines[0], lines[1][:200]])
-    assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: line 2 is broken (")
 
 
 @pytest.mark.parametrize(

@@ -28,59 +28,48 @@ def test_models_with_chat_formats_of_their_own_may_be_compared(run: Run) -> None
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"),
+    ("fields", "reasons"),
     [
-        ({"condition": "closedbook"}, "closedbook instead of openbook"),
         (
             {"exam": AskedExam(name="cmb", version="2", sha256="c" * 64), "items_sha256": "0"},
-            f"asks another exam file: cmb 2 ({'c' * 12}) instead of invented 1.0 ({'e' * 12})",
+            [f"asks another exam file: cmb 2 ({'c' * 12}) instead of invented 1.0 ({'e' * 12})"],
         ),
-        ({"entries_sha256": "c" * 64, "items_sha256": "0"}, "its books have other entries (see the setting `entries`)"),
-        ({"task_version": "2.0"}, "task version 2.0 instead of 1.0"),
-        ({"shots": 5}, "shows 5 examples instead of 0 (--num_fewshot)"),
-        ({"system_instruction": "c" * 64}, "has another system instruction (--system_instruction)"),
-        ({"items_sha256": "0"}, "asks other questions, or lays their books in another way"),
+        ({"entries_sha256": "c", "items_sha256": "0"}, ["its books have other entries (see the setting `entries`)"]),
+        ({"system_instruction": "c" * 64}, ["has another system instruction (--system_instruction)"]),
+        ({"items_sha256": "0"}, ["asks other questions, or lays their books in another way"]),
+        (
+            {"condition": "closedbook", "shots": 5, "task_version": "2.0"},
+            [
+                "closedbook instead of openbook",
+                "task version 2.0 instead of 1.0",
+                "shows 5 examples instead of 0 (--num_fewshot)",
+            ],
+        ),
     ],
 )
-def test_what_differs_is_said(run: Run, fields: dict[str, object], reason: str) -> None:
+def test_all_that_differs_is_said(run: Run, fields: dict[str, object], reasons: list[str]) -> None:
     other = changed(run, **fields)
     assert not comparable(run, other)
-    assert why_not_comparable(run, other) == [reason]
+    assert why_not_comparable(run, other) == reasons
     assert len(comparable_groups([run, other])) == 2
 
 
-def test_all_that_differs_is_said(run: Run) -> None:
-    assert why_not_comparable(run, changed(run, condition="closedbook", shots=5, task_version="2.0")) == [
-        "closedbook instead of openbook",
-        "task version 2.0 instead of 1.0",
-        "shows 5 examples instead of 0 (--num_fewshot)",
-    ]
-
-
-def test_a_limit_is_said_from_both_sides(tmp_path: Path) -> None:
-    write_run(tmp_path, questions=60)
-    write_run(tmp_path, questions=60, limit=2, date=DATE.replace("01-02", "01-03"))
-    short, whole = sorted(read_runs(tmp_path).runs, key=lambda run: run.asked)
-    assert why_not_comparable(whole, short) == ["asks 12 of 60 questions (--limit)"]
-    assert why_not_comparable(short, whole) == ["asks 60 questions instead of 12 (--limit)"]
-
-
-def test_other_exams_are_said(tmp_path: Path) -> None:
-    write_run(tmp_path, questions=invented(20, ["nursing"]))
-    write_run(tmp_path, questions=invented(20, ["nursing", "other"]), date=DATE.replace("01-02", "01-03"))
-    one, two = sorted(read_runs(tmp_path).runs, key=lambda run: len(run.samples))
-    assert why_not_comparable(one, two) == ["asks nursing, other instead of nursing"]
+def test_a_limit_and_other_exams_are_said_from_both_sides(tmp_path: Path) -> None:
+    for day, (exams, limit) in enumerate(((["nursing"], None), (["nursing"], 2), (["nursing", "other"], None)), 1):
+        date = DATE.replace("01-02", f"01-0{day}")
+        write_run(tmp_path, questions=invented(20, exams), limit=limit, date=date)  # type: ignore[arg-type]
+    whole, short, two = sorted(read_runs(tmp_path).runs, key=lambda run: run.date)
+    assert why_not_comparable(whole, short) == ["asks 2 of 20 questions (--limit)"]
+    assert why_not_comparable(short, whole) == ["asks 20 questions instead of 2 (--limit)"]
+    assert why_not_comparable(whole, two) == ["asks nursing, other instead of nursing"]
 
 
 def test_groups_come_in_the_order_of_conditions_and_the_largest_first(run: Run) -> None:
     closed, lone = changed(run, condition="closedbook"), changed(run, shots=5)
     groups = comparable_groups([closed, lone, run, changed(run, model="other/model")])
     assert [(group.condition, len(group.runs)) for group in groups] == [
-        ("openbook", 2),
-        ("openbook", 1),
-        ("closedbook", 1),
-    ]
+        ("openbook", 2), ("openbook", 1), ("closedbook", 1)
+    ]  # fmt: skip
     assert {group.title for group in groups} == {"invented 1.0"}
     assert len({group.key for group in groups}) == 3
-    (alone,) = comparable_groups([run])
-    assert alone.key == groups[0].key
+    assert comparable_groups([run])[0].key == groups[0].key

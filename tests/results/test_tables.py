@@ -9,11 +9,13 @@ import pytest
 from rich.console import Console
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.results import ITEMS, Run, Runs, Scores, read_runs, reading_metrics
+from openbook_eval.results import ITEMS, Run, Scores, read_runs, reading_metrics
 from openbook_eval.results.metrics import reading_report
 from openbook_eval.results.rescoring import read_responses, rescore, rescored_report
-from openbook_eval.types import EXAM_NAMES, ExamName, Question
+from openbook_eval.types import EXAM_NAMES
 from tests.results.lm_eval_output import write_run
+
+READING = ("open", "closed", "library_4k", "library_256k", "unanswerable", "counterfactual")
 
 
 def printed(*parts: Any) -> list[str]:
@@ -24,7 +26,8 @@ def printed(*parts: Any) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-def table(found: Runs, interval: tuple[float, float] | None = None) -> list[str]:
+def table(folder: Path, interval: tuple[float, float] | None = None) -> list[str]:
+    found = read_runs(folder)
     (run,) = found.runs
     return printed(Scores.of(found.items_of(run)).table(run, interval))
 
@@ -37,7 +40,7 @@ def row(lines: list[str], name: str) -> list[str]:
 
 def test_the_exams_stand_above_their_averages(tmp_path: Path) -> None:
     write_run(tmp_path, questions=60, respond=lambda question, right: right if question.exam != "nursing" else "")
-    lines = table(read_runs(tmp_path), (0.7, 0.912345))
+    lines = table(tmp_path, (0.7, 0.912345))
     assert [line.strip() for line in lines[:2]] == [
         "some/model, open book",
         "exam invented, version 1.0, sha256 eeeeeeeeeeee; run 2026-01-02T03-04-05",
@@ -53,30 +56,24 @@ def test_the_exams_stand_above_their_averages(tmp_path: Path) -> None:
 
 def test_a_metric_that_a_run_does_not_have_has_no_column(tmp_path: Path) -> None:
     write_run(tmp_path, condition="openbook_ranked", questions=12, right=1.0)
-    (head,) = (line.split() for line in table(read_runs(tmp_path)) if "asked" in line)
+    (head,) = (line.split() for line in table(tmp_path) if "asked" in line)
     assert head == ["exam", "asked", "correct", "mass"]
 
 
 def test_what_keeps_figures_from_being_those_of_the_whole_exam_is_said(tmp_path: Path) -> None:
     cut = {"prompts": 4, "cut": 3, "longest": 9, "room": 8}
-    exams: tuple[ExamName, ...] = EXAM_NAMES[:6]
-    tasks = [{"task": f"cmed_openbook_{exam}", **cut} for exam in exams]
+    tasks = [{"task": f"cmed_openbook_{exam}", **cut} for exam in EXAM_NAMES[:6]]
     api = {"questions": 24, "answered": 21, "failures": {"timeout": 1, "rate_limit": 2}}
     truncation = {"checked": True, "reason": None, **cut, "tasks": tasks}
-    write_run(tmp_path, model="[b]m[/b]", questions=60, limit=4, openbook={"truncation": truncation, "api": api})
-    text = " ".join(" ".join(table(read_runs(tmp_path))).split())
+    write_run(tmp_path / "a", model="[b]m[/b]", limit=4, openbook={"truncation": truncation, "api": api})
+    text = " ".join(" ".join(table(tmp_path / "a")).split())
     assert text.startswith("[b]m[/b], open book exam invented")
     assert "taken with --limit: not all questions were asked" in text
     assert "3 of 24 questions of the run not answered (2 rate limit, 1 timeout) and not scored: run again" in text
     assert "TRUNCATED: 18 of 24 prompts did not reach the model whole" in text
-
-
-def test_a_run_that_was_not_checked_for_truncation_says_why(tmp_path: Path) -> None:
-    write_run(tmp_path, questions=6, openbook={"truncation": {"checked": False, "reason": "no tokenizer", "tasks": []}})
-    assert any("not checked for truncation (no tokenizer)" in line for line in table(read_runs(tmp_path)))
-
-
-READING = ("open", "closed", "library_4k", "library_256k", "unanswerable", "counterfactual")
+    unchecked = {"checked": False, "reason": "no tokenizer", "tasks": []}
+    write_run(tmp_path / "b", questions=6, openbook={"truncation": unchecked})
+    assert any("not checked for truncation (no tokenizer)" in line for line in table(tmp_path / "b"))
 
 
 def reading(run: Run, **correct: str) -> list[str]:
@@ -124,13 +121,9 @@ def test_gain_retention_abstention_and_faithfulness_are_said(run: Run) -> None:
 
 
 def test_other_matchers_stand_beside_ours(tmp_path: Path) -> None:
-    def careful(_: Question, right: str) -> str:
-        return f"B不对，应选{right}。[b]"
-
-    write_run(tmp_path, model="careful", questions=6, respond=careful)
+    write_run(tmp_path, model="careful", questions=6, respond=lambda _, right: f"B不对，应选{right}。[b]")
     write_run(tmp_path, model="terse", questions=6, respond=lambda *_: "D")
-    (rescored,) = rescore(read_responses([tmp_path]))
-    lines = printed(*rescored_report(rescored, shown=1))
+    lines = printed(*rescored_report(*rescore(read_responses([tmp_path])), shown=1))
     assert lines[0].strip() == "open book: correct in percent (rank)"
     assert any(line.split()[:3] == ["careful", "100.00", "(1)"] for line in lines)
     assert "warning: the order of the models depends on the matcher" in [line.strip() for line in lines]

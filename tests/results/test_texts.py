@@ -60,18 +60,15 @@ def test_without_a_book_all_of_the_prompt_stands_behind_it(tmp_path: Path) -> No
     assert first.prompt_after.endswith("答案：")
 
 
-def test_shared_books_are_what_their_hash_says(tmp_path: Path) -> None:
+def test_books_that_questions_share_are_what_their_hash_says(tmp_path: Path) -> None:
     write_run(tmp_path, condition=LIBRARY, questions=120)
     items = texts(tmp_path)
     books = {item.book_sha256: item.book for item in items}
     assert len(books) == 6
     assert all(hashlib.sha256((text or "").encode()).hexdigest() == name for name, text in books.items())
     assert all(item.entry in (item.book or "") for item in items)
-
-
-def test_books_of_one_question_are_not_shared(tmp_path: Path) -> None:
-    write_run(tmp_path, condition="reading_open", questions=12)
-    assert {(item.book, item.book_sha256) for item in texts(tmp_path)} == {(None, None)}
+    write_run(tmp_path / "own", condition="reading_open", questions=12)
+    assert {(item.book, item.book_sha256) for item in texts(tmp_path / "own")} == {(None, None)}
 
 
 def test_a_question_is_told_as_it_was_asked(tmp_path: Path) -> None:
@@ -128,37 +125,30 @@ def test_what_was_not_written_is_no_response(tmp_path: Path) -> None:
     assert {item.response for item in texts(tmp_path / "ranked")} == {""}
 
 
-def test_a_prompt_that_is_not_found_leaves_template_and_book_out(tmp_path: Path) -> None:
+def test_what_is_not_found_in_the_prompt_is_left_out(tmp_path: Path) -> None:
     write_run(tmp_path, condition=LIBRARY, questions=6)
-    replace(read(tmp_path), "【要求】", "【另一个】")
-    assert {(item.template_before, item.template_after, item.book) for item in texts(tmp_path)} == {(None, None, None)}
-
-
-def test_a_book_that_is_not_what_its_hash_says_is_left_out(tmp_path: Path) -> None:
-    write_run(tmp_path, condition=LIBRARY, questions=6)
-    for file in read(tmp_path).samples:
-        path = Path(file.path)
-        path.write_text(
-            re.sub(r'("arg_0": "【材料】\\n).', r"\1伪", path.read_text(encoding="utf-8")), encoding="utf-8"
-        )
-    assert all("【材料】\n伪" in prompt for prompt in prompts(read(tmp_path)))
-    assert {item.book for item in texts(tmp_path)} == {None}
+    run = read(tmp_path)
+    # The book is none that its hash is of.
+    for path in (Path(file.path) for file in run.samples):
+        content = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r'("arg_0": "【材料】\\n).', r"\1伪", content), encoding="utf-8")
+    assert all("【材料】\n伪" in prompt for prompt in prompts(run))
+    assert {(item.template_before, item.book) for item in run.texts()} == {("", None)}
+    replace(run, "【要求】", "【另一个】")
+    assert {(item.template_before, item.template_after, item.book) for item in run.texts()} == {(None, None, None)}
 
 
 @pytest.mark.parametrize("condition", ["openbook", LIBRARY])
 def test_a_chat_that_was_sent_as_json_is_taken_apart(tmp_path: Path, condition: str) -> None:
     write_run(tmp_path, condition=condition, questions=6)
-    for file in read(tmp_path).samples:
-        path = Path(file.path)
+    for path in (Path(file.path) for file in read(tmp_path).samples):
         samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        for sample in samples:
-            request = sample["arguments"]["gen_args_0"]
+        for request in (sample["arguments"]["gen_args_0"] for sample in samples):
             chat = [{"role": "system", "content": "s"}, {"role": "user", "content": request["arg_0"]}]
             request["arg_0"] = [json.dumps(chat, ensure_ascii=False)]
         path.write_text("".join(f"{json.dumps(sample)}\n" for sample in samples), encoding="utf-8")
     items = texts(tmp_path)
-    around = {(item.template_before, item.template_after) for item in items}
-    assert around == {("s\n", "")}
+    assert {(item.template_before, item.template_after) for item in items} == {("s\n", "")}
     assert all((item.book is not None) == (condition == LIBRARY) for item in items)
 
 
