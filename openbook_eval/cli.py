@@ -113,11 +113,11 @@ def rescore(
     shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
 ) -> None:
     """Score responses of any choice task again by our matcher and four others: ranks, and what they read apart."""
-    from openbook_eval.results import rescoring
+    from openbook_eval.results.rescoring import read_responses, rescore
 
     console = Console()
-    for rescored in rescoring.rescore(rescoring.read_responses(paths)):
-        for part in rescoring.rescored_report(rescored, shown):
+    for rescored in rescore(read_responses(paths)):
+        for part in rescored.report(shown):
             console.print(part)
 
 

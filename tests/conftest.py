@@ -16,44 +16,27 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # Files whose tests take some ten seconds or more together: `make quick` leaves them out, `make test` does not.
-_SLOW = {
-    *("test_run.py", "test_tiny_model.py", "test_train_tiny_model.py", "test_tasks.py", "test_howtos.py"),
-    *(
-        "test_runner.py",
-        "test_study_cli.py",
-        "test_claims.py",
-        "test_clusters.py",
-        "test_report.py",
-        "test_workflow.py",
-    ),
-    *("test_build.py", "test_decontaminate.py", "test_cli.py", "test_reader.py", "test_texts.py", "test_retrieval.py"),
-    *("test_boards.py", "test_study.py", "test_leaks.py", "test_merge.py", "test_recipes.py", "test_check.py"),
-    *("test_fit.py", "test_stats.py", "test_tokenization.py"),
-}
+_SLOW = """
+test_run test_tiny_model test_train_tiny_model test_tasks test_howtos test_runner test_study_cli test_claims test_fit
+test_clusters test_report test_workflow test_build test_decontaminate test_cli test_reader test_texts test_retrieval
+test_boards test_study test_leaks test_merge test_recipes test_check test_stats test_tokenization
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.name in _SLOW:
+        if item.path.stem in _SLOW.split():
             item.add_marker(pytest.mark.slow)
 
 
-QUESTIONS, ANSWERS, BOOK, VALIDATION = (
-    "CMB-test-choice-question-merge.json",
-    "CMB-test-choice-answer.json",
-    "test-book.json",
-    "CMB-val-merge.json",
-)
+QUESTIONS, ANSWERS = "CMB-test-choice-question-merge.json", "CMB-test-choice-answer.json"
+BOOK, VALIDATION = "test-book.json", "CMB-val-merge.json"
 
 
 @pytest.fixture(autouse=True)
-def _fresh_exams() -> None:
+def _no_exam_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exams are kept for the life of a process; tests write others under the same name."""
     exams._load.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _no_exam_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENBOOK_EXAM", raising=False)
 
 

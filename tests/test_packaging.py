@@ -39,14 +39,8 @@ def test_every_constraint_is_an_exact_version() -> None:
 def test_the_constraints_of_environments_that_are_not_built_here_resolve(
     extra: str, python: str, tmp_path: Path
 ) -> None:
-    settings = [
-        "--python-version",
-        python,
-        "--python-platform",
-        "linux",
-        "--output-file",
-        str(tmp_path / "resolved.txt"),
-    ]
+    platform = ["--python-version", python, "--python-platform", "linux"]
+    settings = [*platform, "--output-file", str(tmp_path / "resolved.txt")]
     # Tools, and what runs studies, stand beside an engine; in the environment of training they could not.
     dev = [] if extra == "train" else ["--extra", "dev"]
     constraints = ["--constraint", str(ROOT / "constraints" / f"{extra}.txt"), "--extra", extra, *dev]

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,38 +11,34 @@ from openbook_eval.sampling import apportion, apportion_sample, seeded_draw
 WEIGHTS = st.fractions(0, 1000)
 
 
-def test_a_draw_is_the_same_on_every_machine() -> None:
+def test_a_draw_is_the_same_on_every_machine_and_names_are_not_run_together() -> None:
     assert seeded_draw(0, "order", "q1") == 3809299827073502049
     assert seeded_draw(1, "order", "q1") == 4871734353150762535
-
-
-def test_names_are_not_run_together() -> None:
     assert seeded_draw(0, "ab", "c") != seeded_draw(0, "a", "bc")
 
 
-def test_the_largest_remainders_are_rounded_up() -> None:
-    assert apportion_sample(10, {"a": 53, "b": 28, "c": 19}) == {"a": 5, "b": 3, "c": 2}
-
-
-def test_equal_remainders_go_to_the_larger_size_then_to_the_earlier_name() -> None:
-    assert apportion_sample(3, {"a": 1, "b": 3}) == {"a": 1, "b": 2}
-    assert apportion_sample(1, {"x": 2, "y": 2}) == {"x": 1, "y": 0}
-
-
-def test_more_than_there_is_gives_all() -> None:
-    assert apportion_sample(600, {"a": 5, "b": 7}) == {"a": 5, "b": 7}
+@pytest.mark.parametrize(
+    ("total", "sizes", "shares"),
+    [
+        (10, {"a": 53, "b": 28, "c": 19}, {"a": 5, "b": 3, "c": 2}),
+        # Equal remainders go to the larger size, then to the earlier name.
+        (3, {"a": 1, "b": 3}, {"a": 1, "b": 2}),
+        (1, {"x": 2, "y": 2}, {"x": 1, "y": 0}),
+        # More than there is gives all.
+        (600, {"a": 5, "b": 7}, {"a": 5, "b": 7}),
+    ],
+)
+def test_the_largest_remainders_are_rounded_up(total: int, sizes: dict[str, int], shares: dict[str, int]) -> None:
+    assert apportion_sample(total, sizes) == shares
 
 
 @given(st.integers(0, 5000), st.dictionaries(st.text(), st.integers(0, 2000), min_size=1))
 def test_shares_add_up_and_exceed_no_size(total: int, sizes: dict[str, int]) -> None:
-    dealt = apportion_sample(total, sizes)
-    assert sum(dealt.values()) == min(total, sum(sizes.values()))
+    dealt, whole = apportion_sample(total, sizes), sum(sizes.values())
+    assert sum(dealt.values()) == min(total, whole)
     assert all(0 <= dealt[name] <= sizes[name] for name in sizes)
     # No share is a whole one away from its exact part.
-    assert all(
-        abs(dealt[name] - min(total, sum(sizes.values())) * size / (sum(sizes.values()) or 1)) < 1
-        for name, size in sizes.items()
-    )
+    assert all(abs(dealt[name] - min(total, whole) * size / (whole or 1)) < 1 for name, size in sizes.items())
 
 
 def test_portions_are_dealt_by_exact_fractions() -> None:

@@ -20,13 +20,17 @@ def values(score: Score, *names: str) -> list[float | None]:
     return [score[name] for name in names]
 
 
-@pytest.mark.parametrize(("letters", "correct"), [("A", 1.0), ("B", 0.0), ("AB", 0.0)])
-def test_single_choice_is_right_or_wrong(letters: str, correct: float) -> None:
-    assert values(score(chose(letters), question()), *WRITTEN) == [correct, correct, 1.0, 1.0, None]
-
-
-def test_no_commitment_is_counted_as_such() -> None:
-    assert values(score(chose(""), question()), *WRITTEN) == [0.0, 0.0, 0.0, 0.0, None]
+@pytest.mark.parametrize(
+    ("letters", "scores"),
+    [
+        ("A", [1.0, 1.0, 1.0, 1.0, None]),
+        ("B", [0.0, 0.0, 1.0, 1.0, None]),
+        ("AB", [0.0, 0.0, 1.0, 1.0, None]),
+        ("", [0.0, 0.0, 0.0, 0.0, None]),
+    ],
+)
+def test_single_choice_is_right_or_wrong(letters: str, scores: list[float | None]) -> None:
+    assert values(score(chose(letters), question()), *WRITTEN) == scores
 
 
 @pytest.mark.parametrize(("response", "expected"), [("答案：A。", [1.0, 0.0, 0.0]), ("B", [0.0, 0.0, 1.0])])
@@ -53,17 +57,21 @@ def read(response: str, expected: str, scope: Scope = "reading", *, multi: bool 
     return score(match_choice(response, asked.options, asked.qtype), asked, scope, expected)
 
 
-def test_where_the_book_tells_abstention_is_wrong_and_counted() -> None:
-    found = read("材料未提及", "A")
-    assert values(found, "correct", "abstained", "answered", "format_followed") == [0.0, 1.0, 0.0, 1.0]
-
-
 @pytest.mark.parametrize(
-    ("response", "correct", "strict"),
-    [("材料未提及", 1.0, 1.0), ("材料中没有提到。", 1.0, 0.0), ("A", 0.0, 0.0), ("不知道", 0.0, 0.0)],
+    ("response", "expected", "scores"),
+    [
+        ("材料未提及", "A", [0.0, 0.0, 1.0]),
+        ("材料未提及", "", [1.0, 1.0, 1.0]),
+        ("材料中没有提到。", "", [1.0, 0.0, 1.0]),
+        ("A", "", [0.0, 0.0, 0.0]),
+        ("不知道", "", [0.0, 0.0, 0.0]),
+    ],
 )
-def test_where_it_does_not_tell_abstention_is_right(response: str, correct: float, strict: float) -> None:
-    assert values(read(response, ""), "correct", "correct_strict", "partial_credit") == [correct, strict, None]
+def test_abstention_is_counted_and_right_where_the_book_does_not_tell(
+    response: str, expected: str, scores: list[float]
+) -> None:
+    found = read(response, expected)
+    assert values(found, "correct", "correct_strict", "abstained", "partial_credit") == [*scores, None]
 
 
 @pytest.mark.parametrize(
@@ -94,11 +102,7 @@ def test_each_scope_has_its_metrics(scope: Scope, names: set[str]) -> None:
     assert set(score(chose("A"), question(), scope).metrics) == names
 
 
-def test_the_mass_of_letters_is_the_sum_of_their_probabilities() -> None:
-    logprobs = {"A": math.log(0.5), "B": math.log(0.25)}
-    assert letter_mass(logprobs) == pytest.approx(0.75)
-    assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(0.75)
-
-
 def test_the_mass_of_letters_is_a_probability_however_its_parts_are_rounded() -> None:
+    logprobs = {"A": math.log(0.5), "B": math.log(0.25)}
+    assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(0.75)
     assert letter_mass({"A": math.log(0.6), "B": math.log(0.4000003)}) == 1.0

@@ -106,6 +106,8 @@ def test_something_else_is_not_overwritten(tmp_path: Path, spoil: Callable[[Path
         copy_tiny_model(out)
     assert hashes(out) == before
     (tmp_path / "file").touch()
-    with pytest.raises(OpenbookError, match=r"file/models/tiny: cannot be written \(Not a directory: .*\); name another"):
+    with pytest.raises(
+        OpenbookError, match=r"file/models/tiny: cannot be written \(Not a directory: .*\); name another"
+    ):
         copy_tiny_model(tmp_path / "file" / "models" / "tiny")
     assert sorted(tmp_path.iterdir()) == [tmp_path / "file", out]

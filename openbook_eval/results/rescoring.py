@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, get_args
 
 from rich.table import Table
 from rich.text import Text
@@ -38,21 +38,43 @@ class WrittenResponse:
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """Scores and ranks (1 is best, equals share one) by matcher and model, and what differs.
-
-    `differences` are responses with the letters that each matcher reads, where these are not all the same.
-    """
+    """Scores by matcher and model, and `differences`: responses with the letters that each matcher reads in them."""
 
     asked: str
     scores: Mapping[str, Mapping[str, float]]
-    ranks: Mapping[str, Mapping[str, int]]
     differences: tuple[tuple[WrittenResponse, Mapping[str, str]], ...]
     responses: int
 
     @property
+    def ranks(self) -> dict[str, dict[str, int]]:
+        """Return the rank of each model by each matcher: 1 is best, equals share one."""
+        return {
+            name: {model: 1 + sum(other > score for other in scores.values()) for model, score in scores.items()}
+            for name, scores in self.scores.items()
+        }
+
+    @property
     def order_depends_on_matcher(self) -> bool:
         """Return whether two matchers rank the models differently."""
-        return len({tuple(sorted(ranks.items())) for ranks in self.ranks.values()}) > 1
+        first, *others = self.ranks.values()
+        return any(ranks != first for ranks in others)
+
+    def report(self, shown: int) -> Iterator[Table | Text]:
+        """Lay out score and rank of each model by each matcher, and the first responses that are read differently."""
+        ranks, models = self.ranks, next(iter(self.scores.values()))
+        rows = [
+            [model, *(f"{percent(scores[model], 2)} ({ranks[name][model]})" for name, scores in self.scores.items())]
+            for model in models
+        ]
+        yield table(["model", *self.scores], rows, f"{self.asked}: correct in percent (rank)")
+        if self.order_depends_on_matcher:
+            yield Text("warning: the order of the models depends on the matcher", style="bold")
+        yield Text(f"{len(self.differences)} of {self.responses} responses are not read the same by all")
+        for response, read in self.differences[:shown]:
+            letters = ", ".join(f"{name} {found or '-'}" for name, found in read.items())
+            excerpt = " ".join(response.text.split())
+            excerpt = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:50]} ... {excerpt[-45:]}"
+            yield line(f"{response.id} (answer {response.answer}): {letters} | {excerpt}")
 
 
 def read_responses(paths: Sequence[Path]) -> Iterator[WrittenResponse]:
@@ -86,29 +108,26 @@ def _responses(path: Path, asked: str, model: str) -> Iterator[WrittenResponse]:
     seen = set()
 
     def read(sample: Any) -> WrittenResponse | None:
-        doc, text = sample["doc"], sample["resps"][0][0]
-        if sample["doc_id"] in seen or not _is_written(sample) or doc.get("expected") == "":
+        doc, number, text = sample["doc"], sample["doc_id"], sample["resps"][0][0]
+        # Letters that were ranked have pairs, our filter says what has no answer, abstaining has no letter.
+        is_written = isinstance(text, str) and not str(sample.get("filtered_resps")).startswith('[\'{"unanswered":')
+        if number in seen or not is_written or doc.get("expected") == "":
             return None
-        seen.add(sample["doc_id"])
+        seen.add(number)
         options, answer = _options_and_answer(doc, str(doc.get("expected", sample["target"])).strip())
+        guessed: QType = "multi" if answer[1:] else "single"
         return WrittenResponse(
             asked=asked,
             model=model,
-            id=str(doc.get("id", sample["doc_id"])),
+            id=str(doc.get("id", number)),
             exam_class=f"{doc.get('exam', '')} {doc.get('exam_class', '')}",
-            qtype=doc["qtype"] if doc.get("qtype") in ("single", "multi") else "multi" if answer[1:] else "single",
+            qtype=doc["qtype"] if doc.get("qtype") in get_args(QType) else guessed,
             options=options,
             answer=answer,
             text=text,
         )
 
     return each_sample(path, read)
-
-
-def _is_written(sample: Mapping[str, Any]) -> bool:
-    """Return whether there is a text: letters that were ranked have pairs, and our filter says what has no answer."""
-    unanswered = str(sample.get("filtered_resps")).startswith('[\'{"unanswered":')
-    return isinstance(sample["resps"][0][0], str) and not unanswered
 
 
 def _options_and_answer(doc: Mapping[str, Any], target: str) -> tuple[dict[str, str], str]:
@@ -161,32 +180,9 @@ def _rescored(asked: str, responses: Sequence[WrittenResponse], matchers: Sequen
         name: {model: _share(classes.values(), by_class=name == "cmb") for model, classes in models.items()}
         for name, models in right.items()
     }
-    ranks = {name: _ranks(own) for name, own in scores.items()}
-    return Rescored(asked, scores, ranks, tuple(differences), len(responses))
+    return Rescored(asked, scores, tuple(differences), len(responses))
 
 
 def _share(classes: Iterable[Sequence[bool]], *, by_class: bool) -> float:
     """Return the share of right responses; CMB averages its subclasses, every one with equal weight."""
     return fmean(map(fmean, classes)) if by_class else fmean(right for own in classes for right in own)
-
-
-def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
-    return {model: 1 + sum(other > score for other in scores.values()) for model, score in scores.items()}
-
-
-def rescored_report(rescored: Rescored, shown: int) -> Iterator[Table | Text]:
-    """Lay out score and rank of each model by each matcher, and the responses that are read differently."""
-    names = list(rescored.scores)
-    rows = [
-        [model, *(f"{percent(rescored.scores[name][model], 2)} ({rescored.ranks[name][model]})" for name in names)]
-        for model in next(iter(rescored.scores.values()))
-    ]
-    yield table(["model", *names], rows, f"{rescored.asked}: correct in percent (rank)")
-    if rescored.order_depends_on_matcher:
-        yield Text("warning: the order of the models depends on the matcher", style="bold")
-    yield Text(f"{len(rescored.differences)} of {rescored.responses} responses are not read the same by all")
-    for response, read in rescored.differences[:shown]:
-        letters = ", ".join(f"{name} {found or '-'}" for name, found in read.items())
-        excerpt = " ".join(response.text.split())
-        excerpt = excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[:50]} ... {excerpt[-45:]}"
-        yield line(f"{response.id} (answer {response.answer}): {letters} | {excerpt}")

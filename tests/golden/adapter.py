@@ -2,7 +2,6 @@
 
 import json
 import lzma
-import re
 from pathlib import Path
 from typing import Any
 
@@ -48,42 +47,16 @@ def tasks() -> dict[str, dict[str, Any]]:
     return {meaning: {exam: loaded[f"{group}_{exam}"] for exam in EXAMS} for meaning, group in GROUPS.items()}
 
 
-# Stored runs have the words of the day they were written. Each of these texts is replaced, in this order, by what is
-# written now: names of tasks ("cmed_reading_missing"), of metrics, of conditions ('"condition":"missing"', no blanks).
-RENAMED = {
-    "followed_book": "follows_context",
-    "followed_memory": "follows_memory",
-    "followed_neither": "follows_neither",
-    "cmed_reading_missing": "cmed_reading_unanswerable",
-    "cmed_reading_contrary": "cmed_reading_counterfactual",
-    '"condition":"missing"': '"condition":"reading_unanswerable"',
-    '"condition":"contrary"': '"condition":"reading_counterfactual"',
-    '"condition":"open"': '"condition":"reading_open"',
-    '"condition":"closed"': '"condition":"reading_closed"',
-    '"condition":"library"': '"condition":"reading_library_4k"',
-}
-
-
 def lay_out(name: str, folder: Path) -> Path:
     """Write the files of the stored runs `name` into `folder`, as lm-eval wrote them; return `folder`."""
     text = lzma.decompress((RUNS / f"{name}.jsonl.xz").read_bytes()).decode()
-    for old, new in {**RENAMED, "<bundled model>": openbook_eval("tiny-model").strip()}.items():
-        text = text.replace(old, new)
     files: dict[str, list[object]] = {}
-    for row in map(json.loads, text.splitlines()):
-        files.setdefault(row["file"], []).append(_with_condition(row["line"]))
+    for row in map(json.loads, text.replace("<bundled model>", openbook_eval("tiny-model").strip()).splitlines()):
+        files.setdefault(row["file"], []).append(row["line"])
     for path, lines in ((folder / file, lines) for file, lines in files.items()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return folder
-
-
-def _with_condition(line: Any) -> Any:
-    """Add to the tasks of a results file what task files say now, and what was read off a task's name before."""
-    for task, config in line.get("configs", {}).items():
-        if named := re.fullmatch("cmed_(.+)_([a-z]+)", task):
-            config["metadata"] |= {"condition": named[1], "exam_label": named[2]}
-    return line
 
 
 def data_prep(*arguments: object) -> str:

@@ -1,4 +1,4 @@
-"""Every prompt and target of the bundled exam, under every task that it fills."""
+"""Every prompt and target of the bundled exam under every task that it fills, and what is read out of responses."""
 
 import hashlib
 import json
@@ -40,6 +40,13 @@ def test_all_prompts_and_targets_in_their_order(tasks: dict[str, dict[str, Any]]
     assert len(found) == 6 * len(adapter.GROUPS)
     assert {one["items"] for one in found.values()} == {ITEMS}
     same("prompts.json", found)
+
+
+def test_the_projects_own_responses_are_read_as_before() -> None:
+    responses = adapter.REPOSITORY / "tests" / "matching" / "responses.jsonl"
+    rows = [json.loads(line) for line in adapter.openbook_eval("match", responses).splitlines()]
+    assert len(rows) == 437
+    same("choices.json", {row["id"]: [row["letters"], row["state"], row["rule"]] for row in rows})
 
 
 def _ends(prompt: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.results import ITEMS, Run, Scores, read_runs, reading_metrics
 from openbook_eval.results.metrics import reading_report
-from openbook_eval.results.rescoring import read_responses, rescore, rescored_report
+from openbook_eval.results.rescoring import read_responses, rescore
 from openbook_eval.types import EXAM_NAMES
 from tests.results.lm_eval_output import write_run
 
@@ -123,7 +123,8 @@ def test_gain_retention_abstention_and_faithfulness_are_said(run: Run) -> None:
 def test_other_matchers_stand_beside_ours(tmp_path: Path) -> None:
     write_run(tmp_path, model="careful", questions=6, respond=lambda _, right: f"B不对，应选{right}。[b]")
     write_run(tmp_path, model="terse", questions=6, respond=lambda *_: "D")
-    lines = printed(*rescored_report(*rescore(read_responses([tmp_path])), shown=1))
+    (rescored,) = rescore(read_responses([tmp_path]))
+    lines = printed(*rescored.report(1))
     assert lines[0].strip() == "open book: correct in percent (rank)"
     assert any(line.split()[:3] == ["careful", "100.00", "(1)"] for line in lines)
     assert "warning: the order of the models depends on the matcher" in [line.strip() for line in lines]
