@@ -102,13 +102,11 @@ def _curves(shown: Shown, number: int) -> Iterator[Plot]:
     yield Plot(
         name=name,
         title=f"Accuracy by {by}",
-        alt=f"Lines of accuracy by {by}: {', '.join(dict.fromkeys(f'{row[0]} ({row[1]})' for row in rows))}.",
         caption=f"{told}; the paper's table {number}. {_BAND} Dashed: the paper.",
-        frame=framed(rows, "base model", "source", "run", x.column, "accuracy", "low", "high"),
+        frame=framed(rows, "model", "source", "run", x.column, "accuracy", "low", "high"),
         x=x,
         y=ACCURACY,
         mark="line",
-        models="base model",
         also="source",
         dashed="paper",
     )
@@ -159,7 +157,6 @@ def _gain(shown: Shown) -> Iterator[Plot]:
                 yield Plot(
                     name=f"gain-{opened}-{number}",
                     title=f"Context gain against knowledge: {_words(opened)} and {_words(closed)}",
-                    alt=f"Points of {len(rows)} models: gain in accuracy by the book against accuracy without it.",
                     caption="Gain: accuracy with the own entry less accuracy without, paired by question; means of the "
                     "exams. Bars are 95 % intervals.",
                     frame=framed(rows, "model", x.column, *x.ends, y.column, *y.ends, "questions"),
@@ -206,7 +203,6 @@ def _retention(shown: Shown) -> Iterator[Plot]:
             yield Plot(
                 name=f"retention-{number}",
                 title="Retention by length and depth",
-                alt="Maps of models: retention by length of the book and by place of the entry in it.",
                 caption="Right answers in a shared book over right answers to the same questions on their own entry, "
                 "in percent. Lengths are in characters; depth 0 is the front of the book.",
                 frame=framed(rows, "model", "length", "depth", "retention", "questions"),
@@ -248,7 +244,6 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
             yield Plot(
                 name=f"exams-{number}",
                 title=f"Accuracy by exam: {_words(board.group.condition)}",
-                alt=f"Dots with intervals: accuracy of {len(board.rows)} models in each of {len(board.exams)} exams.",
                 caption="Bars are 95 % intervals; the best on average stands first.",
                 frame=framed(rows, "model", "exam", "accuracy", "low", "high"),
                 x=ACCURACY,
@@ -266,7 +261,6 @@ def _strict(shown: Shown) -> Iterator[Plot]:
             yield Plot(
                 name=f"strict-{number}",
                 title=f"Strict against lenient: {_words(board.group.condition)}",
-                alt=f"Points of {len(rows)} models: share right in the demanded form against share right in any form.",
                 caption="On the diagonal, all that is right is also in the form that the prompt demands; below it, "
                 "form costs points.",
                 frame=framed(rows, "model", x.column, y.column),

@@ -50,9 +50,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Plot:
-    """Figures, shares of 1, and how their columns are drawn; `alt` says in words what the picture shows.
+    """Figures, shares of 1, and how their columns are drawn.
 
-    Rows of one value of `facet` have a panel. Those of one value of `models`, which gives colour and shape, and of
+    Rows of one value of `facet` have a panel. Those of one "model", which gives colour and shape, and of one value of
     `also` are a series, dashed where `also` is `dashed`. "line" joins its points, and what stands at one x on lines of
     its own; a row without an x is a level, drawn across. "fields" fills a map by the shares of `value`. `guide` are the
     points of a faint line. The picture has the first `MOST` models, the table beside it all.
@@ -60,14 +60,12 @@ class Plot:
 
     name: str
     title: str
-    alt: str
     caption: str
     frame: pl.DataFrame
     x: Axis
     y: Axis
     mark: Literal["points", "line", "fields"] = "points"
     facet: str = ""
-    models: str = "model"
     also: str = ""
     dashed: str = ""
     value: str = ""
@@ -76,36 +74,41 @@ class Plot:
     @cached_property
     def short(self) -> dict[str, str]:
         """What the models of the picture are called in it."""
-        return short_names(self.frame[self.models].unique(maintain_order=True).head(MOST))
+        return short_names(self.frame["model"].unique(maintain_order=True).head(MOST))
 
     @property
     def left_out(self) -> str:
         """A sentence for the caption where the picture leaves models out."""
-        models = self.frame[self.models].n_unique()
+        models = self.frame["model"].n_unique()
         return f" The picture shows {MOST} of {models} models, the table all." if models > MOST else ""
 
     @cached_property
     def panels(self) -> "list[Panel]":
         """The drawn panels."""
-        drawn = self.frame.filter(pl.col(self.models).is_in(list(self.short)))
+        drawn = self.frame.filter(pl.col("model").is_in(list(self.short)))
         parts = drawn.partition_by(self.facet, maintain_order=True) if self.facet else [drawn]
         return [_panel(self, drawn, part) for part in parts]
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether colours and shapes tell the models, which stand neither on an axis nor above the panels."""
+        return "model" not in (self.facet, self.y.column)
 
     @cached_property
     def legend(self) -> "dict[str, list[Mark]]":
         """The keys of the series by their names, none where one would do, or where models stand beside the picture."""
         keys = {}
-        for row in (row for row in self.frame.to_dicts() if row[self.models] in self.short):
+        for row in (row for row in self.frame.to_dicts() if row["model"] in self.short):
             colour, shape, line = self.look(row)
             lines = [Mark(f"{colour} {line}", "M0 9H24")] if self.mark == "line" else []
-            name = ", ".join(filter(None, [self.short[row[self.models]], row.get(self.also)]))
+            name = ", ".join(filter(None, [self.short[row["model"]], row.get(self.also)]))
             keys[name] = [*lines, Mark(f"{colour} shape", f"M12 9{shape}")]
-        return keys if len(keys) > 1 and self.models not in (self.facet, self.y.column) else {}
+        return keys if len(keys) > 1 and self.has_keys else {}
 
     def look(self, row: Row) -> tuple[str, str, str]:
         """Return the colour of a row's series, the shape of its points and the kind of its line."""
-        alone, dashed = self.models in (self.facet, self.y.column), self.dashed and row[self.also] == self.dashed
-        number = 0 if alone else list(self.short).index(row[self.models])
+        dashed = self.dashed and row[self.also] == self.dashed
+        number = list(self.short).index(row["model"]) if self.has_keys else 0
         return f"c{number % _COLOURS}", _SHAPES[number % len(_SHAPES)], "line dashed" if dashed else "line"
 
 
@@ -197,7 +200,7 @@ def short_number(number: float) -> str:
 def _panel(plot: Plot, drawn: pl.DataFrame, own: pl.DataFrame) -> Panel:
     """Draw the rows of one panel: shares on the scale of all panels, names as it has them."""
     title = str(own[plot.facet][0]) if plot.facet else ""
-    x_title, y_title = ("" if axis.column == plot.models else axis.column for axis in (plot.x, plot.y))
+    x_title, y_title = ("" if axis.column == "model" else axis.column for axis in (plot.x, plot.y))
     down = _names(plot, plot.y, own)
     left = 10 + min(_NAME + 30, max(map(_length, [*down.values(), "100 %"])))
     top, right = 26 if title or y_title else 8, WIDTH - 20
@@ -230,7 +233,7 @@ def _names(plot: Plot, axis: Axis, rows: pl.DataFrame) -> dict[Any, str]:
     if axis.kind != "names":
         return {}
     present = dict.fromkeys(rows[axis.column].drop_nulls())
-    labels = plot.short if axis.column == plot.models else {}
+    labels = plot.short if axis.column == "model" else {}
     return {
         name: short_number(name) if isinstance(name, int) else labels.get(name, name)
         for name in axis.order or present
@@ -260,7 +263,7 @@ def _scale(
 
 def _series(plot: Plot, rows: pl.DataFrame) -> Iterator[list[Row]]:
     """Yield the rows of each series; of a line, what stands at one x apart, so that it does not go up and down."""
-    keys = [plot.models, *filter(None, [plot.also])]
+    keys = ["model", *filter(None, [plot.also])]
     line = pl.int_range(pl.len()).over([*keys, plot.x.column]) if plot.mark == "line" else pl.lit(0)
     for own in rows.with_columns(line.alias("\0")).partition_by([*keys, "\0"], maintain_order=True):
         yield own.drop("\0").to_dicts()

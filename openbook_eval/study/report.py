@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,8 +173,7 @@ def _sections(report: Report) -> Iterator[str]:
     if report.figures:
         yield "## Curves\n"
     for plot in report.figures:
-        # HTML, for names of models in its description are escaped.
-        picture = f'<img src="plots/{plot.name}.svg" alt="{escape(visible(plot.alt))}">'
+        picture = f'<img src="plots/{plot.name}.svg" alt="{plot.title}">'
         yield f"### {plot.title}\n\n{picture}\n\n{plot.caption}\n"
     if report.arms:
         yield f"## Arms\n\n{_INTERVALS}\n"
@@ -270,12 +268,10 @@ def curves(arms: Sequence[Arm]) -> Iterator[Plot]:
         if not own:
             continue
         rows = [*own, *_of_paper(number)]
-        models = ", ".join(dict.fromkeys(model for _, model, *_ in own))
         x = table_axis(number, (row[3] for row in rows))
         yield Plot(
             name=f"study-{name}",
             title=f"Accuracy by {by}",
-            alt=f"Lines of accuracy by {by}, with and without the book: {models}. Beside: the paper's table {number}.",
             caption=f"Beside the paper's table {number}. {_BAND}",
             frame=framed(rows, "panel", "model", "state", x.column, "seeds", "accuracy", "low", "high"),
             x=x,

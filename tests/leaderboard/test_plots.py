@@ -153,7 +153,7 @@ def test_any_text_is_drawn_as_text(names: list[str], x: float, y: float, mark: A
     frame = pl.DataFrame({"of": names[0], "model": names, "x": x, "y": y, "low": y, "high": y})
     axes = Axis("x"), Axis("y", ends=("low", "high"))
     value = "y" if mark == "fields" else ""
-    plot = Plot("p", "t", "a", "c", frame, *axes, mark=mark, facet="of", value=value)
+    plot = Plot("p", "t", "c", frame, *axes, mark=mark, facet="of", value=value)
     drawn = ElementTree.fromstring(svg.draw(plot))  # noqa: S314 - ours
     texts = {element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text")}
     assert {svg.shown_on_page(name) for name in plot.legend} <= texts
