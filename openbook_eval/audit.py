@@ -55,11 +55,6 @@ class Finding:
     within: tuple[tuple[str, ...], ...] = ()
     across: tuple[tuple[str, ...], ...] = ()
 
-    @property
-    def title(self) -> str:
-        """Return the name in words."""
-        return self.name.replace("_", " ")
-
 
 @dataclass(frozen=True, slots=True)
 class LetterBalance:
@@ -215,13 +210,13 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
     for finding in found.findings:
         if finding.ids:
             yield line("")
-            yield line(f"{finding.title}: {finding.count} of {finding.of} ({percent(finding.share)} %)")
+            yield line(f"{_words(finding.name)}: {finding.count} of {finding.of} ({percent(finding.share)} %)")
             yield line(finding.meaning)
             if len(finding.by) > 1 or finding.name == "missing_background":
                 yield line(_listed(finding.by))
             clusters = [" = ".join(map(_short, ids)) for ids in (*finding.within, *finding.across)]
             yield line(f"ids: {some(clusters or [*map(_short, finding.ids)])}")
-    if clean := [finding.title for finding in found.findings if not finding.ids]:
+    if clean := [_words(finding.name) for finding in found.findings if not finding.ids]:
         yield line(f"none found: {', '.join(clean)}")
     if found.letter_balance:
         yield _balance_table(found.letter_balance)
@@ -232,7 +227,11 @@ def audit_report(exam: ExamFile, found: Audit) -> Iterator["Table | Text"]:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return some([f"{_short(name.replace('_', ' '))} {count}" for name, count in counts.items()], 30)
+    return some([f"{_short(_words(name))} {count}" for name, count in counts.items()], 30)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _short(name: str) -> str:

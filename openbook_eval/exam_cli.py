@@ -179,12 +179,10 @@ def entries(
 
 
 def _parsed(entries: str | None) -> object:
-    """Return the setting as `--metadata` would have it: a name as it is, an object or a list from JSON."""
+    """Return the setting as `--metadata` would have it: an object or a list from JSON, a name as it is."""
     import orjson
 
-    if entries is None or not entries.lstrip().startswith(("[", "{")):
-        return entries
     try:
-        return orjson.loads(entries)
-    except orjson.JSONDecodeError as error:
-        raise OpenbookError(f"--entries: not JSON ({error}); a name needs no brackets") from error
+        return orjson.loads(entries or "null")
+    except orjson.JSONDecodeError:
+        return entries

@@ -184,7 +184,7 @@ def test_exam_show_takes_the_variable() -> None:
         (("exam", "show", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
         (("exam", "audit", "no-such"), "exam 'no-such': no such file, folder or known exam; wanted"),
         (("exam", "books", "mini", "--entries", "pasage"), "entries: no provider 'pasage'; did you mean 'passage'?"),
-        (("exam", "books", "mini", "--entries", "{x"), "--entries: not JSON ("),
+        (("exam", "books", "mini", "--entries", "{x"), "entries: no provider '{x'; known are given, "),
         (("exam", "entries", "mini", "--output", "/dev/null/x"), "/dev/null/x: cannot be written"),
         (
             ("exam", "audit", "mini", "--entries", '{"provider": "retrieved", "corpus": "no-such"}'),

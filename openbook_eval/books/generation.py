@@ -5,7 +5,7 @@ What it writes may be wrong; such entries are marked as generated wherever they 
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
@@ -74,7 +74,10 @@ def generate(
         max_retries=3,
         seed=_SEED,
     )
-    requests = {question.id: _request(question, settings, max_tokens) for question in questions}
+    # Greedy, so that asking again would say the same.
+    payload = {"model": model, "temperature": 0.0, "seed": _SEED, "max_tokens": max_tokens}
+    messages = {question.id: [{"role": "user", "content": prompt(question)}] for question in questions}
+    requests = {key: Request.of({**payload, "messages": message}, settings) for key, message in messages.items()}
     outcome = ask_all(list(requests.values()), settings, ResponseCache(settings.identity))
     texts = {key: text for key, reply in outcome.replies.items() if (text := knowledge(reply))}
     found = {name: texts[request.key] for name, request in requests.items() if request.key in texts}
@@ -93,15 +96,3 @@ def generate(
             "%d of %d questions got no text: %s, %s", len(requests) - len(found), len(requests), refused, empty
         )
     return found
-
-
-def _request(question: Question, settings: EndpointSettings, max_tokens: int) -> Request:
-    payload: Mapping[str, object] = {
-        "model": settings.model,
-        "messages": [{"role": "user", "content": prompt(question)}],
-        # Greedy, so that asking again would say the same.
-        "temperature": 0.0,
-        "seed": settings.seed,
-        "max_tokens": max_tokens,
-    }
-    return Request.of(payload, settings)

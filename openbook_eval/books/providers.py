@@ -76,7 +76,7 @@ class _Retrieved(_Provider):
 
     provider: Literal["retrieved"] = "retrieved"
     corpus: str
-    budget: int = Field(default=600, ge=20, description="characters of an entry at most")
+    budget: int = Field(default=600, ge=250, description="characters of an entry at most; a passage has up to 250")
     top: int = Field(default=5, ge=1, description="passages of an entry at most")
 
     def offer(self, questions: Sequence[Question]) -> Offer:

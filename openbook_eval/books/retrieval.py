@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _PASSAGES = "passages.json"
 
 # Some three to five sentences: long enough to answer a question, short enough that a few fit into an entry.
-_LENGTH = 250
+LENGTH = 250
 # `<篇名>`, as the classical books mark their chapters, or Markdown's `#`; what is longer is a sentence.
 _HEADING = re.compile(r"\s*(?:<[^<>]{1,20}>|#{1,6}\s).{0,60}")
 _SENTENCE = re.compile(r".*?(?:[。！？；]+[”’」』）】》\"')]*|[.!?;](?=\s)|$)\s*", re.DOTALL)
@@ -53,9 +53,9 @@ _FULL_LINE = 30
 def retrieve(questions: Sequence[Question], folder: Path, *, budget: int, top: int) -> tuple[dict[str, str], str]:
     """Return texts by question id: of the `top` passages that match best, as many as `budget` characters hold.
 
-    The answer is not looked at; questions for which nothing matches are missing. The second value is the sha256 over
-    names and contents of the files. Raises OpenbookError where there are no texts or one cannot be read, the index
-    cannot be kept, or the libraries are missing.
+    `budget` is at least `LENGTH`. The answer is not looked at; questions for which nothing matches are missing. The
+    second value is the sha256 over names and contents of the files. Raises OpenbookError where there are no texts or
+    one cannot be read, the index cannot be kept, or the libraries are missing.
     """
     corpus = read_corpus(folder)
     index = open_index(corpus)
@@ -65,20 +65,14 @@ def retrieve(questions: Sequence[Question], folder: Path, *, budget: int, top: i
 
 
 def _entry(index: "SearchIndex", query: str, budget: int, top: int) -> str:
-    """Return the best passages up to the first that `budget` has no room for, else the front of the best.
+    """Return the best passages up to the first that `budget` has no room for.
 
     They stand in the order of the corpus, so that neighbours read on and their place does not tell how well they match.
     """
     ranked = index.best(query, top)
-    chosen: list[int] = []
-    room = budget + 1  # the last passage has no space after it
-    for number in ranked:
-        room -= len(index.passages[number]) + 1
-        if room < 0:
-            break
-        chosen.append(number)
-    if ranked and not chosen:
-        return first_sentences(index.passages[ranked[0]], budget)
+    lengths = accumulate(len(index.passages[number]) + 1 for number in ranked)
+    # The last passage has no space after it.
+    chosen = [number for number, length in zip(ranked, lengths, strict=True) if length <= budget + 1]
     return " ".join(index.passages[number] for number in sorted(chosen))
 
 
@@ -218,7 +212,7 @@ def _build(texts: Sequence[str], folder: Path) -> Any:
     return scores
 
 
-def passages(text: str, length: int = _LENGTH) -> Iterator[str]:
+def passages(text: str, length: int = LENGTH) -> Iterator[str]:
     """Return the text as passages of at most `length` characters, in order, none with a line break.
 
     A heading begins a passage and stays with what it heads. Paragraphs fill passages; one that does not fit is divided
@@ -241,16 +235,6 @@ def passages(text: str, length: int = _LENGTH) -> Iterator[str]:
         passage = passage.strip()
     if passage:
         yield passage
-
-
-def first_sentences(text: str, length: int) -> str:
-    """Return as many whole sentences of the front of `text` as `length` characters hold, else its first characters."""
-    whole = ""
-    for sentence in _SENTENCE.findall(text):
-        if len((whole + sentence).rstrip()) > length:
-            break
-        whole += sentence
-    return whole.rstrip() or text[:length].rstrip()
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:

@@ -112,19 +112,15 @@ def near_duplicates(questions: Sequence[Question], entries: Mapping[str, Entry])
     Two ask the same where their entries are the same text, or their right texts are the same and their stems similar.
     `entries` are by question id.
     """
-    leader = {question.id: question.id for question in questions}
-
-    def find(key: str) -> str:
-        while leader[key] != key:
-            leader[key] = leader[leader[key]]
-            key = leader[key]
-        return key
-
+    cluster_of = {question.id: [question] for question in questions}
     for first, second in _pairs(questions, entries):
-        leader[find(second.id)] = find(first.id)
-    clusters: dict[str, list[Question]] = defaultdict(list)
+        one, other = cluster_of[first.id], cluster_of[second.id]
+        if one is not other:
+            one += other
+            cluster_of.update((question.id, one) for question in other)
+    clusters: dict[int, list[Question]] = defaultdict(list)
     for question in questions:
-        clusters[find(question.id)].append(question)
+        clusters[id(cluster_of[question.id])].append(question)
     return [tuple(members) for members in clusters.values()]
 
 

@@ -13,6 +13,7 @@ from openbook_eval.types import EXAM_NAMES, ExamName
 
 __all__ = ["EXAM_FORMATS", "ExamFile", "ExamFormat", "load_exam", "read_path", "require"]
 
+_exists = os.path.exists
 _MINI = Path(__file__).parent / "mini" / "mini.jsonl"
 _MINI_VERSION = "1.0"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -51,18 +52,11 @@ def _load(name: str) -> ExamFile:
     path, _, part = name.rpartition("#")
     if _exists(name):
         return read_path(Path(name))
-    if path and _exists(path):
+    if _exists(path):
         return read_path(Path(path), part)
     if _HUB_NAME.fullmatch(name) and not _formats_of(Path(name)):
         return _from_hub(name, name)
     raise ExamError(f"exam {name!r}: no such file, folder or known exam; {_wanted()}")
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # a name that no file system takes
-        return False
 
 
 def _wanted() -> str:
@@ -76,15 +70,13 @@ def _formats_of(path: Path) -> list[ExamFormat]:
 
 def read_path(path: Path, part: str | None = None) -> ExamFile:
     """Read a file, folder or zip of any known format, or of it the class `part`. Raises ExamError."""
-    source = ExamSource(path, part)
+    source, keys = ExamSource(path, part), ""
     formats = [EXAM_FORMATS["cmb"]] if path.is_dir() else _formats_of(path)
     if len(formats) > 1:
         first = source.rows()[0]
-        formats = [each for each in formats if each.fits and each.fits(first)]
-        if not formats:
-            raise ExamError(f"{path}: keys {', '.join(first)} are of no known exam; {_wanted()}")
+        formats, keys = [each for each in formats if each.fits and each.fits(first)], f" (keys {', '.join(first)})"
     if not formats:
-        raise ExamError(f"{path}: unknown kind of exam file; {_wanted()}")
+        raise ExamError(f"{path}: unknown kind of exam file{keys}; {_wanted()}")
     return formats[0].read(source)
 
 

@@ -92,25 +92,19 @@ def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
 
 def _misfits(exam: ExamFile, answers: Mapping[str, str], entries: Mapping[str, str], book: str | None) -> Iterator[str]:
     """Say where questions, answers and entries do not fit together, and which questions lost their background."""
-    questions = {question.id: question for question in (*exam.questions, *exam.unmarkable)}
-    given = [question for question in exam.questions if question.knowledge]
-    counted = {
-        "questions name a background that the file lacks": [
-            key for key, question in questions.items() if any(missing_background(question.stem))
-        ],
-        "answers belong to no question": [key for key in answers if key not in questions],
-    }
-    if book:
-        counted |= {
-            f"questions have no entry in {book}; theirs is made by the authors' rule": [
-                question.id for question in exam.questions if not question.knowledge
-            ],
-            f"entries of {book} differ from the authors' own rule": [
-                question.id for question in given if question.knowledge != question.statement()
-            ],
-            f"entries of {book} belong to no question": sorted(entries.keys() - questions.keys()),
-        }
-    yield from (f"{len(ids)} {what} (ids {some(ids)})" for what, ids in counted.items() if ids)
+    asked = {question.id: question for question in (*exam.questions, *exam.unmarkable)}
+    bare = [question.id for question in exam.questions if book and not question.knowledge]
+    other = [q.id for q in exam.questions if q.knowledge and q.knowledge != q.statement()]
+    cut = [key for key, question in asked.items() if any(missing_background(question.stem))]
+    for ids, what in (
+        (cut, "questions name a background that the file lacks"),
+        ([key for key in answers if key not in asked], "answers belong to no question"),
+        (bare, f"questions have no entry in {book}; theirs is made by the authors' rule"),
+        (other, f"entries of {book} differ from the authors' own rule"),
+        (sorted(entries.keys() - asked.keys()), f"entries of {book} belong to no question"),
+    ):
+        if ids:
+            yield f"{len(ids)} {what} (ids {some(ids)})"
 
 
 def _questions(

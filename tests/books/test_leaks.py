@@ -92,34 +92,31 @@ def test_letters_of_words_stay(passage: str) -> None:
     assert remove_leaks(passage, OPTIONS) == (passage, ())
 
 
-def test_only_letters_that_name_an_option_count() -> None:
-    two = {"A": "胃炎", "B": "胃癌"}
-    assert remove_leaks("胃炎常见（A对），胆囊炎少见（E错）。", two) == ("胃炎常见，胆囊炎少见（E错）。", ("（A对）",))
-    assert remove_leaks("故选A。", {}) == ("故选A。", ())
-
-
-def test_a_run_that_begins_with_an_option_leaves_whole() -> None:
-    assert remove_leaks("胃癌少见（B对ACDE错）。", dict.fromkeys("ABCD", "略")) == ("胃癌少见。", ("（B对ACDE错）",))
-
-
-def test_letters_in_an_options_own_text_are_text() -> None:
-    imaging = {"A": "选B项目", "B": "CT", "C": "两性霉素B"}
-    assert remove_leaks("用两性霉素B对症，两性霉素B正确，选B项目。", imaging)[1] == ()
-    assert remove_leaks("应首选B超（A对）。", {"A": "B超", "B": "CT"}) == ("应首选B超。", ("（A对）",))
-
-
-def test_an_option_that_is_a_verdict_itself_is_no_text() -> None:
-    options = {"A": "胃炎", "B": "胃癌", "C": "A、B均正确"}
-    assert remove_leaks("两者都有，A、B均正确。", options) == ("两者都有。", ("，A、B均正确",))
-
-
-def test_a_verdict_that_appears_when_another_leaves_is_taken_out_as_one_piece() -> None:
-    assert remove_leaks("胃炎多见，故选（B错）A。", OPTIONS) == ("胃炎多见。", ("，故选（B错）A",))
-
-
-def test_of_a_text_made_of_nested_verdicts_nothing_is_kept() -> None:
-    nested = "（A" * 50 + "对）" * 50
-    assert remove_leaks(nested, OPTIONS) == ("", (nested,))
+@pytest.mark.parametrize(
+    ("passage", "options", "left", "out"),
+    [
+        # only letters that name an option count
+        (
+            "胃炎常见（A对），胆囊炎少见（E错）。",
+            {"A": "胃炎", "B": "胃癌"},
+            "胃炎常见，胆囊炎少见（E错）。",
+            ["（A对）"],
+        ),
+        ("故选A。", {}, "故选A。", []),
+        # a run that begins with one leaves whole
+        ("胃癌少见（B对ACDE错）。", dict.fromkeys("ABCD", "略"), "胃癌少见。", ["（B对ACDE错）"]),
+        # letters in an option's own text are text, unless that is a verdict itself
+        ("两性霉素B正确，选B项目。", {"A": "选B项目", "B": "CT", "C": "两性霉素B"}, "两性霉素B正确，选B项目。", []),
+        ("应首选B超（A对）。", {"A": "B超", "B": "CT"}, "应首选B超。", ["（A对）"]),
+        ("两者都有，A、B均正确。", {"A": "胃炎", "B": "胃癌", "C": "A、B均正确"}, "两者都有。", ["，A、B均正确"]),
+        # a verdict that appears when another leaves is taken out as one piece
+        ("胃炎多见，故选（B错）A。", OPTIONS, "胃炎多见。", ["，故选（B错）A"]),
+        # of nested ones without end nothing is kept
+        ("（A" * 50 + "对）" * 50, OPTIONS, "", ["（A" * 50 + "对）" * 50]),
+    ],
+)
+def test_what_counts_hangs_on_the_options(passage: str, options: dict[str, str], left: str, out: list[str]) -> None:
+    assert remove_leaks(passage, options) == (left, tuple(out))
 
 
 PIECES = st.sampled_from(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from openbook_eval.books.retrieval import first_sentences, passages
+from openbook_eval.books.retrieval import passages
 
 SIGNS = "甲乙丙丁ab。！？；，、：.!? \n\t”》<篇名>#\u3000\u2028"
 
@@ -59,21 +59,6 @@ def test_a_heading_begins_a_passage_and_stays_with_what_it_heads() -> None:
         "<篇名>甘草 一二三，四五六，",
         "七八九，十。",
     ]
-
-
-def test_the_front_of_a_passage_ends_with_a_sentence_where_one_fits() -> None:
-    assert first_sentences("一二。三四。五六。", 7) == "一二。三四。"
-    assert first_sentences("一二。三四。五六。", 9) == "一二。三四。五六。"
-    assert first_sentences("一二。三四。", 2) == "一二"
-
-
-@given(st.text(alphabet=SIGNS, max_size=60), st.integers(1, 60))
-def test_the_front_of_a_passage_is_its_front_and_no_longer_than_asked(text: str, length: int) -> None:
-    for passage in passages(text):
-        front = first_sentences(passage, length)
-        assert front
-        assert passage.startswith(front)
-        assert len(front) <= length
 
 
 def test_a_long_row_of_dots_is_cut_in_no_time() -> None:

@@ -28,7 +28,7 @@ def test_an_unknown_exam_says_what_is_known(spec: str) -> None:
 def test_an_unknown_kind_of_file_says_what_is_known(tmp_path: Path, name: str) -> None:
     with pytest.raises(ExamError, match=r"unknown kind of exam file; wanted a CMB file"):
         read_path(write(tmp_path / name, []))
-    with pytest.raises(ExamError, match=r"keys prompt, gold are of no known exam"):
+    with pytest.raises(ExamError, match=r"unknown kind of exam file \(keys prompt, gold\); wanted"):
         read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))
 
 
