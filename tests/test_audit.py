@@ -120,7 +120,6 @@ def test_one_stem_with_another_answer_is_found_and_said_to_contradict_where_it_d
         # The other's right option is not offered here: it may be the better one.
         ("single", {"A": "黄芩", "B": "附子"}, "B", False),
         ("single", {"A": "附子", "B": "麻黄"}, "B", False),
-        ("single", {"A": "桂枝", "B": "黄芩"}, "B", False),
         ("multi", {"A": "黄芩", "B": "麻黄", "C": "桂枝"}, "AB", False),
     ],
 )

@@ -90,27 +90,24 @@ def test_near_duplicates_share_a_group_and_none_fills_the_missing_book_of_the_ot
         assert not {made.cluster_of[key] for key in sources(group)} & {made.cluster_of[key] for key in members([group])}
 
 
-def test_an_entry_that_holds_anothers_text_is_not_in_its_missing_book() -> None:
-    short = question(id="short", knowledge="脉浮为表证。", options={"A": "表证", "B": "里证"})
-    long = question(
-        id="long", knowledge="古书说：脉浮为表证。此外不赘。", exam="physician", options={"A": "甲", "B": "乙"}
-    )
-    made = material(short, long, *PHYSICIAN)
-    assert any("long" in sources(group) for group in library(made, "physician", 1200))
-    (group,) = unanswerable(made, "nursing", 1200)
-    assert "脉浮为表证。" not in text(group)
+DRUGS = {"A": "地塞米松", "B": "可的松"}
 
 
-def test_an_entry_that_names_the_right_answer_in_other_words_is_not_in_the_missing_book() -> None:
-    drugs = {"A": "地塞米松", "B": "可的松"}
-    asked = question(id="asked", stem="水钠潴留作用最弱的是", options=drugs, answer="A")
-    told = question(id="told", stem="不良反应中有水钠潴留，其最轻者当属", options=drugs, answer="A", exam="physician")
-    made = material(asked, told, *PHYSICIAN)
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        # Its entry holds the other's text,
+        ({"knowledge": "脉浮为表证。"}, {"knowledge": "古书说：脉浮为表证。此外不赘。", "answer": "B"}),
+        # or it names the right answer in other words.
+        ({"stem": "水钠潴留作用最弱的是"}, {"stem": "不良反应中有水钠潴留，其最轻者当属"}),
+    ],
+)
+def test_an_entry_that_tells_is_not_in_the_missing_book(asked: dict[str, str], told: dict[str, str]) -> None:
+    one, other = question(id="asked", options=DRUGS, **asked), question(id="told", options=DRUGS, **told)
+    made = material(one, replace(other, exam="physician"), *PHYSICIAN)
     assert made.cluster_of["asked"] != made.cluster_of["told"]
-    (laid,) = library(made, "nursing", 1300)
-    (lacking,) = unanswerable(made, "nursing", 1300)
-    assert "told" in sources(laid)
-    assert "地塞米松" not in text(lacking)
+    assert "told" in sources(library(made, "nursing", 1300)[0])
+    assert "told" not in sources(unanswerable(made, "nursing", 1300)[0])
 
 
 def test_a_contrary_book_holds_no_second_rewriting_of_an_entry_of_its_group() -> None:
@@ -129,24 +126,9 @@ LONG = question(id="q-long", knowledge="长" * 700)
 @pytest.mark.parametrize(
     ("lay", "questions", "length", "message"),
     [
-        (
-            library,
-            make_exam(150),
-            16_000,
-            ": all entries together have 5,021 characters, too few for a book of 16,000; ",
-        ),
-        (
-            library,
-            [LONG, *PHYSICIAN],
-            500,
-            ", question q-long: its entry has 700 characters, more than a book of 500; ",
-        ),
-        (
-            unanswerable,
-            NURSING[:30],
-            1000,
-            ", nursing: too few entries for a book of 1,000 characters that answers none",
-        ),
+        (library, make_exam(150), 16_000, ": all entries together have 5,021 characters, too few for a book of 16,000"),
+        (library, [LONG, *PHYSICIAN], 500, ", question q-long: its entry has 700 characters, more than a book of 500"),
+        (unanswerable, NURSING[:30], 1000, ", nursing: too few entries for a book of 1,000 characters that answers"),
     ],
 )
 def test_a_book_that_cannot_be_made_says_why(

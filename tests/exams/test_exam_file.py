@@ -60,24 +60,24 @@ def test_a_long_list_of_faults_is_cut_but_counted(source: ExamSource) -> None:
         build(source, [("row 7", "bad")])
 
 
-def test_questions_without_an_answer_are_kept_apart_and_there_must_be_others(source: ExamSource) -> None:
-    rows = [("row 1", question()), ("row 2", question(id="q2", answer=""))]
+def test_questions_without_an_answer_are_kept_apart_and_oddities_are_told(source: ExamSource) -> None:
+    rows = [
+        ("row 1", question(options={"A": "x", "B": "x"})),
+        ("row 2", question(id="q2", answer="")),
+        ("row 3", question(id="q3", exam="other")),
+    ]
     exam = build(source, rows)
-    assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1"], ["q2"])
-    assert exam.notices == ("1 questions without a published answer (ids q2): read, but not asked",)
-    with pytest.raises(
-        ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"
-    ):
-        build(source, rows[1:])
-
-
-def test_questions_that_the_six_exams_leave_out_and_options_of_one_text_are_told(source: ExamSource) -> None:
-    same, bare = question(options={"A": "x", "B": "x"}), question(id="q2", exam="other")
-    assert build(source, [("row 1", same), ("row 2", bare)]).notices == (
+    assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1", "q3"], ["q2"])
+    assert exam.notices == (
+        "1 questions without a published answer (ids q2): read, but not asked",
         "1 questions carry none of the six exam labels; cmed_openbook_other asks them",
         "1 questions have two options with the same text (ids q1)",
     )
-    assert build(source, [("row 2", bare)]).notices == ()
+    assert build(source, rows[2:]).notices == ()
+    with pytest.raises(
+        ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"
+    ):
+        build(source, rows[1:2])
 
 
 def test_a_missing_path_and_a_broken_zip_are_refused(tmp_path: Path) -> None:

@@ -47,29 +47,23 @@ def load(hub: HubServer, tmp_path: Path) -> Load:
     return run
 
 
-def test_the_default_is_the_papers_exam(hub: HubServer, load: Load, cmb_folder: Path) -> None:
-    hub.datasets[OPEN_BOOK] = cmb_folder
-    name, version, sha256, questions = json.loads(load().stdout)
+def test_the_default_is_the_papers_exam_and_once_fetched_it_is_read_without_the_hub(
+    hub: HubServer, load: Load, cmb_folder: Path
+) -> None:
     local = read_path(cmb_folder)
-    assert (name, version, sha256) == ("cmb", f"{OPEN_BOOK}@{hub.commit(OPEN_BOOK)}", local.sha256)
-    assert [question["id"] for question in questions] == ["1", "2", "3", "4", "5", "6"]
-    assert questions[0]["knowledge"] == "第1题的正确说法是乙1。"
-
-
-def test_only_json_and_zip_files_of_exams_are_fetched(hub: HubServer, load: Load, cmb_folder: Path) -> None:
     (cmb_folder / "weights.bin").write_bytes(b"x" * 100)
     write(cmb_folder / "CMB-train" / "CMB-train-merge.json", [])
     hub.datasets[OPEN_BOOK] = cmb_folder
-    assert load().returncode == 0
+    first = load().stdout
+    name, version, sha256, questions = json.loads(first)
+    assert (name, version, sha256) == ("cmb", f"{OPEN_BOOK}@{hub.commit(OPEN_BOOK)}", local.sha256)
+    assert [question["id"] for question in questions] == ["1", "2", "3", "4", "5", "6"]
+    assert questions[0]["knowledge"] == "第1题的正确说法是乙1。"
+    # Of the data set only JSON and zip files that are no training questions are fetched.
     assert any("test-book.json" in request for request in hub.requests)
     assert not any("weights.bin" in request or "CMB-train-merge" in request for request in hub.requests)
-
-
-def test_what_was_fetched_once_is_read_without_the_hub(hub: HubServer, load: Load, cmb_folder: Path) -> None:
-    hub.datasets[OPEN_BOOK] = cmb_folder
-    first = load()
     hub.requests.clear()
-    assert load(HF_HUB_OFFLINE="1").stdout == first.stdout
+    assert load(HF_HUB_OFFLINE="1").stdout == first
     assert hub.requests == []
 
 

@@ -32,11 +32,6 @@ def test_an_unknown_kind_of_file_says_what_is_known(tmp_path: Path, name: str) -
         read_path(write(tmp_path / "x.json", [{"prompt": "x", "gold": "A"}]))
 
 
-def test_a_suffix_in_capitals_is_the_same(tmp_path: Path) -> None:
-    path = write_lines(tmp_path, ROW)
-    assert len(read_path(path.rename(tmp_path / "EXAM.JSONL")).questions) == 1
-
-
 def test_one_class_of_an_exam_is_chosen_by_its_name(tmp_path: Path) -> None:
     path = write_lines(tmp_path, ROW, {**ROW, "id": "2", "class": "高级护师"})
     exam = load_exam(f"{path}#高级护师")
@@ -45,9 +40,10 @@ def test_one_class_of_an_exam_is_chosen_by_its_name(tmp_path: Path) -> None:
         load_exam(f"{path}#x")
 
 
-def test_a_path_with_a_hash_sign_is_a_path(tmp_path: Path) -> None:
+def test_a_path_with_a_hash_sign_is_a_path_and_a_suffix_in_capitals_the_same(tmp_path: Path) -> None:
     (tmp_path / "a#b").mkdir()
-    assert load_exam(str(write_lines(tmp_path / "a#b", ROW))).questions[0].id == "1"
+    path = write_lines(tmp_path / "a#b", ROW)
+    assert load_exam(str(path.rename(tmp_path / "a#b" / "EXAM.JSONL"))).questions[0].id == "1"
 
 
 def test_an_exam_without_such_questions_says_what_to_run_instead(tmp_path: Path) -> None:
