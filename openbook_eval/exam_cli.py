@@ -7,9 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
+from openbook_eval import console
 from openbook_eval.errors import ExamError, OpenbookError
+from openbook_eval.prompt import build_prompt
+from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +58,8 @@ def _read_exam(exam: str) -> "ExamFile":
 @exam_app.command("show")
 def show(exam: _Exam = "") -> None:
     """Read an exam and print its counts, its first prompt as the model sees it, and what is odd about it."""
-    from openbook_eval.console import show as print_parts
-    from openbook_eval.prompt import build_prompt
-    from openbook_eval.types import Book
-
     found = _read_exam(exam)
-    print_parts(_exam_report(found))
+    console.show(_exam_report(found))
     first = found.questions[0]
     print(f"The first prompt (question {first.id}), as the model sees it:\n")
     print(_CONTROL.sub(lambda character: repr(character.group())[1:-1], build_prompt(first, Book.of(first))))
@@ -67,15 +67,14 @@ def show(exam: _Exam = "") -> None:
 
 def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
     """Lay out origin, counts by exam, class and type, where the entries come from, and notices."""
-    from openbook_eval.console import line, table
-    from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES
-
     questions = (*exam.questions, *exam.unmarkable)
     given = sum(bool(question.knowledge) for question in exam.questions)
-    yield line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
-    yield line(f"{len(questions)} questions read, {len(exam.questions)} to be asked")
-    yield line(f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer")
-    yield from (line(f"notice: {notice}") for notice in exam.notices)
+    yield console.line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
+    yield console.line(f"{len(questions)} questions read, {len(exam.questions)} to be asked")
+    yield console.line(
+        f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer"
+    )
+    yield from (console.line(f"notice: {notice}") for notice in exam.notices)
     counts = Counter((question.exam, question.exam_class, question.qtype) for question in questions)
     classes = sorted(dict.fromkeys((q.exam, q.exam_class) for q in questions), key=lambda key: EXAM_NAMES.index(key[0]))
     single = [counts[name, exam_class, "single"] for name, exam_class in classes]
@@ -85,7 +84,7 @@ def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
         for (name, exam_class), ones, sets in zip(classes, single, multi, strict=True)
     ]
     rows += [(), ("all", "", str(sum(single)), str(sum(multi)), str(len(questions)))]
-    yield table(("exam", "class", "single", "multi", "all"), rows)
+    yield console.table(("exam", "class", "single", "multi", "all"), rows)
 
 
 @exam_app.command("audit")
@@ -95,12 +94,9 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every id.")] = False,
 ) -> None:
     """Look for faults of an exam itself, and say what a reader without understanding would score on it."""
-    import orjson
-
     from openbook_eval.audit import audit as look_for_faults
     from openbook_eval.audit import audit_report
     from openbook_eval.books.providers import provide
-    from openbook_eval.console import show as print_parts
 
     exam_file = _read_exam(exam)
     found = look_for_faults(exam_file, provide(exam_file.questions, _parsed(provider)).entries)
@@ -108,7 +104,7 @@ def audit(
         record = {"exam": exam_file.provenance, **asdict(found)}
         print(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
     else:
-        print_parts(audit_report(exam_file, found))
+        console.show(audit_report(exam_file, found))
 
 
 @exam_app.command("books")
@@ -121,24 +117,23 @@ def books(
 ) -> None:
     """Make the books of the reading exam and print what it comes to: items, books, characters, unique text."""
     from openbook_eval.books.preparation import ExamSettings, prepare
-    from openbook_eval.console import show as print_parts
 
     settings = ExamSettings(exam=exam or None, entries=_parsed(entries), fill=fill, full=full, book_seed=book_seed)
-    print_parts(_books_report(prepare(settings), full))
+    console.show(_books_report(prepare(settings), full))
 
 
 def _books_report(prepared: "PreparedExam", full: bool) -> "Iterator[Table | Text]":
     """Lay out who gave the entries, a row for each condition, the unique share of all prompts, and refusals."""
     from openbook_eval.books.conditions import CONDITIONS
-    from openbook_eval.console import line, percent, table
-    from openbook_eval.prompt import build_prompt
 
     file, material = prepared.file, prepared.material
-    yield line(f"{file.name}, version {file.version}, sha256 {file.sha256}")
+    yield console.line(f"{file.name}, version {file.version}, sha256 {file.sha256}")
     for provider in prepared.provided.providers:
         settings = ", ".join(f"{key} {value}" for key, value in provider.items() if key not in ("provider", "entries"))
-        yield line(f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}")
-    yield from (line(f"notice: {notice}") for notice in (*file.notices, *prepared.provided.notices))
+        yield console.line(
+            f"entries: {provider['entries']} {provider['provider']}{f' ({settings})' if settings else ''}"
+        )
+    yield from (console.line(f"notice: {notice}") for notice in (*file.notices, *prepared.provided.notices))
     rows: list[tuple[str, ...]] = []
     refusals = []
     sums: Counter[str] = Counter()
@@ -146,7 +141,7 @@ def _books_report(prepared: "PreparedExam", full: bool) -> "Iterator[Table | Tex
         try:
             items = [item for exam in material.clusters for item in condition.ask(material, exam, full)]
         except ExamError as error:
-            refusals.append(line(f"{condition.title}: {error}"))
+            refusals.append(console.line(f"{condition.title}: {error}"))
             continue
         lengths = {item.book.sha256: len(item.book.text) for item in items}
         characters = sum(len(build_prompt(item.question, item.book, condition.frame)) for item in items)
@@ -154,11 +149,13 @@ def _books_report(prepared: "PreparedExam", full: bool) -> "Iterator[Table | Tex
         unique = characters - sum(len(item.book.text) for item in items) + sum(lengths.values())
         longest = max(lengths.values())
         shown = (f"{len(lengths):,}", f"{min(lengths.values()):,} to {longest:,}") if longest else ("-", "-")
-        rows.append((condition.title, f"{len(items):,}", *shown, f"{characters:,}", f"{percent(unique / characters)}%"))
+        rows.append(
+            (condition.title, f"{len(items):,}", *shown, f"{characters:,}", f"{console.percent(unique / characters)}%")
+        )
         sums.update(items=len(items), characters=characters, unique=unique)
-    share = f"{percent(sums['unique'] / sums['characters'])}%"
+    share = f"{console.percent(sums['unique'] / sums['characters'])}%"
     rows += [(), ("all", f"{sums['items']:,}", "", "", f"{sums['characters']:,}", share)]
-    yield table(("condition", "items", "books", "characters a book", "of all prompts", "unique"), rows)
+    yield console.table(("condition", "items", "books", "characters a book", "of all prompts", "unique"), rows)
     yield from refusals
 
 
@@ -180,8 +177,6 @@ def entries(
 
 def _parsed(entries: str | None) -> object:
     """Return the setting as `--metadata` would have it: an object or a list from JSON, a name as it is."""
-    import orjson
-
     try:
         return orjson.loads(entries or "null")
     except orjson.JSONDecodeError:
