@@ -91,23 +91,35 @@ def test_near_duplicates_share_a_group_and_none_fills_the_missing_book_of_the_ot
 
 
 DRUGS = {"A": "地塞米松", "B": "可的松"}
+ORGANS = {"A": "肝", "B": "肾"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("options", "asked", "told"),
     [
         # Its entry holds the other's text,
-        ({"knowledge": "脉浮为表证。"}, {"knowledge": "古书说：脉浮为表证。此外不赘。", "answer": "B"}),
-        # or it names the right answer in other words.
-        ({"stem": "水钠潴留作用最弱的是"}, {"stem": "不良反应中有水钠潴留，其最轻者当属"}),
+        (DRUGS, {"knowledge": "脉浮为表证。"}, {"knowledge": "古书说：脉浮为表证。此外不赘。", "answer": "B"}),
+        # or it names the right answer in other words,
+        (DRUGS, {"stem": "水钠潴留作用最弱的是"}, {"stem": "不良反应中有水钠潴留，其最轻者当属"}),
+        # or it asks the same, and its answer is too short to be looked for.
+        (ORGANS, {"stem": "主疏泄而藏血的脏是"}, {"stem": "主疏泄又藏血的脏是"}),
     ],
 )
-def test_an_entry_that_tells_is_not_in_the_missing_book(asked: dict[str, str], told: dict[str, str]) -> None:
-    one, other = question(id="asked", options=DRUGS, **asked), question(id="told", options=DRUGS, **told)
+def test_an_entry_that_tells_is_not_in_the_missing_book(
+    options: dict[str, str], asked: dict[str, str], told: dict[str, str]
+) -> None:
+    one, other = question(id="asked", options=options, **asked), question(id="told", options=options, **told)
     made = material(one, replace(other, exam="physician"), *PHYSICIAN)
-    assert made.cluster_of["asked"] != made.cluster_of["told"]
     assert "told" in sources(library(made, "nursing", 1300)[0])
     assert "told" not in sources(unanswerable(made, "nursing", 1300)[0])
+
+
+def test_an_entry_of_two_questions_stands_once_in_a_book_and_is_not_rewritten_two_ways() -> None:
+    made = material(*(question(id=key, stem=key, knowledge="脉率是每分钟60～100次。") for key in "ab"), *PHYSICIAN)
+    (group,) = library(made, "nursing", 500)
+    assert (len(group), text(group).count("脉率是")) == (2, 1)
+    (group,) = counterfactual(made, "nursing", 500)
+    assert {item.entry.provider for item in group} == {"statement"}
 
 
 def test_a_contrary_book_holds_no_second_rewriting_of_an_entry_of_its_group() -> None:
