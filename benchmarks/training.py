@@ -97,7 +97,7 @@ def cell_of(model: str, *, on_gpu: bool) -> RecipeCell:
     """Return the cell whose settings are used: on a GPU that of the model's size, or of 7B, on mix41."""
     if not on_gpu or model in ("tiny", "small"):
         return next(cell for cell in cells() if cell.name == "tiny_lora")
-    of = (FAMILY, size_of(model) or "7b")
+    of = f"{FAMILY}-{size_of(model) or '7b'}"
     return next(cell for cell in cells() if cell.model == of and cell.mix.name == "mix41")
 
 

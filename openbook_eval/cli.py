@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from openbook_eval import install, leaderboard_cli
-from openbook_eval.console import run_program, version_option
-from openbook_eval.errors import visible
+from openbook_eval.console import line, run_program, show, version_option
+from openbook_eval.errors import OpenbookError
 from openbook_eval.exam_cli import exam_app
-from openbook_eval.recipes_cli import recipes_app
 from openbook_eval.study_cli import study_app
 from openbook_eval.types import SIX_EXAMS
 
@@ -27,18 +24,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Open-book medical exams for language models: does fine-tuning cost a model its ability to read?",
 )
+recipes_app = typer.Typer(no_args_is_help=True, help="Training recipes for Axolotl.")
 app.add_typer(exam_app, name="exam")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(study_app, name="study")
+app.callback()(version_option)
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-app.callback()(version_option)
+_RECIPES = Path("recipes")
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     run_program("openbook-eval", app)
 
 
@@ -66,17 +63,14 @@ def _show_scores(paths: Sequence[Path]) -> None:
     from openbook_eval.results.metrics import reading_report
     from openbook_eval.results.runs import READING
 
-    found, console = read_runs(paths), Console()
+    found = read_runs(paths)
     for each in found.runs:
         if each.condition not in READING:
             items = found.items_of(each)
-            console.print(Scores.of(items).table(each, _interval(each, items)))
+            show([Scores.of(items).table(each, _interval(each, items))])
     for runs in reading_runs(found):
-        metrics = reading_metrics({name: found.items_of(each) for name, each in runs.items()})
-        for part in reading_report(runs, metrics):
-            console.print(part)
-    for reason in found.refused:
-        console.print(Text(visible(f"left out: {reason}")), soft_wrap=True)
+        show(reading_report(runs, reading_metrics({name: found.items_of(each) for name, each in runs.items()})))
+    show(line(f"left out: {reason}") for reason in found.refused)
 
 
 def _interval(run: "Run", items: "pl.DataFrame") -> tuple[float, float] | None:
@@ -85,9 +79,7 @@ def _interval(run: "Run", items: "pl.DataFrame") -> tuple[float, float] | None:
     from openbook_eval.leaderboard.stats import averages
 
     table = ScoreTable.of([run], items).only(SIX_EXAMS)
-    if not is_complete(table.exams):
-        return None
-    interval = averages(table.scores(), table.design())[0].macro.interval
+    interval = averages(table.scores(), table.design())[0].macro.interval if is_complete(table.exams) else None
     return (interval.low, interval.high) if interval else None
 
 
@@ -115,13 +107,54 @@ def rescore(
     """Score responses of any choice task again by our matcher and four others: ranks, and what they read apart."""
     from openbook_eval.results.rescoring import read_responses, rescore
 
-    console = Console()
     for rescored in rescore(read_responses(paths)):
-        for part in rescored.report(shown):
-            console.print(part)
+        show(rescored.report(shown))
 
 
 leaderboard_cli.register(app)
+
+
+@recipes_app.command("write")
+def write_recipes(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Recipes to write; else all.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write them to.")] = _RECIPES,
+    full: Annotated[bool, typer.Option("--full", help="Train all weights instead of a LoRA adapter.")] = False,
+) -> None:
+    """Write the recipes, one YAML file each, from one table and one template."""
+    from openbook_eval.training import recipes
+
+    print(f"{out}: {len(recipes.write(recipes.cells_named(names or (), full=full), out))} recipes written")
+
+
+@recipes_app.command("check")
+def check_recipes(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Recipes or folders; else recipes/.")
+    ] = None,
+    mixes: Annotated[bool, typer.Option("--mixes/--no-mixes", help="Whether their mixes must be there.")] = True,
+) -> None:
+    """Check recipes against Axolotl's schema, against what Axolotl accepts silently, and against their mixes."""
+    from openbook_eval.training.check import check
+
+    found = check(paths or [_RECIPES], mixes=mixes)
+    faults = [f"{recipe}: {fault}" for recipe, faults in found.items() for fault in faults]
+    head = f"{len(faults)} faults in {sum(map(bool, found.values()))} of {len(found)} recipes"
+    if faults:
+        raise OpenbookError("\n".join([f"{head}:", *faults]))
+    print(head)
+
+
+@recipes_app.command("merge")
+def merge_adapter(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The output_dir of a recipe that trained an adapter.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the model; else RUN/merged.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="The base model, where it has moved since.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option(help="Run code of the base model's authors.")] = False,
+) -> None:
+    """Merge an adapter into its base model: a folder that vLLM and transformers load."""
+    from openbook_eval.training.merge import merge
+
+    print(merge(run, out, base, trust_remote_code=trust_remote_code))
 
 
 @app.command("tiny-model")
@@ -145,7 +178,7 @@ def link() -> None:
 def unlink() -> None:
     """Undo `link`."""
     folder, count = install.unlink()
-    print(f"{folder}: {count} links removed" if count else f"{folder}: nothing was linked")
+    print(f"{folder}: {count} links removed")
 
 
 @app.command("tasks-dir")

@@ -211,14 +211,14 @@ def _unique_mapping(loader: Any, node: Any) -> dict[object, object]:
 _Plain.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 
 
-def load_yaml(path: Path, *, ratios: bool = True) -> dict[str, Any]:
+def load_yaml(path: Path) -> dict[str, Any]:
     """Load the mapping in a YAML file; keys must be texts and stand once, and aliases are refused.
 
     With `ratios` a value such as 9:1 is the text that stands there; without, it is what YAML 1.1 makes of it. Raises
     OpenbookError of one line where the file cannot be read, is not YAML, or is no mapping.
     """
     try:
-        found = yaml.load(read_text(path), Loader=_Ratios if ratios else _Plain)  # noqa: S506 (both are SafeLoaders)
+        found = yaml.load(read_text(path), Loader=_Ratios)  # noqa: S506 (a SafeLoader)
     except RecursionError as error:
         raise OpenbookError(f"{path}: nested too deeply") from error
     except _BROKEN_YAML as error:

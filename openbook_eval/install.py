@@ -1,5 +1,6 @@
 """Puts our task files where lm-eval looks for tasks, and takes them away again."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,21 +51,12 @@ def unlink() -> tuple[Path, int]:
     if foreign := [place for place in places if not place.is_symlink()]:
         raise OpenbookError(f"{foreign[0]}: is not a link of ours; move it away and try again")
     try:
-        for place in places:
-            place.unlink()
-        for empty in sorted((place for place in folder.rglob("*") if place.is_dir()), reverse=True):
-            empty.rmdir()
+        # Nothing but links and folders.
         if folder.is_dir():
-            folder.rmdir()
+            shutil.rmtree(folder)
     except OSError as error:
         raise OpenbookError(f"{folder}: cannot be removed ({error})") from error
     return folder, len(places)
-
-
-def is_linked() -> bool:
-    """Return whether the installed lm_eval already finds these very task files by itself."""
-    linked = {place.resolve() for place in _target().rglob("*.yaml")}
-    return linked == {file.resolve() for file in tasks_dir().rglob("*.yaml")}
 
 
 def _target() -> Path:

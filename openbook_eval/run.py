@@ -1,26 +1,33 @@
-"""Run an evaluation: lm-eval's own command line, with our tasks found, checks before it and findings added after it."""
+"""Run an evaluation: lm-eval's own command line, with our tasks found, checks before it and findings added after it.
+
+The terminal is kept quiet meanwhile: all that lm-eval, engines and libraries write goes to a log file, but for one
+progress bar.
+"""
 
 import argparse
-import difflib
+import io
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from openbook_eval import install, models
-from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.errors import OpenbookError, did_you_mean, first_line
 from openbook_eval.models import context_window, profiles, replies, scheduling
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked
-from openbook_eval.quiet import quiet
 from openbook_eval.results.reader import annotate, results_files, versions
 
+# Of all that a run writes, the bars of lm-eval's requests and of our own models.
+_BAR = re.compile(r"Running \w+ requests|Questions answered")
 # Shows the results files that a run has written.
 Show = Callable[[Sequence[Path]], None]
 
@@ -34,7 +41,12 @@ def run(arguments: list[str], show: Show) -> None:
     # A hospital's questions are nobody else's business: engines report their use unless told not to.
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    harness = _harness()
+    try:
+        from lm_eval._cli import HarnessCLI
+        from lm_eval.utils import setup_logging
+    except ImportError as error:
+        raise OpenbookError(f"lm-eval cannot be imported ({error}); install openbook-eval[cpu] or [gpu]") from error
+    harness = HarnessCLI()
     flags, others = _own_flags(arguments)
     sys.argv = ["openbook-eval", "run", *others]
     namespace, config = _parsed(harness)
@@ -42,19 +54,21 @@ def run(arguments: list[str], show: Show) -> None:
     if flags.profile:
         config.model_args = profiles.model_arguments(flags.profile, config.model_args)
     namespace.model_args = config.model_args = checked(config, dry_run=flags.dry_run)
-    with _lm_eval_silent():
-        tasks, only_ours = _check_tasks(config)
-        fits = context_window.check(tasks, config)
+    # lm-eval gives its warnings of tasks again when it runs them.
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    tasks, only_ours = _check_tasks(config)
+    fits = context_window.check(tasks, config)
+    setup_logging()
     known = {"truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
     namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
-    with _output(config.output_path) as output:
-        namespace.output_path = str(output)
-        # Everything that is said of a run beyond its averages comes from its samples.
-        namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
-        before = set(results_files(output))
-        log = None if flags.dry_run else _log_file(config.output_path)
+    # Everything that is said of a run beyond its averages comes from its samples.
+    namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
+    log = None if flags.dry_run else _log_file(config.output_path)
+    with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
+        namespace.output_path = config.output_path or gone_after
+        before = set(results_files(Path(namespace.output_path)))
         printed = _execute(harness, namespace, log, only_ours=only_ours)
-        files = [file for file in results_files(output) if file not in before]
+        files = [file for file in results_files(Path(namespace.output_path)) if file not in before]
         _finish(files, known, show if tasks else None, "" if files and only_ours else printed)
 
 
@@ -90,43 +104,16 @@ def _execute(harness: Any, namespace: argparse.Namespace, log: Path | None, *, o
 
 
 @contextmanager
-def _lm_eval_silent() -> Iterator[None]:
-    """Keep back lm-eval's warnings of tasks, which it gives again when it runs them."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
 def _without_tasks_of_others() -> Iterator[None]:
     """Save the seconds in which lm-eval indexes some 14,000 task files of its own."""
     import lm_eval.tasks
 
     whole = lm_eval.tasks.TaskManager
-
-    class OurTasks(whole):  # type: ignore[misc, valid-type]
-        def __init__(self, **settings: Any) -> None:
-            super().__init__(**{**settings, "include_defaults": False})
-
-    lm_eval.tasks.TaskManager = OurTasks
+    lm_eval.tasks.TaskManager = partial(whole, include_defaults=False)
     try:
         yield
     finally:
         lm_eval.tasks.TaskManager = whole
-
-
-@contextmanager
-def _output(path: str | None) -> Iterator[Path]:
-    """Give the place of the results: --output_path, or a folder that is gone after the run."""
-    if path:
-        yield Path(path)
-    else:
-        with tempfile.TemporaryDirectory(prefix="openbook-eval-") as folder:
-            yield Path(folder)
 
 
 def _log_file(output: str | None) -> Path:
@@ -135,16 +122,6 @@ def _log_file(output: str | None) -> Path:
     if output:
         folder = Path(output).parent if output.endswith(".json") else Path(output)
     return folder / f"run_{datetime.now():%Y-%m-%dT%H-%M-%S}.log"
-
-
-def _harness() -> Any:
-    try:
-        from lm_eval._cli import HarnessCLI
-        from lm_eval.utils import setup_logging
-    except ImportError as error:
-        raise OpenbookError(f"lm-eval cannot be imported ({error}); install openbook-eval[cpu] or [gpu]") from error
-    setup_logging()
-    return HarnessCLI()
 
 
 def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -207,7 +184,7 @@ def _check_tasks(config: Any) -> tuple[list[Any], bool]:
         if found := ours.match_tasks([name]):
             names.update(dict.fromkeys(found))
         elif name.startswith("cmed"):
-            raise OpenbookError(f"no task {name!r}; {_nearest(name, ours)}")
+            raise OpenbookError(f"no task {name!r}; {did_you_mean(name, ours.all_tasks)}")
         else:
             only_ours = False
     try:
@@ -218,7 +195,74 @@ def _check_tasks(config: Any) -> tuple[list[Any], bool]:
         raise OpenbookError(f"--tasks {' '.join(config.tasks)}: {first_line(error)}; name it once") from error
 
 
-def _nearest(name: str, ours: Any) -> str:
-    """Return a hint for a name that is no task: one that it nearly is, or our groups."""
-    close = difflib.get_close_matches(name, ours.all_tasks, n=1, cutoff=0.85)
-    return f"did you mean {close[0]!r}?" if close else f"groups of ours are {', '.join(ours.all_groups)}"
+@contextmanager
+def quiet(log: Path) -> Iterator[list[str]]:
+    """Name `log` in one line and send everything there; give what is printed to standard output, piece by piece.
+
+    Folders are created. Raises OpenbookError of the last line where the program ends itself with an error.
+    """
+    print(f"log: {log}", flush=True)
+    printed: list[str] = []
+    log.parent.mkdir(parents=True, exist_ok=True)
+    streams, saved = (sys.stdout, sys.stderr), [os.dup(number) for number in (1, 2)]
+    with (
+        log.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file,
+        os.fdopen(os.dup(saved[1]), "w", encoding="utf-8", errors="replace") as terminal,
+    ):
+        # Engines write past Python, and so do their processes.
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        sys.stdout = _Logged(file, printed.append)
+        sys.stderr = _Logged(file, _Bar(terminal).tell, shown=terminal.isatty())
+        try:
+            yield printed
+        except SystemExit as error:
+            if not error.code:
+                raise
+            last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            raise OpenbookError(last.removeprefix("openbook-eval: ")) from error
+        finally:
+            sys.stdout, sys.stderr = streams
+            for number, kept in zip((1, 2), saved, strict=True):
+                os.dup2(kept, number)
+                os.close(kept)
+
+
+class _Logged(io.TextIOBase):
+    """A standard stream of which all goes to the log, and to `tell` as well."""
+
+    def __init__(self, log: IO[str], tell: Callable[[str], None], *, shown: bool = False) -> None:
+        self._log, self._tell, self._shown = log, tell, shown
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._shown
+
+    def fileno(self) -> int:
+        return self._log.fileno()
+
+    def write(self, text: str) -> int:
+        self._tell(text)
+        return self._log.write(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+
+class _Bar:
+    """Shows a bar out of all that is written: on a terminal as it grows, elsewhere as it ends."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal, self._last = terminal, ""
+
+    def tell(self, text: str) -> None:
+        grows = self._terminal.isatty()
+        if _BAR.search(text):
+            self._last = text
+            self._terminal.write(text if grows else "")
+        elif text == "\n" and "100%" in self._last:
+            self._terminal.write("\n" if grows else f"{self._last.strip()}\n")
+            self._last = ""
+        self._terminal.flush()

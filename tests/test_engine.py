@@ -47,7 +47,7 @@ def tiny_model() -> str:
 
 @pytest.fixture
 def linked() -> Iterator[None]:
-    was_linked = install.is_linked()
+    was_linked = install._target().is_dir()
     install.link()
     yield
     if not was_linked:

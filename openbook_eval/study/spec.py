@@ -32,7 +32,6 @@ from openbook_eval.files import canonical_json, load_yaml, sha256
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
 from openbook_eval.training import recipes
-from openbook_eval.training.check import read_recipe
 from openbook_eval.training.recipes import TINY_MODEL
 from openbook_eval.training.record import mix_folder
 from openbook_eval.types import SIX_EXAMS
@@ -140,11 +139,10 @@ def _find_recipe(name: str, folder: Path) -> StudyRecipe:
     path = _beside(name, folder)
     if path is None or not path.is_file():
         raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, table)}")
-    config, faults = read_recipe(path)
-    told = "; ".join(": ".join(filter(None, fault)) for fault in faults)
+    config = load_yaml(path)
     try:
-        if told or not isinstance(config.get("base_model"), str):
-            raise OpenbookError(told or "base_model: is missing; name the model that is trained")
+        if not isinstance(config.get("base_model"), str):
+            raise OpenbookError("base_model: is missing; name the model that is trained")
         mix_folder(config)
         canonical_json(config)
         config["base_model"] = _find_model(config["base_model"], folder)

@@ -9,8 +9,9 @@ from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import replace_folder
 from openbook_eval.training.record import RECORD, checkpoints, is_complete
 
-MERGED = "merged"
-_CONFIG, _WEIGHTS, _GENERATION = "adapter_config.json", "adapter_model.safetensors", "generation_config.json"
+_WEIGHTS, _GENERATION = "adapter_model.safetensors", "generation_config.json"
+# Files of a tokenizer, which saving would rewrite, and the record.
+_KEPT = ("tokenizer*", "chat_template*", "*.tiktoken", "*.model", "*.py", "vocab.json", RECORD)
 
 
 def merge(run: Path, out: Path | None = None, base: str | None = None, trust_remote_code: bool = False) -> Path:
@@ -20,7 +21,7 @@ def merge(run: Path, out: Path | None = None, base: str | None = None, trust_rem
     is there whole or not at all. `base` is the base model where it has moved since. Raises OpenbookError where `run`
     holds no adapter that fits, where the base cannot be loaded, and where `out` exists.
     """
-    out = out or run / MERGED
+    out = out or run / "merged"
     name, revision = _base_of(run)
     if out.exists():
         raise OpenbookError(f"{out}: exists; remove it, or name another folder by --out")
@@ -34,26 +35,17 @@ def merge(run: Path, out: Path | None = None, base: str | None = None, trust_rem
 
 def _base_of(run: Path) -> tuple[str, str | None]:
     """Return the base model that a run's adapter names, and its revision."""
-    if not run.is_dir():
-        raise OpenbookError(f"{run}: no such folder; name the output_dir of a recipe")
-    if missing := [name for name in (_CONFIG, _WEIGHTS) if not (run / name).is_file()]:
-        raise OpenbookError(f"{run}: holds no adapter, {missing[0]} is missing; {_instead(run)}")
+    if not (run / _WEIGHTS).is_file():
+        complete = [each for each in checkpoints(run) if is_complete(each)]
+        fix = f"finish its training, or merge {complete[-1]}" if complete else "name the output_dir of a recipe of LoRA"
+        raise OpenbookError(f"{run}: holds no adapter, {_WEIGHTS} is missing; {fix}")
     try:
-        adapter = json.loads((run / _CONFIG).read_bytes())
+        adapter = json.loads((run / "adapter_config.json").read_bytes())
         if adapter["peft_type"] != "LORA" or not adapter["base_model_name_or_path"]:
             raise ValueError("not of a LoRA adapter with a base model")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise OpenbookError(f"{run / _CONFIG}: cannot be used ({_reason(error)}); train again") from error
+        raise OpenbookError(f"{run}: adapter_config.json cannot be used ({_reason(error)}); train again") from error
     return str(adapter["base_model_name_or_path"]), adapter.get("revision")
-
-
-def _instead(run: Path) -> str:
-    """Return what to do about a folder without an adapter."""
-    if any((run / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
-        return "it is a whole model already, and needs no merging"
-    if found := [each for each in checkpoints(run) if is_complete(each)]:
-        return f"its training has not ended; finish it, or merge {found[-1]}"
-    return "name the output_dir of a recipe with adapter: lora that was trained to its end"
 
 
 def _base_model(name: str, revision: str | None, trust_remote_code: bool) -> Any:
@@ -105,15 +97,10 @@ def _save(model: Any, run: Path, base: str, revision: str | None, folder: Path) 
     model.save_pretrained(folder)
     if generation:
         shutil.copyfile(generation, folder / _GENERATION)
-    tokenizer = sorted({*run.glob("tokenizer*"), *run.glob("chat_template*"), *run.glob("*.tiktoken")})
-    if tokenizer:
-        # Byte by byte, as saving would rewrite it.
-        for path in filter(Path.is_file, [*tokenizer, *run.glob("*.model"), *run.glob("*.py"), run / "vocab.json"]):
-            shutil.copyfile(path, folder / path.name)
-    else:
+    if not any(run.glob("tokenizer*")):
         AutoTokenizer.from_pretrained(base, revision=revision).save_pretrained(folder)
-    if (run / RECORD).is_file():
-        shutil.copyfile(run / RECORD, folder / RECORD)
+    for path in {path for pattern in _KEPT for path in run.glob(pattern) if path.is_file()}:
+        shutil.copyfile(path, folder / path.name)
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from axolotl.core.trainers.base import AxolotlTrainer
 from axolotl.integrations.base import BasePlugin
+from axolotl.telemetry.manager import TelemetryManager
 from transformers import TrainerCallback, set_seed
 from transformers.trainer_pt_utils import get_model_param_count
 
@@ -81,12 +82,9 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
 
 def _send_nothing() -> None:
     """Turn Axolotl's reports on its users off, unless the user has decided; a first message leaves before us."""
-    if any(os.environ.get(name) for name in _TELEMETRY):
-        return
-    from axolotl.telemetry.manager import TelemetryManager
-
-    os.environ[_TELEMETRY[0]] = "1"
-    TelemetryManager.get_instance().enabled = False
+    if not any(os.environ.get(name) for name in _TELEMETRY):
+        os.environ[_TELEMETRY[0]] = "1"
+        TelemetryManager.get_instance().enabled = False
 
 
 class CountingTrainer(AxolotlTrainer):  # type: ignore[misc]
@@ -142,9 +140,8 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
 
     def _write(self, state: Any, *folders: Path) -> None:
         self._record = self._now(state)
-        if state.is_world_process_zero:
-            for folder in folders:
-                record.write_record(folder, self._record)
+        for folder in folders if state.is_world_process_zero else ():
+            record.write_record(folder, self._record)
 
     def _now(self, state: Any) -> TrainedOn:
         run, config = self._run, self._config
@@ -153,22 +150,18 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         tokens = self._tokens + self._trainer.counted_tokens() // sharing
         seconds = self._seconds + time.monotonic() - self._began
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         count = self._trainer.accelerator.num_processes
         # A token sees its own row: rows that share a packed sample do not see each other.
-        flops = self._flops_per_token(tokens / (run.mix.rows * state.epoch)) if tokens else None
+        flops = self._flops_per_token(tokens / (run.training.mix.rows * state.epoch)) if tokens else None
         return TrainedOn(
-            recipe=run.recipe,
-            recipe_sha256=run.recipe_sha256,
-            base_model=run.base_model,
-            adapter=run.adapter,
-            mix=run.mix,
+            **dict(run.training),
             versions={
                 "openbook_eval": __version__,
                 **{name: importlib.metadata.version(name) for name in _LIBRARIES},
                 "python": platform.python_version(),
             },
-            device=Device(name=name, count=count),
+            device=Device(name=gpu, count=count),
             seed=config["seed"],
             started=self._started,
             wall_seconds=round(seconds, 3),
@@ -177,7 +170,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
             tokens_per_second=round(tokens / seconds, 1) if tokens else 0.0,
             parameters=self._parameters,
             trainable_parameters=self._trainable,
-            mfu=None if flops is None else utilisation(tokens / seconds, flops, name, count),
+            mfu=None if flops is None else utilisation(tokens / seconds, flops, gpu, count),
             loss_first=losses[0] if losses else None,
             loss_last=losses[-1] if losses else None,
             finished=False,

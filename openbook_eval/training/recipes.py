@@ -11,7 +11,7 @@ import jinja2
 
 from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.files import load_yaml, read_text, write_atomic
-from openbook_eval.models.profiles import Profile, Size, profile
+from openbook_eval.models.profiles import Profile, Size, named
 
 Method = Literal["lora", "full"]
 
@@ -25,9 +25,8 @@ _EVERY_PROJECTION = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 _FLASH = "Qwen2ForCausalLM"
 # Tokens of a row with Qwen's tokenizer, estimated over the mixes that the spec `paper` makes, and of the chat template.
 _GENERAL_TOKENS, _MEDICAL_TOKENS, _TEMPLATE_TOKENS = 74, 124, 20
-# An A100 does 312 TFLOP/s in bfloat16 at most; good training code reaches 40 % of a GPU's peak.
-_A100, UTILISATION = 312e12, 0.4
-_GPU_MEMORY = 80
+# Good training code reaches 40 % of a GPU's peak.
+_GPU, _GPU_MEMORY, UTILISATION = "A100", 80, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,16 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecipeCell:
-    """What a recipe trains on what: a model of a profile by its size, or the tiny model where `model` is None.
+    """What a recipe trains on what: a model by its profile and size, such as disc-13b, or "tiny".
 
     `is_base` trains the base model instead of the chat model that was tuned from it; `table` is the paper's.
     """
 
     name: str
     mix: RecipeMix
-    model: tuple[str, str] | None
-    is_base: bool
-    table: int | None
+    model: str
+    is_base: bool = False
+    table: int | None = None
     method: Method = "lora"
 
     def with_all_weights(self) -> "RecipeCell":
@@ -81,13 +80,13 @@ class RecipeCell:
 
     @property
     def profile(self) -> Profile | None:
-        """Return the family of the model."""
-        return profile(self.model[0]) if self.model else None
+        """Return the family of the model; the tiny model has none."""
+        return None if self.model == "tiny" else named(self.model)[0]
 
     @property
     def size(self) -> Size | None:
-        """Return the figures of the model."""
-        return profile(self.model[0]).sizes[self.model[1]] if self.model else None
+        """Return the figures of the model; None of the tiny model."""
+        return None if self.model == "tiny" else named(self.model)[1]
 
     @property
     def base_model(self) -> str:
@@ -99,9 +98,9 @@ class RecipeCell:
     @property
     def title(self) -> str:
         """Return what people call the model."""
-        if self.profile is None or self.model is None:
-            return "the tiny model"
-        return self.base_model.rpartition("/")[2] if self.is_base else f"{self.profile.title} {self.model[1].upper()}"
+        if self.profile is None or self.is_base:
+            return self.base_model.rpartition("/")[2] if self.is_base else "the tiny model"
+        return f"{self.profile.title} {self.model.rpartition('-')[2].upper()}"
 
 
 @cache
@@ -109,18 +108,15 @@ def _table() -> Mapping[str, Any]:
     return load_yaml(_HERE / "cells.yml")
 
 
+@cache
 def cells() -> tuple[RecipeCell, ...]:
     """Return all cells of the table: those of the paper in the order of its tables, then the tiny ones."""
     mixes = {}
     for name, row in _table()["mixes"].items():
         medical = row["medical"] / (row["general"] + row["medical"])
         mixes[name] = RecipeMix(name, row.get("spec", "paper"), row["rows"], medical, row["about"])
-    found = []
-    for name, row in _table()["recipes"].items():
-        family, _, size = row["model"].rpartition("-")
-        of_row = (row.get("base", False), row.get("table"), row.get("method", "lora"))
-        found.append(RecipeCell(name, mixes[row["mix"]], (family, size) if family else None, *of_row))
-    return tuple(found)
+    rows = _table()["recipes"].items()
+    return tuple(RecipeCell(name=name, **{**row, "mix": mixes[row["mix"]]}) for name, row in rows)
 
 
 def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]:
@@ -129,9 +125,8 @@ def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]
     Raises OpenbookError where the table has no such name.
     """
     known = {cell.name: cell for cell in cells()}
-    for name in names:
-        if name not in known:
-            raise OpenbookError(f"recipe {name!r} is not in the table; {did_you_mean(name, known)}")
+    if unknown := [name for name in names if name not in known]:
+        raise OpenbookError(f"recipe {unknown[0]!r} is not in the table; {did_you_mean(unknown[0], known)}")
     found = [known[name] for name in names or known]
     # The tiny model is trained in full by a recipe of its own.
     return list(dict.fromkeys(cell.with_all_weights() for cell in found)) if full else found
@@ -143,12 +138,11 @@ def settings(cell: RecipeCell) -> TrainingSettings:
     if cell.size is None:
         return TrainingSettings(cell.method, **numbers["tiny"])
     flash = cell.size.architecture == _FLASH
-    how = TrainingSettings(cell.method, **numbers[cell.method], flash=flash)
+    numbers = numbers[cell.method] | (numbers["unpacked"] if not flash else {})
+    how = TrainingSettings(cell.method, **numbers, flash=flash)
     # Some architectures make query, key and value by one matrix.
     modules = tuple(each for each in _QUERY_AND_VALUE if each in cell.size.lora_modules) or cell.size.lora_modules
-    batch = how.micro_batch_size if flash else numbers["unpacked"]["micro_batch_size"]
-    length = min(how.sequence_len, cell.size.context)
-    return replace(how, lora_modules=modules, micro_batch_size=batch, sequence_len=length)
+    return replace(how, lora_modules=modules, sequence_len=min(how.sequence_len, cell.size.context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +162,7 @@ def costs(size: Size, mix: RecipeMix, how: TrainingSettings) -> Costs:
     flops = flops_per_token(multiplied(size), trainable, layers=size.layers, attention_width=width, length=seen)
     # Checkpointed activations are computed a second time: one forward pass more, 2 FLOPs a parameter.
     flops += 2.0 * multiplied(size)
-    return Costs(tokens, _memory(size, trainable, how) / 1e9, tokens * flops / (_A100 * UTILISATION) / 3600)
+    return Costs(tokens, _memory(size, trainable, how) / 1e9, tokens * flops / (_peak(_GPU) * UTILISATION) / 3600)
 
 
 def tokens_a_row(mix: RecipeMix) -> float:
@@ -218,50 +212,25 @@ def flops_per_token(
     return 4.0 * multiplied + 2.0 * trainable + 12.0 * layers * attention_width * length
 
 
-# Dense bfloat16 FLOP/s from NVIDIA's data sheets; where a sheet gives the figure with sparsity, half of it. The first
-# pattern that is found in the GPU's name counts: slower variants of a kind stand before it.
-_PEAKS = (
-    (r"\b(GB|B)200\b", 2250e12),
-    (r"\bH[18]00.*(NVL)", 835e12),
-    (r"\bH[18]00.*PCIe", 756e12),
-    (r"\b(H100|H800|H200|GH200)\b", 989e12),
-    (r"\bH20\b", 148e12),
-    (r"\bA[18]00\b", 312e12),
-    (r"\bA40\b", 150e12),
-    (r"\bA30\b", 165e12),
-    (r"\bA10\b", 125e12),
-    (r"\bL40S\b", 362e12),
-    (r"\bL40\b", 181e12),
-    (r"\bL4\b", 121e12),
-)
-
-
 def utilisation(tokens_per_second: float, flops_of_token: float, device: str, count: int) -> float | None:
     """Return the model FLOP/s utilisation of `count` GPUs, 0 to 1; None for a GPU whose peak is not known.
 
     `tokens_per_second` are of all GPUs together; `device` is the name as torch.cuda.get_device_name gives it.
     """
-    peak = next((peak for pattern, peak in _PEAKS if re.search(pattern, device)), None)
-    return None if peak is None else tokens_per_second * flops_of_token / (peak * count)
+    peak = _peak(device)
+    return tokens_per_second * flops_of_token / (peak * count) if peak else None
 
 
-@cache
-def _template() -> jinja2.Template:
-    template: jinja2.Template = jinja2.Template(
-        read_text(_HERE / "recipe.yml.jinja"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return template
+def _peak(device: str) -> float:
+    """Return the dense bfloat16 FLOP/s of a GPU, 0 where they are not known."""
+    return next((1e12 * peak for pattern, peak in _table()["peaks"].items() if re.search(pattern, device)), 0.0)
 
 
 def recipe_text(cell: RecipeCell, folder: str = "recipes") -> str:
     """Return the YAML of a recipe; `folder` is where its header says that it lies."""
     how = settings(cell)
     need = costs(cell.size, cell.mix, how) if cell.size else None
-    text: str = _template().render(
+    return _template().render(
         cell=cell,
         mix=cell.mix,
         how=how,
@@ -272,7 +241,13 @@ def recipe_text(cell: RecipeCell, folder: str = "recipes") -> str:
         path=f"{folder}/{cell.name}.yml",
         plugin=PLUGIN,
     )
-    return text
+
+
+@cache
+def _template() -> jinja2.Template:
+    text, strict = read_text(_HERE / "recipe.yml.jinja"), jinja2.StrictUndefined
+    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    return jinja2.Environment(undefined=strict, autoescape=False, **options).from_string(text)  # noqa: S701 (YAML)
 
 
 def write(written: Sequence[RecipeCell], folder: Path) -> list[Path]:

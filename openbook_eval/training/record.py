@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_prep.manifest import MANIFEST, TRAIN, read_manifest
+from data_prep.manifest import MANIFEST, TRAIN, FileContent, read_manifest
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import read_text, sha256, sha256_file, write_atomic
 
@@ -49,13 +49,8 @@ class Device(_Strict):
     count: int
 
 
-class TrainedOn(_Strict):
-    """The content of trained_on.json.
-
-    `recipe_sha256` is `recipe_digest` of the recipe. `tokens` went through the model, without padding, each as often as
-    it did; `wall_seconds` are those of training, evaluation and saving. Both leave out work that was lost when a run
-    was cut off. `sessions` counts all starts. `mfu` is as in openbook_eval.training.recipes.utilisation.
-    """
+class Training(_Strict):
+    """What is trained on what; `recipe_sha256` is `recipe_digest` of the recipe."""
 
     version: Literal[1] = 1
     recipe: str
@@ -63,6 +58,16 @@ class TrainedOn(_Strict):
     base_model: str
     adapter: str | None
     mix: MixTrainedOn
+
+
+class TrainedOn(Training):
+    """The content of trained_on.json.
+
+    `tokens` went through the model, without padding, each as often as it did; `wall_seconds` are those of training,
+    evaluation and saving. Both leave out work that was lost when a run was cut off. `sessions` counts all starts. `mfu`
+    is as in openbook_eval.training.recipes.utilisation.
+    """
+
     versions: dict[str, str]
     device: Device
     seed: int
@@ -99,10 +104,8 @@ def write_record(folder: Path, record: TrainedOn) -> None:
 def read_record(folder: Path) -> TrainedOn | None:
     """Return the record in a model's folder, or None; raises OpenbookError where the file is something else."""
     path = folder / RECORD
-    if not path.exists():
-        return None
     try:
-        return TrainedOn.model_validate_json(read_text(path))
+        return TrainedOn.model_validate_json(read_text(path)) if path.exists() else None
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
@@ -133,15 +136,12 @@ def tokens_in(inputs: Mapping[str, Any], pad_token_id: int | None) -> Any:
 
 def mix_folder(config: Mapping[str, Any]) -> Path:
     """Return the folder of the one mix that a recipe trains on; raises OpenbookError where it names none or several."""
-    datasets = config.get("datasets") or []
-    if not isinstance(datasets, list):
-        raise OpenbookError("datasets: is no list; a recipe trains on one mix: - {path: mixes/NAME/train.jsonl, ...}")
-    if len(datasets) != 1:
-        raise OpenbookError(f"datasets: names {len(datasets)}, and a recipe trains on one mix; mix before training")
-    path = datasets[0].get("path") if isinstance(datasets[0], Mapping) else None
-    if not isinstance(path, str) or Path(path).name != TRAIN:
-        raise OpenbookError(f"datasets: path is {path!r}; a recipe trains on the {TRAIN} of a mix, mixes/NAME/{TRAIN}")
-    return Path(path).parent
+    match config.get("datasets"):
+        case [{"path": str(path)}] if Path(path).name == TRAIN:
+            return Path(path).parent
+    raise OpenbookError(
+        f"datasets: a recipe trains on the {TRAIN} of one mix; write one entry, with path: mixes/NAME/{TRAIN}"
+    )
 
 
 def training_mix(folder: Path) -> MixTrainedOn:
@@ -151,21 +151,19 @@ def training_mix(folder: Path) -> MixTrainedOn:
     """
     # A mix that is not there does not say which spec builds it, but ours are two.
     spec = "invent --out data && data-prep build tiny --data data" if folder.name.startswith("tiny") else "build paper"
-    build = f"with: data-prep {spec} --out {folder.parent} --mix {folder.name}"
+    build = f"build the mix with: data-prep {spec} --out {folder.parent} --mix {folder.name}"
     for needed in (folder, folder / MANIFEST, folder / TRAIN):
         if not needed.exists():
-            raise OpenbookError(f"{needed}: does not exist; build the mix {build}")
-    manifest = read_manifest(folder)
-    if (declared := manifest.outputs.get(TRAIN)) is None:
-        raise OpenbookError(f"{folder / MANIFEST}: says nothing of {TRAIN}; build the mix again {build}")
-    if (folder / TRAIN).stat().st_size != declared.bytes or sha256_file(folder / TRAIN) != declared.sha256:
-        raise OpenbookError(f"{folder / TRAIN}: was changed after the build; build the mix again {build}")
+            raise OpenbookError(f"{needed}: does not exist; {build}")
+    manifest, content = read_manifest(folder), FileContent.of(folder / TRAIN)
+    if content != manifest.outputs.get(TRAIN):
+        raise OpenbookError(f"{folder / TRAIN}: was changed after the build; {build}")
     return MixTrainedOn(
         folder=str(folder),
-        sha256=declared.sha256,
+        sha256=content.sha256,
         manifest_sha256=sha256_file(folder / MANIFEST),
         rows=manifest.rows,
-        tokens=sum(domain.tokens for domain in manifest.domains.values()),
+        tokens=manifest.tokens,
     )
 
 
@@ -177,11 +175,7 @@ class TrainingRun:
     to resume from.
     """
 
-    recipe: str
-    recipe_sha256: str
-    base_model: str
-    adapter: str | None
-    mix: MixTrainedOn
+    training: Training
     prepared: str
     output: Path
     before: TrainedOn | None
@@ -193,21 +187,27 @@ def ready(config: Mapping[str, Any]) -> TrainingRun:
 
     All of it is checked before anything big is read.
     """
-    base_model = _path(config, "base_model")
-    if not base_model:
-        raise OpenbookError("base_model: is missing; name a folder, or OWNER/MODEL on the hub")
+    paths = {key: config.get(key) or "" for key in ("base_model", "output_dir", "dataset_prepared_path")}
+    if odd := [key for key, path in paths.items() if not isinstance(path, str)]:
+        raise OpenbookError(f"{odd[0]}: must be a path, not {paths[odd[0]]!r}")
     mix = training_mix(mix_folder(config))
-    output, digest = Path(_path(config, "output_dir") or OUTPUT), recipe_digest(config)
-    before, resume = _record_of_same(output, base_model, mix, digest), _resume(config, output)
+    training = Training(
+        recipe=Path(config.get("axolotl_config_path") or "").name,
+        recipe_sha256=recipe_digest(config),
+        base_model=paths["base_model"],
+        adapter=config.get("adapter"),
+        mix=mix,
+    )
+    output = Path(paths["output_dir"] or OUTPUT)
+    before, resume = _record_of_same(output, training), _resume(config, output)
     if resume is not None:
-        _record_of_same(resume, base_model, mix, digest)
+        _record_of_same(resume, training)
     _check_device(config)
-    _check_base_model(base_model, config)
+    _check_base_model(config)
     # Axolotl's own key of this cache leaves out the content of the file: a new mix would be given the old one's rows.
-    prepared = _path(config, "dataset_prepared_path") or f"prepared/{Path(mix.folder).name}"
+    prepared = paths["dataset_prepared_path"] or f"prepared/{Path(mix.folder).name}"
     prepared = f"{prepared.removesuffix(f'-{mix.hash}').rstrip('/')}-{mix.hash}"
-    recipe = Path(config.get("axolotl_config_path") or "").name
-    return TrainingRun(recipe, digest, base_model, config.get("adapter"), mix, prepared, output, before, resume)
+    return TrainingRun(training, prepared, output, before, resume)
 
 
 def checkpoints(output: Path) -> list[Path]:
@@ -221,16 +221,9 @@ def is_complete(checkpoint: Path) -> bool:
     return (checkpoint / RECORD).is_file()
 
 
-def _path(config: Mapping[str, Any], key: str) -> str:
-    value = config.get(key)
-    if value is not None and not isinstance(value, str):
-        raise OpenbookError(f"{key}: must be a path, not {value!r}")
-    return value or ""
-
-
 def _resume(config: Mapping[str, Any], output: Path) -> Path | None:
-    if named := _path(config, "resume_from_checkpoint"):
-        if is_complete(Path(named)):
+    if named := config.get("resume_from_checkpoint"):
+        if is_complete(Path(str(named))):
             return Path(named)
         raise OpenbookError(
             f"resume_from_checkpoint: {named} holds no {RECORD}: it is no checkpoint, or was not written to its end"
@@ -240,20 +233,19 @@ def _resume(config: Mapping[str, Any], output: Path) -> Path | None:
     return next(filter(is_complete, found), None)
 
 
-def _record_of_same(folder: Path, base_model: str, mix: MixTrainedOn, digest: str) -> TrainedOn | None:
+def _record_of_same(folder: Path, training: Training) -> TrainedOn | None:
     """Return the record in a folder, or None; raises OpenbookError where it is of another training."""
-    record, elsewhere = read_record(folder), "remove it, or name another output_dir"
+    record, other = read_record(folder), ""
     if record is None:
-        if checkpoints(folder):
-            raise OpenbookError(f"{folder}: holds checkpoints and no {RECORD} that says of what; {elsewhere}")
-    elif record.base_model != base_model:
-        raise OpenbookError(f"{folder}: holds the training of another base model {record.base_model}; {elsewhere}")
-    elif record.mix.sha256 != mix.sha256:
-        other = f"{record.mix.folder}-{record.mix.hash}"
-        raise OpenbookError(f"{folder}: holds the training of another mix {other}; {elsewhere}")
-    elif record.recipe_sha256 != digest:
-        other = f"(of {record.recipe}, which was changed since)"
-        raise OpenbookError(f"{folder}: holds the training of another recipe {other}; {elsewhere}")
+        other = f"checkpoints and no {RECORD} that says of what" if checkpoints(folder) else ""
+    elif record.base_model != training.base_model:
+        other = f"the training of another base model {record.base_model}"
+    elif record.mix.sha256 != training.mix.sha256:
+        other = f"the training of another mix {record.mix.folder}-{record.mix.hash}"
+    elif record.recipe_sha256 != training.recipe_sha256:
+        other = f"the training of another recipe (of {record.recipe}, which was changed since)"
+    if other:
+        raise OpenbookError(f"{folder}: holds {other}; remove it, or name another output_dir")
     return record
 
 
@@ -261,12 +253,12 @@ def _check_device(config: Mapping[str, Any]) -> None:
     """Raise OpenbookError where a recipe asks for a GPU, or for a package for GPUs, and there is none."""
     import torch
 
-    # Ray's driver has no GPU; its workers do.
-    if config.get("use_ray"):
-        return
     attention = str(config.get("attn_implementation") or "flash_attention" * (config.get("flash_attention") is True))
     flash = attention.startswith("flash_attention")
-    if (flash or config.get("bf16") is True) and not torch.cuda.is_available():
+    # Ray's driver has no GPU; its workers do.
+    if config.get("use_ray") or not (flash or config.get("bf16") is True):
+        return
+    if not torch.cuda.is_available():
         raise OpenbookError(
             f"this recipe needs a GPU ({attention if flash else 'bf16: true'}), and torch {torch.__version__} finds "
             "none; train it on a machine with one, or try recipes/tiny_lora.yml here"
@@ -278,20 +270,18 @@ def _check_device(config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_base_model(name: str, config: Mapping[str, Any]) -> None:
+def _check_base_model(config: Mapping[str, Any]) -> None:
     """Raise OpenbookError where not even the configuration of a model can be read, here or on the hub."""
     from transformers import AutoConfig
 
-    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
-        raise OpenbookError(f"base_model {name}: no such folder; give a model's folder, or OWNER/MODEL on the hub")
     try:
         AutoConfig.from_pretrained(
-            config.get("base_model_config") or name,
+            config.get("base_model_config") or config["base_model"],
             trust_remote_code=bool(config.get("trust_remote_code")),
             revision=config.get("revision_of_model") or "main",
         )
     except Exception as error:  # of a dozen kinds: no such model, no network, broken JSON, an architecture unknown
-        reason = first_line(error).rstrip(".")
         raise OpenbookError(
-            f"base_model {name}: cannot be loaded ({reason}); give a model's folder, or OWNER/MODEL on the hub"
+            f"base_model {config.get('base_model')}: cannot be loaded ({first_line(error).rstrip('.')}); give a "
+            "model's folder, or OWNER/MODEL on the hub"
         ) from error

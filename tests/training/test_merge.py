@@ -135,13 +135,9 @@ BROKEN = "its adapter is broken, or of another base model "
     ("spoil", "said"),
     [
         (lambda run: (run / WEIGHTS).unlink(), f"holds no adapter, {WEIGHTS} is missing; name the output_dir of a rec"),
-        (only_checkpoints, "its training has not ended; finish it, or merge RUN/checkpoint-8"),
-        (
-            lambda run: (run / WEIGHTS).rename(run / "model.safetensors"),
-            "it is a whole model already, and needs no merging",
-        ),
-        (lambda run: (run / "adapter_config.json").write_text("{"), "adapter_config.json: cannot be used (Expecting p"),
-        (config(peft_type="IA3"), "adapter_config.json: cannot be used (not of a LoRA adapter with a base model)"),
+        (only_checkpoints, f"{WEIGHTS} is missing; finish its training, or merge RUN/checkpoint-8"),
+        (lambda run: (run / "adapter_config.json").write_text("{"), "adapter_config.json cannot be used (Expecting p"),
+        (config(peft_type="IA3"), "adapter_config.json cannot be used (not of a LoRA adapter with a base model)"),
         (config(base_model_name_or_path=None), "cannot be used (not of a LoRA adapter with a base model); train again"),
         (config(base_model_name_or_path="models/tiny"), "base model models/tiny: cannot be loaded ("),
         (lambda run: (run / WEIGHTS).write_bytes((run / WEIGHTS).read_bytes()[:-9]), f"{BROKEN}(Error while deserial"),
@@ -182,5 +178,7 @@ def test_bases_that_are_incomplete_or_bring_code_and_places_that_cannot_be_writt
     assert not (tmp_path / "ran").exists()
     with pytest.raises(OpenbookError, match=r"tokenizer\.json/out: cannot be written"):
         merge(run, run / "tokenizer.json" / "out")
-    with pytest.raises(OpenbookError, match=r"none: no such folder; name the output_dir of a recipe$"):
+    with pytest.raises(
+        OpenbookError, match=r"none: holds no adapter, adapter_model\.safetensors is missing; name the "
+    ):
         merge(tmp_path / "none")

@@ -103,13 +103,14 @@ def test_a_digest_is_pinned() -> None:
     assert recipe_digest(config) == "8e1595004f46f3b60e258883a665c5fff1539b773c13b2f39d92dba30026bb6d"
 
 
-@pytest.mark.parametrize(
-    "datasets", [None, [], ["train.jsonl"], [{"path": "owner/data"}], {"path": "train.jsonl"}, "a"]
-)
-def test_a_recipe_trains_on_one_mix(datasets: Any) -> None:
-    assert mix_folder({"datasets": [{"path": "mixes/mix41/train.jsonl"}]}) == Path("mixes/mix41")
-    with pytest.raises(OpenbookError, match=r"^datasets: .* a recipe trains on (one mix|the train\.jsonl of a mix)"):
-        mix_folder({"datasets": datasets})
+def test_a_recipe_trains_on_one_mix() -> None:
+    one = {"path": "mixes/mix41/train.jsonl"}
+    assert mix_folder({"datasets": [one]}) == Path("mixes/mix41")
+    for datasets in (None, [], ["train.jsonl"], [{"path": "owner/data"}], one, "a", [one, one]):
+        with pytest.raises(
+            OpenbookError, match=r"^datasets: a recipe trains on the train\.jsonl of one mix; write one "
+        ):
+            mix_folder({"datasets": datasets})
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=6), st.integers(0, 4))
@@ -174,28 +175,27 @@ def checkpoint(step: int, kept: TrainedOn | None = None) -> Path:
 
 def test_a_training_whose_needs_are_in_place_can_begin(config: Config) -> None:
     run, mix = ready(config), training_mix(Path("mixes/tiny"))
-    assert (run.recipe, run.recipe_sha256) == ("tiny_lora.yml", recipe_digest(config))
-    assert (run.base_model, run.adapter, run.mix) == (str(tiny_model_dir()), "lora", mix)
+    found = run.training
+    assert (found.recipe, found.recipe_sha256) == ("tiny_lora.yml", recipe_digest(config))
+    assert (found.base_model, found.adapter, found.mix) == (str(tiny_model_dir()), "lora", mix)
     assert (run.prepared, run.output) == (f"prepared/tiny-{mix.sha256[:16]}", Path("checkpoints/run"))
     assert (run.before, run.resume) == (None, None)
     for prepared in (None, "prepared/tiny/", run.prepared):
         assert ready({**config, "dataset_prepared_path": prepared}).prepared == run.prepared
     # The driver of a Ray cluster needs no GPU.
-    assert ready({**config, "bf16": True, "use_ray": True}).adapter == "lora"
+    assert ready({**config, "bf16": True, "use_ray": True}).output == run.output
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"base_model": None}, "base_model: is missing"),
+        ({"base_model": None}, "base_model None: cannot be loaded ("),
         ({"attn_implementation": "flash_attention_2"}, "this recipe needs a GPU (flash_attention_2), and torch "),
         ({"attn_implementation": None, "flash_attention": True}, "this recipe needs a GPU (flash_attention), and "),
         ({"bf16": True}, "this recipe needs a GPU (bf16: true), and torch "),
         ({"base_model": "models/none"}, "base_model models/none: cannot be loaded ("),
-        ({"base_model": "./none"}, "base_model ./none: no such folder; "),
         ({"base_model": "mixes"}, "base_model mixes: cannot be loaded ("),
         ({"output_dir": 5}, "output_dir: must be a path, not 5"),
-        ({"resume_from_checkpoint": ["a"]}, "resume_from_checkpoint: must be a path, not ['a']"),
         ({"resume_from_checkpoint": "a"}, "resume_from_checkpoint: a holds no trained_on.json: it is no checkpoint"),
     ],
 )
@@ -206,7 +206,7 @@ def test_what_is_not_in_place_is_one_line(config: Config, change: Config, said: 
 def test_a_gpu_without_flash_attention_is_one_line(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert fault({**config, "attn_implementation": "flash_attention_2"}).startswith("this recipe needs the package fla")
-    assert ready({**config, "bf16": True}).adapter == "lora"
+    assert ready({**config, "bf16": True}).training.adapter == "lora"
 
 
 def test_code_that_comes_with_a_model_is_not_run_unasked(config: Config) -> None:
@@ -224,9 +224,9 @@ def test_a_mix_that_is_gone_changed_or_broken_is_one_line(config: Config) -> Non
     build = "data-prep invent --out data && data-prep build tiny --data data --out mixes --mix tiny"
     for changed in (content + b"\n", content[:-1], content.replace(content[9:10], b"~", 1)):
         train.write_bytes(changed)
-        assert fault(config) == f"{train}: was changed after the build; build the mix again with: {build}"
+        assert fault(config) == f"{train}: was changed after the build; build the mix with: {build}"
     train.write_bytes(content)
-    assert ready(config).mix.tokens > 192
+    assert ready(config).training.mix.tokens > 192
     for broken in (b"", b"[]", b"{}", b"\xff"):
         manifest.write_bytes(broken)
         assert "manifest.json: not a manifest of data-prep (" in fault(config)
