@@ -16,8 +16,10 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_every_task_file_is_linked_by_a_link_to_the_file(target: Path) -> None:
-    assert install.link() == (target, 90)
+def test_every_task_file_is_linked_by_a_link_to_the_file_in_place_of_older_links(target: Path) -> None:
+    target.mkdir()
+    (target / "gone.yaml").symlink_to(target / "no-such-file.yaml")
+    assert install.link() == install.link() == (target, 90)
     links = sorted(target.rglob("*.yaml"))
     assert [link.resolve() for link in links] == sorted(install.tasks_dir().rglob("*.yaml"))
     assert all(link.is_symlink() for link in links)
@@ -25,36 +27,12 @@ def test_every_task_file_is_linked_by_a_link_to_the_file(target: Path) -> None:
     assert not any(link.parent.is_symlink() for link in links)
 
 
-def test_linking_twice_is_linking_once(target: Path) -> None:
-    install.link()
-    assert install.link() == (target, 90)
-
-
-def test_links_of_an_older_version_go(target: Path) -> None:
-    target.mkdir()
-    (target / "gone.yaml").symlink_to(target / "no-such-file.yaml")
-    install.link()
-    assert not (target / "gone.yaml").is_symlink()
-
-
 def test_unlink_undoes_link_and_leaves_lm_evals_own_tasks(target: Path) -> None:
     (target.parent / "arc").mkdir()
+    assert install.unlink() == (target, 0)
     install.link()
-    assert install.is_linked()
     assert install.unlink() == (target, 90)
     assert [path.name for path in target.parent.iterdir()] == ["arc"]
-    assert not install.is_linked()
-
-
-def test_links_to_other_files_are_not_ours(target: Path, tmp_path: Path) -> None:
-    install.link()
-    (tmp_path / "old.yaml").write_text("task: old")
-    (target / "old.yaml").symlink_to(tmp_path / "old.yaml")
-    assert not install.is_linked()
-
-
-def test_unlink_without_links_does_nothing(target: Path) -> None:
-    assert install.unlink() == (target, 0)
 
 
 def test_a_file_of_somebody_elses_is_not_touched(target: Path) -> None:

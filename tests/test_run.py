@@ -21,7 +21,7 @@ import logging, os, subprocess, sys, warnings
 from pathlib import Path
 from tqdm import tqdm
 from openbook_eval.console import run_program
-from openbook_eval.quiet import quiet
+from openbook_eval.run import quiet
 
 def work():
     logging.basicConfig()
@@ -99,7 +99,7 @@ def test_lm_evals_own_tasks_are_indexed_only_where_they_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("cmed_nonsense", "no task 'cmed_nonsense'; groups of ours are cmed_closedbook, "),
+        ("cmed_openbook_nursin", "no task 'cmed_openbook_nursin'; did you mean 'cmed_openbook_nursing'"),
         ("cmed_openbook cmed_openbook_nursing", "--tasks .*: Duplicate task 'cmed_openbook_nursing': .*; name it once"),
     ],
 )

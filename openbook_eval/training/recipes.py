@@ -246,8 +246,10 @@ def recipe_text(cell: RecipeCell, folder: str = "recipes") -> str:
 @cache
 def _template() -> jinja2.Template:
     text, strict = read_text(_HERE / "recipe.yml.jinja"), jinja2.StrictUndefined
-    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return jinja2.Environment(undefined=strict, autoescape=False, **options).from_string(text)  # noqa: S701 (YAML)
+    template: jinja2.Template = jinja2.Template(
+        text, undefined=strict, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    return template
 
 
 def write(written: Sequence[RecipeCell], folder: Path) -> list[Path]:
