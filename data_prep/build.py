@@ -68,22 +68,27 @@ def wanted_mixes(spec: Spec, only: Sequence[str], scale: float) -> dict[str, Mix
     return scaled({name: mix for name, mix in spec.mixes.items() if not only or name in only}, scale)
 
 
-def load_exams(names: Iterable[str], *, required: bool) -> tuple[list[ExamFile], dict[str, str]]:
-    """Load the exams of these names, as `openbook-eval` takes them.
+def load_exams(
+    names: Iterable[str], *, required: bool, notify: Callable[[str], None]
+) -> tuple[list[ExamFile], list[dict[str, str]]]:
+    """Load the exams of these names, as `openbook-eval` takes them, and say what the manifest says of each.
 
-    Returns them, and by name why others could not be fetched from the hub: nothing is checked against those. Raises
-    ExamError where an exam cannot be read, or cannot be fetched and is `required`.
+    One that cannot be fetched from the hub is notified: nothing is checked against it. Raises ExamError where an exam
+    cannot be read, or cannot be fetched and is `required`.
     """
     found: list[ExamFile] = []
-    lacking: dict[str, str] = {}
+    named: list[dict[str, str]] = []
     for name in sorted(set(names)):
         try:
             found.append(load_exam(name))
+            named.append(found[-1].provenance)
         except ExamError as error:
             if required or not str(error).startswith(_NOT_FETCHED):
                 raise
-            lacking[name] = str(error).partition(";")[0]
-    return found, lacking
+            notify(f"exam {name}: NOT CHECKED; {str(error).partition(';')[0]}")
+            # Without the reason, which differs between machines.
+            named.append({"name": name, "not_checked": "could not be fetched"})
+    return found, sorted(named, key=lambda exam: exam["name"])
 
 
 def build(
@@ -108,9 +113,8 @@ def build(
     count = counter(spec.tokenizer) if spec.tokenizer else None
     todo = parts(spec.sources, data)
     with _hold(out) as work:
-        checked, lacking = load_exams(spec.decontaminate.exams if spec.decontaminate else (), required=bool(exams))
-        for name, reason in lacking.items():
-            notify(f"exam {name}: NOT CHECKED; {reason}")
+        names = spec.decontaminate.exams if spec.decontaminate else ()
+        checked, named = load_exams(names, required=bool(exams), notify=notify)
         rows, faults, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked) if checked else None)
         for part, fault in faults:
             if not fault.row:
@@ -125,17 +129,10 @@ def build(
         with _step("choosing rows"):
             chosen = choose(kept, mixes, spec.seed, count)
         flows = _flows(spec, kept, dropped, faults)
-        facts = BuildFacts.of(spec, inputs, flows, _contamination(spec, checked, lacking, dropped), scale)
-        nested = nesting(chosen)
-        found: dict[str, Manifest] = {}
-        with _step("writing the mixes", len(chosen)) as advance:
-            for name, taken in chosen.items():
-                (work / name).mkdir()
-                _write_lines(work / name / TRAIN, _ahead(_train_lines, taken.iter_slices(_ROWS)))
-                found[name] = write_manifest(work / name, facts, name, mixes[name], taken, nested[name])
-                _replace(work / name, out / name)
-                advance(1)
-    return found
+        contaminated, report = sum(flow.contaminated for flow in flows.values()), CONTAMINATION if checked else None
+        contamination = Contamination(exams=named, rows=contaminated, report=report) if names else None
+        facts = BuildFacts.of(spec, inputs, flows, contamination, scale)
+        return _write_mixes(out, work, mixes, chosen, facts)
 
 
 @contextmanager
@@ -261,20 +258,6 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, faults: _Fault
     return flows
 
 
-def _contamination(
-    spec: Spec, checked: Sequence[ExamFile], lacking: Iterable[str], dropped: pl.DataFrame
-) -> Contamination | None:
-    if not spec.decontaminate:
-        return None
-    # Without the reason, which differs between machines.
-    missing = [{"name": name, "not_checked": "could not be fetched"} for name in lacking]
-    return Contamination(
-        exams=sorted([*(exam.provenance for exam in checked), *missing], key=lambda exam: exam["name"]),
-        rows=int((dropped["reason"] == "contaminated").sum()),
-        report=CONTAMINATION if checked else None,
-    )
-
-
 # --- Writing
 
 
@@ -303,6 +286,20 @@ def _write_dropped(work: Path, spec: Spec, dropped: pl.DataFrame, faults: _Fault
         _write_lines(work / DROPPED / f"{name}.jsonl", chain([broken], map(_headed_lines, some)))
     held = dropped.filter(pl.col("reason") == "contaminated").select("source", "file", "row", "exam_item")
     _write_lines(work / CONTAMINATION, [map(_json_line, held.unnest("exam_item").iter_rows(named=True))])
+
+
+def _write_mixes(
+    out: Path, work: Path, mixes: Mapping[str, Mix], chosen: Mapping[str, pl.DataFrame], facts: BuildFacts
+) -> dict[str, Manifest]:
+    nested, found = nesting(chosen), dict[str, Manifest]()
+    with _step("writing the mixes", len(chosen)) as advance:
+        for name, rows in chosen.items():
+            (work / name).mkdir()
+            _write_lines(work / name / TRAIN, _ahead(_train_lines, rows.iter_slices(_ROWS)))
+            found[name] = write_manifest(work / name, facts, name, mixes[name], rows, nested[name])
+            _replace(work / name, out / name)
+            advance(1)
+    return found
 
 
 def _noted(part: Part, fault: Fault) -> dict[str, Any]:

@@ -283,7 +283,7 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
     (_ACCOUNT, bool),
 )
 
-# By name, in the order of spec.REASONS; each filter is true where a row is to be dropped.
+# By name, in the order of spec.Reason; each filter is true where a row is to be dropped.
 FILTERS: Mapping[str, Callable[[Cleaning], pl.Expr]] = {
     each.__name__: each
     for each in (empty, too_short, too_long, not_chinese, markup, repeated, broken_characters, personal)

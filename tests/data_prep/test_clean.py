@@ -5,7 +5,7 @@ All numbers are made up: those of cards are test numbers of their issuers or mad
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import polars as pl
@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clean import FILTERS, estimate, judge
-from data_prep.spec import REASONS, Cleaning
+from data_prep.clean import FILTERS, judge
+from data_prep.spec import Cleaning, Reason
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
 ENGLISH = "Drink water and rest for three days."
+REASONS = tuple(FILTERS)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 FIRST_17 = "11010519491231002"
 
@@ -163,7 +164,7 @@ def test_a_filter_leaves_other_texts(reason: str) -> None:
 
 
 def test_the_first_reason_that_applies_is_reported_at_the_place_of_its_row() -> None:
-    assert tuple(FILTERS) == REASONS == tuple(FAULTY)
+    assert tuple(FILTERS) == get_args(Reason) == tuple(FAULTY)
     frame = rows((QUESTION, ANSWER), *FAULTY.values(), (QUESTION, None), (None, ANSWER), (QUESTION, ANSWER))
     assert reasons(frame) == [None, *REASONS, "empty", "empty", None]
 
@@ -225,11 +226,6 @@ def test_a_bound_is_where_it_is_said_to_be(
     assert drops(reason, question, answer, **settings) == gone
 
 
-def test_a_row_may_have_as_many_estimated_tokens_as_the_bound() -> None:
-    tokens = rows((QUESTION, ANSWER)).select(estimate()).item()
-    assert [drops("too_long", max_tokens=tokens - less) for less in (0, 1)] == [False, True]
-
-
 def test_other_languages_are_dropped_and_what_is_asked_in_chinese_stays() -> None:
     assert dropped("not_chinese", *NOT_CHINESE) == [True] * len(NOT_CHINESE)
     assert dropped("not_chinese", *CHINESE) == [False] * len(CHINESE)
@@ -240,20 +236,10 @@ def test_html_stays_where_it_is_asked_for(question: str) -> None:
     assert not drops("markup", question, "<table>\n<tr><td>1&nbsp;</td></tr>\n</table>")
 
 
-@given(st.text(st.characters(exclude_characters="<&[]#*!", exclude_categories=["Cs"])))
-def test_without_a_sign_of_markup_there_is_none(text: str) -> None:
-    assert not drops("markup", QUESTION, text.replace("Below is", ""))
-
-
 @given(st.text("咳嗽发热怎么办abc，。", min_size=20, max_size=40), st.integers(4, 50))
 def test_any_text_said_four_times_or_more_is_a_loop(text: str, times: int) -> None:
     text = f"头{text}尾" * times
     assert drops("repeated", QUESTION, text) == (len("".join(filter(str.isalnum, text)).encode()) >= 48)
-
-
-@given(st.permutations(PLAIN))
-def test_characters_in_any_order_are_no_loop(order: list[str]) -> None:
-    assert not drops("repeated", QUESTION, "".join(order))
 
 
 # --- Broken characters and persons
@@ -272,10 +258,3 @@ def test_one_check_digit_fits_an_identity_number_or_a_card() -> None:
 @given(st.text("咳嗽，。：（）", max_size=9), st.sampled_from(FOUND["personal"]))
 def test_chinese_around_it_hides_no_person(around: str, personal: str) -> None:
     assert drops("personal", QUESTION, f"{around}\n{personal}\n{around}")
-
-
-@given(st.text(st.characters(exclude_characters="0123456789@", exclude_categories=["Cs"])))
-def test_without_digits_and_signs_only_an_account_leads_to_a_person(text: str) -> None:
-    for part in ("信", "hat", "X", "x"):
-        text = text.replace(part, "")
-    assert not drops("personal", QUESTION, text)

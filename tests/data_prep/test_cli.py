@@ -13,7 +13,6 @@ import pytest
 from rich.cells import cell_len
 
 from data_prep.cli import main
-from data_prep.manifest import read_manifest
 from data_prep.spec import read_spec
 from openbook_eval import __version__
 from tests.data_prep.raw import contents, write_data, write_spec
@@ -177,25 +176,6 @@ def test_the_papers_mixes_have_its_ratios_and_sizes() -> None:
     assert all(shares[name] == {"tcm": 0.5, "western": 0.5} for name in sizes)
     assert (shares["general"], mixes["general"].size) == ({"general": 1.0}, 100_000)
     assert len(mixes) == 14
-
-
-def test_the_mixes_of_tiny_are_built_of_nearly_all_that_is_invented(tmp_path: Path) -> None:
-    invented = call("invent", "--out", tmp_path / "data")
-    assert invented.returncode == 0, invented.stderr
-    assert invented.stdout.splitlines()[0] == f"{tmp_path / 'data' / 'tiny' / 'general.jsonl'}: 400 rows"
-    built = call("build", "tiny", "--data", tmp_path / "data", "--out", tmp_path / "out")
-    assert built.returncode == 0, built.stderr
-    manifest = read_manifest(tmp_path / "out" / "tiny")
-    assert {name: (flow.read, flow.kept) for name, flow in manifest.build.sources.items()} == {
-        "tiny_general": (400, 400),
-        "tiny_tcm": (400, 399),  # one says the herbs of 白虎汤, as a question of the bundled exam asks
-        "tiny_western": (400, 400),
-    }
-    assert {name: part.rows for name, part in manifest.domains.items()} == {"general": 200, "tcm": 100, "western": 100}
-    assert manifest.outputs["train.jsonl"].sha256 == TINY
-    other = read_manifest(tmp_path / "out" / "tiny41")
-    assert {name: part.rows for name, part in other.domains.items()} == {"general": 320, "tcm": 40, "western": 40}
-    assert call("verify", tmp_path / "out").returncode == 0
 
 
 def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import decontaminate
-from data_prep.decontaminate import WHOLE, ExamIndex, Match, cut, items
+from data_prep.decontaminate import WHOLE, ExamIndex, Match, items
 from data_prep.dedup import plain
 from openbook_eval.exams import ExamFile, load_exam, read_path
 from openbook_eval.types import Question
@@ -227,24 +227,6 @@ def test_passages_are_entry_and_explanation_or_the_statement() -> None:
     assert [passage.shown for passage in passages] == ["知识若干。", "解释若干。"]
     _, passages = items([exam(question(stem="脉率是( )。", options={"A": "快", "B": "慢"}, answer="B"))])
     assert [passage.text for passage in passages] == ["脉率是慢"]
-
-
-def test_an_item_of_two_exams_is_kept_once_under_the_first_name() -> None:
-    asked, passages = items([exam(EXPLAINED, name="two"), exam(EXPLAINED, SHORT, name="one")])
-    assert [(each.exam, each.id) for each in asked] == [("one", "explained"), ("one", "short")]
-    assert {passage.exam for passage in passages} == {"one"}
-
-
-def test_pieces_end_at_sentences() -> None:
-    assert cut("一二三。四五六。七八。", 6) == ["一二三。四五六。七八。"]
-    assert cut("一二三。四五六。七八九十。", 4) == ["一二三。", "四五六。", "七八九十。"]
-
-
-@given(st.text("甲乙。！\n"), st.integers(1, 9))
-def test_pieces_make_up_the_text_and_none_is_short(text: str, size: int) -> None:
-    pieces = cut(text, size)
-    assert "".join(pieces) == text
-    assert len(pieces) == 1 or min(map(len, pieces)) >= size
 
 
 @given(st.text("甲乙丙丁戊己", max_size=40), st.integers(0, 3), st.integers(1, 9))

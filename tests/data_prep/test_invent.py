@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,6 @@ DIGESTS = {
     "tcm": "63cea1b00136022ad7154bfbf5f13af500a36270baecfbc9370d733c243b0f15",
     "western": "8cfd8f7b613cd7e9df01b16b4b2e14b3a0680610eab4e858645e6f9aead1437b",
 }
-PER_UNIT = {
-    ("千米", "米"): 1000, ("米", "厘米"): 100, ("厘米", "毫米"): 10, ("吨", "千克"): 1000, ("千克", "克"): 1000,
-    ("升", "毫升"): 1000, ("平方米", "平方厘米"): 10_000, ("公顷", "平方米"): 10_000, ("小时", "分钟"): 60,
-    ("分钟", "秒"): 60, ("星期", "天"): 7,
-}  # fmt: skip
-
-
-def facts(domain: str, columns: str) -> list[list[str]]:
-    """The facts of the table with these columns."""
-    (table,) = (table for table in TABLES[domain] if table["columns"] == columns)
-    return [line.split() for line in table["facts"].splitlines()]
 
 
 def lines(folder: Path, domain: str) -> list[bytes]:
@@ -66,33 +54,6 @@ def test_each_fact_is_asked_in_each_phrasing() -> None:
     assert found == [("1?", "", "2"), ("1?", "", "it is 2"), ("what", "1", "2"), ("what", "1", "it is 2")]
     with pytest.raises(ValueError, match="zip"):
         list(invented_rows({"columns": "a b", "facts": "1 2 3", "askings": [asking]}))
-
-
-def test_sums_products_and_units_are_right() -> None:
-    sums = [[*map(int, fact)] for fact in facts("general", "one other sum product")]
-    assert len(sums) == 36
-    assert all((total, product) == (one + other, one * other) for one, other, total, product in sums)
-    amounts = facts("general", "amount unit parts part")
-    assert {(unit, part) for _, unit, _, part in amounts} == set(PER_UNIT)
-    assert all(int(parts) == int(amount) * PER_UNIT[unit, part] for amount, unit, parts, part in amounts)
-
-
-def test_solar_terms_elements_and_nerves_are_in_their_order() -> None:
-    terms = facts("general", "term season month next")
-    assert [term[3] for term in terms] == [term[0] for term in (*terms[1:], terms[0])]
-    assert [term[1] for term in terms] == [f"{season}季" for season in "春夏秋冬" for _ in range(6)]
-    assert [term[2] for term in terms] == [f"{month % 12 + 1}月" for month in range(1, 13) for _ in range(2)]
-    numbers = [int(number) for *_, number in facts("general", "element symbol number")]
-    assert all(one < other for one, other in pairwise(numbers))
-    assert "".join(number for _, number, _ in facts("western", "nerve number task")) == "ⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫ"
-
-
-def test_herbs_have_the_natures_tastes_and_channels_that_there_are() -> None:
-    for _, nature, taste, channels, _ in facts("tcm", "herb nature taste channels use"):
-        assert nature in {"寒", "微寒", "大寒", "平", "微温", "温", "热", "大热"}
-        assert {each.removeprefix("微") for each in taste.split("、")} <= set("辛甘酸苦咸淡")
-        known = {"肺", "大肠", "脾", "胃", "心", "小肠", "膀胱", "肾", "心包", "三焦", "胆", "肝"}
-        assert set(channels.split("、")) <= known
 
 
 @pytest.mark.parametrize(

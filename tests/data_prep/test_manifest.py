@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.build import build
-from data_prep.manifest import MANIFEST, ROWS, TRAIN, BuildFacts, Flow, InputFile, read_manifest, read_rows, verify
+from data_prep.manifest import MANIFEST, ROWS, TRAIN, BuildFacts, read_manifest, read_rows, verify
 from data_prep.spec import Spec
 from openbook_eval.errors import OpenbookError
 from tests.data_prep.raw import spec, write_data
@@ -92,16 +92,6 @@ def test_a_spec_is_the_same_in_any_order_and_with_its_defaults_written_out() -> 
     assert facts(Spec.model_validate(written)) == facts(first)
     changed = spec({**MIXES, "r41": {"size": 61, "ratio": "4:1"}}, **exams)
     assert facts(changed).spec_sha256 != facts(first).spec_sha256
-
-
-def test_the_shared_part_is_sorted_and_says_how_tokens_were_counted() -> None:
-    inputs = [InputFile(source=source, file=file, bytes=1, sha256="") for source, file in ("bz", "by", "ax")]
-    flow = Flow(domain="tcm", licence="MIT", read=0, broken=0, dropped={}, exact=0, near=0, contaminated=0, kept=0)
-    found = BuildFacts.of(spec(MIXES, tokenizer="qwen", seed=3), inputs, {"b": flow, "a": flow})
-    assert [each.source + each.file for each in found.inputs] == ["ax", "by", "bz"]
-    assert list(found.sources) == ["a", "b"]
-    assert (found.tokens, found.tokenizer, found.seed, found.scale) == ("counted", "qwen", 3, 1.0)
-    assert facts(spec(MIXES)).tokens == "estimated"
 
 
 def test_the_checksum_is_over_everything_else(built: Path) -> None:

@@ -141,12 +141,6 @@ def test_a_new_source_leaves_the_order_of_the_others_as_it_is(size: int, seed: i
     assert set(taken["key"][:size]) == set(alone["key"])
 
 
-def test_sources_are_not_weighted() -> None:
-    rows = choose(index({"alpaca": 9000, "belle": 1000}), mix(1000, {"general": 1}))
-    # 100 are expected; three standard deviations of a draw without return are 27.
-    assert 73 < rows.filter(pl.col("source") == "belle").height < 127
-
-
 def test_another_seed_takes_other_rows_and_domains_are_shuffled_together() -> None:
     first, second = (choose(ROWS, mix(100), seed) for seed in (0, 1))
     assert set(first["key"]) != set(second["key"])

@@ -92,16 +92,6 @@ def test_a_ratio_that_is_none_is_an_error(tmp_path: Path, ratio: object, fault: 
     assert errors(declared(tmp_path, mixes={"a": {"size": 10, "ratio": ratio}})) == [f"mixes.a.ratio{fault}"]
 
 
-@given(st.text())
-def test_any_text_for_a_ratio_is_read_or_refused(ratio: str) -> None:
-    try:
-        found = mix(ratio=ratio).ratio
-    except ValueError:
-        return
-    assert set(found) == {"general", "medical"}
-    assert all(weight > 0 for weight in found.values())
-
-
 @pytest.mark.parametrize(
     ("fields", "weights"),
     [
