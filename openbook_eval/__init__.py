@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openbook_eval.exams import load_exam
-    from openbook_eval.leaderboard.compare import compare
+    from openbook_eval.leaderboard.board import compare
     from openbook_eval.matching import match_choice
     from openbook_eval.prompt import build_prompt
     from openbook_eval.results import read_runs
@@ -16,7 +16,7 @@ __all__ = ["__version__", "build_prompt", "compare", "load_exam", "match_choice"
 
 _ROOMS = {
     "build_prompt": "prompt",
-    "compare": "leaderboard.compare",
+    "compare": "leaderboard.board",
     "load_exam": "exams",
     "match_choice": "matching",
     "read_runs": "results",

@@ -11,7 +11,7 @@ from openbook_eval.console import needing
 from openbook_eval.errors import OpenbookError, did_you_mean, visible
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.compare import Comparison
+    from openbook_eval.leaderboard.board import Comparison
     from openbook_eval.leaderboard.export import Sheet
     from openbook_eval.results.runs import Runs
 
@@ -64,13 +64,13 @@ def leaderboard(
     found = _only(condition, read_runs(paths)) if paths else None
     boards = board.boards(found, cluster=cluster) if found else []
     for each in boards:
-        exports.show(board.board_sheet(each), below=len(board.FORM), meaning=_MEANING)
+        exports.show(exports.board_sheet(each), below=len(exports.FORM), meaning=_MEANING)
     for sheet in published.sheets() if paper else ():
         exports.show(sheet)
     exports.say([published.APPROXIMATION] if paper else [])
     if found:
         exports.say(f"not shown: {reason}" for reason in found.refused)
-        exports.export(board.board_export(boards), export or ())
+        exports.export(exports.board_export(boards), export or ())
     if found and html:
         print(page.build(found, boards, html))
 
@@ -88,28 +88,27 @@ def compare(
 ) -> None:
     """Say what differs between two runs on the same items, whether chance may do that, and which items flipped."""
     with needing(*_LACKING):
-        from openbook_eval.leaderboard import compare as rooms
+        from openbook_eval.leaderboard import board
         from openbook_eval.leaderboard import export as exports
         from openbook_eval.results.reader import read_runs
 
     exports.check(export or ())
     pool = read_runs(among) if among else None
     one, other = (_only(condition, _side(name, pool)) for name in (a, b))
-    both = rooms.together(one, other)
-    pairs, left_out = rooms.comparable_pairs(one.runs, other.runs)
-    found = [rooms.compare(both, *pair, cluster=cluster) for pair in pairs]
+    both = board.together(one, other)
+    pairs, left_out = board.comparable_pairs(one.runs, other.runs)
+    found = [board.compare(both, *pair, cluster=cluster) for pair in pairs]
     for comparison in found:
         for sheet in _sheets(comparison, shown):
             exports.show(sheet)
     exports.say(
         [f"not compared: {reason}" for reason in left_out] + [f"not shown: {reason}" for reason in both.refused]
     )
-    exports.export(rooms.comparison_export(found), export or ())
+    exports.export(exports.comparison_export(found), export or ())
 
 
 def _sheets(comparison: "Comparison", shown: int) -> "Iterator[Sheet]":
-    from openbook_eval.leaderboard.compare import comparison_sheet
-    from openbook_eval.leaderboard.export import NONE, Sheet
+    from openbook_eval.leaderboard.export import NONE, Sheet, comparison_sheet
 
     exam, sides = comparison.a.exam, (("A", comparison.a), ("B", comparison.b))
     runs = [f"{side}: {run.model}, run {run.date or 'without a date'}" for side, run in sides]

@@ -1,20 +1,18 @@
-"""Rank comparable runs: their scores as tables, their averages with what chance may do to these, and their ranks."""
+"""Rank comparable runs, and compare two of them: what differs, what chance may do, and which items flipped."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan, nan
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
-from openbook_eval.leaderboard.export import INTERVAL, NONE, Export, Sheet, percents
-from openbook_eval.leaderboard.stats import Averages, Design, Estimate, Numbers, Rank
-from openbook_eval.results.runs import ComparableGroup, Run, Runs, comparable_groups
+from openbook_eval.leaderboard.stats import Averages, Design, Difference, Estimate, Numbers, Rank
+from openbook_eval.results.runs import ComparableGroup, Run, Runs, comparable, comparable_groups, why_not_comparable
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # Metrics that stand beside the averages of `correct`.
@@ -26,23 +24,6 @@ Cluster = Literal["auto", "item", "class"]
 # An item that has its own book is apart from any name of a group.
 _ALONE = pl.concat_str(pl.lit("\0"), "id")
 _CLUSTERS = {"auto": pl.col("group").fill_null(_ALONE), "item": pl.col("id"), "class": pl.col("exam_class")}
-
-_ESTIMATES = ("average", "all_items", *EXAM_NAMES)
-_TEXTS = (
-    "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
-    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps",
-)  # fmt: skip
-# A row of an exported table of boards, shares of 1.
-RUNS = pl.Schema(
-    dict.fromkeys(_TEXTS, pl.String())
-    | dict.fromkeys(("rank", "rank_last"), pl.Int64())
-    | {f"{name}{end}": pl.Float64() for name in _ESTIMATES for end in ("", "_low", "_high")}
-    | dict.fromkeys(BESIDE, pl.Float64())
-    | dict.fromkeys(("asked", "shots", "prompts_cut"), pl.Int64())
-    | dict.fromkeys(("limited", "truncation_checked"), pl.Boolean())
-)
-# Heads of the metrics that tell how much the demanded form costs, the first of `BESIDE`.
-FORM = ("strict", "format", "answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,74 +200,105 @@ def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-def board_sheet(board: Board) -> Sheet:
-    """Return a board to be read: ranks, models, exams, the averages with the interval of the ranked one, metrics."""
-    complete = is_complete(board.exams)
-    rows = [
-        [
-            _place(row.rank),
-            row.run.model + (" (TRUNCATED)" if row.run.truncation.cut else ""),
-            *(percent(estimate.value) for estimate in row.averages.exams),
-            percent(row.overall.value),
-            percents((row.averages.macro if complete else row.averages.micro).interval),
-            *([percent(row.averages.micro.value)] if complete else []),
-            *(percent(row.metrics[metric]) for metric in BESIDE[: len(FORM)]),
-        ]
-        for row in board.rows
-    ]
-    averages = ["average", INTERVAL, "all items"] if complete else ["all items", INTERVAL]
-    heads = ["rank", "model", *board.exams, *averages, *FORM]
-    return Sheet(f"{board.group.condition}, {board.group.title}", heads, rows, (*_power(board), *board.notes), texts=2)
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A less B, over the items of both.
+
+    `differences` are by what they are of: each exam, the "average" of all six where they were asked, and "all items",
+    but questions without a label, where there are others; so are the `counts`: right in both runs, in one of them, in
+    neither, or missing from one. `test` is that of exams and all items; the average has the t-test of clusters always.
+    `detectable` is the smallest difference that would be found. `flipped` has the items that one of them got right, and
+    which letters are right ("" where abstaining is); `notes` say what is to be known of the two runs.
+    """
+
+    a: Run
+    b: Run
+    differences: Mapping[str, Difference]
+    test: str
+    counts: Mapping[str, int]
+    detectable: float | None
+    flipped: pl.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def overall(self) -> Difference:
+        """The difference that decides: of the plain mean of six exams, else of all items."""
+        return self.differences.get("average", self.differences["all items"])
 
 
-def _place(rank: Rank | None) -> str:
-    if rank is None:
-        return NONE
-    return str(rank.place) if rank.place == rank.last else f"{rank.place}-{rank.last}"
+def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
+    """Return the paired comparison of two runs. Raises OpenbookError with the reasons where they are not comparable."""
+    if a.id == b.id:
+        raise OpenbookError(visible(f"{a.model}, {a.condition}: one run cannot be compared with itself; name another"))
+    if not comparable(a, b):
+        raise _refusal(a, b)
+    table = ScoreTable.of([a, b], runs.items)
+    counted, beside = table.parts()
+    found = stats.paired_difference(counted.scores(), counted.design(cluster))
+    of_exams = found.exams + (stats.paired_difference(beside.scores(), beside.design(cluster)).exams if beside else ())
+    adjusted = stats.holm([each.p for each in of_exams])
+    corrected = [replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)]
+    average = {"average": found.macro} if is_complete(table.exams) else {}
+    right_a, right_b = counted.scores()
+    cells = {"both": right_a * right_b, "only_a": right_a * (1 - right_b), "only_b": (1 - right_a) * right_b,
+             "neither": (1 - right_a) * (1 - right_b), "missing": np.isnan(right_a + right_b)}  # fmt: skip
+    return Comparison(
+        a=a,
+        b=b,
+        differences={**dict(zip(table.exams, corrected, strict=True)), **average, "all items": found.micro},
+        test=found.test,
+        counts={name: int(np.nansum(each)) for name, each in cells.items()},
+        detectable=stats.sensitivity(counted.scores(), counted.ranked_design(cluster), [(0, 1)])[0],
+        flipped=_flipped(table),
+        notes=tuple(notes(table, {})),
+    )
 
 
-def _power(board: Board) -> Iterator[str]:
-    if board.detectable is not None:
-        yield (
-            "the smallest difference that this board can detect between neighbours (power 80 %): "
-            f"{percent(board.detectable)} points"
-        )
-    if board.items_for_a_point is not None:
-        asked = max(row.run.asked for row in board.rows)
-        yield f"a difference of one point would need {board.items_for_a_point:,} items; asked were {asked:,}"
+def _flipped(table: ScoreTable) -> pl.DataFrame:
+    a, b = (table.items.filter(run=run.id) for run in table.runs)
+    sides = {"a_letters": a["letters"], "b_letters": b["letters"], "a_correct": a["correct"], "b_correct": b["correct"]}
+    flipped = a.select("id", "exam", "exam_class", pl.col("expected").alias("right"), **sides)
+    order = pl.col("exam").cast(pl.Enum(EXAM_NAMES))
+    return flipped.filter(pl.col("a_correct") != pl.col("b_correct")).sort(order, maintain_order=True)
 
 
-def board_export(boards: Sequence[Board]) -> Export:
-    """Return a row a run; as JSON a board with its runs; to read, a table a board."""
-    records = [
-        {
-            "board": board.group.key,
-            "condition": board.group.condition,
-            "exam": board.group.title,
-            "exams": board.exams,
-            "detectable": board.detectable,
-            "items_for_a_point": board.items_for_a_point,
-            "notes": board.notes,
-            "runs": [_row(board, row) for row in board.rows],
-        }
-        for board in boards
-    ]
-    return Export.of("boards", records, "runs", RUNS, map(board_sheet, boards))
+def together(one: Runs, other: Runs) -> Runs:
+    """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once."""
+    runs = {run.id: run for run in (*one.runs, *other.runs)}
+    first = one.items.filter(pl.col("run").is_in([run.id for run in one.runs]))
+    others = other.items.filter(pl.col("run").is_in(list(runs)), ~pl.col("run").is_in(first["run"].unique().to_list()))
+    return Runs(tuple(runs.values()), pl.concat([first, others]), tuple(dict.fromkeys(one.refused + other.refused)))
 
 
-def _row(board: Board, row: Row) -> dict[str, Any]:
-    averages = {"average": row.averages.macro, "all_items": row.averages.micro}
-    values: dict[str, Any] = {"board": board.group.key, **of_run(row.run), **row.metrics}
-    if row.rank:
-        values |= {"rank": row.rank.place, "rank_last": row.rank.last}
-    for name, estimate in (averages | dict(zip(board.exams, row.averages.exams, strict=True))).items():
-        values |= zip((name, f"{name}_low", f"{name}_high"), estimate.ends, strict=True)
-    return {name: values.get(name) for name in RUNS}
+def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
+    """Return a pair of comparable runs of two sides for each condition, and why other conditions are left out.
+
+    Raises OpenbookError where a condition has several models, where no pair is comparable or no condition in common.
+    """
+    pairs: list[tuple[Run, Run]] = []
+    refused: list[OpenbookError] = []
+    lacking = []
+    for condition in dict.fromkeys(run.condition for run in (*one, *other)):
+        sides = [[run for run in side if run.condition == condition] for side in (one, other)]
+        if not all(sides):
+            lacking.append(f"{condition}: only {'A' if sides[0] else 'B'} has it")
+            continue
+        for models in (sorted({run.model for run in side}) for side in sides):
+            if len(models) > 1:
+                several = f"{some(models)}: several models, {condition}"
+                raise OpenbookError(visible(f"{several}; name a file of one, or a model and --among"))
+        if pair := next(((a, b) for a in sides[0] for b in sides[1] if comparable(a, b)), None):
+            pairs.append(pair)
+        else:
+            refused.append(_refusal(sides[0][0], sides[1][0]))
+    if not pairs:
+        had = (", ".join(dict.fromkeys(run.condition for run in side)) for side in (one, other))
+        none = OpenbookError("no condition in common: {} and {}; compare runs of one task".format(*had))
+        raise next(iter(refused), none)
+    return pairs, [*map(str, refused), *lacking]
 
 
-def of_run(run: Run) -> dict[str, Any]:
-    """Return what is exported of a run."""
-    own = {name: getattr(run, name) for name in set(RUNS) & set(Run.model_fields)}
-    own |= {f"exam_{name}": getattr(run.exam, name) for name in ("name", "version", "sha256")}
-    own |= {"run": run.id, "prompts_cut": run.truncation.cut, "truncation_checked": run.truncation.checked}
-    return {name: own[name] for name in RUNS if name in own}
+def _refusal(a: Run, b: Run) -> OpenbookError:
+    reasons = "; ".join(why_not_comparable(a, b))
+    where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
+    return OpenbookError(visible(f"{where}: {reasons}; run them with the same settings"))

@@ -1,8 +1,8 @@
-"""Write tables: to the terminal, to CSV, parquet and JSON for programs, to Markdown and LaTeX for readers."""
+"""Boards and comparisons as tables: in the terminal, as CSV, parquet and JSON, as Markdown and LaTeX."""
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -20,7 +20,10 @@ from rich.text import Text
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.files import write_atomic
-from openbook_eval.leaderboard.stats import Interval
+from openbook_eval.leaderboard import stats
+from openbook_eval.leaderboard.board import BESIDE, Board, Comparison, Row, is_complete
+from openbook_eval.leaderboard.stats import Interval, Rank
+from openbook_eval.results.runs import Run
 from openbook_eval.types import EXAM_NAMES
 
 NONE = "-"
@@ -45,6 +48,30 @@ _SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "
     "average": "avg", "all items": "all", "answered": "answ", INTERVAL: "interval"
 }  # fmt: skip
 _WIDE = 100
+
+
+_ESTIMATES = ("average", "all_items", *EXAM_NAMES)
+_TEXTS = (
+    "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
+    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps",
+)  # fmt: skip
+# A row of an exported table of boards, shares of 1.
+RUNS = pl.Schema(
+    dict.fromkeys(_TEXTS, pl.String())
+    | dict.fromkeys(("rank", "rank_last"), pl.Int64())
+    | {f"{name}{end}": pl.Float64() for name in _ESTIMATES for end in ("", "_low", "_high")}
+    | dict.fromkeys(BESIDE, pl.Float64())
+    | dict.fromkeys(("asked", "shots", "prompts_cut"), pl.Int64())
+    | dict.fromkeys(("limited", "truncation_checked"), pl.Boolean())
+)
+# Heads of the metrics that tell how much the demanded form costs, the first of `BESIDE`.
+FORM = ("strict", "format", "answered")
+_RUNS = ("condition", "a_model", "b_model", "a_run", "b_run", "of")
+_FIGURES = ("a", "b", "difference", "low", "high", "p", "p_holm")
+# A row of an exported table of comparisons: an exam, the average of six, or all items.
+DIFFERENCES = pl.Schema(
+    dict.fromkeys(_RUNS, pl.String()) | dict.fromkeys(_FIGURES, pl.Float64()) | {"items": pl.Int64()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +133,139 @@ def without_folders(value: Any, change: Callable[[str], str] = str) -> Any:
     if isinstance(value, list | tuple):
         return [without_folders(each, change) for each in value]
     return _FOLDERS.sub(r"\1", change(value)) if isinstance(value, str) else value
+
+
+def board_sheet(board: Board) -> Sheet:
+    """Return a board to be read: ranks, models, exams, the averages with the interval of the ranked one, metrics."""
+    complete = is_complete(board.exams)
+    rows = [
+        [
+            _place(row.rank),
+            row.run.model + (" (TRUNCATED)" if row.run.truncation.cut else ""),
+            *(percent(estimate.value) for estimate in row.averages.exams),
+            percent(row.overall.value),
+            percents((row.averages.macro if complete else row.averages.micro).interval),
+            *([percent(row.averages.micro.value)] if complete else []),
+            *(percent(row.metrics[metric]) for metric in BESIDE[: len(FORM)]),
+        ]
+        for row in board.rows
+    ]
+    averages = ["average", INTERVAL, "all items"] if complete else ["all items", INTERVAL]
+    heads = ["rank", "model", *board.exams, *averages, *FORM]
+    return Sheet(f"{board.group.condition}, {board.group.title}", heads, rows, (*_power(board), *board.notes), texts=2)
+
+
+def _place(rank: Rank | None) -> str:
+    if rank is None:
+        return NONE
+    return str(rank.place) if rank.place == rank.last else f"{rank.place}-{rank.last}"
+
+
+def _power(board: Board) -> Iterator[str]:
+    if board.detectable is not None:
+        yield (
+            "the smallest difference that this board can detect between neighbours (power 80 %): "
+            f"{percent(board.detectable)} points"
+        )
+    if board.items_for_a_point is not None:
+        asked = max(row.run.asked for row in board.rows)
+        yield f"a difference of one point would need {board.items_for_a_point:,} items; asked were {asked:,}"
+
+
+def board_export(boards: Sequence[Board]) -> Export:
+    """Return a row a run; as JSON a board with its runs; to read, a table a board."""
+    records = [
+        {
+            "board": board.group.key,
+            "condition": board.group.condition,
+            "exam": board.group.title,
+            "exams": board.exams,
+            "detectable": board.detectable,
+            "items_for_a_point": board.items_for_a_point,
+            "notes": board.notes,
+            "runs": [_row(board, row) for row in board.rows],
+        }
+        for board in boards
+    ]
+    return Export.of("boards", records, "runs", RUNS, map(board_sheet, boards))
+
+
+def _row(board: Board, row: Row) -> dict[str, Any]:
+    averages = {"average": row.averages.macro, "all_items": row.averages.micro}
+    values: dict[str, Any] = {"board": board.group.key, **of_run(row.run), **row.metrics}
+    if row.rank:
+        values |= {"rank": row.rank.place, "rank_last": row.rank.last}
+    for name, estimate in (averages | dict(zip(board.exams, row.averages.exams, strict=True))).items():
+        values |= zip((name, f"{name}_low", f"{name}_high"), estimate.ends, strict=True)
+    return {name: values.get(name) for name in RUNS}
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """Return what is exported of a run."""
+    own = {name: getattr(run, name) for name in set(RUNS) & set(Run.model_fields)}
+    own |= {f"exam_{name}": getattr(run.exam, name) for name in ("name", "version", "sha256")}
+    own |= {"run": run.id, "prompts_cut": run.truncation.cut, "truncation_checked": run.truncation.checked}
+    return {name: own[name] for name in RUNS if name in own}
+
+
+def comparison_sheet(comparison: Comparison) -> Sheet:
+    """Return a comparison to be read: exams and averages of A and B, what differs, and whether chance may do that."""
+    rows = []
+    for name, of in comparison.differences.items():
+        difference = points(of.estimate.value), between(of.estimate.interval)
+        rows.append([name, percent(of.a), percent(of.b), *difference, p_value(of.p), p_value(of.adjusted)])
+    heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
+    title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
+    return Sheet(title, heads, rows, (conclusion(comparison), *_grounds(comparison), *comparison.notes))
+
+
+def conclusion(comparison: Comparison) -> str:
+    """Return who does better, in words: surely where both p and the interval, found in different ways, say so."""
+    found, interval = comparison.overall, comparison.overall.estimate.interval
+    if not isfinite(found.p) or interval is None:
+        return "too little to tell: an exam of one item, or of one group, says nothing of chance"
+    if found.p >= stats.ALPHA or interval.low <= 0 <= interval.high:
+        told = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
+        least = comparison.detectable
+        return told if least is None else f"{told}; it would find one of {percent(least)} points (power 80 %)"
+    better, way = ("A", 1) if found.estimate.value > 0 else ("B", -1)
+    low, high = sorted(way * 100 * end for end in (interval.low, interval.high))
+    return f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f}), surely"
+
+
+def _grounds(comparison: Comparison) -> Iterator[str]:
+    counts = comparison.counts
+    words = "right in both {both:,}, in A only {only_a:,}, in B only {only_b:,}, in neither {neither:,} items"
+    yield words.format_map(counts)
+    if counts["missing"]:
+        yield f"{counts['missing']:,} items have no score in one of them and are left out"
+    apart = "average" in comparison.differences and comparison.test != stats.T_TEST
+    yield f"p by the {comparison.test}" + (f", of the average by the {stats.T_TEST}" if apart else "")
+
+
+def comparison_export(comparisons: Sequence[Comparison]) -> Export:
+    """Return a row a difference; as JSON a comparison with the flipped items; to read, a table a comparison."""
+    records = [
+        {
+            "condition": each.a.condition,
+            "a": of_run(each.a),
+            "b": of_run(each.b),
+            "test": each.test,
+            "detectable": each.detectable,
+            "counts": each.counts,
+            "differences": list(_rows(each)),
+            "flipped": each.flipped.to_dicts(),
+        }
+        for each in comparisons
+    ]
+    return Export.of("comparisons", records, "differences", DIFFERENCES, map(comparison_sheet, comparisons))
+
+
+def _rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+    a, b = comparison.a, comparison.b
+    for name, found in comparison.differences.items():
+        figures = (found.a, found.b, *found.estimate.ends, found.p, found.adjusted, found.estimate.n)
+        yield dict(zip(DIFFERENCES, (a.condition, a.model, b.model, a.id, b.id, name, *figures), strict=True))
 
 
 def export(what: Export, paths: Iterable[Path]) -> None:

@@ -5,7 +5,8 @@ from math import isnan
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.board import Board, Row, ScoreTable, board_sheet, boards
+from openbook_eval.leaderboard.board import Board, Row, ScoreTable, boards
+from openbook_eval.leaderboard.export import board_sheet
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results import Runs
 from openbook_eval.types import SIX_EXAMS

@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.compare import (
-    Comparison,
-    comparable_pairs,
-    compare,
-    conclusion,
-    together,
-)
+from openbook_eval.leaderboard.board import Comparison, comparable_pairs, compare, together
+from openbook_eval.leaderboard.export import conclusion
 from openbook_eval.leaderboard.stats import MCNEMAR, Interval
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.types import SIX_EXAMS

@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import visible
-from openbook_eval.leaderboard.board import RUNS, board_export, boards
-from openbook_eval.leaderboard.compare import DIFFERENCES, compare, comparison_export
-from openbook_eval.leaderboard.export import FORMS, Export, Sheet, export, markdown, without_folders
+from openbook_eval.leaderboard.board import boards, compare
+from openbook_eval.leaderboard.export import (
+    DIFFERENCES,
+    FORMS,
+    RUNS,
+    Export,
+    Sheet,
+    board_export,
+    comparison_export,
+    export,
+    markdown,
+    without_folders,
+)
 from tests.leaderboard.hand_made import first, make_runs
 
 HOSTILE = "=cmd()|[x](javascript:y)<b>\\input{z}\x1b[31m\u202e$&%#_~^\n"
