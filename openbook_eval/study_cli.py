@@ -74,9 +74,6 @@ def fit(
     weight: Annotated[
         float, typer.Option(min=0, max=1, help="Of reading in the trade-off; the rest is of knowledge.")
     ] = 0.5,
-    size: Annotated[
-        int | None, typer.Option(min=1, max=10**12, help="Rows to predict accuracy at; else the largest trained.")
-    ] = None,
     draws: Annotated[int, typer.Option(min=100, max=100_000, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
@@ -84,15 +81,15 @@ def fit(
     with needing(*_NEEDS):
         from openbook_eval.study.fit import fit as fitted
         from openbook_eval.study.report import fit_report
-        from openbook_eval.study.results import paper_points, study_points
+        from openbook_eval.study.results import paper_points, read_results
 
-        found, lacking = study_points(*_read(file, work)[1:]) if file else (paper_points(), ())
-        reasons = [f"no point: {reason}" for reason in lacking]
+        found = read_results(*_read(file, work)[1:]) if file else None
+        reasons = [f"no point: {reason}" for reason in (found.refused if found else ())]
         try:
-            fits = fitted(found, table, weight, draws, seed, size)
+            fits = fitted(found.points if found else paper_points(), table, weight, draws, seed)
         except OpenbookError as error:
             raise OpenbookError("\n  ".join([str(error), *reasons[:_SHOWN]])) from error
-        show([*fit_report(fits), *map(line, reasons)])
+        show([fit_report(fits), *map(line, reasons)])
 
 
 def _read(file: Path, work: Path | None) -> "tuple[Study, Workflow, Path]":

@@ -305,7 +305,8 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     return _template("md").render(sheets=list(sheets))
 
 
-def _escaped_markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Return text that Markdown shows as it is."""
     return _MARKDOWN.sub(r"\\\1", text).translate(_HTML)
 
 
@@ -315,7 +316,7 @@ def _escaped_latex(text: str) -> str:
 
 @cache
 def _template(form: str) -> Template:
-    escaped = {"md": _escaped_markdown, "tex": _escaped_latex}[form]
+    escaped = {"md": markdown_text, "tex": _escaped_latex}[form]
     environment = Environment(
         loader=PackageLoader("openbook_eval.leaderboard", "static"),
         autoescape=False,  # noqa: S701 - neither is HTML

@@ -1,56 +1,192 @@
-"""Fit what a study or the paper has: laws with their chance, a trend, the best ratio, and the cell to train next.
+"""Fit accuracy by the medical share r of a mix and its rows D: laws with their chance, the best ratio, the next cell.
 
-Intervals are those of a parametric bootstrap around the arms' means, in which every draw chooses its law anew (B.
-Efron, J. Am. Stat. Assoc. 109 (2014), 991-1007). They are for the mean over trainings.
+Given its exponents a law is linear, and all fits without one arm have a closed form (D. M. Allen, Technometrics 16
+(1974), 125-127): the exponents alone are searched, on a grid. The simplest law within one standard error of the best
+wins. Intervals, for the mean over trainings, are those of a parametric bootstrap around the arms' means, in which every
+draw chooses its law anew. See docs/study_fit.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import log
+from typing import Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.stats import ALPHA, POWER, Codes, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
-from openbook_eval.study.laws import LAWS, FitArms, LawChoice, Place, Varies, fit_arms, fit_law, parameters_of
-from openbook_eval.study.results import CLOSED, OPEN, StudyPoint, first_of
+from openbook_eval.study.results import CLOSED, OPEN, paper_points
 
-DRAWS = 2000
-_SHARES = tuple(Fraction(percent, 100) for percent in range(101))
-_EQUAL = 1e-12
+# Of the error, 1 - accuracy. It is accuracy that is fitted: the signs of b, c, B and C are the other way round there.
+LAWS = ("constant", "linear", "saturating")
+FORMULAS = {
+    "ratio": ("E", "E + b r", "E + B r^h"),
+    "size": ("E", "E + b log D", "E + B/D^k"),
+    "ratio and size": ("E", "E + b r + c log D", "E + B r^h + C/D^k"),
+}
+_FEWEST = 3  # arms: a constant without one of them leaves two, whose difference tells the error
+# A curve steeper than these would bend below the smallest arm, where nothing was trained.
+_H, _K = np.geomspace(0.25, 4, 61), np.geomspace(0.05, 1, 61)
+_EQUAL, _SINGULAR = 1e-12, 1e-9
 _SHOWN = 3
+_CELL = ["medical", "rows", "model"]  # what names a cell; without a model it stands for the mean of several
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A law and the mean squared `error` of predicting arms that it was not fitted to, with its standard error.
+class LawFit(NamedTuple):
+    """A law fitted to m draws: `coefficients` (m, columns) belong to the exponents number `exponents` (m).
 
-    Both are None of a law that was not fitted, and then `reason` says why. `drawn` is the share of draws that chose it.
+    `left_out` (m, arms) is the squared error with which each arm is predicted by the fit to all others.
     """
 
-    name: str
-    parameters: int
-    error: float | None = None
-    spread: float | None = None
-    drawn: float = 0.0
-    reason: str = ""
+    exponents: Codes
+    coefficients: Numbers
+    left_out: Numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """The mean accuracy that the chosen law expects at a place, and what was `observed` there."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FitArms:
+    """The arms of one condition, a row a cell: the mean `share` over its `seeds`, and their variance `within` it.
 
-    place: Place
-    share: float
-    interval: Interval
-    observed: float | None
+    `items` is the variance that the choice of questions brings to all alike.
+    """
+
+    condition: str
+    models: tuple[str, ...]
+    cells: pl.DataFrame
+    items: float
+
+    @property
+    def shares(self) -> Numbers:
+        """The means, (1, arms)."""
+        return self.cells["share"].to_numpy()[None, :]
+
+    @property
+    def varies(self) -> Literal["ratio", "size", "ratio and size"]:
+        """In what they differ; ratio where in nothing."""
+        if self.cells["rows"].n_unique() == 1:
+            return "ratio"
+        return "size" if self.cells["medical"].n_unique() == 1 else "ratio and size"
+
+    @property
+    def usual_rows(self) -> int:
+        """The rows with most ratios; the larger of equals."""
+        return int(self.cells.group_by("rows").len().sort("len", "rows")["rows"][-1])
+
+    def parameters(self, law: str) -> int:
+        """Return how many a law has: levels, coefficients and exponents."""
+        return len(self.models) + LAWS.index(law) * (2 if self.varies == "ratio and size" else 1)
+
+    def bases(self, law: str, cells: pl.DataFrame) -> Iterator[Numbers]:
+        """Yield for each set of exponents the columns (cells, coefficients); D counts in parts of the usual rows."""
+        levels = [(cells["model"] == name).cast(pl.Float64).fill_null(1 / len(self.models)) for name in self.models]
+        r, d = cells["medical"].to_numpy(), np.maximum(cells["rows"].to_numpy(), 1) / max(self.usual_rows, 1)
+        step = 4 if self.varies == "ratio and size" else 1
+        ratios = [r] if law == "linear" else [r**h for h in _H[::step]]
+        sizes = [np.log(d)] if law == "linear" else [d**-k for k in _K[::step]]
+        terms = {"ratio": [ratios], "size": [sizes], "ratio and size": [ratios, sizes]}[self.varies]
+        for own in product(*terms if law != "constant" else ()):
+            yield np.column_stack([*levels, *own])
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+def fit_arms(points: pl.DataFrame, models: tuple[str, ...], name: str) -> FitArms:
+    """Return the arms of one condition. Raises OpenbookError, a line that begins with `name`, if they are too few."""
+    condition = points["condition"][0]
+    share, items = pl.col("share"), pl.col("items").min()
+    mild = (share.mean() * items + 2) / (items + 4)
+    cells = (
+        points.filter(pl.col("model").is_in(models))
+        .group_by(_CELL)
+        # All right or all wrong is no proof of no variance: two of each are added (Agresti and Coull 1998).
+        .agg(share.mean(), seeds=pl.len(), within=share.var(ddof=0), asked=mild * (1 - mild) / items)
+        .sort(_CELL)
+    )
+    for model in models:
+        if (mixes := cells.filter(model=model).height) < _FEWEST:
+            told = f"{mixes} {'mix' if mixes == 1 else 'mixes'} of {model} with {condition}"
+            raise OpenbookError(f"{name}: {told}: too few, a constant needs {_FEWEST} and a line {_FEWEST + 1}")
+    if (cells["rows"] > 0).n_unique() > 1:
+        raise OpenbookError(f"{name}: the rows of some mixes are not known; fit one table at a time (--table)")
+    return FitArms(condition, models, cells, cells["asked"].to_numpy().mean())
+
+
+def fit_law(law: str, arms: FitArms, shares: Numbers) -> LawFit | str:
+    """Fit to `shares` (m, arms), which weigh as much as they have seeds; return why not where that cannot be."""
+    parameters, (draws, there) = arms.parameters(law), shares.shape
+    # A fit without one arm must have one more left than it has parameters.
+    if there < parameters + 2:
+        return f"{parameters} parameters need {parameters + 2} arms, there are {there}"
+    roots = np.sqrt(arms.cells["seeds"].to_numpy())
+    target = shares * roots
+    least, chosen, solvers = np.full(draws, np.inf), np.zeros(draws, dtype=np.int_), dict[int, Numbers]()
+    fold_least, out = np.full(shares.shape, np.inf), np.zeros(shares.shape)
+    for number, basis in enumerate(arms.bases(law, arms.cells)):
+        q, r = np.linalg.qr(basis * roots[:, None])
+        leverage, diagonal = np.square(q).sum(axis=1), np.abs(np.diag(r))
+        if diagonal.min() < _SINGULAR * diagonal.max() or leverage.max() > 1 - _SINGULAR:
+            continue
+        solvers[number] = np.linalg.solve(r, q.T)
+        residuals = target - target @ q @ q.T
+        squares = np.square(residuals).sum(axis=1)
+        # What is left of the sum of squares when an arm is taken out.
+        folds = squares[:, None] - np.square(residuals) / (1 - leverage)
+        better, fold_better = squares < least, folds < fold_least
+        least, chosen = np.where(better, squares, least), np.where(better, number, chosen)
+        fold_least = np.where(fold_better, folds, fold_least)
+        out = np.where(fold_better, residuals / (1 - leverage) / roots, out)
+    if not solvers:
+        return "one arm alone would tell a parameter"
+    coefficients = np.stack([solvers[number] @ row for number, row in zip(chosen.tolist(), target, strict=True)])
+    return LawFit(chosen, coefficients, np.square(shares - np.clip(shares - out, 0.0, 1.0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LawChoice:
+    """The laws fitted to m draws, and the number of that which each draw chose; `reasons` say why others are not.
+
+    `mean` and `spread` (m, laws) are the mean squared error of predicting arms left out, and its standard error.
+    """
+
+    arms: FitArms
+    fits: Mapping[str, LawFit]
+    reasons: Mapping[str, str]
+    mean: Numbers
+    spread: Numbers
+    chosen: Codes
+
+    @classmethod
+    def of(cls, arms: FitArms, shares: Numbers) -> "LawChoice":
+        """Choose for each of the draws `shares` (m, arms) the simplest law within one standard error of the best."""
+        found = {law: fit_law(law, arms, shares) for law in LAWS}
+        fits = {law: each for law, each in found.items() if isinstance(each, LawFit)}
+        reasons = {law: each for law, each in found.items() if isinstance(each, str)}
+        # No error of a share is larger than 1.
+        worse = np.full(shares.shape, 2.0)
+        left_out = np.stack([fits[law].left_out if law in fits else worse for law in LAWS], axis=1)
+        mean, spread = left_out.mean(axis=2), left_out.std(axis=2, ddof=1) / np.sqrt(shares.shape[1])
+        draws, best = np.arange(len(mean)), mean.argmin(axis=1)
+        within = mean <= (mean[draws, best] + spread[draws, best] + _EQUAL)[:, None]
+        return cls(arms, fits, reasons, mean, spread, within.argmax(axis=1))
+
+    def predict(self, law: str, cells: pl.DataFrame) -> Numbers:
+        """Return the accuracy (m, cells) by one law, as it goes on: it may lie below 0 and above 1."""
+        bases, fit = np.stack(list(self.arms.bases(law, cells))), self.fits[law]
+        return np.asarray(np.einsum("mc,mpc->mp", fit.coefficients, bases[fit.exponents]))
+
+    def shares(self, cells: pl.DataFrame) -> Numbers:
+        """Return the accuracy (m, cells) by the law that each draw chose."""
+        found = np.zeros((len(self.chosen), cells.height))
+        for law in self.fits:
+            own = self.chosen == LAWS.index(law)
+            found[own] = self.predict(law, cells)[own]
+        return np.clip(found, 0.0, 1.0)
+
+
+class Trend(NamedTuple):
     """The slope of a straight line: from no medical data to nothing else, or for twice the rows; `p` is a t-test's.
 
     `detectable` is the slope that so many arms with such a scatter find with a power of 80 %.
@@ -62,302 +198,252 @@ class Trend:
     detectable: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedCondition:
-    """What is found of one condition; `scatter` is the standard deviation of a training around the chosen law."""
+    """What is fitted to arms: `choice` of the data themselves, its first row, and of draws that could have come out.
 
-    name: str
-    arms: int
-    trainings: int
-    tried: tuple[Tried, ...]
-    chosen: Tried
+    `scatter` is the standard deviation of a training around the chosen law. `shifts` are what other questions would
+    have done to all arms alike, for all trainings answer the same.
+    """
+
+    arms: FitArms
+    choice: LawChoice
     scatter: float
-    predicted: tuple[Predicted, ...]
-    trend: Trend | None
+    shifts: Numbers
+
+    @classmethod
+    def of(cls, arms: FitArms, draws: int, seed: int, *names: str) -> "FittedCondition":
+        """Fit to the data and to `draws`, seeded by `names`, whose variances vary as behind t."""
+        data, seeds = LawChoice.of(arms, arms.shares), arms.cells["seeds"].to_numpy()
+        around = float((seeds * np.square(arms.shares - data.shares(arms.cells))).sum())
+        freedom, repeats = len(seeds) - arms.parameters(LAWS[data.chosen[0]]), int(seeds.sum()) - len(seeds)
+        within = float(seeds @ arms.cells["within"].to_numpy())
+        # Mixes that scatter more than their seeds do are not made surer by many seeds.
+        if repeats and around / freedom <= within / repeats:
+            around, freedom = around + within, freedom + repeats
+        squares = around + _EQUAL
+        generator = np.random.default_rng(seeded_draw(seed, *names, arms.condition))
+        variances = squares / generator.chisquare(freedom, draws)[:, None] / seeds
+        noise = generator.standard_normal(variances.shape) * np.sqrt(variances)
+        shifts = generator.standard_normal(draws) * np.sqrt(arms.items)
+        choice = LawChoice.of(arms, np.vstack([arms.shares, arms.shares - noise]))
+        return cls(arms, choice, (squares / freedom) ** 0.5, np.append(0.0, shifts))
+
+    def shares(self, cells: pl.DataFrame, asked: bool = True) -> Numbers:
+        """Return the accuracy (1 + draws, cells), with what the choice of the questions `asked` brings in."""
+        shares = self.choice.shares(cells)
+        return np.clip(shares + self.shifts[:, None], 0.0, 1.0) if asked else shares
+
+    @property
+    def laws(self) -> pl.DataFrame:
+        """A row a law, the simplest first: its `error` with the `spread`, the share of draws, or a `reason`."""
+        found = self.choice
+        frame = pl.DataFrame({"name": LAWS, "formula": FORMULAS[self.arms.varies]})
+        return frame.with_columns(
+            parameters=pl.Series(map(self.arms.parameters, LAWS)),
+            error=found.mean[0],
+            spread=found.spread[0],
+            drawn=np.bincount(found.chosen[1:], minlength=len(LAWS)) / (len(found.chosen) - 1),
+            chosen=np.arange(len(LAWS)) == found.chosen[0],
+            reason=pl.Series([found.reasons.get(law) for law in LAWS], dtype=pl.String),
+        )
+
+    @property
+    def predicted(self) -> pl.DataFrame:
+        """What is expected at the cells of study and paper, and what was `observed`; of several models their mean."""
+        own = self.arms.cells.select(*_CELL, observed="share")
+        places = own.select(_CELL) if self.arms.varies == "ratio and size" else cells(self.arms)
+        if len(self.arms.models) > 1:
+            places = places.with_columns(model=pl.lit(None, pl.String)).unique()
+        places = places.sort(_CELL)
+        return _told(places, self.shares(places)).join(own, on=_CELL, how="left", maintain_order="left")
+
+    @property
+    def trend(self) -> Trend | None:
+        """How accuracy changes along a straight line; None where both vary, or arms are too few."""
+        arms, freedom = self.arms, self.arms.cells.height - len(self.arms.models) - 1
+        if arms.varies == "ratio and size" or freedom < 1:
+            return None
+        (basis,) = arms.bases("linear", arms.cells)
+        line, unit = OLS(arms.shares[0], basis).fit(), log(2) if arms.varies == "size" else 1.0
+        slope, error = unit * float(line.params[-1]), max(unit * float(line.bse[-1]), _EQUAL)
+        t, power = float(stats.t.isf(ALPHA / 2, freedom)), float(stats.t.isf(1 - POWER, freedom))
+        p = float(2 * stats.t.sf(abs(slope) / error, freedom))
+        return Trend(slope, Interval(slope - error * t, slope + error * t), p, error * (t + power))
 
 
-@dataclass(frozen=True, slots=True)
-class Optimum:
-    """The medical share that is best for the wanted trade-off, None where all are equal, and its value with `rows`."""
+def cells(arms: FitArms) -> pl.DataFrame:
+    """Return the cells of the paper's tables and of the study in what varies: each with each, of each model."""
+    published = paper_points()
+    shares, sizes = {*arms.cells["medical"]}, {*arms.cells["rows"]}
+    if arms.varies != "size":
+        shares |= {0.0, 1.0, *(published["medical"] / (published["general"] + published["medical"]))}
+    if arms.varies != "ratio":
+        # A law is not stretched further than to half and double of what it was fitted to.
+        low, high = max(1, min(sizes) // 2), 2 * max(sizes)
+        sizes |= {low, high, *published["rows"].filter(published["rows"].is_between(low, high))}
+    return pl.DataFrame(list(product(shares, sizes, arms.models)), schema=_CELL, orient="row")
+
+
+def interval(values: Numbers) -> Interval:
+    """Return the 95 % interval of draws, by percentiles."""
+    return Interval(*np.quantile(values, (ALPHA / 2, 1 - ALPHA / 2)).tolist())
+
+
+def _told(cells: pl.DataFrame, shares: Numbers) -> pl.DataFrame:
+    """Return cells with what the data say of them and the interval of the draws."""
+    low, high = np.quantile(shares[1:], (ALPHA / 2, 1 - ALPHA / 2), axis=0)
+    return cells.with_columns(share=shares[0], low=low, high=high)
+
+
+class Optimum(NamedTuple):
+    """The medical share that is best for the wanted trade-off, and its value.
+
+    None where all are equal, or where the interval leaves all open, but for a twentieth at each end.
+    """
 
     medical: float | None
     interval: Interval
     value: float
     value_interval: Interval
-    trained: Interval
-    rows: int
-
-    @property
-    def undetermined(self) -> bool:
-        """Whether no ratio is better, or the interval leaves all open, but for a twentieth at each end."""
-        return self.medical is None or (self.interval.low <= 0.05 and self.interval.high >= 0.95)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FitGroup:
-    """What is fitted together: one model's arms, or those of several models. `lacking` says why knowledge is not.
+    """What is fitted together: one model's arms, or those of several. `lacking` says why knowledge is not.
 
-    `next` are the three untrained cells of study and paper at which the draws' values of the trade-off part most.
+    `weight` is that of reading in the trade-off.
     """
 
     source: str
     table: int | None
-    models: tuple[str, ...]
-    varies: Varies
     reading: FittedCondition
     knowledge: FittedCondition | None
     lacking: str
-    optimum: Optimum | None
-    next: tuple[Predicted, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StudyFit:
-    """What was fitted, and what is `undetermined`, with the reason. `weight` is that of reading in the trade-off."""
-
     weight: float
+    seed: int
+
+    def _values(self, cells: pl.DataFrame, asked: bool = False) -> Numbers:
+        """Return what is wanted (1 + draws, cells): reading and knowledge by their weights."""
+        if self.knowledge is None:
+            return self.reading.shares(cells, asked)
+        return self.weight * self.reading.shares(cells, asked) + (1 - self.weight) * self.knowledge.shares(cells, asked)
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The best ratio with the usual rows, None where ratios do not vary; draws that prefer none have any."""
+        arms = self.reading.arms
+        if arms.varies == "size":
+            return None
+        ratios = pl.DataFrame({"medical": np.arange(101) / 100})
+        ratios = ratios.with_columns(rows=pl.lit(arms.usual_rows), model=pl.lit(None, pl.String))
+        values = self._values(ratios)
+        best = _highest(values)
+        at, generator = int(best[0]), np.random.default_rng(seeded_draw(self.seed, "undecided", *arms.models))
+        drawn = np.where(best[1:] >= 0, best[1:] / 100, generator.uniform(size=len(best) - 1))
+        best_of, value_of = interval(drawn), interval(self._values(ratios[at], asked=True)[1:])
+        undetermined = at < 0 or (best_of.low <= 0.05 and best_of.high >= 0.95)
+        return Optimum(None if undetermined else at / 100, best_of, float(values[0, at]), value_of)
+
+    @property
+    def next(self) -> pl.DataFrame:
+        """The untrained cells of study and paper at which the draws' values of the trade-off part most."""
+        arms = self.reading.arms
+        untrained = cells(arms).join(arms.cells, on=_CELL, how="anti").sort(_CELL)
+        told = _told(untrained, self._values(untrained))
+        return told.sort(pl.col("low") - pl.col("high"), *_CELL).head(_SHOWN)
+
+
+def _highest(values: Numbers) -> Codes:
+    """Return where each row (m, cells) is highest, of equals that in the middle; -1 where all are equal."""
+    best = values >= values.max(axis=1, keepdims=True) - _EQUAL
+    middle = (best.sum(axis=1, keepdims=True) + 1) // 2
+    return np.where(best.all(axis=1), -1, (best.cumsum(axis=1) >= middle).argmax(axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyFit:
+    """What was fitted, and what is `undetermined`, with the reason."""
+
     draws: int
     seed: int
     groups: tuple[FitGroup, ...]
     undetermined: tuple[str, ...]
 
 
-def fit(points: Iterable[StudyPoint], table: int | None = None, weight: float = 0.5, draws: int = DRAWS, seed: int = 0,
-        size: int | None = None) -> StudyFit:  # fmt: skip
+def fit(
+    points: pl.DataFrame, table: int | None = None, weight: float = 0.5, draws: int = 2000, seed: int = 0
+) -> StudyFit:
     """Fit trained points (of one of the paper's tables), whatever order they come in.
 
-    `size` is the number of rows for which accuracy is predicted where sizes differ, by default the largest trained.
-    Raises OpenbookError where no group has arms enough.
+    Models are fitted one by one, then together those whose arms differ in the same thing alone. Raises OpenbookError
+    where no group has arms enough.
     """
-    trained = _told_apart(point for point in points if point.trained and table in (None, point.table))
-    if not trained:
+    trained = _told_apart(points if table is None else points.filter(table=table))
+    if trained.is_empty():
         of = "the study" if table is None else f"table {table}"
         raise OpenbookError(f"{of}: no trained model is evaluated yet; run the study first")
     # Tables are taken together where the rows of all mixes are known.
-    unknown = {point.source for point in trained if not point.rows}
-    by_table: dict[tuple[str, int | None], list[StudyPoint]] = {}
-    for point in trained:
-        by_table.setdefault((point.source, point.table if point.source in unknown else table), []).append(point)
+    apart = (pl.col("rows") == 0).any().over("source")
+    trained = trained.with_columns(table=pl.when(apart).then("table").otherwise(pl.lit(table)))
     groups, faults = list[FitGroup](), list[str]()
-    for key, members in by_table.items():
-        for arms, known, lacking in _gather(key, members, faults):
-            groups.append(_group(key, arms, known, lacking, (weight, draws, seed, size)))
+    for _, members in trained.group_by("source", "table", maintain_order=True):
+        alike = dict[object, list[str]]()
+        for model in members["model"].unique(maintain_order=True):
+            try:
+                groups.append(_group(members, (model,), weight, draws, seed))
+            except OpenbookError as error:
+                faults.append(str(error))
+                continue
+            arms = groups[-1].reading.arms
+            fixed = {"ratio": "rows", "size": "medical"}.get(arms.varies)
+            key = arms.condition, arms.varies, arms.cells[fixed][0] if fixed else None
+            alike.setdefault(key, []).append(model)
+        groups += [_group(members, tuple(own), weight, draws, seed) for own in alike.values() if len(own) > 1]
     if not groups:
         raise OpenbookError(faults[0])
-    return StudyFit(weight, draws, seed, tuple(groups), tuple(faults))
+    return StudyFit(draws, seed, tuple(groups), tuple(faults))
 
 
-def _told_apart(points: Iterable[StudyPoint]) -> list[StudyPoint]:
-    """Return each evaluation once, in one order, with a `model` for each base and recipe.
+def _told_apart(points: pl.DataFrame) -> pl.DataFrame:
+    """Return the trained points in one order, each evaluation once, with a `model` for each base and recipe.
 
     Cells of two tables may be one training.
     """
-    found: dict[object, StudyPoint] = {}
-    for one in sorted(points, key=lambda p: (p.source, p.table or 0, p.model, p.base, p.recipe or "", p.cell)):
-        found.setdefault((one.source, one.evaluation, one.condition) if one.evaluation else object(), one)
-    trained = {(one.model, one.base, one.recipe) for one in found.values()}
-    titles = [title for title, *_ in trained]
-    named = {(t, base, recipe): t if titles.count(t) == 1 else f"{base} ({recipe})" for t, base, recipe in trained}
-    return [replace(one, model=named[one.model, one.base, one.recipe]) for one in found.values()]
+    several = pl.struct("base", "recipe").n_unique().over("model") > 1
+    named = pl.when(several).then(pl.format("{} ({})", "base", pl.col("recipe").fill_null("-"))).otherwise("model")
+    parts = pl.col("general") + pl.col("medical")
+    return (
+        points.filter(parts > 0)
+        .sort("source", "table", "model", "base", "recipe", "cell", "condition", "general", "rows")
+        .filter(pl.col("evaluation").is_null() | pl.struct("source", "evaluation", "condition").is_first_distinct())
+        .with_columns(model=named, medical=pl.col("medical") / parts)
+    )
 
 
-_Gathered = tuple[FitArms, FitArms | None, str]  # reading, knowledge, and why that is lacking
-
-
-def _gather(key: tuple[str, int | None], points: Sequence[StudyPoint], faults: list[str]) -> Iterator[_Gathered]:
-    """Yield models one by one, then together those whose arms differ in the same thing alone."""
-    alike: dict[object, list[str]] = {}
-    for model in dict.fromkeys(point.model for point in points):
-        try:
-            yield (found := _gathered(key, (model,), points))
-        except OpenbookError as error:
-            faults.append(str(error))
-            continue
-        arms = found[0]
-        fixed = {"ratio": arms.places[0].rows, "size": arms.places[0].medical}.get(arms.varies)
-        alike.setdefault((arms.condition, arms.varies, fixed), []).append(model)
-    yield from (_gathered(key, tuple(models), points) for models in alike.values() if len(models) > 1)
-
-
-def _gathered(key: tuple[str, int | None], models: tuple[str, ...], points: Sequence[StudyPoint]) -> _Gathered:
-    name = ", ".join([key[0], *([f"table {key[1]}"] if key[1] else []), " and ".join(models)])
-    own = [point for point in points if point.model in models]
-    conditions = {point.condition for point in own}
-    opened, closed = first_of(OPEN, conditions), first_of(CLOSED, conditions)
+def _group(points: pl.DataFrame, models: tuple[str, ...], weight: float, draws: int, seed: int) -> FitGroup:
+    source, table = points["source"][0], points["table"][0]
+    name = ", ".join([source, *([f"table {table}"] if table else []), " and ".join(models)])
+    own = points.filter(pl.col("model").is_in(models))
+    opened, closed = (_under(own, conditions) for conditions in (OPEN, CLOSED))
     if opened is None:
         raise OpenbookError(f"{name}: no run with the open book ({' or '.join(OPEN)}); add its condition to the study")
-    read = fit_arms(own, opened, models, name)
-    if closed is None:
-        return read, None, "there are none"
-    try:
-        known = fit_arms(own, closed, models, name)
-    except OpenbookError as error:
-        return read, None, str(error)
-    unlike = f"{name}: with {closed} {known.varies} differs, with {opened} {read.varies}; evaluate the same cells"
-    return (read, known, "") if known.varies == read.varies else (read, None, unlike)
+    read, known, lacking = fit_arms(opened, models, name), None, "there are none"
+    if closed is not None:
+        try:
+            known, lacking = fit_arms(closed, models, name), ""
+        except OpenbookError as error:
+            lacking = str(error)
+    if known and known.varies != read.varies:
+        unlike = f"with {known.condition} {known.varies} differs, with {read.condition} {read.varies}"
+        known, lacking = None, f"{name}: {unlike}; evaluate the same cells"
+    names = source, str(table), *models
+    reading = FittedCondition.of(read, draws, seed, *names)
+    knowledge = FittedCondition.of(known, draws, seed, *names) if known else None
+    return FitGroup(source, table, reading, knowledge, lacking, weight, seed)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ensemble:
-    """The choice by the data themselves (one draw), and by draws that could as well have come out.
-
-    `variance` is that of a training around the chosen law. `shifts` are what other questions would have done to all
-    alike, for all trainings answer the same.
-    """
-
-    arms: FitArms
-    variance: float
-    choice: LawChoice
-    draws: LawChoice
-    shifts: Numbers
-
-    @classmethod
-    def of(cls, arms: FitArms, count: int, seed: int, *names: str) -> "Ensemble":
-        """Return the choice and `count` draws, seeded by `names`, whose variances vary as behind t."""
-        choice = LawChoice.of(arms, arms.errors[None, :])
-        law = choice.fitted[int(choice.chosen[0])].law
-        residuals = arms.errors - (1 - choice.shares(arms.places)[0])
-        around, freedom = float(arms.seeds @ np.square(residuals)), len(arms.places) - parameters_of(law, arms)
-        repeats = int(arms.seeds.sum()) - len(arms.places)
-        # Mixes that scatter more than their seeds do are not made surer by many seeds.
-        if repeats and around / freedom <= arms.within / repeats:
-            around, freedom = around + arms.within, freedom + repeats
-        squares = around + _EQUAL
-        generator = np.random.default_rng(seeded_draw(seed, *names, arms.condition))
-        variances = squares / generator.chisquare(freedom, count)[:, None] / arms.seeds
-        noise = generator.standard_normal(variances.shape) * np.sqrt(variances)
-        shifts = generator.standard_normal(count) * np.sqrt(arms.items)
-        return cls(arms, squares / freedom, choice, LawChoice.of(arms, arms.errors + noise), shifts)
-
-    def shares(self, places: Sequence[Place]) -> Numbers:
-        """Return the accuracy (draws, places) on all questions that could be asked."""
-        return np.clip(self.draws.shares(places) + self.shifts[:, None], 0.0, 1.0)
-
-
-def interval(values: Numbers) -> Interval:
-    """Return the 95 % interval of draws, by percentiles."""
-    low, high = np.quantile(values, (ALPHA / 2, 1 - ALPHA / 2))
-    return Interval(float(low), float(high))
-
-
-def trend(arms: FitArms) -> Trend | None:
-    """Return how accuracy changes along a straight line; None where both vary, or arms are too few."""
-    freedom = len(arms.places) - len(arms.models) - 1
-    if arms.varies == "ratio and size" or freedom < 1:
-        return None
-    by_ratio = arms.varies == "ratio"
-    x = np.array([float(place.medical) if by_ratio else np.log2(place.rows) for place in arms.places])
-    y = 1 - arms.errors
-    for model in arms.models:
-        own = np.array([place.model == model for place in arms.places])
-        x[own], y[own] = x[own] - x[own].mean(), y[own] - y[own].mean()
-    slope = float(x @ y) / float(x @ x)
-    error = max(float(np.sqrt(np.square(y - slope * x).sum() / freedom / (x @ x))), _EQUAL)
-    t, power = float(stats.t.isf(ALPHA / 2, freedom)), float(stats.t.isf(1 - POWER, freedom))
-    ends = Interval(slope - error * t, slope + error * t)
-    return Trend(slope, ends, float(2 * stats.t.sf(abs(slope) / error, freedom)), error * (t + power))
-
-
-# Conditions with their weights in the trade-off.
-Parts = Sequence[tuple[float, Ensemble]]
-_Key = tuple[str, int | None]  # source, table
-_Options = tuple[float, int, int, int | None]  # weight, draws, seed, size
-
-
-def _group(
-    key: tuple[str, int | None], arms: FitArms, known: FitArms | None, lacking: str, options: _Options
-) -> FitGroup:
-    weight, draws, seed, size = options
-    names = (key[0], str(key[1]), *arms.models)
-    reading = Ensemble.of(arms, draws, seed, *names)
-    knowledge = Ensemble.of(known, draws, seed, *names) if known else None
-    parts = [(weight, reading), (1 - weight, knowledge)] if knowledge else [(1.0, reading)]
-    found = None if arms.varies == "size" else _optimum(parts, optima(parts, seed))
-    told = _condition(reading, size), _condition(knowledge, size) if knowledge else None
-    return FitGroup(*key, arms.models, arms.varies, *told, lacking, found, tuple(_next(parts)))
-
-
-def _next(parts: Parts) -> list[Predicted]:
-    arms = parts[0][1].arms
-    places = sorted(set(_cells(arms)) - set(arms.places))
-    values = zip(places, _weigh(parts, lambda each: each.draws.shares(places)).T, strict=True)
-    found = [Predicted(place, float(drawn.mean()), interval(drawn), None) for place, drawn in values]
-    return sorted(found, key=lambda each: (each.interval.low - each.interval.high, each.place))[:_SHOWN]
-
-
-def _wanted(arms: FitArms, size: int | None) -> Place:
-    return Place(arms.places[0].medical, size or max(place.rows for place in arms.places))
-
-
-def _condition(each: Ensemble, size: int | None) -> FittedCondition:
-    arms, choice = each.arms, each.choice
-    fitted, tried = [law.law for law in choice.fitted], list[Tried]()
-    for law in LAWS:
-        parameters = parameters_of(law, arms)
-        if law in fitted:
-            at = fitted.index(law)
-            drawn = float(np.mean(each.draws.chosen == at))
-            tried.append(Tried(law, parameters, float(choice.mean[0, at]), float(choice.spread[0, at]), drawn))
-        else:
-            tried.append(Tried(law, parameters, reason=str(fit_law(law, arms, arms.errors[None, :]))))
-    chosen = next(law for law in tried if law.name == fitted[int(choice.chosen[0])])
-    counts = len(arms.places), int(arms.seeds.sum())
-    shown = tuple(_predicted(each, size))
-    return FittedCondition(arms.condition, *counts, tuple(tried), chosen, each.variance**0.5, shown, trend(arms))
-
-
-def _predicted(each: Ensemble, size: int | None) -> Iterator[Predicted]:
-    """Predict at the cells of study and paper and at the wanted size; of several models their mean."""
-    arms = each.arms
-    one = arms.models[0] if len(arms.models) == 1 else None
-    known = dict(zip(arms.places, (1 - arms.errors).tolist(), strict=True)) if one else {}
-    places = [*arms.places] if arms.varies == "ratio and size" else [*_cells(arms)]
-    places += [_wanted(arms, size)] if arms.varies == "size" else []
-    order = sorted({replace(place, model=one) for place in places})
-    for place, share, drawn in zip(order, each.choice.shares(order)[0], each.shares(order).T, strict=True):
-        yield Predicted(place, float(share), interval(drawn), known.get(place))
-
-
-def _weigh(parts: Parts, shares: Callable[[Ensemble], Numbers]) -> Numbers:
-    return np.asarray(sum(weight * shares(each) for weight, each in parts))
-
-
-def _highest(values: Numbers) -> Codes:
-    """Return where each row (m, places) is highest, of equals that in the middle; -1 where all are equal."""
-    best = values >= values.max(axis=1, keepdims=True) - _EQUAL
-    middle = (best.sum(axis=1, keepdims=True) + 1) // 2
-    return np.where(best.all(axis=1), -1, (best.cumsum(axis=1) >= middle).argmax(axis=1))
-
-
-def optima(parts: Parts, seed: int) -> Numbers:
-    """Return the best medical share of each draw; of those that prefer none, one at random."""
-    arms = parts[0][1].arms
-    places = [Place(share, arms.usual_rows) for share in _SHARES]
-    best = _highest(_weigh(parts, lambda each: each.draws.shares(places)))
-    generator = np.random.default_rng(seeded_draw(seed, "undecided", *arms.models))
-    return np.where(best >= 0, best / 100, generator.uniform(size=len(best)))
-
-
-def _optimum(parts: Parts, best: Numbers) -> Optimum:
-    arms = parts[0][1].arms
-    places = [Place(share, arms.usual_rows) for share in _SHARES]
-    values = _weigh(parts, lambda each: each.choice.shares(places))
-    at = int(_highest(values)[0])
-    shares = [float(place.medical) for place in arms.places]
-    ends, trained = interval(_weigh(parts, lambda each: each.shares([places[at]]))), Interval(min(shares), max(shares))
-    medical = at / 100 if at >= 0 else None
-    return Optimum(medical, interval(best), float(values[0, at]), ends, trained, arms.usual_rows)
-
-
-def _cells(arms: FitArms) -> Iterator[Place]:
-    """Yield the cells of the paper's tables and of the study in what varies: each with each, of each model."""
-    ratios, sizes = {place.medical for place in arms.places}, {place.rows for place in arms.places}
-    rows = [row for table in published.tables() for row in table.rows]
-    if arms.varies != "size":
-        trained = [(row.general_ratio, row.medical_ratio) for row in rows if row.general_ratio and row.medical_ratio]
-        ratios |= {Fraction(0), Fraction(1), *(Fraction(m, g + m) for g, m in trained)}
-    if arms.varies != "ratio":
-        # A law is not stretched further than to half and double of what it was fitted to.
-        low, high = max(1, min(sizes) // 2), 2 * max(sizes)
-        sizes |= {low, high, *(size for row in rows if low <= (size := row.medical_pairs or 0) <= high)}
-    yield from (Place(ratio, size, name) for name in arms.models for ratio in ratios for size in sizes)
+def _under(points: pl.DataFrame, conditions: Sequence[str]) -> pl.DataFrame | None:
+    """Return the points under the first of some conditions that there are any of."""
+    found = (points.filter(condition=condition) for condition in conditions)
+    return next((own for own in found if own.height), None)

@@ -76,7 +76,7 @@ def build_tiny(folder: Path) -> Path:
 def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
     """Return what the study studies/tiny.yml finds in the stored runs `name`: points, and what each claim comes to."""
     from openbook_eval.study.claims import judge
-    from openbook_eval.study.results import arms_of, points_of, read_results
+    from openbook_eval.study.results import read_results
     from openbook_eval.study.spec import read_study
     from openbook_eval.study.workflow import workflow_of
 
@@ -88,20 +88,20 @@ def study_findings(work: Path, name: str = "study") -> dict[str, Any]:
         (work / step.id / "record.json").write_text(json.dumps({"parts": parts}), encoding="utf-8")
         (stored / (f"{cell.mix.name}-seed{cell.seed}" if cell.mix else "base")).rename(work / step.id / "results")
     found = read_results(workflow, work)
-    points, without_average = points_of(found.results, workflow)
-    arms, unlike = arms_of(found.results)
-    assert [*found.undone, *found.refused, *without_average, *unlike] == []
-    return {"points": [_point(point) for point in points], "claims": [_claim(each) for each in judge(arms)]}
+    assert [*found.undone, *found.refused] == []
+    points = [_point(point) for point in found.points.to_dicts()]
+    return {"points": points, "claims": [_claim(each) for each in judge(found.arms)]}
 
 
-def _point(point: Any) -> list[object]:
-    ratio = f"{point.general}:{point.medical}" if point.trained else None
-    return [point.table, ratio, point.rows, point.seed, point.condition, point.share, point.items]
+def _point(point: dict[str, Any]) -> list[object]:
+    ratio = f"{point['general']}:{point['medical']}" if point["general"] + point["medical"] else None
+    return [point["table"], ratio, *(point[name] for name in ("rows", "seed", "condition", "share", "items"))]
 
 
 def _claim(outcome: Any) -> list[object]:
-    sides = (outcome.study, outcome.paper)
-    return [outcome.claim.key, *([side.conclusion, side.found and side.found.value] for side in sides)]
+    claim, own = outcome
+    sides = ([side.conclusion, side.value] if side else ["not in this study", None] for side in (own, claim.paper))
+    return [claim.key, *sides]
 
 
 def paper_fits() -> list[dict[str, Any]]:
@@ -115,13 +115,13 @@ def paper_fits() -> list[dict[str, Any]]:
 def _fit(group: Any) -> dict[str, Any]:
     reading = group.reading
     # Of the laws those that every house has.
-    kept = {tried.name: tried.error for tried in reading.tried if tried.name in ("constant", "linear")}
+    laws = {law["name"]: law for law in reading.laws.to_dicts()}
     return {
         "table": group.table,
-        "models": group.models,
-        "arms": reading.arms,
-        "errors": kept,
-        "chosen": reading.chosen.name,
+        "models": reading.arms.models,
+        "arms": reading.arms.cells.height,
+        "errors": {name: laws[name]["error"] for name in ("constant", "linear")},
+        "chosen": next(name for name, law in laws.items() if law["chosen"]),
         "slope": reading.trend and reading.trend.slope,
     }
 

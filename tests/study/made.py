@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.results import Arm, mean_of
+from openbook_eval.study.results import Arm, Setting
 from openbook_eval.study.spec import Cell, StudyMix, StudyModel
 from openbook_eval.study.workflow import Kind, Need, Step, Workflow
 from openbook_eval.types import SIX_EXAMS, Question
@@ -96,10 +96,10 @@ def arm(
     condition: str = "openbook",
 ) -> Arm:
     """An arm with these scores (seeds, items); without a ratio a model as it is."""
-    own = design(scores.shape[1] // len(SIX_EXAMS))
-    share, interval = mean_of(scores, own, seeded=ratio is not None)
     seeds = range(1, len(scores) + 1)
-    cells = [
+    own = [
         trained(ratio, seed, table=table, rows=rows, model=model) if ratio else as_it_is(model, table) for seed in seeds
     ]
-    return Arm(tuple(cells), model, condition, scores, own, share, interval, 1.0, 1.0)
+    title = "the tiny model" if model == BASE else model.rpartition("/")[2]
+    setting = Setting("tiny", table, title, model, "tiny.yml" if ratio else None, own[0].mix, condition)
+    return Arm(setting, tuple(cell.name for cell in own), scores, design(scores.shape[1] // len(SIX_EXAMS)), 1.0, 1.0)

@@ -71,18 +71,20 @@ def test_a_report_has_its_parts_in_one_folder(written: Report) -> None:
     assert {"report.md", "points.csv", "index.html", "data/runs.js"} < there
     assert "plots/study-ratio.svg" in there
     assert (written.cells, written.done) == (5, 5)
-    assert (written.found.undone, written.refused) == ((), ())
+    assert (written.found.undone, written.found.refused) == ((), ())
 
 
 def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
     text = (written.folder / "report.md").read_text(encoding="utf-8")
-    (row,) = re.findall(r"^\| The more of the data .*$", text, re.M)
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:3] == ["bear it out", "replicates"]
-    assert float(cells[3]) == pytest.approx(-60, abs=8)
-    assert cells[-1] == "2"
+    head, own, paper, _ = re.findall(r"^ *- .*$", text, re.M)[:4]
+    assert head.startswith("- **replicates**: The more of the data is medical")
+    assert own == (
+        "  - this study: -56.7 points (-70.7 to -42.6), p &lt;0.001 (t over questions and seeds, 2 seeds); "
+        "the tiny model -56.7"
+    )
+    assert paper.startswith("  - the paper's own figures bear it out: -4.5 points (-6.6 to -2.4), p &lt;0.001 (Page's")
     assert "Only directions are compared with the paper" in text
-    assert '<img src="plots/study-ratio.svg"' in text
+    assert "](plots/study-ratio.svg)" in text
 
 
 def test_the_page_shows_the_runs_by_their_cells_and_the_seeds_as_one_point(written: Report) -> None:
@@ -112,7 +114,7 @@ def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     report = reporting.write(graph, tmp_path)
     assert set(files(report.folder)) == {"report.md", "points.csv"}
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "| 1 | 0 | 0 | 0 | 1 |" in text
+    assert "0 failed, 1 are to be done" in text
     assert "index.html" not in text
     assert "0 of 1 cells are evaluated" in printed(report)
 
@@ -124,11 +126,11 @@ def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path:
     more = workflow_of([*graph.cells, waiting, failed])
     report = reporting.write(more, tmp_path)
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "| 7 | 5 | 0 | 1 | 1 |" in text
-    rows = [line for line in text.splitlines() if line.startswith(r"| tiny\_mix41\_400")]
-    assert rows == [
-        r"| tiny\_mix41\_400-seed1 | failed | train/tiny\_mix41\_400-seed1 | CUDA out of memory | log.txt |",
-        r"| tiny\_mix41\_400-seed2 | to be done | train/tiny\_mix41\_400-seed2 | not done yet | - |",
+    assert "5 of 7 cells are evaluated" in text
+    assert "1 failed, 1 are to be done." in text
+    assert [line for line in text.splitlines() if r"tiny\_mix41\_400" in line] == [
+        r"- failed: tiny\_mix41\_400-seed1: train/tiny\_mix41\_400-seed1: CUDA out of memory (log: log.txt)",
+        r"- to be done: tiny\_mix41\_400-seed2: train/tiny\_mix41\_400-seed2: not done yet",
     ]
     assert "CUDA out of memory" in printed(report)
 
@@ -140,14 +142,13 @@ def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) 
     record(tmp_path, "evaluate", bad, CONDITIONS)
     more = workflow_of([*graph.cells, bad])
     report = reporting.write(more, tmp_path)
-    assert len(report.refused) == 1
+    assert len(report.found.refused) == 1
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "Runs that are in no figure" in text
+    assert "- in no figure: " in text
     assert str(tmp_path) not in text.replace("\\", "")
     assert "in no figure:" in printed(report)
-    assert (report.done, report.unread) == (5, 1)
-    assert "| 6 | 5 | 1 | 0 | 0 |" in text
-    assert "5 of 6 cells are evaluated, and the results of 1 cannot be read" in printed(report)
+    assert "5 of 6 cells are evaluated" in text
+    assert "1 more have no run that is in a figure." in text
 
 
 def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
@@ -169,11 +170,11 @@ def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) ->
     other = trained("4:1", 1)
     examine(tmp_path, other, right(0.5), limit=5)
     report = reporting.write(workflow_of([*graph.cells, other]), tmp_path)
-    assert report.refused == (
+    assert report.found.refused == (
         "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
         "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
     )
-    assert {each.ratio for each in report.arms} == {"as it is", "9:1", "1:9"}
+    assert {each.setting.ratio for each in report.found.arms} == {"as it is", "9:1", "1:9"}
 
 
 def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:

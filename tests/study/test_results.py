@@ -1,60 +1,44 @@
 """Points and arms of a study, what its folders have and lack, and differences of arms with their chance."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.results import (
-    ArmPart,
-    Contrast,
-    StudyPoint,
-    Undone,
-    arms_of,
-    contrast,
-    mean_of,
-    paper_points,
-    read_results,
-    recipe_names,
-    study_points,
-)  # fmt: skip
-from openbook_eval.study.workflow import Step, Workflow
+from openbook_eval.study.results import Arm, Contrast, Setting, Undone, contrast, paper_points, read_results
+from openbook_eval.study.spec import StudyMix
 from openbook_eval.training.recipes import TINY_MODEL
+from openbook_eval.types import Question
 from tests.results.lm_eval_output import invented, write_run
-from tests.study.made import CONDITIONS, as_it_is, design, examine, fail, record, trained, workflow_of
+from tests.study.made import CONDITIONS, arm, as_it_is, design, examine, fail, record, trained, workflow_of
 
 
 def test_the_paper_has_the_points_of_tables_3_to_5() -> None:
     points = paper_points()
-    assert [sum(point.table == table for point in points) for table in (3, 4, 5)] == [6, 20, 8]
-    assert points[6] == StudyPoint(
-        "paper", 4, "Qwen1.5-1.8B", "Qwen1.5-1.8B", None, 9, 1, 0, None, "openbook", 0.3902, 11_200, "", ""
-    )
-    assert points[-1] == StudyPoint(
-        "paper", 5, "Qwen1.5-7B", "Qwen1.5-7B", None, 0, 1, 200_000, None, "openbook", 0.5612, 11_200, "", ""
-    )
+    assert [points.filter(table=table).height for table in (3, 4, 5)] == [6, 20, 8]
+    shown = points.select("source", "table", "model", "general", "medical", "rows", "condition", "share", "items")
+    assert shown.row(6) == ("paper", 4, "Qwen1.5-1.8B", 9, 1, 0, "openbook", 0.3902, 11_200)
+    assert shown.row(-1) == ("paper", 5, "Qwen1.5-7B", 0, 1, 200_000, "openbook", 0.5612, 11_200)
 
 
 def test_a_study_has_a_point_a_cell_and_condition(tmp_path: Path) -> None:
     base, cell = as_it_is(), trained("4:1", 2)
     examine(tmp_path, base, lambda question: question.exam == "nursing")
     examine(tmp_path, cell, lambda question: question.exam in ("nursing", "technician", "physician"))
-    points, faults = study_points(workflow_of([base, cell]), tmp_path)
-    assert faults == ()
-    own = [point for point in points if point.condition == "openbook"]
-    title = "the tiny model"
-    assert [replace(point, evaluation="") for point in own] == [
-        StudyPoint("tiny", None, title, TINY_MODEL, None, 0, 0, 0, None, "openbook", 1 / 6, 60, "tiny", ""),
-        StudyPoint("tiny", 4, title, TINY_MODEL, "tiny.yml", 4, 1, 400, 2, "openbook", 0.5, 60, cell.name, ""),
+    found = read_results(workflow_of([base, cell]), tmp_path)
+    assert found.refused == ()
+    shown = ("table", "model", "base", "general", "medical", "rows", "seed", "share", "items", "cell")
+    assert found.points.filter(condition="openbook").select(shown).rows() == [
+        (None, "the tiny model", TINY_MODEL, 0, 0, 0, None, 1 / 6, 60, "tiny"),
+        (4, "the tiny model", TINY_MODEL, 4, 1, 400, 2, 0.5, 60, cell.name),
     ]
-    assert len({point.evaluation for point in points}) == 4
-    assert {point.condition for point in points} == {"openbook", "closedbook"}
-    assert [point.trained for point in own] == [False, True]
+    assert found.points["evaluation"].n_unique() == 4
+    assert set(found.points["condition"]) == {"openbook", "closedbook"}
 
 
 def test_the_average_is_the_plain_mean_of_exams_of_any_size(tmp_path: Path) -> None:
@@ -62,19 +46,18 @@ def test_the_average_is_the_plain_mean_of_exams_of_any_size(tmp_path: Path) -> N
     questions = [one for number, one in enumerate(invented(120)) if one.exam == "nursing" or number % 2]
     write_run(tmp_path / "evaluate/model/results", questions=questions, right=lambda one: one.exam == "nursing")
     record(tmp_path, "evaluate", cell, CONDITIONS)
-    ((point,), _) = study_points(workflow_of([cell]), tmp_path)
-    assert (point.items, point.model) == (70, "model")
-    assert point.share == pytest.approx(1 / 6)
+    points = read_results(workflow_of([cell]), tmp_path).points
+    assert points.select("items", "model", "share").rows() == [(70, "model", pytest.approx(1 / 6))]
 
 
 def test_a_run_that_lacks_an_exam_has_no_point_and_is_named(tmp_path: Path) -> None:
     cell = as_it_is("some/model")
     write_run(tmp_path / "evaluate/model/results", questions=invented(10, ["nursing", "physician"]))
     record(tmp_path, "evaluate", cell, CONDITIONS)
-    points, faults = study_points(workflow_of([cell]), tmp_path)
+    found = read_results(workflow_of([cell]), tmp_path)
     lacking = "pharmacist, technician, professional, postgraduate"
-    assert points == ()
-    assert faults == (f"model, openbook: no average of the six exams, for {lacking} has no answer",)
+    assert found.points.is_empty()
+    assert found.refused == (f"model, openbook: no average of the six exams, for {lacking} has no answer",)
 
 
 @pytest.mark.parametrize("content", [None, "", "{"])
@@ -86,8 +69,9 @@ def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: P
         folder.mkdir(parents=True)
         (folder / "results_2026-01-02T03-04-05.678901.json").write_text(content, encoding="utf-8")
     record(tmp_path, "evaluate", bad, CONDITIONS)
-    points, (fault,) = study_points(workflow_of([bad, good]), tmp_path)
-    assert {point.cell for point in points} == {"model"}
+    found = read_results(workflow_of([bad, good]), tmp_path)
+    (fault,) = found.refused
+    assert set(found.points["cell"]) == {"model"}
     assert "broken" in fault
     assert "\n" not in fault
 
@@ -98,30 +82,26 @@ def test_a_profile_has_the_name_that_its_trainings_have_for_it(tmp_path: Path) -
     write_run(folder, model="winninghealth/WiNGPT2-7B-Chat", model_args={"profile": "wingpt2"})
     record(tmp_path, "evaluate", before, CONDITIONS)
     examine(tmp_path, after, 0.5, ["openbook"])
-    graph = workflow_of([before, after])
-    assert [point.model for point in study_points(graph, tmp_path)[0]] == ["WiNGPT2-7B-Chat"] * 2
-    arms, _ = arms_of(read_results(graph, tmp_path).results)
-    assert len({arm.base for arm in arms}) == 1
+    found = read_results(workflow_of([before, after]), tmp_path)
+    assert list(found.points["model"]) == ["WiNGPT2-7B-Chat"] * 2
+    assert len({arm.setting.base for arm in found.arms}) == 1
 
 
 def test_seeds_that_answered_nothing_in_common_are_no_arm(tmp_path: Path) -> None:
     cells = [as_it_is(), trained("4:1", 1), trained("4:1", 2)]
-    for cell in cells:
-        examine(tmp_path, cell, 0.5, ["openbook"])
-    results = read_results(workflow_of(cells), tmp_path).results
-    of_nursing = pl.col("exam") == "nursing"
-    half = pl.int_range(pl.len()) % 2
-    halves = [
-        replace(
-            each, items=each.items.with_columns(pl.when(~of_nursing | (half == part)).then("correct").alias("correct"))
-        )
-        for part, each in enumerate(results[1:])
-    ]
-    arms, (fault,) = arms_of([results[0], *halves])
-    assert [arm.trained for arm in arms] == [False]
-    assert (
-        fault == f"{cells[1].name} and its other seeds, openbook: an exam without an item that has a score everywhere"
-    )
+    for part, cell in enumerate(cells):
+        silent = {f"nursing-{number}" for number in range(part % 2, 10, 2)} if part else set[str]()
+
+        def respond(question: Question, right: str, silent: set[str] = silent) -> str | None:
+            return None if question.id in silent else right
+
+        answered = {"questions": 60, "answered": 60 - len(silent), "failures": {"timeout": len(silent)}}
+        write_run(tmp_path / "evaluate" / cell.name / "results", respond=respond, openbook={"api": answered})
+        record(tmp_path, "evaluate", cell, CONDITIONS)
+    found = read_results(workflow_of(cells), tmp_path)
+    assert [arm.setting.ratio for arm in found.arms] == ["as it is"]
+    without = "an exam without an item that has a score everywhere"
+    assert found.refused == (f"{cells[1].name} and its other seeds, openbook: {without}",)
 
 
 def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_next_one(tmp_path: Path) -> None:
@@ -135,84 +115,82 @@ def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_nex
     )
 
 
-def trained_by(recipes: dict[str, dict[str, object]]) -> Workflow:
-    """A graph of trainings, a recipe each, the mixes 4:1 and 9:1 in turn."""
-    mixes = [trained(ratio, 1) for ratio in ("4:1", "9:1")]
-    cells = [replace(mixes[at % 2], name=f"c{at}", recipe=name) for at, name in enumerate(recipes)]
+def test_recipes_that_differ_in_mix_and_seed_alone_are_one(tmp_path: Path) -> None:
+    recipes: dict[str, dict[str, object]] = {
+        "own_mix41_400": {"learning_rate": 1, "seed": 1},
+        "other_name": {"learning_rate": 1, "seed": 2},
+        "faster": {"learning_rate": 2},
+        "own_mix91_400": {"learning_rate": 3},
+    }
+    ratios = ("4:1", "9:1", "4:1", "9:1")
+    cells = [
+        replace(trained(ratio, 1), name=f"c{at}", recipe=name)
+        for at, (ratio, name) in enumerate(zip(ratios, recipes, strict=True))
+    ]
     graph = workflow_of(cells)
-
-    def told(step: Step) -> Step:
-        recipe = next(recipes[cell.recipe or ""] for cell in cells if cell.name == step.name)
-        return replace(step, task={"recipe": recipe}) if step.kind == "train" else step
-
-    return replace(graph, steps={name: told(step) for name, step in graph.steps.items()})
-
-
-def test_recipes_that_differ_in_mix_and_seed_alone_are_one() -> None:
-    graph = trained_by(
-        {
-            "own_mix41_400": {"base_model": "m", "learning_rate": 1, "seed": 1},
-            "other_name": {"base_model": "m", "learning_rate": 1, "seed": 2},
-            "faster": {"base_model": "m", "learning_rate": 2},
-            "own_mix91_400": {"base_model": "m", "learning_rate": 3},
-        }
-    )
-    assert recipe_names(graph) == {"c0": "own", "c1": "own", "c2": "faster", "c3": "own #2"}
+    for cell in cells:
+        examine(tmp_path, cell, 0.5, ["openbook"])
+        step = graph.steps[f"train/{cell.name}"]
+        graph = replace(
+            graph, steps={**graph.steps, step.id: replace(step, task={"recipe": recipes[cell.recipe or ""]})}
+        )
+    names = list(read_results(graph, tmp_path).points["recipe"])
+    assert [name.partition(",")[0] for name in names] == ["own", "own", "faster", "own"]
+    assert [names.index(name) for name in names] == [0, 0, 2, 3]
 
 
 FOUR = Design(np.zeros(4, int), np.zeros(4, int), np.arange(4))
+MIX = StudyMix("mix", 1, 1, 100)
+
+
+def part(scores: Sequence[Sequence[float]] | Numbers, own: Design = FOUR, seeded: bool = True) -> Arm:
+    setting = Setting("made", None, "m", "m", None, MIX if seeded else None, "openbook")
+    return Arm(setting, ("cell",), np.array(scores, float), own)
 
 
 def test_questions_and_seeds_have_each_their_variance() -> None:
     # Means of items 1, 0.5, 0, 0 vary by 0.6875 / 3; means of seeds by 1/32, which is no more than items bring in.
-    found = contrast([ArmPart(1.0, np.array([[1.0, 1, 0, 0], [1, 0, 0, 0]]))], FOUR)
+    found = contrast([(1.0, part([[1, 1, 0, 0], [1, 0, 0, 0]]))])
     assert astuple(found) == pytest.approx((0.375, 0.6875 / 12, 3.0, 0.0, 1.0, 4))
 
 
 def test_a_difference_is_paired_by_questions() -> None:
-    one, other = np.array([[1.0, 1, 1, 0]]), np.array([[1.0, 1, 0, 0]])
-    found = contrast([ArmPart(1.0, one, False), ArmPart(-1.0, other, False)], FOUR)
-    assert found.value == 0.25
-    assert found.by_items == pytest.approx(0.75 / 12)
-    assert (found.by_seeds, found.seed_freedom) == (0.0, 0.0)
+    found = contrast([(1.0, part([[1, 1, 1, 0]], seeded=False)), (-1.0, part([[1, 1, 0, 0]], seeded=False))])
+    assert astuple(found) == pytest.approx((0.25, 0.75 / 12, 3.0, 0.0, 0.0, 4))
 
 
 def test_exams_weigh_the_same_whatever_their_size() -> None:
     exams = np.array([0, 0, 0, 1])
-    found = contrast([ArmPart(1.0, np.array([[0.0, 0, 0, 1]]), False)], Design(exams, exams, np.arange(4)))
-    assert found.value == 0.5
+    assert part([[0, 0, 0, 1]], Design(exams, exams, np.arange(4)), seeded=False).share == 0.5
 
 
 def test_items_of_one_book_are_one_unit() -> None:
     pairs = Design(np.zeros(4, int), np.zeros(4, int), np.array([0, 0, 1, 1]))
-    scores = [ArmPart(1.0, np.array([[1.0, 1, 0, 0]]), False)]
-    assert contrast(scores, pairs).by_items == pytest.approx(0.25)
-    assert contrast(scores, FOUR).by_items == pytest.approx(1 / 12)
-    assert contrast(scores, pairs).units == 2
+    one, other = (contrast([(1.0, part([[1, 1, 0, 0]], own, seeded=False))]) for own in (pairs, FOUR))
+    assert (one.by_items, other.by_items, one.units) == pytest.approx((0.25, 1 / 12, 2))
 
 
 def test_an_item_without_a_score_is_left_out_of_all_parts() -> None:
-    lacking = np.array([[1.0, np.nan, 0, 0]])
-    found = contrast([ArmPart(1.0, lacking, False), ArmPart(-1.0, np.array([[0.0, 1, 0, 0]]), False)], FOUR)
-    assert (found.value, found.units) == pytest.approx((1 / 3, 3))
+    lacking = part([[1, np.nan, 0, 0]], seeded=False)
+    found = contrast([(1.0, lacking), (-1.0, part([[0, 1, 0, 0]], seeded=False))])
+    assert (found.value, found.units, lacking.items) == pytest.approx((1 / 3, 3, 3))
 
 
 def test_an_exam_without_any_score_is_refused() -> None:
     exams = np.array([0, 0, 0, 1])
     with pytest.raises(ValueError, match="an exam without an item"):
-        contrast([ArmPart(1.0, np.array([[0.0, 0, 0, np.nan]]))], Design(exams, exams, np.arange(4)))
+        contrast([(1.0, part([[0, 0, 0, np.nan]], Design(exams, exams, np.arange(4))))])
 
 
-def test_a_part_of_one_seed_is_taken_to_differ_as_the_others_do() -> None:
-    apart = np.array([[1.0, 1, 1, 1], [0, 0, 0, 0]])
-    found = contrast([ArmPart(1.0, apart), ArmPart(-1.0, apart[:1])], FOUR)
-    assert found.by_seeds == pytest.approx(0.5 / 2 + 0.5)
+def test_an_arm_of_one_seed_is_taken_to_differ_as_the_others_do() -> None:
+    apart = [[1, 1, 1, 1], [0, 0, 0, 0]]
+    assert contrast([(1.0, part(apart)), (-1.0, part(apart[:1]))]).by_seeds == pytest.approx(0.5 / 2 + 0.5)
 
 
 def test_scores_that_are_all_alike_have_wilsons_interval() -> None:
-    value, interval = mean_of(np.zeros((3, 120)), design(), seeded=True)
-    assert (value, interval.low) == pytest.approx((0.0, 0.0), abs=1e-12)
-    assert interval.high == pytest.approx(0.031, abs=0.001)
+    found = arm(np.zeros((3, 120)), "1:1")
+    assert (found.share, found.interval.low) == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert found.interval.high == pytest.approx(0.031, abs=0.001)
 
 
 def test_p_is_that_of_the_interval_that_ends_at_0() -> None:
@@ -233,9 +211,8 @@ def test_the_order_of_items_and_seeds_is_nothing_to_it(seed: int) -> None:
     own = design(4)
     items, seeds = generator.permutation(24), generator.permutation(3)
     turned = Design(own.exams[items], own.strata[items], own.clusters[items])
-    one, other = contrast([ArmPart(1.0, scores)], own), contrast([ArmPart(1.0, scores[seeds][:, items])], turned)
-    for name in ("value", "by_items", "by_seeds", "item_freedom", "seed_freedom"):
-        assert getattr(one, name) == pytest.approx(getattr(other, name))
+    one, other = contrast([(1.0, part(scores, own))]), contrast([(1.0, part(scores[seeds][:, items], turned))])
+    assert astuple(one) == pytest.approx(astuple(other))
 
 
 def simulated(generator: np.random.Generator, seeds: int, items: int, of_items: float, of_seeds: float) -> Numbers:
@@ -251,22 +228,19 @@ def simulated(generator: np.random.Generator, seeds: int, items: int, of_items: 
 @pytest.mark.parametrize(("seeds", "items"), [(3, 20), (5, 40)])
 def test_bands_hold_the_truth_92_to_98_times_in_100(seeds: int, items: int, of_seeds: float) -> None:
     generator = np.random.default_rng(seeds * items)
-    bands = [
-        mean_of(simulated(generator, seeds, 6 * items, 1.0, of_seeds), design(items), seeded=True)[1]
-        for _ in range(1000)
-    ]
+    bands = [arm(simulated(generator, seeds, 6 * items, 1.0, of_seeds), "1:1").interval for _ in range(1000)]
     assert 0.915 < np.mean([band.low <= 0.5 <= band.high for band in bands]) < 0.985
 
 
 @pytest.mark.parametrize("of_seeds", [0.0, 0.2])
 def test_a_difference_of_nothing_is_found_5_times_in_100(of_seeds: float) -> None:
     generator = np.random.default_rng(2)
-    own, p = design(), []
+    p = []
     for _ in range(500):
         level = generator.normal(0, 1.0, 120)
         one, other = (
             (level + generator.normal(0, of_seeds, (3, 1)) + generator.normal(size=(3, 120)) < 0).astype(np.float64)
             for _ in range(2)
         )
-        p.append(contrast([ArmPart(1.0, one), ArmPart(-1.0, other)], own).p())
+        p.append(contrast([(1.0, arm(one, "1:1")), (-1.0, arm(other, "9:1"))]).p())
     assert 0.01 < np.mean(np.array(p) < 0.05) < 0.08
