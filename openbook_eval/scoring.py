@@ -45,13 +45,33 @@ class Attempt:
         """Return whether the response has the form that the prompt demands: letters only, or only the abstention."""
         return self.choice.format_followed or self.choice.rule == "abstention_only"
 
+    @property
+    def partial_credit(self) -> float | None:
+        """Return the share of several right letters that were found, 0 where a wrong one is among them.
+
+        This is the custom of Chinese examinations with partial credit: an incomplete answer scores in part, a wrong
+        letter voids it.
+        """
+        if self.question.qtype == "single" or not self.expected:
+            return None
+        return len(self.chosen) / len(self.expected) if self.chosen <= set(self.expected) else 0.0
+
+    @property
+    def letter_mass(self) -> float | None:
+        """Return the probability that the next token is a letter at all; where it is small, the ranking says little."""
+        if self.logprobs is None:
+            return None
+        # Log-probabilities of 32 bits come to a little more than 1 at times.
+        return min(1.0, math.fsum(map(math.exp, self.logprobs.values())))
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A number of a response, and how it is shown.
 
-    `compute` returns None where a response has no such number. `label` heads its column. `averaged` metrics have a mean
-    over the six exams. `scopes` are those whose responses have it.
+    `compute` returns None where a response has no such number. `label` heads its column. `scopes` are those whose
+    responses have it. `averaged` metrics, which all of these have, have a mean over the six exams. `graded` ones lie
+    between 0 and 1, all others are either.
     """
 
     label: str
@@ -60,31 +80,7 @@ class Metric:
     scopes: frozenset[Scope] = _WRITTEN | _RANKED
     higher_is_better: bool = True
     averaged: bool = True
-
-
-def partial_credit(chosen: set[str], right: set[str]) -> float:
-    """Return the share of the right letters that were found, 0 where a wrong one is among them.
-
-    This is the custom of Chinese examinations with partial credit: an incomplete answer scores in part, a wrong letter
-    voids it.
-    """
-    return len(chosen) / len(right) if chosen <= right else 0.0
-
-
-def letter_mass(logprobs: Mapping[str, float]) -> float:
-    """Return the probability that the next token is a letter at all; where it is small, the ranking says little."""
-    # Log-probabilities of 32 bits come to a little more than 1 at times.
-    return min(1.0, math.fsum(map(math.exp, logprobs.values())))
-
-
-def _partial_credit(attempt: Attempt) -> float | None:
-    if attempt.question.qtype == "single" or not attempt.expected:
-        return None
-    return partial_credit(attempt.chosen, set(attempt.expected))
-
-
-def _follows_neither(attempt: Attempt) -> float:
-    return attempt.chosen not in (set(attempt.expected), set(attempt.question.answer))
+    graded: bool = False
 
 
 METRICS: Mapping[str, Metric] = {
@@ -105,7 +101,11 @@ METRICS: Mapping[str, Metric] = {
         higher_is_better=False,
     ),
     "partial_credit": Metric(
-        "partial", "share of the right letters found, 0 with a wrong one", _partial_credit, averaged=False
+        "partial",
+        "share of the right letters found, 0 with a wrong one",
+        lambda attempt: attempt.partial_credit,
+        averaged=False,
+        graded=True,
     ),
     "follows_context": Metric(
         "context",
@@ -123,15 +123,16 @@ METRICS: Mapping[str, Metric] = {
     "follows_neither": Metric(
         "neither",
         "answers neither as the book nor the truth",
-        _follows_neither,
+        lambda attempt: attempt.chosen not in (set(attempt.expected), set(attempt.question.answer)),
         _COUNTERFACTUAL,
         higher_is_better=False,
     ),
     "letter_mass": Metric(
         "mass",
         "probability that the next token is a letter",
-        lambda attempt: None if attempt.logprobs is None else letter_mass(attempt.logprobs),
+        lambda attempt: attempt.letter_mass,
         _RANKED,
+        graded=True,
     ),
 }
 

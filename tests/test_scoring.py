@@ -5,7 +5,7 @@ import math
 import pytest
 
 from openbook_eval.matching import match_choice
-from openbook_eval.scoring import METRICS, Scope, letter_mass, partial_credit, score
+from openbook_eval.scoring import METRICS, Scope, score
 from openbook_eval.types import Choice, Score
 from tests.conftest import question
 
@@ -39,17 +39,12 @@ def test_the_form_of_a_response_is_scored_apart_from_its_letters(response: str, 
     assert values(found, "correct", "correct_strict", "format_followed") == expected
 
 
-@pytest.mark.parametrize(("letters", "correct", "credit"), [("AC", 1.0, 1.0), ("A", 0.0, 0.5), ("AB", 0.0, 0.0)])
-def test_multiple_choice_also_has_partial_credit(letters: str, correct: float, credit: float) -> None:
-    found = score(chose(letters), question(qtype="multi", answer="AC"))
-    assert values(found, "correct", "partial_credit") == [correct, credit]
-
-
 @pytest.mark.parametrize(
     ("chosen", "credit"), [("", 0.0), ("A", 1 / 3), ("AB", 2 / 3), ("ABC", 1.0), ("ABCD", 0.0), ("D", 0.0)]
 )
-def test_a_wrong_letter_voids_partial_credit(chosen: str, credit: float) -> None:
-    assert partial_credit(set(chosen), set("ABC")) == credit
+def test_multiple_choice_has_partial_credit_that_a_wrong_letter_voids(chosen: str, credit: float) -> None:
+    asked = question(qtype="multi", answer="ABC", options=dict.fromkeys("ABCD", "x"))
+    assert values(score(chose(chosen), asked), "correct", "partial_credit") == [credit == 1.0, credit]
 
 
 def read(response: str, expected: str, scope: Scope = "reading", *, multi: bool = False) -> Score:
@@ -102,7 +97,9 @@ def test_each_scope_has_its_metrics(scope: Scope, names: set[str]) -> None:
     assert set(score(chose("A"), question(), scope).metrics) == names
 
 
-def test_the_mass_of_letters_is_a_probability_however_its_parts_are_rounded() -> None:
-    logprobs = {"A": math.log(0.5), "B": math.log(0.25)}
-    assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(0.75)
-    assert letter_mass({"A": math.log(0.6), "B": math.log(0.4000003)}) == 1.0
+@pytest.mark.parametrize(("parts", "mass"), [((0.5, 0.25), 0.75), ((0.6, 0.4000003), 1.0)])
+def test_the_mass_of_letters_is_a_probability_however_its_parts_are_rounded(
+    parts: tuple[float, float], mass: float
+) -> None:
+    logprobs = dict(zip("AB", map(math.log, parts), strict=True))
+    assert score(chose("A"), question(), "ranked", logprobs=logprobs)["letter_mass"] == pytest.approx(mass, abs=1e-12)

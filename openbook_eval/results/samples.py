@@ -19,8 +19,6 @@ from openbook_eval.types import ExamName, QType, Question, State
 T = TypeVar("T")
 # What is raised where a file is not as lm-eval and we write it.
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
-# Metrics that lie between 0 and 1; all others are 0 or 1.
-GRADED = ("partial_credit", "letter_mass")
 
 # One row an item of a run, with a column for each metric; null where the run has no such metric or no response came.
 ITEMS = pl.Schema(
@@ -37,7 +35,7 @@ ITEMS = pl.Schema(
         "letters": pl.String,  # what was read out of the response
         "state": pl.String,
         "rule": pl.String,
-        **{name: pl.Float64() if name in GRADED else pl.Boolean() for name in METRICS},
+        **{name: pl.Float64() if metric.graded else pl.Boolean() for name, metric in METRICS.items()},
     }
 )
 
@@ -122,13 +120,13 @@ def _faults(exam: ExamName) -> dict[str, pl.Expr]:
         "has an entry outside of its book": ~pl.col("depth").is_between(0, 1) | (pl.col("book_length") < 0),
         "has no choice": answered & (lacks_choice | ~pl.col("state").is_in(get_args(State))),
     }
-    for name in METRICS:
+    for name, metric in METRICS.items():
         value, has = pl.col(name), pl.col(name).is_not_null()
-        is_possible = value.is_between(0, 1) if name in GRADED else value.is_in([0.0, 1.0])
+        is_possible = value.is_between(0, 1) if metric.graded else value.is_in([0.0, 1.0])
         faults[f"has an impossible metric {name}"] = ~is_possible
         faults[f"has the metric {name} without a response"] = has & ~answered
-        # Single choice knows no partial credit; else a metric of one item is one of all.
-        if name != "partial_credit":
+        # Where one item has it, all have it.
+        if metric.averaged:
             faults[f"lacks the metric {name}"] = answered & ~has & (has.any() | (name == "correct"))
     return faults
 
