@@ -47,7 +47,6 @@ def write_run(
     chat: bool = False,
     samples: bool = True,
     model_args: Mapping[str, Any] | None = None,
-    version: object = 1.0,
     openbook: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
@@ -63,20 +62,20 @@ def write_run(
     home = folder / model.replace("/", "__")
     home.mkdir(parents=True, exist_ok=True)
     tasks: dict[str, list[Doc]] = {}
-    sizes, asked = {}, {}
+    sizes: dict[str, int] = {}
     for name in conditions:
         answer = respond or _responses(right, random.Random(f"{model} {name} {seed}"))  # noqa: S311 - no secret
         for exam, docs in _documents(questions, name).items():
             task = f"cmed_{name}_{exam}"
-            sizes[task], asked[task] = len(docs), (name, exam)
+            sizes[task] = len(docs)
             tasks[task] = [_sample(place, doc, name, answer, chat=chat) for place, doc in enumerate(docs[:limit])]
     if samples:
         for task, own in tasks.items():
             lines = (json.dumps(sample, ensure_ascii=False) + "\n" for sample in own)
             (home / f"samples_{task}_{date}.jsonl").write_text("".join(lines), encoding="utf-8")
-    results = _results(
-        tasks, sizes, asked, model=model, limit=limit, chat=chat, version=version, model_args=model_args or {}
-    )
+    results = _results(tasks, sizes, chat=chat, limit=limit)
+    results["config"]["model_args"] = {"pretrained": model, **(model_args or {})}
+    results |= {"model_name": model, "model_name_sanitized": home.name}
     path = home / f"results_{date}.json"
     if path.exists():
         raise FileExistsError(f"{path}: give each run a date of its own, or several conditions to one")
@@ -156,41 +155,28 @@ def _ranked(doc: Doc, response: str, sent: str) -> tuple[list[tuple[float, bool]
 
 
 def _results(
-    tasks: Mapping[str, Sequence[Mapping[str, Any]]],
-    sizes: Mapping[str, int],
-    asked: Mapping[str, tuple[str, ExamName]],
-    *,
-    model: str,
-    limit: int | None,
-    chat: bool,
-    version: object,
-    model_args: Mapping[str, Any],
+    tasks: Mapping[str, Sequence[Mapping[str, Any]]], sizes: Mapping[str, int], *, chat: bool, limit: int | None
 ) -> dict[str, Any]:
     used = {"providers": [{"provider": "statement", "entries": 1}], "sha256": ENTRIES, "fill": None, "book_seed": 0}
-    metadata = {"version": version, "exam_file": EXAM, "entries_used": used}
-    of_task = {task: {"condition": name, "exam_label": exam} for task, (name, exam) in asked.items()}
+    metadata = {"version": 1.0, "exam_file": EXAM, "entries_used": used}
+    first = {task: samples[0]["doc"] for task, samples in tasks.items()}
+    of_task = {task: {"condition": doc["condition"], "exam_label": doc["exam"]} for task, doc in first.items()}
     return {
         "results": {task: dict(_shares(task, samples)) for task, samples in tasks.items()},
         "configs": {task: {"task": task, "num_fewshot": 0, "metadata": metadata | of_task[task]} for task in tasks},
-        "versions": dict.fromkeys(tasks, version),
+        "versions": dict.fromkeys(tasks, 1.0),
         "n-shot": dict.fromkeys(tasks, 0),
         "n-samples": {
             # As lm-eval counts: an item without a response has no metrics, and is none.
             task: {"original": sizes[task], "effective": sum(bool(sample["metrics"]) for sample in samples)}
             for task, samples in tasks.items()
         },
-        "config": {
-            "model": "vllm-openbook",
-            "model_args": {"pretrained": model, **model_args},
-            "limit": None if limit is None else float(limit),
-        },
+        "config": {"model": "vllm-openbook", "limit": None if limit is None else float(limit)},
         "date": 1795643963.95,
         "transformers_version": "5.19.0",
         "lm_eval_version": "0.4.13",
         "max_length": 2048,
         "task_hashes": {task: _task_hash(samples) for task, samples in tasks.items()},
-        "model_name": model,
-        "model_name_sanitized": model.replace("/", "__"),
         "system_instruction": None,
         "system_instruction_sha": None,
         "chat_template": "{{ messages }}" if chat else None,

@@ -37,9 +37,8 @@ def test_a_line_has_the_keys_that_lm_eval_writes(tmp_path: Path, condition: str,
 
 
 def test_documents_are_those_of_our_task_functions(tmp_path: Path) -> None:
-    paper = task_functions.docs("openbook", "nursing", exam="mini")["test"][0]
-    reading = task_functions.docs("reading_library_4k", "nursing", exam="mini")["test"][0]
-    found = write_run(tmp_path, condition=["openbook", "reading_library_4k"])
-    for condition, doc in (("openbook", paper), ("reading_library_4k", reading)):
-        (first, *_) = lines(found, condition)
-        assert list(first["doc"]) == list(doc)  # type: ignore[call-overload]
+    conditions = ["openbook", "reading_library_4k"]
+    found = write_run(tmp_path, condition=conditions)
+    for condition in conditions:
+        doc = task_functions.docs(condition, "nursing", exam="mini")["test"][0]
+        assert list(lines(found, condition)[0]["doc"]) == list(doc)  # type: ignore[call-overload]

@@ -203,47 +203,41 @@ OTHER_EXAM = {"name": "other", "version": "2", "sha256": "f" * 64}
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("spoil", "reason"),
     [
         (
-            lambda told: told["versions"].update(dict.fromkeys(told["versions"], 9.0)),
-            "task version 9.0 is not known here",
+            lambda path: samples_of(path).unlink(),
+            "no samples of cmed_openbook_nursing: no item can be compared; run again with --log_samples",
         ),
         (
-            lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=OTHER_EXAM),
+            lambda path: change_lines(samples_of(path), lambda lines: lines[:-1]),
+            "NAME: 1 items, but the results are of 2; the file was cut off, run again",
+        ),
+        (
+            lambda path: change_lines(samples_of(path), lambda lines: [lines[0], lines[0]]),
+            "NAME: item nursing-0 stands there twice; run again",
+        ),
+        (
+            lambda path: change_lines(samples_of(path), lambda lines: [lines[0], lines[1][:200]]),
+            "NAME: line 2 is broken (error parsing line: ",
+        ),
+        (
+            lambda path: change_results(path, lambda told: told.update(versions=dict.fromkeys(told["configs"], 9.0))),
+            "task version 9.0 is not known here, known is 1.0; run again",
+        ),
+        (
+            lambda path: change_results(
+                path, lambda told: told["configs"]["cmed_openbook_nursing"]["metadata"].update(exam_file=OTHER_EXAM)
+            ),
             "its tasks have more than one exam file; run them again together",
         ),
     ],
 )
-def test_a_run_that_cannot_be_compared_is_left_out(
-    tmp_path: Path, change: Callable[[Any], object], reason: str
-) -> None:
+def test_a_run_with_a_fault_is_left_out_and_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
     path = beside_a_sound_run(tmp_path)
-    change_results(path, change)
-    assert refused(tmp_path).startswith(f"{path}: openbook: {reason}")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda lines: lines[:-1], "1 items, but the results are of 2; the file was cut off, run again"),
-        (lambda lines: [lines[0], lines[0]], "item nursing-0 stands there twice; run again"),
-        (lambda lines: [lines[0], lines[1][:200]], "line 2 is broken (error parsing line: "),
-    ],
-)
-def test_samples_that_were_cut_off_are_named(
-    tmp_path: Path, change: Callable[[list[str]], list[str]], reason: str
-) -> None:
-    path = beside_a_sound_run(tmp_path)
-    change_lines(samples_of(path), change)
-    assert refused(tmp_path).startswith(f"{path}: openbook: {samples_of(path).name}: {reason}")
-
-
-def test_samples_that_are_missing_are_named(tmp_path: Path) -> None:
-    path = beside_a_sound_run(tmp_path)
-    samples_of(path).unlink()
-    reason = "no samples of cmed_openbook_nursing: no item can be compared; run again with --log_samples"
-    assert refused(tmp_path) == f"{path}: openbook: {reason}"
+    name = samples_of(path).name
+    spoil(path)
+    assert refused(tmp_path).startswith(f"{path}: openbook: {reason.replace('NAME', name)}")
 
 
 def test_samples_without_results_are_named(tmp_path: Path) -> None:
