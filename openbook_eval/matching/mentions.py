@@ -30,6 +30,8 @@ _ORDINAL = re.compile(
 _ORDINALS = ("一", "二", "三", "四", "五", "六"), ("first", "second", "third", "fourth", "fifth")
 _OWN_TEXT = re.compile(r"[\s:.、)(\-\"“是为选项即]{0,6}")
 _IN_BRACKETS = re.compile(r"\s*\(\s*(?:选项|option)?\s*")
+# Longer than any bullet, and than what stands between two options of a list.
+_BULLETS, _BETWEEN = 10, 30
 _BULLET = re.compile(r"[\s\-(【\[•#]*")
 _OPTION_WORD = r"(?:选项|\boptions?\b)?\s*"
 _LIST = re.compile(rf"[\s)\"”」选项]*(?:\s*(?:[、,;/和与及]|以及|还有|\band\b)|\s)+[\s(\"“「]*{_OPTION_WORD}")
@@ -63,7 +65,7 @@ class Sentence(NamedTuple):
     def heading(self) -> str:
         """Return the letters that the sentence begins with, as a line of a list does, else ""."""
         first = self.mentions[0] if self.mentions else None
-        if first and first.by_letter and _BULLET.fullmatch(self.text, 0, first.start):
+        if first and first.by_letter and first.start < _BULLETS and _BULLET.fullmatch(self.text, 0, first.start):
             return first.letters
         return ""
 
@@ -85,8 +87,11 @@ class Sentence(NamedTuple):
         """Return what is named, options of one list ("A、B和D", "A或B") together."""
         runs: list[list[Mention]] = []
         for mention in self.mentions:
-            between = self.text[runs[-1][-1].end : mention.start] if runs else ""
-            if runs and (_LIST.fullmatch(between) or _OR.fullmatch(between)):
+            end = runs[-1][-1].end if runs else -_BETWEEN
+            near = mention.start - end < _BETWEEN
+            if near and (
+                _LIST.fullmatch(self.text, end, mention.start) or _OR.fullmatch(self.text, end, mention.start)
+            ):
                 runs[-1].append(mention)
             else:
                 runs.append([mention])
