@@ -25,7 +25,18 @@ from data_prep.clean import judge, where
 from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates, plain
 from data_prep.formats import Fault
-from data_prep.manifest import TRAIN, BuildFacts, Contamination, FileContent, Flow, InputFile, Manifest, write_manifest
+from data_prep.manifest import (
+    MANIFEST,
+    ROWS,
+    TRAIN,
+    BuildFacts,
+    Contamination,
+    FileContent,
+    Flow,
+    InputFile,
+    Manifest,
+    write_manifest,
+)
 from data_prep.mix import choose, counter, nesting, scaled
 from data_prep.read import SCHEMA, Part, parts, read
 from data_prep.spec import Cleaning, Decontamination, Mix, Spec
@@ -110,6 +121,10 @@ def build(
     if exams:
         spec = spec.model_copy(update={"decontaminate": Decontamination(exams=list(exams))})
     mixes = wanted_mixes(spec, only, scale)
+    for folder in (out / name for name in mixes):
+        # What stands there is replaced as a whole.
+        if others := sorted(file.name for file in folder.glob("*") if file.name not in (TRAIN, MANIFEST, ROWS)):
+            raise OpenbookError(f"{folder}: holds {others[0]}, which is no part of a mix; move it or build elsewhere")
     count = counter(spec.tokenizer) if spec.tokenizer else None
     todo = parts(spec.sources, data)
     with _hold(out) as work:

@@ -223,6 +223,14 @@ def test_a_mix_is_not_called_as_other_files_of_a_build(tmp_path: Path, name: str
         run(tmp_path, declared=spec({name: {"size": 10, "ratio": {"tcm": 1}}}))
 
 
+def test_a_folder_that_holds_anything_but_a_mix_is_not_replaced(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "out" / "med" / "notes.md").write_text("mine")
+    with pytest.raises(OpenbookError, match=r"out/med: holds notes\.md, which is no part of a mix"):
+        run(tmp_path)
+    assert (tmp_path / "out" / "med" / "notes.md").read_text() == "mine"
+
+
 # Exams that cannot be had are named, never passed over in silence.
 
 
