@@ -131,10 +131,6 @@ PROVIDERS: Mapping[str, type[_Provider]] = {
     "generated": _Generated,
     "file": _EntryFile,
 }
-_WANTED = (
-    "given, statement, passage, the path of an entry file, "
-    '{"provider": "retrieved", "corpus": FOLDER} or {"provider": "generated", "endpoint": URL, "model": NAME}'
-)
 
 
 def _parse(part: object) -> _Provider:
@@ -144,10 +140,10 @@ def _parse(part: object) -> _Provider:
     name = part.get("provider") if isinstance(part, dict) else None
     # A list or an object in place of the name could not be looked up.
     if not isinstance(name, str) or name not in PROVIDERS:
-        raise ExamError(f"entries: no provider {name!r}; {did_you_mean(str(name), PROVIDERS)}; wanted {_WANTED}")
+        raise ExamError(f"entries: no provider {name!r}; {did_you_mean(str(name), PROVIDERS)} (see tasks/README.md)")
     provider = parsed(PROVIDERS[name], part)
     if isinstance(provider, str):
-        raise ExamError(f"entries, {name}: {provider}; wanted {_WANTED}")
+        raise ExamError(f"entries, {name}: {provider} (see tasks/README.md)")
     return provider
 
 

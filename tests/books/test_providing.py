@@ -56,6 +56,8 @@ def test_a_question_left_without_an_entry_is_an_error_that_says_how_many_and_whi
 
 def test_an_entry_file_is_named_by_its_path_and_serves_those_it_covers(tmp_path: Path) -> None:
     path = entry_file(tmp_path, {"id": "bare", "text": "自己写的。"}, {"id": "knowing", "text": "另写的。"})
+    # It may name questions that have an entry already.
+    assert provided(["given", path, "statement"])[2] == ("给定的知识。", "given")
     assert provided([path, "statement"]) == [
         ("自己写的。", "own.jsonl"),
         (STATEMENT, "statement"),
