@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -287,44 +287,38 @@ def _follow(
     waiting, over = list(todo), False
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
     with (
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
         log.open("wb") as file,
-        _snakemake(command, environment, file) as process,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         progress = bar.add_task("", total=len(todo))
-        while not over:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_LOOK)
-            over = process.poll() is not None
-            for step in list(waiting):
-                state = state_of(step, work)
-                if state.done or state.reason:
-                    waiting.remove(step)
-                    became = f"done in {state.record['seconds']:.1f} s" if state.done else f"failed: {state.reason}"
-                    count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
-                    bar.console.print(visible(f"{count}  {step.kind} {step.name}: {became}"), markup=False)
-                    bar.advance(progress)
+        # Nothing is ever said to it: its standard input ends with this process, however that ends, and tells the jobs
+        # on this machine to end, and Snakemake with them.
+        process = subprocess.Popen(  # noqa: S603
+            command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            while not over:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK)
+                over = process.poll() is not None
+                for step in list(waiting):
+                    if became := _became(state_of(step, work)):
+                        waiting.remove(step)
+                        count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
+                        bar.console.print(visible(f"{count}  {step.kind} {step.name}: {became}"), markup=False)
+                        bar.advance(progress)
+        finally:
+            # Ctrl-C: jobs on a cluster are taken back.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+                process.communicate()
     return waiting
 
 
-@contextmanager
-def _snakemake(
-    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
-) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run Snakemake; where this process is stopped, its jobs on a cluster are taken back.
-
-    Nothing is ever said to it: its standard input ends with this process, however that ends, and tells the jobs on this
-    machine to end, and Snakemake with them.
-    """
-    process = subprocess.Popen(  # noqa: S603
-        command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            process.communicate()
+def _became(state: StepState) -> str:
+    if state.done:
+        return f"done in {state.record.get('seconds', 0):.1f} s"
+    return f"failed: {state.reason}" if state.reason else ""
 
 
 def _snakemake_on_a_shared_volume(arguments: Sequence[str]) -> None:

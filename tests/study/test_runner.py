@@ -135,7 +135,7 @@ def processes_in(work: Path) -> list[str]:
     return [line for line in found.splitlines() if str(work) in line and "ps axww" not in line]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_killed_takes_its_steps_with_it_and_goes_on_to_the_same_result(
     folder: Path, undisturbed: Path, tmp_path: Path, number: int
 ) -> None:
