@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.filesize import decimal
 
 from openbook_eval.study.runner import plan_report
 from openbook_eval.study.spec import StudyExam, read_study
 from openbook_eval.study.workflow import evaluation_need, size_of, workflow_of
-from tests.study.folders import PAPER, SPEC, leave, workflow, write
+from tests.study.folders import PAPER, SPEC, leave, workflow, write, write_recipe
 
 # Two seeds, a LoRA of the 7B model merged for its evaluation.
 LORA: dict[str, Any] = {"models": [], "data": {"spec": "paper"}, "groups": [{"recipes": ["qwen7b_mix11"]}]}
@@ -62,6 +63,15 @@ def test_gpu_hours_and_disk_are_the_sums_of_what_is_left(tmp_path: Path) -> None
     assert before == pytest.approx(sum(step.need.hours or 0 for step in steps.values() if step.need.gpus), abs=0.05)
     done(path, "train/qwen7b_mix11-seed1")
     assert before - left() == pytest.approx(2.35, abs=0.1)
+
+
+def test_what_two_arms_want_stands_in_neither_row(tmp_path: Path) -> None:
+    groups = [{"table": table, "recipes": [name], "mixes": ["mix91"]} for table, name in ((4, "own.yml"), (5, "b.yml"))]
+    write_recipe(tmp_path / "b.yml", learning_rate=0.1)
+    path = write(tmp_path, models=[], groups=groups)
+    kept = [step.need.kept or 0 for step in workflow(path).steps.values() if "own_" in step.name]
+    row = rows(path)[0]
+    assert (row[6], " ".join(row[8:])) == ("0/7", decimal(round(sum(kept))))
 
 
 def test_a_merged_model_stays_on_disk_and_an_adapter_hardly(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def test_the_name_of_an_exam_goes_before_a_folder_of_that_name(
 
 
 @given(st.text(max_size=300))
+@example("a" * 200)
 def test_every_name_becomes_one_that_a_folder_can_have_anywhere(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", safe_name(name))
 

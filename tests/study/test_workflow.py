@@ -1,5 +1,6 @@
 """Steps and what names their content: only what depends on a change is named anew."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import jobs
-from openbook_eval.study.workflow import state_of
+from openbook_eval.study.spec import read_study
+from openbook_eval.study.workflow import state_of, workflow_of
+from openbook_eval.tiny_model import tiny_model_dir
 from tests.study.folders import digests, leave, workflow, write, write_recipe
 
 
@@ -21,6 +24,7 @@ def of(mix: str) -> set[str]:
     }
 
 
+CHAT = "--apply_chat_template"
 CONDITIONS = ("openbook", "closedbook")
 ALL = {
     "mix/mix91",
@@ -39,6 +43,42 @@ def test_a_cell_is_a_mix_a_training_a_merge_and_an_evaluation_by_condition(tmp_p
     assert [step.id for step in chain] == [
         "mix/mix91", "train/own_mix91-seed1", "merge/own_mix91-seed1", "evaluate/own_mix91-seed1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ({"model": "a/b"}, ["--model", "vllm-openbook", "--model_args", '{"x": 1, "pretrained": "a/b"}', CHAT]),
+        ({"profile": "wingpt2-7b"}, ["--profile", "wingpt2-7b", "--model_args", '{"x": 1}']),
+        ({"endpoint": "glm-4"}, ["--model", "api-openbook", "--model_args", '{"profile": "glm-4"}', CHAT]),
+    ],
+)
+def test_a_model_is_evaluated_as_it_is_asked(tmp_path: Path, model: dict[str, str], options: list[str]) -> None:
+    path = write(tmp_path, models=[model], groups=[], engine={"model_args": {"x": 1}})
+    (step,) = workflow(path).steps.values()
+    assert step.task == {
+        "command": ["openbook-eval", "run", *options, "--batch_size", "auto", "--log_samples"], "exam": "mini",
+    }  # fmt: skip
+
+
+def test_an_adapter_is_merged_or_evaluated_beside_its_base_with_room_for_its_rank(tmp_path: Path) -> None:
+    merged = write(tmp_path)
+    write_recipe(tmp_path / "own.yml", lora_r=20)
+    found = workflow_of(read_study(merged), tmp_path / "work").steps
+    out = f"{tmp_path}/work/merge/own_mix91-seed1/model"
+    assert found["merge/own_mix91-seed1"].task["command"][3:6] == [
+        f"{tmp_path}/work/train/own_mix91-seed1/output", "--out", out,
+    ]  # fmt: skip
+    assert json.loads(found["evaluate/own_mix91-seed1"].task["command"][5]) == {"pretrained": out}
+    merged.write_text(merged.read_text("utf-8") + "evaluate: adapter\n", encoding="utf-8")
+    found = workflow_of(read_study(merged), tmp_path / "work").steps
+    assert json.loads(found["evaluate/own_mix91-seed1"].task["command"][5]) == {
+        "pretrained": str(tiny_model_dir()),
+        "enable_lora": True,
+        "lora_local_path": f"{tmp_path}/work/train/own_mix91-seed1/output",
+        "max_lora_rank": 32,
+    }
+    assert not any(name.startswith("merge/") for name in found)
 
 
 def _in(name: str, old: str, new: str) -> Callable[[Path], None]:
