@@ -69,6 +69,8 @@ def test_what_two_arms_want_stands_in_neither_row(tmp_path: Path) -> None:
     groups = [{"table": table, "recipes": [name], "mixes": ["mix91"]} for table, name in ((4, "own.yml"), (5, "b.yml"))]
     write_recipe(tmp_path / "b.yml", learning_rate=0.1)
     path = write(tmp_path, models=[], groups=groups)
+    # A mix that would be seen: 40 GB.
+    (tmp_path / "spec.yml").write_text(SPEC.replace("mix91: {size: 40", "mix91: {size: 40_000_000"), encoding="utf-8")
     kept = [step.need.kept or 0 for step in workflow(path).steps.values() if "own_" in step.name]
     row = rows(path)[0]
     assert (row[6], " ".join(row[8:])) == ("0/7", decimal(round(sum(kept))))
