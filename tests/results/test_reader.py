@@ -256,6 +256,7 @@ def test_samples_without_results_are_named(tmp_path: Path) -> None:
         ('"partial_credit": null', '"partial_credit": 1.5', "item nursing-0 has an impossible metric partial_credit"),
         ('"correct": ', '"x": ', "item nursing-0 lacks the metric correct"),
         ('"answered": ', '"x": ', "item nursing-0 lacks the metric answered"),
+        ('\\"letters\\"', '\\"unanswered\\":\\"x\\",\\"letters\\"', "item nursing-0 has the metric correct without"),
         ('"doc_hash": ', '"x": ', "item nursing-0 has no id, class, answer or hash"),
         ('"exam": "nursing"', '"exam": "pharmacist"', "item nursing-0 is not of the exam nursing"),
         ('"qtype": "single"', '"qtype": "both"', "item nursing-0 is neither single nor multiple choice"),
