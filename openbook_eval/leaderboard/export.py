@@ -144,7 +144,7 @@ def board_sheet(board: Board) -> Sheet:
             row.run.model + (" (TRUNCATED)" if row.run.truncation.cut else ""),
             *(percent(estimate.value) for estimate in row.averages.exams),
             percent(row.overall.value),
-            percents((row.averages.macro if complete else row.averages.micro).interval),
+            percents(row.overall.interval),
             *([percent(row.averages.micro.value)] if complete else []),
             *(percent(row.metrics[metric]) for metric in BESIDE[: len(FORM)]),
         ]
