@@ -57,7 +57,7 @@ def test_the_needed_entry_of_a_shared_book_is_in_sight(report: Report, open_page
         ("Class", "class 1", pl.col("exam_class") == "class 1"),
         ("Type", "multi", pl.col("qtype") == "multi"),
         ("A is", "wrong", ~pl.col("correct")),
-        ("Read by", "declared", pl.col("rule") == "declared"),
+        ("Read by", "concluded", pl.col("rule") == "concluded"),
         ("Place in the book", "5", pl.col("depth") >= 0.8),
     ],
 )
