@@ -225,10 +225,6 @@ def test_the_next_cell_is_where_the_draws_part_most() -> None:
     [
         (READING.clear(), "table 4: no trained model is evaluated yet; run the study first"),
         (
-            points(lambda _r, _d: 0.5, FIVE[:1], seeds=3),
-            "made, table 4, m: 1 mix of m with openbook: too few, a constant needs 3 and a line 4",
-        ),
-        (
             points(lambda _r, _d: 0.5, FIVE[:2]),
             "made, table 4, m: 2 mixes of m with openbook: too few, a constant needs 3 and a line 4",
         ),
@@ -293,27 +289,21 @@ def test_the_same_seed_gives_the_same_fit_and_another_seed_another() -> None:
     assert not once.equals(other)
 
 
-def test_bases_with_one_title_are_two_models() -> None:
-    one = points(lambda r, _d: 0.9 - 0.1 * r, FIVE, 0.001, base="/one/m")
-    two = points(lambda r, _d: 0.4 - 0.1 * r, FIVE, 0.001, base="/two/m", generator=1)
-    found = fit(pl.concat([one, two]), draws=100)
-    assert [group.reading.arms.models for group in found.groups] == [
-        ("/one/m (r)",),
-        ("/two/m (r)",),
-        ("/one/m (r)", "/two/m (r)"),
-    ]
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ({"base": "/one/m"}, {"base": "/two/m"}, ("/one/m (r)", "/two/m (r)")),
+        ({"recipe": "fast"}, {"recipe": "slow"}, ("m (fast)", "m (slow)")),
+    ],
+)
+def test_bases_with_one_title_and_recipes_on_one_mix_are_models_and_no_seeds(
+    one: dict[str, str], other: dict[str, str], names: tuple[str, str]
+) -> None:
+    high = points(lambda r, _d: 0.9 - 0.1 * r, FIVE, 0.001, base=one.get("base", "m"), recipe=one.get("recipe", "r"))
+    low = points(lambda r, _d: 0.4 - 0.1 * r, FIVE, 0.001, base=other.get("base", "m"), recipe=other.get("recipe", "r"))
+    found = fit(pl.concat([high, low]), draws=100)
+    assert [group.reading.arms.models for group in found.groups] == [(names[0],), (names[1],), names]
     assert [group.reading.arms.cells["seeds"].sum() for group in found.groups] == [5, 5, 10]
-
-
-def test_two_recipes_on_one_mix_are_two_models_and_no_seeds() -> None:
-    slow = points(lambda r, _d: 0.8 - 0.1 * r, FIVE, 0.001, recipe="slow")
-    fast = points(lambda r, _d: 0.4 - 0.1 * r, FIVE, 0.001, recipe="fast", generator=1)
-    found = fit(pl.concat([slow, fast]), draws=100)
-    assert [group.reading.arms.models for group in found.groups] == [
-        ("m (fast)",),
-        ("m (slow)",),
-        ("m (fast)", "m (slow)"),
-    ]
     assert all(group.reading.scatter < 0.01 for group in found.groups)
 
 

@@ -72,6 +72,9 @@ def test_a_report_has_its_parts_in_one_folder(written: Report) -> None:
     assert "plots/study-ratio.svg" in there
     assert (written.cells, written.done) == (5, 5)
     assert (written.found.undone, written.found.refused) == ((), ())
+    points = pl.read_csv(written.folder / "points.csv")
+    assert [points.filter(source=source).height for source in ("tiny", "paper")] == [10, 34]
+    assert set(points.filter(source="tiny", seed=2)["cell"]) == {"tiny_mix91_400-seed2", "tiny_mix19_400-seed2"}
 
 
 def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
@@ -94,13 +97,6 @@ def test_the_page_shows_the_runs_by_their_cells_and_the_seeds_as_one_point(writt
         ">tiny_mix91_400-seed1 (2 seeds)<"
     ) == 1
     assert str(written.folder.parents[1]) not in board
-
-
-def test_points_are_those_of_the_study_and_of_the_paper(written: Report) -> None:
-    frame = pl.read_csv(written.folder / "points.csv")
-    assert frame.filter(source="tiny").height == 10
-    assert frame.filter(source="paper").height == 34
-    assert set(frame.filter(source="tiny", seed=2)["cell"]) == {"tiny_mix91_400-seed2", "tiny_mix19_400-seed2"}
 
 
 def test_the_same_results_make_the_same_bytes(tmp_path: Path) -> None:
