@@ -30,11 +30,8 @@ class ExamError(OpenbookError):
         if len(faults) == 1:
             return cls(f"{file}: {faults[0]}")
         head = f"{file}: {len(faults)} faults, nothing was read:"
-        report = "\n  ".join([head, *faults])
-        if len(faults) <= _SHOWN:
-            return cls(report)
-        more = f"and {len(faults) - _SHOWN} more; openbook-eval exam show lists them all"
-        return cls("\n  ".join([head, *faults[:_SHOWN], more]), report)
+        more = [f"and {len(faults) - _SHOWN} more; openbook-eval exam show lists them all"][: len(faults) > _SHOWN]
+        return cls("\n  ".join([head, *faults[:_SHOWN], *more]), "\n  ".join([head, *faults]))
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:

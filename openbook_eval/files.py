@@ -171,7 +171,10 @@ def sha256_file(path: Path) -> str:
 
 
 class _Plain(yaml.SafeLoader):  # type: ignore[misc]
-    """Load values as YAML 1.1 has them, but refuse aliases and keys that stand twice."""
+    """Load values as YAML 1.1 has them, but for ratios; refuse aliases and keys that stand twice.
+
+    A number with a colon is text: YAML 1.1 reads the ratio 9:1 as 541, in base 60; people do not.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         # Aliases of aliases would take all memory once they are written out.
@@ -180,12 +183,8 @@ class _Plain(yaml.SafeLoader):  # type: ignore[misc]
         return super().compose_node(parent, index)
 
 
-class _Ratios(_Plain):
-    """Load a number with a colon as text: YAML 1.1 reads the ratio 9:1 as 541, in base 60; people do not."""
-
-
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
-_Ratios.yaml_implicit_resolvers = {
+_Plain.yaml_implicit_resolvers = {
     first: [
         (tag, re.compile(rf"(?!.*:)(?:{pattern.pattern})", re.VERBOSE) if tag in _NUMBERS else pattern)
         for tag, pattern in resolvers
@@ -212,13 +211,12 @@ _Plain.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Load the mapping in a YAML file; keys must be texts and stand once, and aliases are refused.
+    """Load the mapping in a YAML file; keys must be texts and stand once, aliases are refused, 9:1 is a text.
 
-    With `ratios` a value such as 9:1 is the text that stands there; without, it is what YAML 1.1 makes of it. Raises
-    OpenbookError of one line where the file cannot be read, is not YAML, or is no mapping.
+    Raises OpenbookError of one line where the file cannot be read, is not YAML, or is no mapping.
     """
     try:
-        found = yaml.load(read_text(path), Loader=_Ratios)  # noqa: S506 (a SafeLoader)
+        found = yaml.load(read_text(path), Loader=_Plain)  # noqa: S506 (a SafeLoader)
     except RecursionError as error:
         raise OpenbookError(f"{path}: nested too deeply") from error
     except _BROKEN_YAML as error:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -46,18 +47,24 @@ def assert_one_line_error(result: subprocess.CompletedProcess[str], text: str) -
     assert "Traceback" not in result.stderr
 
 
-def test_help_names_every_command() -> None:
+def test_help_version_and_tasks_dir_print_what_scripts_read() -> None:
     text = call("--help").stdout
-    for command in ("run", "scores", "match", "rescore", "tiny-model", "link", "unlink", "tasks-dir", "exam"):
+    for command in (
+        "run",
+        "scores",
+        "match",
+        "rescore",
+        "tiny-model",
+        "link",
+        "unlink",
+        "tasks-dir",
+        "exam",
+        "recipes",
+    ):
         assert f"\n  {command} " in text
-
-
-def test_version() -> None:
     assert call("--version").stdout == f"{__version__}\n"
-
-
-def test_tasks_dir_prints_the_folder_and_nothing_else() -> None:
     assert call("tasks-dir").stdout == f"{tasks_dir()}\n"
+    assert {"--apply_chat_template", "--batch_size"} <= set(re.findall(r"--\w+", call("run", "--help").stdout))
 
 
 def test_exam_show_prints_counts_and_the_first_prompt_as_the_model_sees_it(tmp_path: Path) -> None:
@@ -86,11 +93,6 @@ def test_exam_show_counts_what_is_not_asked_too(tmp_path: Path) -> None:
     output = call("exam", "show", str(path)).stdout
     assert "2 questions read, 1 to be asked" in output
     assert ["other", "其他", "CMExam", "2", "0", "2"] in map(str.split, output.splitlines())
-
-
-def test_exam_show_sends_no_control_signs_to_the_terminal(tmp_path: Path) -> None:
-    path = write_lines(tmp_path, {**ROW, "stem": "脉\t率\x1b[31m红\r"})
-    assert "\n脉\t率\\x1b[31m红\\r\n" in call("exam", "show", str(path)).stdout
 
 
 def test_exam_books_prints_a_row_for_each_condition_and_what_cannot_be_asked() -> None:
@@ -149,8 +151,10 @@ def test_exam_audit_as_json_names_every_id(tmp_path: Path) -> None:
     assert found["exam"]["name"] == "exam.jsonl"
 
 
-def test_exam_audit_shows_hostile_ids_as_they_are(tmp_path: Path) -> None:
-    path = write_lines(tmp_path, {**ROW, "id": "[red]a\x1b[31m\n\u202eb"}, {**ROW, "id": "9" * 500})
+def test_hostile_text_is_spelt_out_on_the_terminal(tmp_path: Path) -> None:
+    rows = {**ROW, "id": "[red]a\x1b[31m\n\u202eb", "stem": "脉\t率\x1b[31m红\r"}, {**ROW, "id": "9" * 500}
+    path = write_lines(tmp_path, *rows)
+    assert "\n脉\t率\\x1b[31m红\\r\n" in call("exam", "show", str(path)).stdout
     output = call("exam", "audit", str(path)).stdout
     assert f"ids: [red]a\\x1b[31m\\n\\u202eb, {'9' * 40}..." in output
     assert "9" * 41 not in output
@@ -172,10 +176,6 @@ def test_exam_show_tells_all_faults_and_exits_with_2(tmp_path: Path) -> None:
         "  line 2: needs at least two options, has 0",
         "  line 2: answer A, C is not among the options (none)",
     ]
-
-
-def test_exam_show_takes_the_variable() -> None:
-    assert "mini, version 1.0" in call("exam", "show", OPENBOOK_EXAM="mini").stdout
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], text:
     assert_one_line_error(call(*arguments), text)
 
 
-def test_an_unknown_command_is_exit_code_2_without_a_traceback() -> None:
-    result = call("exma")
-    assert result.returncode == 2
-    assert "No such command 'exma'" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_match_writes_a_json_line_for_each_row(tmp_path: Path) -> None:
     rows = [
         {"id": "x", "output": "答案：A、C。", "options": {"A": "甲", "B": "乙", "C": "丙"}, "qtype": "multi"},
@@ -229,9 +222,3 @@ def test_match_writes_a_json_line_for_each_row(tmp_path: Path) -> None:
         '{"id":"x","letters":"AC","state":"stated","rule":"dressed_letters"}',
         '{"id":2,"letters":"","state":"none","rule":"refusal"}',
     ]
-
-
-def test_run_shows_lm_evals_own_flags() -> None:
-    text = call("run", "--help").stdout
-    assert "--apply_chat_template" in text
-    assert "--batch_size" in text
