@@ -149,7 +149,9 @@ def merge_adapter(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The output_dir of a recipe that trained an adapter.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the model; else RUN/merged.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="The base model, where it has moved since.")] = None,
-    trust_remote_code: Annotated[bool, typer.Option(help="Run code of the base model's authors.")] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code of the base model's authors.")
+    ] = False,
 ) -> None:
     """Merge an adapter into its base model: a folder that vLLM and transformers load."""
     from openbook_eval.training.merge import merge

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from data_prep.manifest import MANIFEST, TRAIN, FileContent, read_manifest
-from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.errors import OpenbookError, first_line, parsed
 from openbook_eval.files import read_text, sha256, sha256_file, write_atomic
 
 RECORD = "trained_on.json"
@@ -104,14 +104,10 @@ def write_record(folder: Path, record: TrainedOn) -> None:
 def read_record(folder: Path) -> TrainedOn | None:
     """Return the record in a model's folder, or None; raises OpenbookError where the file is something else."""
     path = folder / RECORD
-    try:
-        return TrainedOn.model_validate_json(read_text(path)) if path.exists() else None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        raise OpenbookError(
-            f"{path}: not a record of a training ({place}: {fault['msg']}); remove it, or name another folder"
-        ) from error
+    found = parsed(TrainedOn, read_text(path)) if path.exists() else None
+    if isinstance(found, str):
+        raise OpenbookError(f"{path}: not a record of a training ({found}); remove it, or name another folder")
+    return found
 
 
 def tokens_in(inputs: Mapping[str, Any], pad_token_id: int | None) -> Any:
@@ -254,16 +250,16 @@ def _check_device(config: Mapping[str, Any]) -> None:
     import torch
 
     attention = str(config.get("attn_implementation") or "flash_attention" * (config.get("flash_attention") is True))
-    flash = attention.startswith("flash_attention")
+    needs = attention if attention.startswith("flash_attention") else "bf16: true" * (config.get("bf16") is True)
     # Ray's driver has no GPU; its workers do.
-    if config.get("use_ray") or not (flash or config.get("bf16") is True):
+    if not needs or config.get("use_ray"):
         return
     if not torch.cuda.is_available():
         raise OpenbookError(
-            f"this recipe needs a GPU ({attention if flash else 'bf16: true'}), and torch {torch.__version__} finds "
-            "none; train it on a machine with one, or try recipes/tiny_lora.yml here"
+            f"this recipe needs a GPU ({needs}), and torch {torch.__version__} finds none; train it on a machine with "
+            "one, or try recipes/tiny_lora.yml here"
         )
-    if attention in ("flash_attention", "flash_attention_2") and importlib.util.find_spec("flash_attn") is None:
+    if needs in ("flash_attention", "flash_attention_2") and importlib.util.find_spec("flash_attn") is None:
         raise OpenbookError(
             "this recipe needs the package flash_attn, which is not installed: install openbook-eval[train,flash], or "
             "set attn_implementation: sdpa and sample_packing: false"

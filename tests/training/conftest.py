@@ -1,4 +1,4 @@
-"""Fixtures: the training environment, the command that trains, and the shipped recipes of the tiny model, trained."""
+"""The training environment, the command that trains, and the shipped recipes of the tiny model, trained."""
 
 import os
 import shutil
@@ -12,14 +12,8 @@ import pytest
 from openbook_eval.tiny_model import tiny_model_dir
 
 _ROOT = Path(__file__).parents[2]
-
+_PYTHON = Path(os.environ.get("TRAIN_PYTHON", _ROOT / ".venv-train" / "bin" / "python"))
 RECIPES = _ROOT / "recipes"
-
-
-# These take a folder, a recipe in it, and options of the command, such as --seed=7. The first starts the training; the
-# second trains to the end, or to where it fails.
-Start = Callable[..., "subprocess.Popen[str]"]
-Train = Callable[..., "subprocess.CompletedProcess[str]"]
 # The output_dir of a shipped recipe, by its name, after it was trained as it stands.
 Trained = Callable[[str], Path]
 
@@ -30,51 +24,39 @@ def training_environment() -> dict[str, str]:
     return {**kept, "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
 
 
-def printed_by(folder: Path, recipe: str) -> Path:
-    """Where the training of a recipe prints to."""
-    return folder / f"{recipe}.log"
-
-
 @pytest.fixture(scope="session")
 def train_python() -> Path:
     """The Python of the training environment."""
-    python = Path(os.environ.get("TRAIN_PYTHON", _ROOT / ".venv-train" / "bin" / "python"))
-    if not python.is_file():
-        pytest.fail(f"{python}: there is no training environment; run make train-env, or name its Python: TRAIN_PYTHON")
-    return python
+    if not _PYTHON.is_file():
+        pytest.fail(f"{_PYTHON}: no training environment; run make train-env, or name its Python: TRAIN_PYTHON")
+    return _PYTHON
 
 
-@pytest.fixture(scope="session")
-def start(train_python: Path) -> Start:
-    """The command that a user gives, in a group of processes of its own.
-
-    What it prints goes to a file beside the recipe: a pipe that is not read would hold it up.
-    """
-
-    def run(folder: Path, recipe: str, *changes: str) -> "subprocess.Popen[str]":
-        with printed_by(folder, recipe).open("w") as printed:
-            return subprocess.Popen(
-                [train_python.parent / "accelerate", "launch", "-m", "axolotl.cli.train", recipe, *changes],
-                cwd=folder,
-                env=training_environment(),
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-
-    return run
+def printed(folder: Path, recipe: str) -> str:
+    """What the training of a recipe has printed; a pipe that is not read would hold it up."""
+    return (folder / f"{recipe}.log").read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.fixture(scope="session")
-def train(start: Start) -> Train:
-    def run(folder: Path, recipe: str, *changes: str) -> "subprocess.CompletedProcess[str]":
-        process = start(folder, recipe, *changes)
-        process.wait()
-        printed = printed_by(folder, recipe).read_text(encoding="utf-8", errors="replace")
-        return subprocess.CompletedProcess(process.args, process.returncode, printed)
+def start(folder: Path, recipe: str, *changes: str) -> "subprocess.Popen[str]":
+    """Start the command that a user gives, in a group of processes of its own; changes are such as --seed=7."""
+    command = [str(_PYTHON.parent / "accelerate"), "launch", "-m", "axolotl.cli.train", recipe, *changes]
+    with (folder / f"{recipe}.log").open("w") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=training_environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
-    return run
+
+def train(folder: Path, recipe: str, *changes: str, fails: bool = False) -> str:
+    """Train to the end, or to where it fails; return what is printed."""
+    failed, said = start(folder, recipe, *changes).wait() != 0, printed(folder, recipe)
+    assert failed == fails, said[-3000:]
+    return said
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +73,7 @@ def tiny_mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Path:
+def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path, train_python: Path) -> Path:  # noqa: ARG001
     """A folder as the heads of the recipes want it: the shipped recipes, mixes/tiny and models/tiny in it."""
     folder = tmp_path_factory.mktemp("train_folder")
     shutil.copytree(RECIPES, folder / "recipes")
@@ -101,13 +83,12 @@ def train_folder(tmp_path_factory: pytest.TempPathFactory, tiny_mix: Path) -> Pa
 
 
 @pytest.fixture(scope="session")
-def trained(train_folder: Path, train: Train) -> Trained:
+def trained(train_folder: Path) -> Trained:
     """Trains a shipped recipe as it stands, the first time that it is asked for."""
 
     @cache
     def output(name: str) -> Path:
-        done = train(train_folder, f"recipes/{name}.yml")
-        assert done.returncode == 0, done.stdout[-3000:]
+        train(train_folder, f"recipes/{name}.yml")
         return train_folder / "checkpoints" / name
 
     return output
