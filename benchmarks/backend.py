@@ -30,8 +30,7 @@ import numpy as np
 from benchmarks.backend_parts import ANSWER, ANSWER_TOKENS, OURS, OUTSIDE, PARTS, RANK, THEIRS, prompts_of
 from benchmarks.overhead import write_exam
 from benchmarks.random_model import lay_model
-from openbook_eval.models.scheduling import least, order, shared
-from openbook_eval.models.tokenization import encode
+from openbook_eval.models.scheduling import encode, least, order, shared
 from openbook_eval.tiny_model import tiny_model_dir
 
 LARGE = ((11_200, 16_000), (600, 256_000))

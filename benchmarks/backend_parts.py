@@ -74,7 +74,7 @@ def ask(spec: dict[str, Any]) -> dict[str, Any]:
     """Has one model answer or rank the prompts; what it took, and the answers."""
     from lm_eval.api.instance import Instance
 
-    from openbook_eval.models.scheduling import spent
+    from openbook_eval.models import reports
 
     texts = json.loads(Path(spec["prompts"]).read_text(encoding="utf-8"))
     model = load(spec["name"], spec["model"], spec["length"], spec["cache"], spec["block"])
@@ -91,7 +91,7 @@ def ask(spec: dict[str, Any]) -> dict[str, Any]:
     if ranking:
         chances = np.array([chance for chance, _ in answers]).reshape(-1, len(LETTERS))
         answers = [LETTERS[best] for best in chances.argmax(axis=1)]
-    cost = spent()
+    cost = reports.get("cost")
     if cost is None:
         return {"seconds": seconds, "answers": answers, "computed": model.computed}
     counted = {"computed": cost.computed_tokens, "blocks": cost.least_block_tokens, "outside": cost.other_seconds}
@@ -102,8 +102,7 @@ def prepare(spec: dict[str, Any]) -> dict[str, Any]:
     """Does what is done outside the engine, from the prompts' texts to their order: seconds, tokens, peak memory."""
     from transformers import AutoTokenizer
 
-    from openbook_eval.models.ranking import Prompt
-    from openbook_eval.models.tokenization import encode
+    from openbook_eval.models.scheduling import Prompt, encode
 
     texts = prompts_of(spec["exam"], spec["characters"], None, spec["questions"])
     tokenizer = AutoTokenizer.from_pretrained(spec["model"])

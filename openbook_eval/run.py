@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from openbook_eval import install, models
 from openbook_eval.errors import OpenbookError, did_you_mean, first_line
-from openbook_eval.models import context_window, profiles, replies, scheduling
+from openbook_eval.models import context_window, profiles
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked
 from openbook_eval.results.reader import annotate, results_files, versions
@@ -77,17 +77,19 @@ def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | Non
 
     Raises OpenbookError where answers are missing.
     """
-    spent, asked = scheduling.spent(), replies.taken()
-    known = {**known, "api": asked and asked.to_json(), "cost": spent and spent.to_json()}
+    reports = dict(models.reports)
+    models.reports.clear()
+    known = {**known, **{name: report.to_json() for name, report in reports.items()}}
     for file in files:
         annotate(file, known)
     if printed:
         print(printed)
     if files and show:
         show(files)
-    if spent:
-        print(spent.line())
-    replies.refuse_gaps(asked)
+    for report in reports.values():
+        print(report.line())
+    if "api" in reports:
+        reports["api"].refuse_gaps()
 
 
 def _execute(harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool) -> str:

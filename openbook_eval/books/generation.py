@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import ask_all
-from openbook_eval.models.endpoints import EndpointSettings, checked_address
-from openbook_eval.models.replies import FINAL, Reply, Request
+from openbook_eval.models.endpoints import FINAL, EndpointSettings, Reply, Request, checked_address
 from openbook_eval.types import Question
 
 CHARACTERS = 300

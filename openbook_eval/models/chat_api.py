@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import math
-import random
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -17,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.models.cache import ResponseCache
-from openbook_eval.models.endpoints import EndpointSettings
-from openbook_eval.models.replies import FINAL, Failure, Reason, Reply, Request, Usage, read_reply
+from openbook_eval.models.endpoints import FINAL, EndpointSettings, Failure, Reason, Reply, Request, Usage, read_reply
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
-    from tenacity import RetryCallState
 
 # The endpoint had begun when these happened, and may charge for the prompt.
 _CHARGED: frozenset[Reason] = frozenset({"timeout", "malformed"})
@@ -36,62 +32,6 @@ _LONGEST_PAUSE, _LONGEST_WAIT = 60.0, 600.0
 _AGAIN = {408, 409, 425}
 _SAID_AT_MOST = 200
 
-_chance = random.SystemRandom()
-
-
-class Stopped(Exception):  # noqa: N818 - told to the user by whoever knows how much was kept
-    """No further question need be asked; the message says why, in one line."""
-
-
-class OverBudget(Stopped):
-    """The limit that the user set is reached."""
-
-
-class Budget:
-    """What was spent and what is under way, against the limits that `settings` set.
-
-    A request is let go only where it fits even if its answer is as long as it may be. Prompts are estimated, with the
-    ratio that those before it have shown, so that a limit is exceeded by an error of that estimate at most.
-    """
-
-    def __init__(self, settings: EndpointSettings) -> None:
-        """Begin with nothing spent."""
-        self._settings = settings
-        self.spent = self.under_way = Usage()
-        self._estimated = self._counted = 0
-
-    def take(self, request: Request) -> bool:
-        """Return whether `request` fits; it is under way then."""
-        ratio = self._counted / self._estimated if self._estimated else 1.0
-        likely = Usage(math.ceil(request.expected.prompt * ratio), request.expected.completion)
-        after, limits = self.spent + self.under_way + likely, self._settings
-        if limits.max_tokens_total is not None and after.tokens > limits.max_tokens_total:
-            return False
-        if limits.max_cost is not None and after.cost(limits) > limits.max_cost:
-            return False
-        self.under_way += request.expected
-        return True
-
-    def settle(self, request: Request, taken: Usage) -> None:
-        """Count what a request took that is no longer under way."""
-        self.under_way -= request.expected
-        self.add(request, taken)
-
-    def add(self, request: Request, taken: Usage) -> None:
-        """Count what a request took, in this run or in one before."""
-        self.spent += taken
-        if taken.prompt and taken.completion:
-            self._estimated += request.expected.prompt
-            self._counted += taken.prompt
-
-    @property
-    def limit(self) -> str:
-        """Return the limits in words."""
-        money = f"max_cost={self._settings.max_cost} {self._settings.currency}"
-        tokens = f"max_tokens_total={self._settings.max_tokens_total}"
-        parts = ((self._settings.max_cost, money), (self._settings.max_tokens_total, tokens))
-        return " and ".join(words for value, words in parts if value is not None)
-
 
 @dataclass(slots=True)
 class Outcome:
@@ -101,7 +41,7 @@ class Outcome:
     failures: dict[str, Failure] = field(default_factory=dict)
     attempts: int = 0
     lost: Usage = field(default_factory=Usage)
-    stopped: Exception | None = None
+    stopped: OpenbookError | None = None
 
 
 def ask_all(
@@ -115,17 +55,14 @@ def ask_all(
     """
     distinct = {request.key: request for request in requests}
     outcome = Outcome(kept_replies(distinct, cache))
-    new = [request for key, request in distinct.items() if key not in outcome.replies]
+    new = deque(request for key, request in distinct.items() if key not in outcome.replies)
     if not new:
         return outcome
-    budget = Budget(settings)
-    for key, reply in outcome.replies.items():
-        budget.add(distinct[key], reply.usage(distinct[key].expected))
+    spent = sum((reply.usage(distinct[key].expected) for key, reply in outcome.replies.items()), Usage())
     with tqdm(total=len(distinct), initial=len(outcome.replies), disable=quiet, desc="Questions answered") as bar:
-        run = _Run(settings, cache, budget, deque(new), outcome, bar)
-        asyncio.run(run.work())
+        asyncio.run(_Run(settings, cache, outcome, bar, new, spent).work())
     if not outcome.stopped and not outcome.replies:
-        outcome.stopped = Stopped(next(iter(outcome.failures.values())).said)
+        outcome.stopped = OpenbookError(next(iter(outcome.failures.values())).said)
     # Where two runs asked the same, both take the reply that was written first.
     outcome.replies |= kept_replies(outcome.replies, cache)
     return outcome
@@ -147,22 +84,24 @@ class _Run:
 
     settings: EndpointSettings
     cache: ResponseCache
-    budget: Budget
-    pending: deque[Request]
     outcome: Outcome
     bar: Any
+    pending: deque[Request]
+    spent: Usage
+    under_way: list[Request] = field(default_factory=list)
     in_a_row: int = 0
     # No request goes before this time, since the endpoint asked to wait.
     resume_at: float = 0.0
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> None:
-        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
+        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
+        first = self.settings.retry_seconds
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda result: isinstance(result, Failure) and result.reason not in FINAL),
             stop=stop_after_attempt(self.settings.max_retries + 1),
-            wait=self._pause,
+            wait=wait_exponential_jitter(initial=first, max=_LONGEST_PAUSE, jitter=first),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )
 
@@ -171,37 +110,30 @@ class _Run:
                 request = self.pending.popleft()
                 try:
                     self._record(request, await retrying.copy()(self._attempt, request))
-                except (Stopped, OpenbookError) as stop:
+                except OpenbookError as stop:
                     self.pending.clear()
                     self.outcome.stopped = self.outcome.stopped or stop
-                    return
 
         async with self.client, asyncio.TaskGroup() as group:
             for _ in range(min(self.settings.num_concurrent, len(self.pending))):
                 group.create_task(work_one())
 
-    def _pause(self, state: "RetryCallState") -> float:
-        """Return seconds before the next attempt: they double, and half of them is drawn."""
-        longest = min(_LONGEST_PAUSE, self.settings.retry_seconds * 2.0 ** (state.attempt_number - 1))
-        return _chance.uniform(longest / 2, longest)
-
     async def _attempt(self, request: Request) -> Reply | Failure:
-        """Send a request once, when its turn has come. Raises Stopped where the run has ended."""
+        """Send a request once, when its turn has come. Raises OpenbookError where the run has ended."""
         await self._turn(request)
-        spent = Usage()
         self.outcome.attempts += 1
         try:
             result = await self._post(request)
-            if isinstance(result, Reply):
-                spent = result.usage(request.expected)
-            elif result.reason in _CHARGED:
-                spent = Usage(request.expected.prompt)
-                self.outcome.lost += spent
         finally:
-            self.budget.settle(request, spent)
+            self.under_way.remove(request)
             self.settled.set()
-        if isinstance(result, Failure):
-            self.resume_at = max(self.resume_at, time.monotonic() + result.wait)
+        if isinstance(result, Reply):
+            self.spent += result.usage(request.expected)
+            return result
+        if result.reason in _CHARGED:
+            self.spent += Usage(request.expected.prompt)
+            self.outcome.lost += Usage(request.expected.prompt)
+        self.resume_at = max(self.resume_at, time.monotonic() + result.wait)
         return result
 
     async def _turn(self, request: Request) -> None:
@@ -210,14 +142,24 @@ class _Run:
             await limiter.acquire(min(amount(request), limiter.max_rate))
         while (wait := self.resume_at - time.monotonic()) > 0:
             await asyncio.sleep(wait)
-        while not (self.outcome.stopped or self.budget.take(request)):
+        while not self.outcome.stopped and (limit := self._exceeded(request)):
             # What is under way may take less than it might.
-            if self.budget.under_way == Usage():
-                raise OverBudget(f"the next question might exceed {self.budget.limit}")
+            if not self.under_way:
+                raise OpenbookError(f"the next question might exceed {limit}; set a higher limit")
             self.settled.clear()
             await self.settled.wait()
         if self.outcome.stopped:
             raise self.outcome.stopped
+        self.under_way.append(request)
+
+    def _exceeded(self, request: Request) -> str:
+        """Return the limit that is exceeded if all that is under way, and `request`, take as much as they may."""
+        after, settings = sum((each.expected for each in self.under_way), self.spent + request.expected), self.settings
+        if settings.max_tokens_total is not None and after.tokens > settings.max_tokens_total:
+            return f"max_tokens_total={settings.max_tokens_total}"
+        if settings.max_cost is not None and after.cost(settings) > settings.max_cost:
+            return f"max_cost={settings.max_cost} {settings.currency}"
+        return ""
 
     @cached_property
     def _limiters(self) -> list[tuple[Any, Any]]:
@@ -251,7 +193,7 @@ class _Run:
         )
 
     async def _post(self, request: Request) -> Reply | Failure:
-        """Return what the endpoint says to `request`. Raises Stopped where it would say the same to all others."""
+        """Return what the endpoint says. Raises OpenbookError where it would say the same to all others."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         payload = dict(request.payload)
@@ -274,14 +216,14 @@ class _Run:
         fault = body if isinstance(body, dict) else {"message": body or ""}
         said = f"{status}: {self._said(str(fault.get('message') or body))}"
         if status in {401, 403}:
-            raise Stopped(f"the endpoint refuses the key in {self.settings.key_variable} ({said})")
+            raise OpenbookError(f"the endpoint refuses the key in {self.settings.key_variable} ({said})")
         if status == HTTPStatus.PAYMENT_REQUIRED or fault.get("code") == "insufficient_quota":
-            raise Stopped(f"the account has nothing left ({said})")
+            raise OpenbookError(f"the account has nothing left ({said})")
         if status < HTTPStatus.BAD_REQUEST or status in {404, 405}:
-            raise Stopped(f"{said}; does the address end in /v1, and is the model called so?")
-        wait = _wait(error.response.headers)
+            raise OpenbookError(f"{said}; does the address end in /v1, and is the model called so?")
+        wait = _wait(error.response.headers.get("Retry-After", ""))
         if wait > _LONGEST_WAIT:
-            raise Stopped(f"{said}; the endpoint asks to wait {wait:.0f} s")
+            raise OpenbookError(f"{said}; the endpoint asks to wait {wait:.0f} s")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return Failure("rate_limit", said, wait)
         again = status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -289,12 +231,11 @@ class _Run:
 
     def _said(self, text: str) -> str:
         """Return what an endpoint said in one printable line, without the key."""
-        line = " ".join(text.replace(self.settings.key, "(key)").split())
-        shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+        shown = visible(" ".join(text.replace(self.settings.key, "(key)").split()))
         return shown if len(shown) <= _SAID_AT_MOST else shown[: _SAID_AT_MOST - 1] + "…"
 
     def _record(self, request: Request, result: Reply | Failure) -> None:
-        """Keep a reply, count a failure. Raises Stopped where failures are no longer those of single questions."""
+        """Keep a reply, count a failure. Raises OpenbookError where failures are not those of single questions."""
         if isinstance(result, Reply):
             # The whole reply as it came, so that thinking and token counts of a resumed run are those of a run in one.
             self.cache.append(request.key, result.model_dump(exclude_defaults=True))
@@ -306,20 +247,17 @@ class _Run:
         if result.reason in FINAL:
             refused = sum(failure.reason in FINAL for failure in failures.values())
             if not self.outcome.replies and refused >= _REFUSED_FIRST:
-                raise Stopped(f"the endpoint refused the first {refused} questions ({result.said})")
+                raise OpenbookError(f"the endpoint refused the first {refused} questions ({result.said})")
             return
         self.in_a_row += 1
         if self.in_a_row >= _IN_A_ROW:
-            raise Stopped(f"{self.in_a_row} questions in a row got no answer ({result.said})")
+            raise OpenbookError(f"{self.in_a_row} questions in a row got no answer ({result.said})")
 
 
-def _wait(headers: Mapping[str, str]) -> float:
+def _wait(said: str) -> float:
     """Return the seconds that `Retry-After` asks for, as a number or a date (RFC 9110, section 10.2.3), or 0."""
     with suppress(ValueError):
-        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
-    said = headers.get("Retry-After", "")
-    with suppress(ValueError):
-        return max(0.0, float(said))
+        return float(said)
     with suppress(ValueError, TypeError):
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        return parsedate_to_datetime(said).timestamp() - time.time()
     return 0.0

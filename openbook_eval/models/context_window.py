@@ -6,16 +6,15 @@ of --model_args is what lm-eval 0.4.13 and vLLM make of them; no engine is start
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from openbook_eval.errors import OpenbookError, first_line
+from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import read_json_lines
 from openbook_eval.models.profiles import profile
-from openbook_eval.models.tokenization import encode
+from openbook_eval.models.scheduling import encode
 
 _HF = ("hf", "hf-auto", "huggingface")
 # A letter, and the token that an engine generates in any case.
@@ -41,18 +40,6 @@ class Fit:
     longest: int
     room: int
 
-    @classmethod
-    def of(cls, task: str, counts: Sequence[int], room: int) -> "Fit":
-        """Return how prompts of so many tokens fit into `room` tokens."""
-        return cls(task, len(counts), sum(tokens > room for tokens in counts), max(counts, default=0), room)
-
-    @classmethod
-    def merged(cls, task: str, fits: Sequence["Fit"]) -> "Fit":
-        """Return several tasks as one: their prompts together, the longest of all and the smallest room."""
-        longest = max((fit.longest for fit in fits), default=0)
-        room = min((fit.room for fit in fits), default=0)
-        return cls(task, sum(fit.prompts for fit in fits), sum(fit.cut for fit in fits), longest, room)
-
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
@@ -77,8 +64,9 @@ class Truncation:
     @classmethod
     def of(cls, fits: Sequence[Fit]) -> "Truncation":
         """Return what is known of tasks that were counted."""
-        total = Fit.merged("", fits)
-        return cls(True, None, total.prompts, total.cut, total.longest, total.room, tuple(fits))
+        prompts, cut = sum(fit.prompts for fit in fits), sum(fit.cut for fit in fits)
+        longest, room = max((fit.longest for fit in fits), default=0), min((fit.room for fit in fits), default=0)
+        return cls(True, None, prompts, cut, longest, room, tuple(fits))
 
     @classmethod
     def from_json(cls, part: Mapping[str, Any]) -> "Truncation":
@@ -98,36 +86,25 @@ def check(tasks: Sequence[Any], config: Any) -> list[Fit]:
 
     Returns nothing where that cannot be told, and logs why. Raises OpenbookError where a prompt would be cut.
     """
+    if not tasks:
+        return []
     try:
-        return _check(tasks, config) if tasks else []
+        window = ContextWindow(config.model, config.model_args, bool(config.model_args.get("trust_remote_code")))
+        length = window.length()
+        fits = []
+        for task in tasks:
+            own = task.config.generation_kwargs
+            generation = None if own is None else {**own, **config.gen_kwargs}
+            fits.append(window.fit(task.task_name, _prompts(task, config, window), generation, length))
+        if any(fit.cut for fit in fits):
+            raise OpenbookError(_misfit(fits, length, window))
     except UncheckedError as error:
         _log.warning("not checked whether the model gets every prompt whole: %s", error)
         return []
-
-
-def _check(tasks: Sequence[Any], config: Any) -> list[Fit]:
-    window = ContextWindow(config.model, config.model_args, bool(config.model_args.get("trust_remote_code")))
-    setting, length = window.length_setting
-    if length is None:
-        length = window.held()
-    elif window.is_vllm and length > (most := window.held(length)):
-        raise OpenbookError(
-            f"{setting}={length} in --model_args: {config.model_args['pretrained']} holds {most} tokens at most; "
-            f"set {setting}={most} or less, or leave it out"
-        )
-    fits = []
-    for task in tasks:
-        own = task.config.generation_kwargs
-        answer = window.answer_length(None if own is None else {**own, **config.gen_kwargs})
-        chat = window.render_chat if config.apply_chat_template else None
-        fits.append(Fit.of(task.task_name, window.count(_prompts(task, config, chat)), length - answer))
-    if any(one.cut for one in fits):
-        needed = length + max(one.longest - one.room for one in fits)
-        raise OpenbookError(misfit(_by_condition(tasks, fits), length, window.most(needed), setting))
     return fits
 
 
-def _prompts(task: Any, config: Any, chat: Callable[..., str] | None) -> list[str]:
+def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
     """Return the prompts of a task, built by lm-eval itself."""
     from jinja2 import TemplateError
     from lm_eval.evaluator_utils import get_sample_size
@@ -135,19 +112,20 @@ def _prompts(task: Any, config: Any, chat: Callable[..., str] | None) -> list[st
     samples = config.samples or {}
     if not isinstance(samples, dict):
         raise OpenbookError(f"--samples {samples}: must be a JSON object of task names and question numbers, or a file")
-    limit = get_sample_size(task, config.limit)
     try:
         return [
             task.fewshot_context(
                 doc,
                 num_fewshot=0,
                 system_instruction=config.system_instruction,
-                apply_chat_template=chat is not None,
+                apply_chat_template=bool(config.apply_chat_template),
                 fewshot_as_multiturn=bool(config.fewshot_as_multiturn),
-                chat_template=chat,
+                chat_template=window.render_chat,
                 gen_prefix=task.doc_to_prefix(doc),
             )
-            for _, doc in task.doc_iterator(limit=limit, samples=samples.get(task.task_name))
+            for _, doc in task.doc_iterator(
+                limit=get_sample_size(task, config.limit), samples=samples.get(task.task_name)
+            )
         ]
     except AssertionError as error:
         raise OpenbookError(f"--samples: {error}") from error
@@ -156,39 +134,23 @@ def _prompts(task: Any, config: Any, chat: Callable[..., str] | None) -> list[st
         raise UncheckedError(f"the prompts of {task.task_name} cannot be built ({error})") from error
 
 
-def _by_condition(tasks: Sequence[Any], fits: Sequence[Fit]) -> list[Fit]:
-    """Merge the exams of a condition under the name of its group; an exam that is asked alone keeps its name."""
-    groups: dict[str, list[Fit]] = {}
-    for task, one in zip(tasks, fits, strict=True):
-        condition = (task.config.metadata or {}).get("condition")
-        groups.setdefault(f"cmed_{condition}" if condition else one.task, []).append(one)
-    return [Fit.merged(name if len(group) > 1 else group[0].task, group) for name, group in groups.items()]
-
-
-def misfit(fits: Sequence[Fit], length: int, most: int | None, setting: str) -> str:
-    """Return one line on tasks whose prompts do not fit into `length` tokens, the value of `setting`, and what to do.
-
-    `most` is what the model can hold, None where that is unknown.
-    """
-    needed = {fit.task: length - fit.room + fit.longest for fit in fits}
-    longest = max(fits, key=lambda fit: needed[fit.task])
-    shares = _listed([f"{fit.cut:,} of {fit.prompts:,} prompts of {fit.task}" for fit in fits if fit.cut])
-    beyond = [task for task, tokens in needed.items() if most is not None and tokens > most]
-    enough = max((tokens for task, tokens in needed.items() if task not in beyond), default=0)
-    advice = change = f"set {setting}={enough} in --model_args"
-    if beyond:
+def _misfit(fits: Sequence[Fit], length: int, window: "ContextWindow") -> str:
+    """Return one line on tasks whose prompts do not fit into `length` tokens, and what to do."""
+    whole = Truncation.of(fits)
+    beyond = {fit.task: fit.longest - fit.room for fit in fits}
+    worst = max(fits, key=lambda fit: beyond[fit.task])
+    needed, setting = length + beyond[worst.task], window.setting
+    most = window.held(needed)
+    advice = f"set {setting}={needed} in --model_args"
+    if needed > most:
         advice = (
-            f"the model holds {most:,} at most: leave out {_listed(beyond)}{f' and {change}' * (enough > length)}, "
-            "or take a model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)"
+            f"the model holds {most:,} at most: leave out {some([t for t in beyond if length + beyond[t] > most])}, or "
+            "take a model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)"
         )
     return (
-        f"{shares} do not fit: the longest has {longest.longest:,} tokens and {length - longest.room:,} are kept for "
-        f"the answer, but {setting} is {length:,}; {advice}"
+        f"{whole.cut:,} of {whole.prompts:,} prompts do not fit: the longest, of {worst.task}, has {worst.longest:,} "
+        f"tokens and {length - worst.room:,} are kept for the answer, but {setting} is {length:,}; {advice}"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 class ContextWindow:
@@ -217,6 +179,12 @@ class ContextWindow:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(source), **settings)
         except Exception as error:  # a tokenizer fails in as many ways as there are tokenizers
             raise UncheckedError(f"the tokenizer of {source} cannot be loaded: {first_line(error)}") from error
+
+    def fit(self, task: str, prompts: Sequence[str], generation: Mapping[str, Any] | None, length: int) -> Fit:
+        """Return how a task's prompts fit beside answers as lm-eval's `generation_kwargs` say, None where it ranks."""
+        room = length - self._answer_length(generation)
+        counts = self.count(prompts)
+        return Fit(task, len(counts), sum(tokens > room for tokens in counts), max(counts, default=0), room)
 
     def count(self, prompts: Sequence[str]) -> list[int]:
         """Return the tokens of each prompt as lm-eval sends it."""
@@ -251,11 +219,8 @@ class ContextWindow:
             others = [message for message in messages if message["role"] != "system"]
             return str(self.tokenizer.apply_chat_template(others, tokenize=False, **settings))
 
-    def answer_length(self, generation: Mapping[str, Any] | None) -> int:
-        """Return the tokens kept for an answer, by lm-eval's rule.
-
-        `generation` is None where letters are ranked and nothing is generated. Raises OpenbookError for no number.
-        """
+    def _answer_length(self, generation: Mapping[str, Any] | None) -> int:
+        """Return the tokens kept for an answer, by lm-eval's rule. Raises OpenbookError for no number."""
         if generation is None:
             return _RANKED
         from lm_eval.models.utils import normalize_gen_kwargs
@@ -267,20 +232,27 @@ class ContextWindow:
             raise OpenbookError(f"max_gen_toks must be a whole number of tokens ({first_line(error)})") from error
 
     @property
-    def length_setting(self) -> tuple[str, int | None]:
-        """Return the name of the setting of the model's length and what the user set it to.
+    def setting(self) -> str:
+        """Return the name of the setting of the model's length."""
+        return "max_model_len" if self.is_vllm and self.arguments.get("max_length") is None else "max_length"
 
-        Raises OpenbookError where it is no positive number: lm-eval takes -1 for a length and cuts all prompts.
+    def length(self) -> int:
+        """Return the tokens that a prompt and its answer may have together: what the user has set, else all it holds.
+
+        Raises OpenbookError for a setting that is no positive number (lm-eval takes -1 for a length and cuts all
+        prompts) or that vLLM does not take, UncheckedError where the model's length cannot be read.
         """
-        names = ("max_model_len", "max_length") if self.is_vllm else ("max_length",)
-        given = [name for name in names if self.arguments.get(name) is not None]
-        if len(given) > 1:
+        value = self.arguments.get(self.setting)
+        if value is None:
+            return self.held()
+        said = f"{self.setting}={value} in --model_args"
+        if not isinstance(value, int) or value < 1:
+            raise OpenbookError(f"{said} must be a whole number of tokens, 1 or more")
+        if self.is_vllm and self.setting == "max_length" and self.arguments.get("max_model_len") is not None:
             raise OpenbookError("max_model_len and max_length are both set in --model_args; set one of them")
-        name = given[0] if given else names[0]
-        value = self.arguments.get(name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise OpenbookError(f"{name}={value} in --model_args must be a whole number of tokens, 1 or more")
-        return name, value
+        if self.is_vllm and value > (most := self.held(value)):
+            raise OpenbookError(f"{said}: the model holds {most} tokens at most; set {most} or less, or leave it out")
+        return value
 
     def held(self, needed: int | None = None) -> int:
         """Return the longest that the model holds, which a run without a setting takes.
@@ -289,40 +261,27 @@ class ContextWindow:
         `needed`, vLLM is asked only where lm-eval's rule says less than that. Raises UncheckedError where the
         configuration cannot be read.
         """
-        try:
-            if not self._has_engine or (needed is not None and needed <= self._config_length()):
-                return self._config_length()
-            return self._vllm_length()
-        except Exception as error:  # whatever model and engine make of a configuration
-            model = self.arguments.get("pretrained")
-            raise UncheckedError(f"the length of {model} is unknown: {first_line(error)}") from error
-
-    def most(self, needed: int) -> int | None:
-        """Return the longest that the model holds as `held` does, None where that is unknown."""
-        with suppress(UncheckedError):
-            return self.held(needed)
-        return None
-
-    def _config_length(self) -> int:
         from lm_eval.models.utils import resolve_max_length
         from transformers import AutoConfig
 
-        source, revision = str(self.arguments["pretrained"]), str(self.arguments.get("revision") or "main")
-        config = AutoConfig.from_pretrained(source, trust_remote_code=self.trusted, revision=revision)
-        return int(resolve_max_length(config, self.tokenizer))
+        model, revision = str(self.arguments["pretrained"]), str(self.arguments.get("revision") or "main")
+        try:
+            config = AutoConfig.from_pretrained(model, trust_remote_code=self.trusted, revision=revision)
+            length = int(resolve_max_length(config, self.tokenizer))
+            # With more than one replica lm-eval holds no engine that could be asked for its length.
+            has_engine = self.is_vllm and self.arguments.get("data_parallel_size", 1) in (1, None)
+            enough = needed is not None and needed <= length
+            return self._vllm_length(model) if has_engine and not enough else length
+        except Exception as error:  # whatever model and engine make of a configuration
+            raise UncheckedError(f"the length of {model} is unknown: {first_line(error)}") from error
 
-    @property
-    def _has_engine(self) -> bool:
-        # With more than one replica lm-eval holds no engine that could be asked for its length.
-        return self.is_vllm and self.arguments.get("data_parallel_size", 1) in (1, None)
-
-    def _vllm_length(self) -> int:
+    def _vllm_length(self, model: str) -> int:
         # The import takes seconds; a run pays it in any case.
         from vllm.engine.arg_utils import EngineArgs
 
         known = {field.name for field in fields(EngineArgs)} - {"max_model_len"}
         settings = {name: value for name, value in self.arguments.items() if name in known}
-        return int(EngineArgs(model=self.arguments["pretrained"], **settings).create_model_config().max_model_len)
+        return int(EngineArgs(model=model, **settings).create_model_config().max_model_len)
 
 
 def find(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, Any]:
@@ -357,8 +316,7 @@ def _found(results: Mapping[str, Any], samples: Mapping[str, Path]) -> Iterator[
     for task in our_tasks(results):
         if task not in samples:
             raise UncheckedError(f"no samples of {task} beside the results")
-        answer = model.answer_length(results["configs"][task].get("generation_kwargs"))
-        yield Fit.of(task, model.count(_logged(samples[task])), length - answer)
+        yield model.fit(task, _logged(samples[task]), results["configs"][task].get("generation_kwargs"), length)
 
 
 def _logged(path: Path) -> list[str]:

@@ -1,31 +1,40 @@
-"""Settings of a model behind an OpenAI-compatible endpoint: `--model_args` over a profile of `endpoints.yml`."""
+"""A chat endpoint: how a model behind it is asked (`--model_args` over a profile), what goes there, what comes back."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
-from openbook_eval.files import load_yaml
+from openbook_eval.files import load_yaml, sha256_json
+from openbook_eval.matching.response import without_thought
 from openbook_eval.models import API
 
-NO_KEY = "no-key-needed"
-
+_NO_KEY = "no-key-needed"
 _PROFILES = Path(__file__).with_name("endpoints.yml")
 # What a profile says of its own model at its own address only.
-_OF_THE_MODEL = frozenset({"price_in", "price_out", "price_date", "price_source", "context"})
+_PRICES = ("price_in", "price_out", "price_date", "price_source")
 # Results keep the arguments of a model: a key among them would be published with the scores.
 _SECRETS = frozenset({"api_key", "auth_token", "header", "headers", "key", "token", "password"})
 # What lm-eval adds to the arguments of every model, and API models have no use for.
 _OF_THE_HARNESS = frozenset({"batch_size", "max_batch_size", "device", "pretrained"})
-_CHAT = "/chat/completions"
-_VARIABLE = re.compile("[A-Z_][A-Z0-9_]*")
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Z_][A-Z0-9_]*", name):
+        raise PydanticCustomError("variable", "must be the name of a variable in capitals, not the key itself")
+    return name
+
 
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0)]
@@ -35,20 +44,20 @@ Positive = Annotated[float, Field(gt=0)]
 class EndpointSettings(BaseModel):
     """One endpoint, one model, and how it is asked.
 
-    `key_variable` is the environment's variable that holds the key. Prices are for a million tokens. `context` is what
-    prompt and answer may have together in tokens, `tokens_per_character` what a Chinese character takes. Of a request,
-    `max_tokens_name` is what the limit of an answer is called, `omit` are fields that the endpoint refuses, `extra`
-    those that it wants beyond. `thinking_budget` are tokens of thinking before an answer, on top of the answer's own,
-    passed on as `thinking_name`; `think_end_token` ends thinking where it is not `</think>`. A request that fails is
-    made again up to `max_retries` times, after `retry_seconds` at first. `max_tokens_total` and `max_cost`
-    (in `currency`) limit what all answers of the run take, those that were kept before included.
+    `key_variable` is the environment's variable that holds the key. Prices are for a million tokens.
+    `tokens_per_character` is what a Chinese character takes. Of a request, `max_tokens_name` is what the limit of an
+    answer is called, `omit` are fields that the endpoint refuses, `extra` those that it wants beyond.
+    `thinking_budget` are tokens of thinking before an answer, on top of the answer's own, passed on as
+    `thinking_name`; `think_end_token` ends thinking where it is not `</think>`. A request that fails is made again up
+    to `max_retries` times, after `retry_seconds` at first. `max_tokens_total` and `max_cost` (in `currency`) limit
+    what all answers of the run take, those that were kept before included.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     base_url: str
     model: Annotated[str, Field(min_length=1)]
-    key_variable: str = "OPENAI_API_KEY"
+    key_variable: Annotated[str, AfterValidator(_variable)] = "OPENAI_API_KEY"
     needs_key: bool = False
     num_concurrent: Count = 8
     requests_per_minute: Positive | None = None
@@ -56,7 +65,6 @@ class EndpointSettings(BaseModel):
     timeout: Positive = 300
     max_retries: Annotated[int, Field(ge=0)] = 6
     retry_seconds: Positive = 1.0
-    context: Count | None = None
     tokens_per_character: Positive = 1.0
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     # YAML has lists only, and pydantic's strictness wants a tuple.
@@ -76,9 +84,10 @@ class EndpointSettings(BaseModel):
     dry_run: bool = False
 
     @property
-    def priced(self) -> bool:
-        """Return whether the prices of both directions are known."""
-        return self.price_in is not None and self.price_out is not None
+    def prices(self) -> dict[str, Any]:
+        """Return the prices of both directions with their date and source; nothing where one is not known."""
+        known = self.price_in is not None and self.price_out is not None
+        return {name: getattr(self, name) for name in _PRICES} if known else {}
 
     @property
     def identity(self) -> dict[str, str]:
@@ -96,7 +105,7 @@ class EndpointSettings(BaseModel):
             raise OpenbookError(f"{self.key_variable}: holds characters that no key has; copy it again")
         if self.needs_key and not key:
             raise OpenbookError(f"{self.key_variable} is not set; the key of {self.base_url} goes there")
-        return key or NO_KEY
+        return key or _NO_KEY
 
 
 def checked(config: Any, *, dry_run: bool) -> dict[str, Any]:
@@ -126,33 +135,25 @@ def read_settings(arguments: Mapping[str, Any]) -> EndpointSettings:
         )
     profile = _profile(given.pop("profile", None))
     if any(given.get(name, profile.get(name)) != profile.get(name) for name in ("base_url", "model")):
-        profile = {name: value for name, value in profile.items() if name not in _OF_THE_MODEL}
-    settings = _checked({"needs_key": "key_variable" in profile, **profile, **given})
-    if settings.max_cost is not None and not settings.priced:
+        profile = {name: value for name, value in profile.items() if name not in _PRICES}
+    values = {"needs_key": "key_variable" in profile, **profile, **given}
+    if not {"base_url", "model"} <= values.keys():
+        raise OpenbookError(f"--model_args: give profile= ({', '.join(endpoints())}) or both base_url= and model=")
+    # Some copy the whole address from lm-eval's documentation, others the part that the clients of endpoints take.
+    address = str(values["base_url"]).rstrip("/").removesuffix("/chat/completions")
+    values |= {"base_url": checked_address(address, "--model_args base_url"), "model": str(values["model"])}
+    try:
+        settings = EndpointSettings.model_validate(values)
+    except ValidationError as error:
+        known = [name for name in (*EndpointSettings.model_fields, "profile") if name != "needs_key"]
+        faults = "; ".join(validation_message(dict(fault), known) for fault in error.errors())
+        raise OpenbookError(f"--model_args: {faults}") from error
+    if settings.max_cost is not None and not settings.prices:
         raise OpenbookError(
             f"max_cost={settings.max_cost}: the prices of {settings.model} are not known; "
             f"give price_in= and price_out= ({settings.currency} per million tokens)"
         )
     return settings
-
-
-def _checked(values: Mapping[str, Any]) -> EndpointSettings:
-    for name in ("base_url", "model"):
-        if name not in values:
-            raise OpenbookError(
-                f"--model_args: {name} is missing; give profile= ({', '.join(endpoints())}) or base_url= and model="
-            )
-    if not _VARIABLE.fullmatch(str(values.get("key_variable", "OPENAI_API_KEY"))):
-        raise OpenbookError("--model_args key_variable: must be the name of a variable in capitals, not the key itself")
-    # Some copy the whole address from lm-eval's documentation, others the part that the clients of endpoints take.
-    address = checked_address(str(values["base_url"]).rstrip("/").removesuffix(_CHAT), "--model_args base_url")
-    try:
-        return EndpointSettings.model_validate({**values, "base_url": address, "model": str(values["model"])})
-    except ValidationError as error:
-        known = [name for name in (*EndpointSettings.model_fields, "profile") if name != "needs_key"]
-        raise OpenbookError(
-            f"--model_args: {'; '.join(validation_message(dict(fault), known) for fault in error.errors())}"
-        ) from error
 
 
 def checked_address(url: str, setting: str) -> str:
@@ -186,3 +187,139 @@ def _profile(name: object) -> dict[str, Any]:
     if name not in known:
         raise OpenbookError(f"--model_args profile={name}: there is no such profile; {did_you_mean(str(name), known)}")
     return dict(known[str(name)])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that go in and tokens that come out."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the tokens of both."""
+        return Usage(self.prompt + other.prompt, self.completion + other.completion)
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of either direction."""
+        return self.prompt + self.completion
+
+    def cost(self, settings: EndpointSettings) -> float:
+        """Return the money in the currency of `settings`, 0 where its prices are not known."""
+        return (self.prompt * (settings.price_in or 0) + self.completion * (settings.price_out or 0)) / 1e6
+
+
+def estimated_tokens(text: str, per_character: float) -> int:
+    """Estimate the tokens of a message: `per_character` for one of Chinese script, a quarter for others, 8 around."""
+    # In UTF-8 a character of Chinese script has three bytes, one of Latin script one.
+    wide = (len(text.encode("utf-8", "replace")) - len(text)) / 2
+    return math.ceil(wide * per_character + (len(text) - wide) / 4) + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question on its way: the key of its answer, what is posted, and what it will take, estimated.
+
+    `expected.completion` is the limit of the answer, which most answers stay far below.
+    """
+
+    key: str
+    payload: Mapping[str, Any]
+    expected: Usage
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any], settings: EndpointSettings, repeat: int = 1) -> "Request":
+        """Make the request of a payload; `repeat` tells several answers to one question apart."""
+        text = "".join(str(message["content"]) for message in payload["messages"])
+        expected = Usage(estimated_tokens(text, settings.tokens_per_character), int(payload[settings.max_tokens_name]))
+        return cls(sha256_json([dict(payload), repeat]), payload, expected)
+
+
+Reason = Literal["rate_limit", "server_error", "connection", "timeout", "malformed", "refused"]
+# Asking again says the same.
+FINAL: frozenset[Reason] = frozenset({"refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a question got no answer; `said` is one printable line, `wait` what the endpoint asks to wait, in seconds."""
+
+    reason: Reason
+    said: str
+    wait: float = 0.0
+
+
+class Reply(BaseModel):
+    """What the model wrote, its thinking where the endpoint gives it apart, and the tokens that were counted.
+
+    Token counts are None where the endpoint does not say. `finish` is why it stopped: `stop`, `length`, or whatever the
+    endpoint calls it.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    content: str
+    finish: str
+    reasoning: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def answer(self, end: str | None = None) -> str | None:
+        """Return the text behind the end of thinking, None where thinking does not end.
+
+        `end` is the text that ends thinking, if it is not `</think>`; where it is given, a reply without it that was
+        cut at its limit is nothing but thinking.
+        """
+        cut = self.finish == "length"
+        if end and not self.reasoning and cut and end not in self.content:
+            return None
+        text = without_thought(self.content.rpartition(end)[2] if end else self.content)
+        return None if cut and self.reasoning and not (text or "").strip() else text
+
+    def thinking_tokens(self, end: str | None = None) -> int:
+        """Return the tokens of thinking as the endpoint counts them, else by the share of characters."""
+        if self.reasoning_tokens is not None:
+            return self.reasoning_tokens
+        written = len(self.reasoning) + len(self.content)
+        thought = written - len(self.answer(end) or "")
+        return round((self.completion_tokens or 0) * thought / max(1, written))
+
+    def usage(self, expected: Usage) -> Usage:
+        """Return the tokens that it took, by the endpoint's count; where it does not count, estimated."""
+        completion = self.completion_tokens
+        if completion is None:
+            completion = min(expected.completion, estimated_tokens(self.content + self.reasoning, 1.0))
+        return Usage(expected.prompt if self.prompt_tokens is None else self.prompt_tokens, completion)
+
+
+def read_reply(body: bytes) -> Reply | Failure:
+    """Read the body of a chat completion.
+
+    One that a content filter stopped is refused; anything that is no completion, or one without a choice, is malformed.
+    """
+    try:
+        completion = orjson.loads(body)
+        choice, usage = completion["choices"][0], completion.get("usage") or {}
+        message, details = choice["message"], usage.get("completion_tokens_details") or {}
+        reply = Reply(
+            content=_text(message.get("content")),
+            reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
+            finish=str(choice.get("finish_reason")),
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+            reasoning_tokens=details.get("reasoning_tokens"),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Failure("malformed", "what came is no chat completion")
+    if reply.finish == "content_filter":
+        return Failure("refused", "a content filter stopped the answer")
+    return reply
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | None):
+        raise TypeError("the content is no text")
+    # Half a surrogate pair is legal JSON and no text.
+    return (value or "").encode("utf-8", "replace").decode()

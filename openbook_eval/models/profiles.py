@@ -1,19 +1,18 @@
 """Profiles of model families: how each wants to be asked, and its models by size; one YAML file a family."""
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 from openbook_eval.files import load_yaml
 
 _FOLDER = Path(__file__).with_name("families")
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 Positive = Annotated[int, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -21,55 +20,43 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
 
 
-def _hub_name(name: str) -> str:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise PydanticCustomError("hub_name", "must be OWNER/MODEL, as on the hub")
-    return name
-
-
-HubName = Annotated[str, AfterValidator(_hub_name)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Size(_Model):
+class Size(BaseModel):
     """One model of a family.
 
-    `hub` is its name on the hub, `base` that of the model it was made of. `parameters` counts all, each once;
-    `intermediate` is the width of one matrix of the feed-forward part, `context` the tokens that prompt and answer may
-    have together. `lora_modules` are the projections that make query, key and value, as the architecture names them.
+    `hub` is its name on the hub, `base` that of the model it was made of. `architecture` is the model class as
+    config.json names it. `parameters` counts all, each once; with `tied_embeddings` one matrix serves as input and
+    output embedding. `context` are the tokens that prompt and answer may have together. With `trust_remote_code` its
+    code comes from the hub, since transformers has none. `lora_modules` are the projections that make query, key and
+    value, as the architecture names them.
     """
 
-    hub: HubName
-    base: HubName
-    # The model class as config.json names it.
+    model_config = _STRICT
+
+    hub: Text
+    base: Text
     architecture: Text
     parameters: Positive
     layers: Positive
     hidden: Positive
-    intermediate: Positive
     heads: Positive
     kv_heads: Positive
     vocabulary: Positive
-    # Whether one matrix serves as both input and output embedding.
     tied_embeddings: bool
     context: Positive
-    # Whether transformers, and the pinned vLLM, lack the architecture: its code then comes from the hub, or not at all.
     trust_remote_code: bool
-    vllm_native: bool
     lora_modules: Texts
 
 
-class Profile(_Model):
-    """How a family wants to be asked, and its models by size.
+class Profile(BaseModel):
+    """How a family, called as its file, wants to be asked, and its models by size.
 
     `template` is a chat template in jinja, good for asking and for training: a turn of the assistant ends with the end
     token. `stop` are the texts that end an answer: the end token, and what would open the user's next turn.
     `generation` are settings of its makers that hold for greedy decoding too. `guess` says why the format is a guess,
     where it is one; `source` where it was read.
     """
+
+    model_config = _STRICT
 
     name: Text
     title: Text
@@ -86,14 +73,10 @@ class Profile(_Model):
 
 def read_profile(path: Path) -> Profile:
     """Read the profile in a YAML file. Raises OpenbookError, of one line, with every fault of it."""
-    content = load_yaml(path)
     try:
-        found = Profile.model_validate(content)
+        return Profile.model_validate({"name": path.stem} | load_yaml(path))
     except ValidationError as error:
         raise OpenbookError(f"{path}: {'; '.join(_faults(error))}") from error
-    if found.name != path.stem:
-        raise OpenbookError(f"{path}: the name is {found.name!r}; name the profile as its file, {path.stem!r}")
-    return found
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
@@ -112,10 +95,9 @@ def profiles() -> Mapping[str, Profile]:
 
 def profile(name: str) -> Profile:
     """Return the profile of that name. Raises OpenbookError with a hint where there is none."""
-    known = profiles()
-    if name not in known:
-        raise OpenbookError(f"there is no profile {name!r}; {did_you_mean(name, known)}")
-    return known[name]
+    if name not in profiles():
+        raise OpenbookError(f"there is no profile {name!r}; {did_you_mean(name, profiles())}")
+    return profiles()[name]
 
 
 def named(name: str) -> tuple[Profile, Size]:
@@ -123,10 +105,11 @@ def named(name: str) -> tuple[Profile, Size]:
 
     Raises OpenbookError for any other name.
     """
-    known = {f"{family}-{size}": (each, each.sizes[size]) for family, each in profiles().items() for size in each.sizes}
-    known |= {
-        family: (each, next(iter(each.sizes.values()))) for family, each in profiles().items() if len(each.sizes) == 1
-    }
+    known: dict[str, tuple[Profile, Size]] = {}
+    for family, each in profiles().items():
+        known |= {f"{family}-{size}": (each, found) for size, found in each.sizes.items()}
+        if len(each.sizes) == 1:
+            known[family] = each, next(iter(each.sizes.values()))
     if name not in known:
         raise OpenbookError(f"--profile {name}: there is none; {did_you_mean(name, known)}")
     return known[name]

@@ -4,23 +4,20 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jinja2
-import numpy as np
 from lm_eval.models.utils import postprocess_generated_text
 from lm_eval.models.vllm_causallms import VLLM
 from tqdm import tqdm
 
+from openbook_eval import models
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256_json
-from openbook_eval.models import scheduling
 from openbook_eval.models.cache import ResponseCache, engine_identity
 from openbook_eval.models.profiles import profile
-from openbook_eval.models.ranking import EngineResponse, Prompt, Ranking, grouped, pair_ids
-from openbook_eval.models.scheduling import Cost, spend
-from openbook_eval.models.tokenization import Ids, encode
+from openbook_eval.models.scheduling import EngineResponse, Ids, Prompt, Ranking, encode, least, order, rankings
 
 # A prefix is shared in whole blocks, so that small ones share more of it. On a CPU vLLM takes 128 unless told, and has
 # its fast kernels for multiples of 32 (vllm.v1.attention.backends.cpu_attn).
@@ -32,6 +29,53 @@ _WATERMARK = 0.1
 Result = tuple[float, bool]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Cost:
+    """Prompts and tokens of what was asked, and the seconds that it took.
+
+    `kept` prompts were answered from the cache of responses and cost nothing; the rest is of those that the engine was
+    asked. `computed_tokens` went through the model before answers began, those of prompts that the engine put back for
+    want of memory once more; `least_tokens` are the nodes of the prompts' prefix trie, `least_block_tokens` the least
+    for a cache that keeps whole blocks. Both begin with an empty cache each time that the model is asked; one that has
+    read the same prompts before takes less. `engine_seconds` pass while the engine works, `other_seconds` before, after
+    and between: tokenising, ordering, writing.
+    """
+
+    prompts: int = 0
+    kept: int = 0
+    prompt_tokens: int = 0
+    computed_tokens: int = 0
+    least_tokens: int = 0
+    least_block_tokens: int = 0
+    generated_tokens: int = 0
+    engine_seconds: float = 0.0
+    other_seconds: float = 0.0
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Return prompt tokens answered and tokens generated per second of the whole; None where nothing was asked."""
+        seconds = self.engine_seconds + self.other_seconds
+        return (self.prompt_tokens + self.generated_tokens) / seconds if self.prompt_tokens and seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the part of a results file."""
+        return {**asdict(self), "tokens_per_second": self.tokens_per_second}
+
+    def line(self) -> str:
+        """Return one line for the terminal."""
+        asked = f"cost: {self.prompts:,} prompts of {self.prompt_tokens:,} tokens"
+        if self.kept:
+            asked += f" (and {self.kept:,} answered from the response cache)"
+        if not self.prompts:
+            return asked
+        return (
+            f"{asked}; {self.computed_tokens:,} computed ({self.least_tokens:,} at least, "
+            f"{self.least_block_tokens:,} in whole blocks), {self.generated_tokens:,} generated; "
+            f"{self.engine_seconds:.1f} s in the engine, {self.other_seconds:.1f} s outside; "
+            f"{self.tokens_per_second or 0:,.0f} tokens/s"
+        )
 
 
 class VllmOpenbook(VLLM):  # type: ignore[misc]
@@ -60,8 +104,8 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
             self.tokenizer.chat_template = self.hf_chat_template = self._profile.template
         dtype = str(self.model.llm_engine.model_config.dtype)
         self._cache = ResponseCache(engine_identity(self.model_args, arguments.get("lora_local_path"), dtype))
-        self._recomputed = _RecomputedTokens()
-        self.model.llm_engine.logger_manager.stat_loggers.append(self._recomputed)
+        models.reports["cost"] = self.cost = Cost()
+        self.model.llm_engine.logger_manager.stat_loggers.append(_Recomputed(self))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Render a chat as lm-eval's model does. Raises OpenbookError where the model has no chat format."""
@@ -77,45 +121,44 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         """Return the responses to lm-eval's requests, in order. Raises OpenbookError where a prompt does not fit."""
         begun = time.perf_counter()
         eos = self.tokenizer.decode(self.eot_token_id) or self.tokenizer.eos_token
-        texts = [request.args[0] for request in requests]
         settings = [self._sampling(request.args[1], eos) for request in requests]
-        ids = self._ids(texts)
+        ids = self._ids([request.args[0] for request in requests])
         self._refuse_misfits([len(one) + most for one, (_, _, most) in zip(ids, settings, strict=True)])
+        times: Counter[str] = Counter()
         prompts = []
         for one, (sampling, until, most) in zip(ids, settings, strict=True):
             # A task's stop may stand in what a model thinks: there it counts afterwards only.
             stop = [text for text in until if text == eos] if self.think_end_token else until
-            prompts.append(Prompt(one, {**sampling, "stop": stop, "max_tokens": most}))
-        answers = self._answer(_seeded(prompts, self.model_args["seed"]), begun, disable_tqdm)
-        responses = []
-        for text, (sampling, until, most), answer in zip(texts, settings, answers, strict=True):
-            responses.append(postprocess_generated_text(answer.text, until, self.think_end_token))
-            asked_with = sampling | {"until": until, "max_gen_toks": most}
-            self.cache_hook.add_partial("generate_until", (text, asked_with), responses[-1])
-        return responses
+            prompt = Prompt(one, {**sampling, "stop": stop, "max_tokens": most})
+            prompts.append(self._seeded(prompt, times[prompt.key]))
+            times[prompt.key] += 1
+        answers = self._answer(prompts, begun, disable_tqdm)
+        return [
+            postprocess_generated_text(answer.text, until, self.think_end_token)
+            for answer, (_, until, _) in zip(answers, settings, strict=True)
+        ]
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Result]:
         """Return lm-eval's own results, but of all options of a prompt from one pass wherever that can be."""
         if self.enable_thinking:
             raise OpenbookError("enable_thinking=True is for tasks that generate; leave it out for those that rank")
         begun = time.perf_counter()
-        texts = [request.args for request in requests]
-        pairs = pair_ids(texts, self._ids, self._plain_ids, self.prefix_token_id)
+        groups = rankings([request.args for request in requests], self._ids)
         # One more, since the engine always generates a token.
-        self._refuse_misfits([len(prompt) + len(continuation) + 1 for prompt, continuation in pairs])
-        groups = [(one, places) for one, places in grouped(pairs) if one.worthwhile]
+        self._refuse_misfits(
+            [len(one.context) + len(continuation) + 1 for one, _ in groups for continuation in one.continuations]
+        )
+        groups = [(one, places) for one, places in groups if one.worthwhile]
         self._ask_rankings([one for one, _ in groups], begun, disable_tqdm)
         found = {place: result for one, places in groups for place, result in zip(places, one.results(), strict=True)}
-        for place, result in found.items():
-            self.cache_hook.add_partial("loglikelihood", texts[place], result)
-        if others := [place for place in range(len(pairs)) if place not in found]:
-            lists = [(texts[place], *(ids.tolist() for ids in pairs[place])) for place in others]
-            found |= zip(others, super()._loglikelihood_tokens(lists, disable_tqdm=disable_tqdm), strict=True)
-        return [found[place] for place in range(len(pairs))]
+        if others := [place for place in range(len(requests)) if place not in found]:
+            theirs = super().loglikelihood([requests[place] for place in others], disable_tqdm=disable_tqdm)
+            found |= zip(others, theirs, strict=True)
+        return [found[place] for place in range(len(requests))]
 
-    def _ask_rankings(self, rankings: Sequence[Ranking], begun: float, quiet: bool) -> None:
+    def _ask_rankings(self, asked: Sequence[Ranking], begun: float, quiet: bool) -> None:
         """Ask until all is known: once where the continuations are single tokens."""
-        while asking := [(one, prompt) for one in rankings if (prompt := one.next_prompt())]:
+        while asking := [(one, prompt) for one in asked if (prompt := one.next_prompt())]:
             responses = self._answer([prompt for _, prompt in asking], begun, quiet)
             for (one, _), response in zip(asking, responses, strict=True):
                 one.take(response)
@@ -132,34 +175,26 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         if known:
             _log.warning("%d of %d responses are taken from %s", len(known), len(distinct), self._cache.path)
         new = [prompt for key, prompt in distinct.items() if key not in known]
-        ordered = [new[place] for place in scheduling.order([prompt.tokens for prompt in new])]
-        cost = Cost(prompts=len(new), kept=len(known))
+        ordered = [new[place] for place in order([prompt.tokens for prompt in new])]
+        cost, in_engine = self.cost, self.cost.engine_seconds
+        cost.prompts += len(new)
+        cost.kept += len(known)
         with tqdm(total=len(distinct), initial=len(known), disable=quiet or not new, desc="Questions answered") as bar:
-            for prompt, output, seconds in self._stream(ordered):
+            for prompt, output in self._stream(ordered):
                 known[prompt.key] = response = _response(prompt, output.outputs[0])
-                cost += Cost(
-                    prompt_tokens=len(prompt.tokens),
-                    computed_tokens=len(prompt.tokens) - (output.num_cached_tokens or 0),
-                    generated_tokens=response.generated,
-                    engine_seconds=seconds,
-                )
+                cost.prompt_tokens += len(prompt.tokens)
+                cost.computed_tokens += len(prompt.tokens) - (output.num_cached_tokens or 0)
+                cost.generated_tokens += response.generated
                 self._cache.append(prompt.key, response.model_dump(exclude_defaults=True))
                 bar.update()
         tokens = [prompt.tokens for prompt in ordered]
-        block = self.model.llm_engine.vllm_config.cache_config.block_size
-        spend(
-            replace(
-                cost,
-                computed_tokens=cost.computed_tokens + self._recomputed.take(),
-                least_tokens=scheduling.least(tokens),
-                least_block_tokens=scheduling.least(tokens, block),
-                other_seconds=time.perf_counter() - begun - cost.engine_seconds,
-            )
-        )
+        cost.least_tokens += least(tokens)
+        cost.least_block_tokens += least(tokens, self.model.llm_engine.vllm_config.cache_config.block_size)
+        cost.other_seconds += time.perf_counter() - begun - (cost.engine_seconds - in_engine)
         return [known[prompt.key] for prompt in prompts]
 
-    def _stream(self, ordered: Sequence[Prompt]) -> Iterator[tuple[Prompt, Any, float]]:
-        """Yield vLLM's outputs as they end, each with the seconds since the last in which the engine worked.
+    def _stream(self, ordered: Sequence[Prompt]) -> Iterator[tuple[Prompt, Any]]:
+        """Yield vLLM's outputs as they end; the seconds in which the engine worked are added to the cost.
 
         The engine computes prompts in the order they come and begins a prompt only when all of the one before is on its
         way, so that neighbours with a common prefix compute it once (vllm.v1.core.sched.scheduler.Scheduler.schedule).
@@ -170,7 +205,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
 
         engine = self.model.llm_engine
         most = 2 * engine.vllm_config.scheduler_config.max_num_seqs
-        waiting, running, seconds = iter(ordered), dict[str, Prompt](), 0.0
+        waiting, running = iter(ordered), dict[str, Prompt]()
         try:
             while True:
                 started = time.perf_counter()
@@ -182,10 +217,9 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 if not running:
                     return
                 outputs = [output for output in engine.step() if output.finished]
-                seconds += time.perf_counter() - started
+                self.cost.engine_seconds += time.perf_counter() - started
                 for output in outputs:
-                    yield running.pop(output.request_id), output, seconds
-                    seconds = 0.0
+                    yield running.pop(output.request_id), output
         finally:
             if running:
                 engine.abort_request(list(running))
@@ -202,8 +236,15 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         first = None if self.prefix_token_id is None else self.tokenizer.decode(self.prefix_token_id)
         return encode(texts, self.tokenizer, first=first, special=self.add_bos_token)
 
-    def _plain_ids(self, text: str) -> Ids:
-        return np.array(self.tok_encode(text, add_special_tokens=False), np.int32)
+    def _seeded(self, prompt: Prompt, before: int) -> Prompt:
+        """Give a prompt whose answer is sampled a seed of its own: the same whatever is asked beside it.
+
+        A prompt that was asked `before` gets another each time; a seed that the task sets stays.
+        """
+        if not prompt.sampling.get("temperature") or "seed" in prompt.sampling:
+            return prompt
+        own = int(sha256_json([prompt.key, before, self.model_args["seed"]])[:8], 16)
+        return Prompt(prompt.tokens, {**prompt.sampling, "seed": own})
 
     def _refuse_misfits(self, sizes: Sequence[int]) -> None:
         """Raise OpenbookError where prompts with their answers (`sizes`, in tokens) exceed the model's length."""
@@ -214,25 +255,20 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
             )
 
 
-class _RecomputedTokens:
-    """Counts the tokens that vLLM computes once more for prompts that it put back for want of memory.
+class _Recomputed:
+    """Adds to a model's cost the tokens that vLLM computes once more for prompts that it put back for want of memory.
 
     It stands among an engine's stat loggers (vllm.v1.metrics.loggers.StatLoggerManager) and hears of every step.
     """
 
-    def __init__(self) -> None:
-        self._tokens = 0
-
-    def take(self) -> int:
-        """Return the tokens since the last call."""
-        tokens, self._tokens = self._tokens, 0
-        return tokens
+    def __init__(self, model: VllmOpenbook) -> None:
+        self._model = model
 
     def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
         """Add the tokens of one step."""
         stats = scheduler_stats and scheduler_stats.prefix_cache_stats
         if stats is not None:
-            self._tokens += stats.preempted_queries - stats.preempted_hits
+            self._model.cost.computed_tokens += stats.preempted_queries - stats.preempted_hits
 
     def log(self) -> None:
         """Say nothing: the run reports in the end."""
@@ -258,28 +294,10 @@ def _cache_settings() -> dict[str, Any]:
     return {"watermark": _WATERMARK} | ({"block_size": _CPU_BLOCK} if current_platform.is_cpu() else {})
 
 
-def _seeded(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
-    """Give each prompt whose answer is sampled a seed of its own: the same whatever is asked beside it.
-
-    A prompt that is asked several times gets another each time; a seed that the task sets stays.
-    """
-    times: Counter[str] = Counter()
-    seeded = []
-    for prompt in prompts:
-        if prompt.sampling.get("temperature") and "seed" not in prompt.sampling:
-            own = int(sha256_json([prompt.key, times[prompt.key], seed])[:8], 16)
-            times[prompt.key] += 1
-            prompt = Prompt(prompt.tokens, {**prompt.sampling, "seed": own})
-        seeded.append(prompt)
-    return seeded
-
-
 def _why_not(pretrained: str, error: Exception) -> str:
     said = first_line(error).partition(". ")[0].rstrip(".")
-    advice = "see what vLLM said above"
-    if "memory" in said.lower() or "kv cache" in said.lower():
-        advice = "lower max_model_len, raise gpu_memory_utilization (on a CPU the variable VLLM_CPU_KVCACHE_SPACE), or"
-        advice += " take more GPUs with tensor_parallel_size"
-    elif isinstance(error, OSError):
-        advice = "give a model's folder or its name on the hub"
-    return f"pretrained={pretrained}: vLLM cannot load it ({said}); {advice}"
+    return (
+        f"pretrained={pretrained}: vLLM cannot load it ({said}); give a model's folder or its name on the hub, and "
+        "where memory is short lower max_model_len, raise gpu_memory_utilization (on a CPU the variable "
+        "VLLM_CPU_KVCACHE_SPACE), or take more GPUs with tensor_parallel_size"
+    )

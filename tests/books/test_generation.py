@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.books.generation import generate, knowledge, prompt
 from openbook_eval.errors import OpenbookError
-from openbook_eval.models.replies import Reply
+from openbook_eval.models.endpoints import Reply
 from openbook_eval.types import Question
 from tests.chat_server import ChatServer, completion, fault, knowing
 from tests.conftest import question

@@ -11,8 +11,7 @@ from lm_eval.models.vllm_causallms import VLLM
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
-from openbook_eval.models.scheduling import Cost, spent
-from openbook_eval.models.vllm import VllmOpenbook
+from openbook_eval.models.vllm import Cost, VllmOpenbook
 from openbook_eval.prompt import build_prompt
 from openbook_eval.types import Book
 
@@ -29,11 +28,9 @@ def request(*arguments: Any) -> Any:
 
 
 def cost_of(model: VllmOpenbook, requests: list[Any]) -> dict[str, Any]:
-    spent()
+    model.cost = Cost()
     model.generate_until(requests, disable_tqdm=True)
-    found = spent()
-    assert found
-    return found.to_json()
+    return model.cost.to_json()
 
 
 def generated(model: VllmOpenbook) -> dict[str, Any]:
@@ -53,9 +50,9 @@ def ranked(model: VllmOpenbook) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, texts in {"plain": pairs, "chat": chats, "others": others}.items():
         requests = [request(*text) for text in texts]
-        spent()
+        model.cost = Cost()
         ours = model.loglikelihood(requests, True)
-        found[name] = {"ours": ours, "cost": (spent() or Cost()).to_json()}
+        found[name] = {"ours": ours, "cost": model.cost.to_json()}
         found[name]["theirs"] = VLLM.loglikelihood(model, requests, True)
     return found
 

@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from lm_eval.config.evaluate_config import EvaluatorConfig
 from lm_eval.tasks import TaskManager
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.install import tasks_dir
 from openbook_eval.models import context_window
-from openbook_eval.models.context_window import ContextWindow, Fit, check, misfit
+from openbook_eval.models.context_window import ContextWindow, check
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -56,8 +54,8 @@ def test_the_prompts_are_those_that_lm_eval_sends(tiny_model: str, settings: dic
         fewshot_as_multiturn=wanted.fewshot_as_multiturn,
         chat_template=model.apply_chat_template if wanted.apply_chat_template else None,
     )
-    chat = ContextWindow("hf", {"pretrained": tiny_model}).render_chat if wanted.apply_chat_template else None
-    assert context_window._prompts(task, wanted, chat) == [instance.args[0] for instance in task.instances]
+    window = ContextWindow("hf", {"pretrained": tiny_model})
+    assert context_window._prompts(task, wanted, window) == [instance.args[0] for instance in task.instances]
     assert len(task.instances) in (2, 3, 5, 43)
 
 
@@ -66,12 +64,12 @@ def test_the_setting_that_is_named_is_the_smallest_that_works(tiny_model: str) -
     with pytest.raises(OpenbookError) as caught:
         check(tasks, config(tiny_model, {"max_model_len": 830}))
     assert str(caught.value) == (
-        "2 of 258 prompts of cmed_openbook do not fit: the longest has 322 tokens and 512 are kept for the answer, "
-        "but max_model_len is 830; set max_model_len=834 in --model_args"
+        "2 of 301 prompts do not fit: the longest, of cmed_openbook_physician, has 322 tokens and 512 are kept for the "
+        "answer, but max_model_len is 830; set max_model_len=834 in --model_args"
     )
     fits = check(tasks, config(tiny_model, {"max_model_len": 834}))
     assert (len(fits), sum(fit.prompts for fit in fits), max(fit.longest for fit in fits)) == (7, 301, 322)
-    with pytest.raises(OpenbookError, match="1 of 258 prompts of cmed_openbook do not fit"):
+    with pytest.raises(OpenbookError, match="1 of 301 prompts do not fit"):
         check(tasks, config(tiny_model, {"max_model_len": 833}))
 
 
@@ -89,7 +87,7 @@ def test_the_setting_that_is_named_is_the_smallest_that_works(tiny_model: str) -
         (
             {},
             {"gen_kwargs": {"max_gen_toks": 32700}, "model": "hf"},
-            "43 of 43 prompts .* max_length is 32,768; the model holds 32,768 at most: leave out cmed_openbook_nursing",
+            "43 of 43 .* max_length is 32,768; the model holds 32,768 at most: leave out cmed_openbook_nursing, or take",
         ),
     ],
 )
@@ -107,7 +105,7 @@ def test_the_answers_length_comes_from_the_task_or_from_gen_kwargs(tiny_model: s
     (fit,) = check(tasks, shorter)
     assert (fit.task, fit.prompts, fit.cut, fit.room) == ("cmed_openbook_nursing", 43, 0, 294)
     # A name that lm-eval reads only where the task's own max_gen_toks is not set.
-    with pytest.raises(OpenbookError, match=r"43 of 43 prompts of cmed_openbook_nursing .* but max_length is 310"):
+    with pytest.raises(OpenbookError, match=r"43 of 43 prompts do not fit: .* but max_length is 310"):
         check(tasks, config(tiny_model, {"max_length": 310}, model="hf", gen_kwargs={"max_new_tokens": 16}))
 
 
@@ -188,52 +186,3 @@ def test_vllm_itself_says_what_the_model_holds(tiny_model: str, arguments: dict[
     beyond = config(tiny_model, {**arguments, "max_model_len": expected + 1})
     with pytest.raises(OpenbookError, match=f"max_model_len={expected + 1} .* holds {expected} tokens at most"):
         check(load("cmed_openbook_nursing"), beyond)
-
-
-FITTING = Fit("cmed_openbook", 258, 0, 400, 32256)
-TIGHT = Fit("cmed_openbook", 258, 12, 40000, 32256)
-LONG = Fit("cmed_reading_library_64k", 600, 600, 42117, 32256)
-
-
-NO_LONG = "600 of 600 prompts of cmed_reading_library_64k"
-NO_TIGHT = "12 of 258 prompts of cmed_openbook"
-ANOTHER = "or take a model with a longer context (rope scaling in vLLM's hf_overrides lengthens some)"
-
-
-@pytest.mark.parametrize(
-    ("fits", "most", "what", "longest", "advice"),
-    [
-        ([LONG, TIGHT], 131072, f"{NO_LONG} and {NO_TIGHT}", "42,117", "set max_model_len=42629 in --model_args"),
-        (
-            [LONG, FITTING],
-            32768,
-            NO_LONG,
-            "42,117",
-            f"the model holds 32,768 at most: leave out cmed_reading_library_64k, {ANOTHER}",
-        ),
-        (
-            [LONG, TIGHT],
-            41000,
-            f"{NO_LONG} and {NO_TIGHT}",
-            "42,117",
-            "the model holds 41,000 at most: leave out cmed_reading_library_64k and set max_model_len=40512 in "
-            f"--model_args, {ANOTHER}",
-        ),
-        ([TIGHT], None, NO_TIGHT, "40,000", "set max_model_len=40512 in --model_args"),
-    ],
-)
-def test_the_error_names_what_does_not_fit_and_what_to_set(
-    fits: list[Fit], most: int | None, what: str, longest: str, advice: str
-) -> None:
-    assert misfit(fits, 32768, most, "max_model_len") == (
-        f"{what} do not fit: the longest has {longest} tokens and 512 are kept for the answer, but max_model_len is "
-        f"32,768; {advice}"
-    )
-
-
-@given(counts=st.lists(st.integers(0, 99), min_size=1), room=st.integers(0, 99), split=st.integers(0, 99))
-def test_a_cut_prompt_is_longer_than_the_room_and_parts_add_up(counts: list[int], room: int, split: int) -> None:
-    whole = Fit.of("t", counts, room)
-    assert whole == Fit("t", len(counts), len([tokens for tokens in counts if tokens > room]), max(counts), room)
-    assert (whole.cut > 0) == (whole.longest > room)
-    assert Fit.merged("t", [Fit.of("", part, room) for part in (counts[:split], counts[split:])]) == whole

@@ -9,20 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.models.chat_api import Budget
-from openbook_eval.models.endpoints import EndpointSettings, read_settings
-from openbook_eval.models.replies import (
+from openbook_eval.models.api import Tally, plan_lines
+from openbook_eval.models.endpoints import (
+    EndpointSettings,
     Failure,
     Reply,
     Request,
-    Tally,
     Usage,
     estimated_tokens,
-    leave,
-    plan_lines,
     read_reply,
-    refuse_gaps,
-    taken,
+    read_settings,
 )
 
 
@@ -141,36 +137,6 @@ def test_a_chinese_character_takes_what_is_set_a_latin_one_a_quarter_and_prices_
     assert Reply(content="肺泡", finish="stop").usage(Usage(9, 50)) == Usage(9, 10)
 
 
-@pytest.mark.parametrize(
-    ("limit", "let_go"),
-    [
-        *[({"max_tokens_total": 150}, 1), ({"max_tokens_total": 149}, 0), ({"max_tokens_total": 300}, 2), ({}, 5)],
-        # 100 tokens in and 50 out are 0.0001 + 0.0001.
-        ({"price_in": 1, "price_out": 2, "max_cost": 0.0004}, 2),
-    ],
-)
-def test_a_request_goes_only_where_its_longest_answer_fits(limit: dict[str, int], let_go: int) -> None:
-    budget = Budget(settings(**limit))
-    assert sum(budget.take(request()) for _ in range(5)) == let_go
-    # The ratio that counts have shown holds for the next.
-    budget = Budget(settings(max_tokens_total=450))
-    budget.add(request(), Usage(200, 1))
-    assert not budget.take(request())
-
-
-@given(
-    limit=st.integers(1, 2000),
-    work=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 100), st.integers(0, 100)), max_size=30),
-)
-def test_no_limit_is_exceeded_where_prompts_are_estimated_right(limit: int, work: list[tuple[int, int, int]]) -> None:
-    budget = Budget(settings(max_tokens_total=limit))
-    going = [(one, answer) for prompt, most, answer in work if budget.take(one := request(prompt, most))]
-    for one, answer in going:
-        budget.settle(one, Usage(one.expected.prompt, min(answer, one.expected.completion)))
-    assert budget.spent.tokens <= limit
-    assert budget.under_way == Usage()
-
-
 # The plan
 
 
@@ -190,7 +156,7 @@ def test_a_plan_learns_from_what_is_kept_and_says_where_prices_are_unknown() -> 
     reply = Reply(content="A", finish="stop", prompt_tokens=150, completion_tokens=3)
     assert plan_lines([request(key="old"), request(key="new")], {"old": reply}, settings()) == [
         "1 requests to m at 127.0.0.1, 1 answers are kept from before",
-        "about 150 tokens in and 3 out, 50 out at most",
+        "about 100 tokens in and 3 out, 50 out at most",
         "cost unknown; give price_in= and price_out= (USD per million tokens)",
     ]
 
@@ -201,16 +167,13 @@ def test_a_plan_learns_from_what_is_kept_and_says_where_prices_are_unknown() -> 
 def tally(**changes: Any) -> Tally:
     counts = {"questions": 12, "answered": 12, "failures": {}, "unended_thinking": 0, "empty": 0}
     tokens = {"prompt_tokens": 1000, "completion_tokens": 20, "thinking_tokens": 0, "lost_tokens": 0}
-    return Tally(**{"model": "m", "host": "h", "cost": None, "currency": "USD", **counts, **tokens, **changes})
+    money: dict[str, Any] = {"cost": None, "currency": "USD", "prices": {}}
+    return Tally(**{"model": "m", "host": "h", **counts, **tokens, **money, **changes})
 
 
-def test_a_run_fails_where_asking_again_may_bring_more_and_its_tally_is_taken_once() -> None:
-    for fine in (None, tally(), tally(answered=10, failures={"refused": 2})):
-        refuse_gaps(fine)
+def test_a_run_fails_where_asking_again_may_bring_more() -> None:
+    for fine in (tally(), tally(answered=10, failures={"refused": 2})):
+        fine.refuse_gaps()
     with pytest.raises(OpenbookError, match=r"3 of 12 questions are not answered \(2 refused, 1 server error\)"):
-        refuse_gaps(tally(answered=9, failures={"server_error": 1, "refused": 2}))
-    leave(tally())
-    leave(tally(answered=11))
-    assert taken() == tally(answered=11)
-    assert taken() is None
+        tally(answered=9, failures={"server_error": 1, "refused": 2}).refuse_gaps()
     assert tally(cost=0.125).line() == "12 of 12 questions answered; 1,000 tokens in, 20 out; 0.1250 USD"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openbook_eval.models.tokenization import encode
+from openbook_eval.models.scheduling import encode
 from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.books.exams import ask, make_exam, material

@@ -134,8 +134,8 @@ def test_what_lm_eval_cuts_is_refused_before_and_found_after(tmp_path: Path) -> 
     assert refused.returncode == 2, refused.stderr[-3000:]
     error = refused.stderr.splitlines()[-1]
     told = re.fullmatch(
-        r"openbook-eval: (\d+) of 43 prompts of cmed_openbook_nursing do not fit: the longest has (\d+) tokens and 16 "
-        r"are kept for the answer, but max_model_len is 270; set max_model_len=(\d+) in --model_args",
+        r"openbook-eval: (\d+) of 43 prompts do not fit: the longest, of cmed_openbook_nursing, has (\d+) tokens and "
+        r"16 are kept for the answer, but max_model_len is 270; set max_model_len=(\d+) in --model_args",
         error,
     )
     assert told, error

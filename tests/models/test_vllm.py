@@ -165,7 +165,10 @@ def test_ranked_runs_have_scores_and_were_checked_for_truncation(runs: dict[str,
     [
         ("no/such-model", "pretrained=no/such-model: vLLM cannot load it"),
         ("TINY_MODEL,data_parallel_size=2", "replicas are vLLM's own: start vllm serve MODEL --data-parallel-size N"),
-        ("TINY_MODEL,num_gpu_blocks_override=10", "lower max_model_len, raise gpu_memory_utilization"),
+        (
+            "TINY_MODEL,num_gpu_blocks_override=10",
+            "where memory is short lower max_model_len, raise gpu_memory_utilization",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tiny_model: str, model: str, message: str) -> None:  # noqa: F811
