@@ -122,8 +122,8 @@ def test_prompts_that_do_not_fit_end_a_run_before_the_engine_starts(tmp_path: Pa
     result = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
-        "openbook-eval: 2 of 258 prompts do not fit: the longest, of cmed_openbook_physician, has 322 tokens and 512 are "
-        "kept for the answer, but max_model_len is 830; set max_model_len=834 in --model_args"
+        "openbook-eval: 2 of 258 prompts do not fit: the longest, of cmed_openbook_physician, has 322 tokens and 512 "
+        "are kept for the answer, but max_model_len is 830; set max_model_len=834 in --model_args"
     )
     assert "Traceback" not in result.stderr
     assert "Initializing vllm model" not in result.stderr

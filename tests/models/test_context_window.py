@@ -87,7 +87,7 @@ def test_the_setting_that_is_named_is_the_smallest_that_works(tiny_model: str) -
         (
             {},
             {"gen_kwargs": {"max_gen_toks": 32700}, "model": "hf"},
-            "43 of 43 .* max_length is 32,768; the model holds 32,768 at most: leave out cmed_openbook_nursing, or take",
+            "43 of 43 .* max_length is 32,768; the model holds 32,768 at most: leave out cmed_openbook_nursing, or",
         ),
     ],
 )
