@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -131,14 +132,18 @@ def _find_data_folder(name: str, folder: Path) -> Path:
     return path
 
 
+@cache
+def _table() -> Mapping[str, recipes.RecipeCell]:
+    return {cell.name: cell for cell in recipes.cells()}
+
+
 def _find_recipe(name: str, folder: Path) -> StudyRecipe:
     """Return the recipe of our table with this name, else that in a file beside the study or here."""
-    table = {cell.name: cell for cell in recipes.cells()}
-    if row := table.get(name):
+    if row := _table().get(name):
         return StudyRecipe(name, yaml.safe_load(recipes.recipe_text(row)), row)
     path = _beside(name, folder)
     if path is None or not path.is_file():
-        raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, table)}")
+        raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, _table())}")
     config = load_yaml(path)
     try:
         if not isinstance(config.get("base_model"), str):
