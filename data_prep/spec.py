@@ -216,5 +216,5 @@ def find_spec(name: str, *folders: Path) -> Path:
 
 def data_folders() -> list[Path]:
     """Return where raw files may lie unless a command says it: the folder that the variable names, else the usual."""
-    told = os.environ.get(DATA_VARIABLE)
-    return [Path(told)] if told else [Path("data"), Path("..", "shared", "data")]
+    named = os.environ.get(DATA_VARIABLE)
+    return [Path(named)] if named else [Path("data"), Path("..", "shared", "data")]

@@ -72,8 +72,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def visible(text: str, kept: str = "", spelt: str | None = None) -> str:
     r"""Return text from outside with what would move the cursor, turn the writing around or hide in it spelt out.
 
-    It is one line for a terminal or a table: an escape character is told as \x1b, and the wide blank of Chinese text
-    stays. A page keeps other characters, `kept`, and tells what is hidden by a format of its number, `spelt`.
+    It is one line for a terminal or a table: an escape character is shown as \x1b, and the wide blank of Chinese text
+    stays. A page keeps other characters, `kept`, and shows what is hidden by a format of its number, `spelt`.
     """
     return "".join(
         character

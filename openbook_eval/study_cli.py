@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from openbook_eval.study.spec import Study
     from openbook_eval.study.workflow import Workflow
 
-study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to the paper's curves, told by one file.")
+study_app = typer.Typer(no_args_is_help=True, help="A study: from raw data to the paper's curves, in one file.")
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The study: a YAML file.")]
 _Work = Annotated[Path | None, typer.Option("--work", help="Folder of the study; else runs/study/NAME.")]

@@ -225,9 +225,9 @@ def conclusion(comparison: Comparison) -> str:
     if not isfinite(found.p) or interval is None:
         return "too little to tell: an exam of one item, or of one group, says nothing of chance"
     if found.p >= stats.ALPHA or interval.low <= 0 <= interval.high:
-        told = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
+        nothing = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
         least = comparison.detectable
-        return told if least is None else f"{told}; it would find one of {percent(least)} points (power 80 %)"
+        return nothing if least is None else f"{nothing}; it would find one of {percent(least)} points (power 80 %)"
     better, way = ("A", 1) if found.estimate.value > 0 else ("B", -1)
     low, high = sorted(way * 100 * end for end in (interval.low, interval.high))
     return f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f}), surely"

@@ -48,8 +48,8 @@ def build(found: Runs, boards: "Sequence[Board]", out: Path, *, trained: Mapping
             (new / part).mkdir()
         for name in _ASSETS:
             (new / "assets" / name).write_bytes((files("openbook_eval.leaderboard") / "static" / name).read_bytes())
-        told = [_write_items(new / "data", number, board, items, numbers) for number, board in enumerate(boards)]
-        write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": told}))
+        pieces = [_write_items(new / "data", number, board, items, numbers) for number, board in enumerate(boards)]
+        write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": pieces}))
         shown = plots(Shown(boards, items, trained or {}))
         _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown})
     return out / "index.html"
@@ -180,13 +180,13 @@ def _question(text: ItemText, book: str | None) -> dict[str, Any]:
     }
 
 
-def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int], told: Mapping[str, Any]) -> None:
+def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int], extra: Mapping[str, Any]) -> None:
     rows = [row for board in boards for row in board.rows]
     addresses = ["index.html", *(f"pages/board-{number}.html" for number in range(1, len(boards)))]
     own: list[tuple[str, Board | None]] = list(zip(addresses, boards, strict=False))
     of_run = {run: f"pages/run-{number}.html" for run, number in numbers.items()}
     made = max((row.run.date for row in rows), default="")[:10]
-    shared = {"boards": own, "of_run": of_run, "made": made, **told}
+    shared = {"boards": own, "of_run": of_run, "made": made, **extra}
     environment = svg.environment()
     environment.filters |= _FILTERS
     template = environment.get_template("page.html.jinja", globals=_GLOBALS)

@@ -95,14 +95,14 @@ def _curves(shown: Shown, number: int) -> Iterator[Plot]:
     paper = [(row.model, "paper", "", row.x, *_cells(row.estimate)) for row in published.tables()[number - 1].rows]
     rows = [*paper, *_own(shown, number)]
     x = table_axis(number, (row[3] for row in rows))
-    name, by, told = {
+    name, by, caption = {
         4: ("ratio", "ratio of general to medical data", "From mostly general to mostly medical rows"),
         5: ("size", "number of medical pairs", "Medical pairs only, Chinese to Western medicine 1:1"),
     }[number]
     yield Plot(
         name=name,
         title=f"Accuracy by {by}",
-        caption=f"{told}; the paper's table {number}. {_BAND} Dashed: the paper.",
+        caption=f"{caption}; the paper's table {number}. {_BAND} Dashed: the paper.",
         frame=framed(rows, "model", "source", "run", x.column, "accuracy", "low", "high"),
         x=x,
         y=ACCURACY,

@@ -113,7 +113,7 @@ class Plot:
 
 
 class Mark(NamedTuple):
-    """A path with its classes, what is told when it is pointed at, and how strongly it is filled."""
+    """A path with its classes, its tooltip, and how strongly it is filled."""
 
     css: str
     path: str
@@ -297,7 +297,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _told(row: Row) -> str:
-    """Return what is told of a point when it is pointed at."""
+    """Return the tooltip of a point."""
     known = {name: f"{100 * cell:.1f} %" if isinstance(cell, float) else cell for name, cell in row.items()}
     return ", ".join(f"{name} {cell}" for name, cell in known.items() if cell not in (None, ""))
 

@@ -12,7 +12,7 @@ from openbook_eval.matching.patterns import NOT_CHOSEN
 from openbook_eval.matching.response import Reading, Response, read_option_list
 from openbook_eval.matching.wordings import abstention, similar_option
 
-# Where models are told to put the answer: later kinds only where earlier ones hold none. The last of a kind counts.
+# Where prompts demand the answer: later kinds only where earlier ones hold none. The last of a kind counts.
 _FIELDS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (

@@ -96,7 +96,7 @@ def abstention(response: Response) -> Reading | None:
     found = (_SAYS_SO_IN_ENGLISH if english else _SAYS_SO).search(text)
     if not found:
         return None
-    # "支原体。材料没有提到别的": what is not told is said of the other options.
+    # "支原体。材料没有提到别的": what is missing is said of the other options.
     *_, before = (0, *(pause.end() for pause in _PAUSE.finditer(text, 0, found.start())))
     answered = exact_option(response.part(text[:before]))
     return None if answered else Reading(reason="abstention")

@@ -1,7 +1,7 @@
 """Scores from items: of an exam run by run, and of the reading exam condition against condition; and their tables.
 
 Shares are of 1. Items without a response have no metric and are in no mean. What the measures of the reading exam mean
-is told in tasks/README.md.
+stands in tasks/README.md.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -239,8 +239,8 @@ def _gaps(api: Json | None) -> str:
 
 
 def _versions(results: Json) -> dict[str, str]:
-    told = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
-    return {name: version for name, version in told.items() if version}
+    versions = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
+    return {name: version for name, version in versions.items() if version}
 
 
 def _short(error: Exception) -> str:

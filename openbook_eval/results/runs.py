@@ -28,7 +28,7 @@ class _Record(BaseModel):
 
 
 class AskedExam(_Record):
-    """The file that the questions came from; other keys that are told of it are passed over."""
+    """The file that the questions came from; other keys are ignored."""
 
     name: str
     version: str

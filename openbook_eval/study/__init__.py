@@ -1,1 +1,1 @@
-"""A study: a grid of models, mixes and recipes, from raw data to the curves beside the paper's, told by one file."""
+"""A study: a grid of models, mixes and recipes, from raw data to the curves beside the paper's, in one file."""

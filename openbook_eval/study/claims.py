@@ -78,19 +78,19 @@ def judge(arms: _Arms) -> list[tuple[Claim, Evidence | None]]:
 @cache
 def claims() -> list[Claim]:
     """Return the claims in the order of their file, with what the published figures say of each."""
-    told = load_yaml(Path(__file__).with_name("claims.yml"))
+    stored = load_yaml(Path(__file__).with_name("claims.yml"))
     paper = _judged(
-        [_published(each.get("paper")) for each in told.values()], [each["expected"] for each in told.values()]
+        [_published(each.get("paper")) for each in stored.values()], [each["expected"] for each in stored.values()]
     )
-    return [Claim(key, **{**each, "paper": found}) for (key, each), found in zip(told.items(), paper, strict=True)]
+    return [Claim(key, **{**each, "paper": found}) for (key, each), found in zip(stored.items(), paper, strict=True)]
 
 
-def _published(told: Mapping[str, Any] | None) -> Evidence | None:
-    if told is None:
+def _published(stored: Mapping[str, Any] | None) -> Evidence | None:
+    if stored is None:
         return None
     note = "one training a setting: what chance does in training is not published"
-    ends, models = Interval(told["low"], told["high"]), tuple(told.get("models", {}).items())
-    return Evidence(told["value"], ends, told["p"], told["test"], 0, models, note)
+    ends, models = Interval(stored["low"], stored["high"]), tuple(stored.get("models", {}).items())
+    return Evidence(stored["value"], ends, stored["p"], stored["test"], 0, models, note)
 
 
 def _judged(found: Sequence[Evidence | None], expected: Sequence[int | None]) -> list[Evidence | None]:
@@ -247,8 +247,8 @@ def _knowledge_by_ratio(own: _Arms, closed: _Arms) -> Evidence | None:
         return None
     sure = reading.p < ALPHA
     worse = f"with the book the most {'general' if side < 0 else 'medical'} mix reads worse"
-    told = worse if sure else f"{worse}, but not surely: whether reading was lost is not known"
-    return replace(found, p=found.p if sure else nan, note=_joined(found.note, told, _GUESSING))
+    note = worse if sure else f"{worse}, but not surely: whether reading was lost is not known"
+    return replace(found, p=found.p if sure else nan, note=_joined(found.note, note, _GUESSING))
 
 
 # By claim, what is compared of the arms with an open and with a closed book, all of one condition each.

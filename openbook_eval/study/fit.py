@@ -107,8 +107,8 @@ def fit_arms(points: pl.DataFrame, models: tuple[str, ...], name: str) -> FitArm
     )
     for model in models:
         if (mixes := cells.filter(model=model).height) < _FEWEST:
-            told = f"{mixes} {'mix' if mixes == 1 else 'mixes'} of {model} with {condition}"
-            raise OpenbookError(f"{name}: {told}: too few, a constant needs {_FEWEST} and a line {_FEWEST + 1}")
+            few = f"{mixes} {'mix' if mixes == 1 else 'mixes'} of {model} with {condition}"
+            raise OpenbookError(f"{name}: {few}: too few, a constant needs {_FEWEST} and a line {_FEWEST + 1}")
     if (cells["rows"] > 0).n_unique() > 1:
         raise OpenbookError(f"{name}: the rows of some mixes are not known; fit one table at a time (--table)")
     return FitArms(condition, models, cells, cells["asked"].to_numpy().mean())
@@ -350,8 +350,8 @@ class FitGroup:
         """The untrained cells of study and paper at which the draws' values of the trade-off part most."""
         arms = self.reading.arms
         untrained = cells(arms).join(arms.cells, on=_CELL, how="anti").sort(_CELL)
-        told = _told(untrained, self._values(untrained))
-        return told.sort(pl.col("low") - pl.col("high"), *_CELL).head(_SHOWN)
+        predicted = _told(untrained, self._values(untrained))
+        return predicted.sort(pl.col("low") - pl.col("high"), *_CELL).head(_SHOWN)
 
 
 def _highest(values: Numbers) -> Codes:

@@ -224,8 +224,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         do(kind, name)
     except (OpenbookError, OSError) as error:
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        line = " ".join(visible(told.replace("\n", " ")).split())[:_LONGEST]
+        message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        line = " ".join(visible(message.replace("\n", " ")).split())[:_LONGEST]
         print(f"{kind} {name}: {line}", file=sys.stderr)
         with suppress(OpenbookError):
             write_atomic(Path(kind, name, FAILURE), json.dumps({"reason": line, "log": f"{kind}/{name}/{LOG}"}))

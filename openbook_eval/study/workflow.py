@@ -79,7 +79,7 @@ class Need:
 class Step:
     """One job of Snakemake. `digests` name what each part of its result is made of: a condition, else the kind.
 
-    `needs` are ids of other steps, `task` is what `jobs` is told to do.
+    `needs` are ids of other steps, `task` is what `jobs` does.
     """
 
     kind: Kind
