@@ -10,6 +10,8 @@ from openbook_eval.tiny_model import copy_tiny_model, tiny_model_dir
 FAMILY = "qwen1.5-chat"
 _SHAPES = "qwen1.5-"
 _SEED = 20240726
+# Widths of the feed-forward layers, from the config.json of Qwen/Qwen1.5-*-Chat.
+_INTERMEDIATE = {"1.8b": 5504, "4b": 6912, "7b": 11008, "14b": 13696}
 # Some three times the tiny model's weights, and as many tokens.
 _SMALL = {
     "vocab_size": 8064,
@@ -39,7 +41,7 @@ def shape(name: str) -> dict[str, Any] | None:
     return {
         "vocab_size": size.vocabulary,
         "hidden_size": size.hidden,
-        "intermediate_size": size.intermediate,
+        "intermediate_size": _INTERMEDIATE[of],
         "num_hidden_layers": size.layers,
         "num_attention_heads": size.heads,
         "num_key_value_heads": size.kv_heads,

@@ -145,7 +145,7 @@ def test_an_embedding_counts_where_it_makes_the_logits_too() -> None:
 
 
 QWEN = dict(profile("qwen1.5-chat").sizes)
-FEW_HEADS = {"layers": 2, "hidden": 64, "intermediate": 96, "heads": 8, "kv_heads": 2, "vocabulary": 100}
+FEW_HEADS = {"layers": 2, "hidden": 64, "heads": 8, "kv_heads": 2, "vocabulary": 100}
 QWEN["few key heads"] = QWEN["7b"].model_copy(update=FEW_HEADS)
 
 
@@ -158,7 +158,7 @@ def test_an_adapter_has_as_many_parameters_as_peft_makes_it(name: str) -> None:
 
     modules, size = ("q_proj", "k_proj", "v_proj"), QWEN[name]
     layers = {"num_hidden_layers": size.layers, "num_attention_heads": size.heads, "num_key_value_heads": size.kv_heads}
-    widths = {"vocab_size": size.vocabulary, "hidden_size": size.hidden, "intermediate_size": size.intermediate}
+    widths = {"vocab_size": size.vocabulary, "hidden_size": size.hidden, "intermediate_size": size.hidden}
     # Of shapes alone.
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(Qwen2Config(**layers, **widths))
