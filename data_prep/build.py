@@ -2,7 +2,7 @@
 
 Every file is read in chunks, whose rows are cleaned, checked and keyed in threads; then duplicates are marked over all
 rows, and each mix is chosen and written into a work folder, from which it is moved to its place. All rows are held in
-memory, about as many bytes as the files have.
+memory, about twice the bytes of the files.
 """
 
 import fcntl

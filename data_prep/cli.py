@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from data_prep.spec import DATA_VARIABLE, data_folders, find_spec, read_spec, shipped_specs
+from data_prep.spec import DATA_VARIABLE, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval import console
 from openbook_eval.errors import OpenbookError, visible
 
@@ -22,7 +22,7 @@ app = typer.Typer(
 _Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a spec that comes with us.")]
 _Data = Annotated[
     Path | None,
-    typer.Option("--data", help=f"Folder of the raw files; else ${DATA_VARIABLE}, ./data or ../shared/data."),
+    typer.Option("--data", help=f"Folder of the raw files; else ${DATA_VARIABLE} or ./data."),
 ]
 _Scale = Annotated[float, typer.Option("--scale", help="Multiplies the size of every mix.")]
 _Mixes = Annotated[list[str] | None, typer.Option("--mix", help="Only this mix; give it again for more.")]
@@ -138,8 +138,7 @@ def invented_rows(table: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _data_folder(data: Path | None) -> Path:
-    folders = [data] if data else data_folders()
-    found = next((folder for folder in folders if folder.is_dir()), None)
-    if found is None and len(folders) == 1:
-        raise OpenbookError(f"{folders[0]}: no such folder; --data (or {DATA_VARIABLE}) names that of the raw files")
-    return found or folders[0]
+    folder = data or data_folder()
+    if not folder.is_dir():
+        raise OpenbookError(f"{folder}: no such folder; --data (or {DATA_VARIABLE}) names that of the raw files")
+    return folder

@@ -214,7 +214,6 @@ def find_spec(name: str, *folders: Path) -> Path:
     raise OpenbookError(f"{name}: no such file and no shipped spec; {did_you_mean(name, shipped)}")
 
 
-def data_folders() -> list[Path]:
-    """Return where raw files may lie unless a command says it: the folder that the variable names, else the usual."""
-    named = os.environ.get(DATA_VARIABLE)
-    return [Path(named)] if named else [Path("data"), Path("..", "shared", "data")]
+def data_folder() -> Path:
+    """Return where raw files lie unless a command says it: the folder that OPENBOOK_DATA names, else `data`."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data")

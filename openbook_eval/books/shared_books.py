@@ -158,19 +158,19 @@ def counterfactual(material: Material, exam: ExamName, length: int) -> list[Grou
 
 
 def _laid(
-    material: Material, exam: ExamName, length: int, told: Callable[[Question, bool], tuple[str, Entry]]
+    material: Material, exam: ExamName, length: int, answer_of: Callable[[Question, bool], tuple[str, Entry]]
 ) -> list[Group]:
     """Return groups with their books.
 
-    `told` takes a question and whether another of the group has its entry's text; it returns the answer that the book
-    tells, and the entry.
+    `answer_of` takes a question and whether another of the group has its entry's text; it returns the answer that the
+    book gives, and the entry.
     """
     groups = []
     for name, members in _grouped(material, exam, length):
         texts = Counter(material.entries[question.id].text for question in members)
-        own = [(question, *told(question, texts[material.entries[question.id].text] > 1)) for question in members]
+        own = [(question, *answer_of(question, texts[material.entries[question.id].text] > 1)) for question in members]
         others = (q for q in _fillers(material, exam, name) if material.entries[q.id].text not in texts)
-        fillers = (told(question, False)[1] for question in others)
+        fillers = (answer_of(question, False)[1] for question in others)
         book = _book(material, name, _filled([entry for _, _, entry in own], fillers, length))
         depths = book.depths()
         groups.append([Item(q, entry, book, answer, name, depths.get(entry.text), length) for q, answer, entry in own])

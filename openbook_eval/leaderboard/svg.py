@@ -221,7 +221,7 @@ def _panel(plot: Plot, drawn: pl.DataFrame, own: pl.DataFrame) -> Panel:
         marks.append(Mark("faint line dashed", _path((across(x), along(y)) for x, y in plot.guide)))
     for row in own.drop_nulls(plot.value).to_dicts() if plot.value else ():
         x, y, value = across(row[plot.x.column]), along(row[plot.y.column]), row[plot.value]
-        marks.append(Mark("c0 field", f"M{x - 24} {y - 9}h48v18h-48z", _told(row), 0.05 + 0.4 * min(1.0, value)))
+        marks.append(Mark("c0 field", f"M{x - 24} {y - 9}h48v18h-48z", _tooltip(row), 0.05 + 0.4 * min(1.0, value)))
         labels.append(Label("middle", x, y + 4, f"{100 * value:.0f}"))
     for rows in () if plot.value else _series(plot, own):
         marks += _drawn(plot, rows, across, along, f"M{left} {{}}H{right}")
@@ -273,7 +273,7 @@ def _drawn(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: 
     """Draw the points of a series, what joins them first; `level` is the path of a line across."""
     x, y, (colour, shape, line) = plot.x, plot.y, plot.look(rows[0])
     for row in (row for row in rows if row[x.column] is None):
-        yield Mark(f"{colour} {line}", level.format(along(row[y.column])), _told(row))
+        yield Mark(f"{colour} {line}", level.format(along(row[y.column])), _tooltip(row))
     placed = [(across(row[x.column]), along(row[y.column]), row) for row in rows if row[x.column] is not None]
     joined = plot.mark == "line" and len(placed) > 1
     if joined:
@@ -288,7 +288,7 @@ def _drawn(plot: Plot, rows: Sequence[Row], across: Place, along: Place, level: 
             yield Mark(f"{colour} bar", f"M{at} {bar[0]}V{bar[1]}")
         if bar := x.bar(row, across):
             yield Mark(f"{colour} bar", f"M{bar[0]} {top}H{bar[1]}")
-        yield Mark(f"{colour} shape", f"M{at} {top}{shape}", _told(row))
+        yield Mark(f"{colour} shape", f"M{at} {top}{shape}", _tooltip(row))
 
 
 def _path(points: Iterable[tuple[float, float]]) -> str:
@@ -296,7 +296,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
     return corners and f"M{corners}"
 
 
-def _told(row: Row) -> str:
+def _tooltip(row: Row) -> str:
     """Return the tooltip of a point."""
     known = {name: f"{100 * cell:.1f} %" if isinstance(cell, float) else cell for name, cell in row.items()}
     return ", ".join(f"{name} {cell}" for name, cell in known.items() if cell not in (None, ""))

@@ -256,7 +256,7 @@ class FittedCondition:
         if len(self.arms.models) > 1:
             places = places.with_columns(model=pl.lit(None, pl.String)).unique()
         places = places.sort(_CELL)
-        return _told(places, self.shares(places)).join(own, on=_CELL, how="left", maintain_order="left")
+        return _with_shares(places, self.shares(places)).join(own, on=_CELL, how="left", maintain_order="left")
 
     @property
     def trend(self) -> Trend | None:
@@ -290,7 +290,7 @@ def interval(values: Numbers) -> Interval:
     return Interval(*np.quantile(values, (ALPHA / 2, 1 - ALPHA / 2)).tolist())
 
 
-def _told(cells: pl.DataFrame, shares: Numbers) -> pl.DataFrame:
+def _with_shares(cells: pl.DataFrame, shares: Numbers) -> pl.DataFrame:
     """Return cells with what the data say of them and the interval of the draws."""
     low, high = np.quantile(shares[1:], (ALPHA / 2, 1 - ALPHA / 2), axis=0)
     return cells.with_columns(share=shares[0], low=low, high=high)
@@ -350,7 +350,7 @@ class FitGroup:
         """The untrained cells of study and paper at which the draws' values of the trade-off part most."""
         arms = self.reading.arms
         untrained = cells(arms).join(arms.cells, on=_CELL, how="anti").sort(_CELL)
-        predicted = _told(untrained, self._values(untrained))
+        predicted = _with_shares(untrained, self._values(untrained))
         return predicted.sort(pl.col("low") - pl.col("high"), *_CELL).head(_SHOWN)
 
 
@@ -379,7 +379,7 @@ def fit(
     Models are fitted one by one, then together those whose arms differ in the same thing alone. Raises OpenbookError
     where no group has arms enough.
     """
-    trained = _told_apart(points if table is None else points.filter(table=table))
+    trained = _named_points(points if table is None else points.filter(table=table))
     if trained.is_empty():
         of = "the study" if table is None else f"table {table}"
         raise OpenbookError(f"{of}: no trained model is evaluated yet; run the study first")
@@ -405,7 +405,7 @@ def fit(
     return StudyFit(draws, seed, tuple(groups), tuple(faults))
 
 
-def _told_apart(points: pl.DataFrame) -> pl.DataFrame:
+def _named_points(points: pl.DataFrame) -> pl.DataFrame:
     """Return the trained points in one order, each evaluation once, with a `model` for each base and recipe.
 
     Cells of two tables may be one training.

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from data_prep.spec import Source, Spec, data_folders, find_spec, read_spec, shipped_specs
+from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 from openbook_eval.exams import load_exam
@@ -214,7 +214,7 @@ class DataSection(_Model):
 
     spec: Annotated[NamedSpec, _looked_up(_find_spec)]
     folder: Annotated[Path, _looked_up(_find_data_folder)] | None = Field(
-        default_factory=lambda: next((path.resolve() for path in data_folders() if path.is_dir()), None)
+        default_factory=lambda: data_folder().resolve() if data_folder().is_dir() else None
     )
 
     def mix(self, name: str) -> StudyMix:
@@ -386,12 +386,12 @@ def read_study(path: Path) -> Study:
     try:
         return Study.model_validate(content, context=path.absolute().parent)
     except ValidationError as error:
-        faults = [_told(each) for each in error.errors()]
+        faults = [_message(each) for each in error.errors()]
     head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
     raise OpenbookError(f"{path}: {head}" + "\n  ".join(faults))
 
 
-def _told(fault: Mapping[str, Any]) -> str:
+def _message(fault: Mapping[str, Any]) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
         return str(message)
