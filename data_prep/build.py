@@ -40,12 +40,10 @@ from data_prep.manifest import (
 from data_prep.mix import choose, counter, nesting, scaled
 from data_prep.read import SCHEMA, Part, parts, read
 from data_prep.spec import Cleaning, Decontamination, Mix, Spec
-from openbook_eval.errors import ExamError, OpenbookError, did_you_mean
+from openbook_eval.errors import ExamNotFetchedError, OpenbookError, did_you_mean
 from openbook_eval.exams import ExamFile, load_exam
 
 DROPPED, CONTAMINATION = "dropped", "contamination.jsonl"
-# What openbook_eval.exams says where the hub cannot be reached or has no such data set.
-_NOT_FETCHED = "hub data set "
 _THREADS = max(2, min(8, os.cpu_count() or 1))
 # Rows that are written at a time.
 _ROWS = 16_384
@@ -93,8 +91,8 @@ def load_exams(
         try:
             found.append(load_exam(name))
             named.append(found[-1].provenance)
-        except ExamError as error:
-            if required or not str(error).startswith(_NOT_FETCHED):
+        except ExamNotFetchedError as error:
+            if required:
                 raise
             notify(f"exam {name}: NOT CHECKED; {str(error).partition(';')[0]}")
             # Without the reason, which differs between machines.

@@ -34,6 +34,10 @@ class ExamError(OpenbookError):
         return cls("\n  ".join([head, *faults[:_SHOWN], *more]), "\n  ".join([head, *faults]))
 
 
+class ExamNotFetchedError(ExamError):
+    """An exam on the hub that could not be fetched."""
+
+
 def some(names: Sequence[str], shown: int = 5) -> str:
     """Return the first few names, for a notice."""
     return ", ".join(names[:shown]) + (" ..." if len(names) > shown else "")

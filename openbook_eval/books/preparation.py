@@ -72,6 +72,8 @@ def prepare(settings: ExamSettings) -> PreparedExam:
 @cache
 def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> PreparedExam:
     file = load_exam(exam)
+    if file.lacks_book and entries == "null":
+        raise ExamError(file.lacks_book)
     provided = provide(file.questions, json.loads(entries))
     other = load_exam(fill) if fill is not None else None
     # Two exams may use the same ids.

@@ -2,21 +2,27 @@
 
 import os
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from openbook_eval.errors import ExamError, first_line
+from openbook_eval.errors import ExamError, ExamNotFetchedError, first_line
 from openbook_eval.exams import cmb
 from openbook_eval.exams.exam_file import ExamFile, ExamSource
 from openbook_eval.exams.formats import EXAM_FORMATS, ExamFormat
 from openbook_eval.types import EXAM_NAMES, ExamName
 
-__all__ = ["EXAM_FORMATS", "ExamFile", "ExamFormat", "load_exam", "read_path", "require"]
+__all__ = ["EXAM_FORMATS", "ExamFile", "ExamFormat", "is_on_hub", "load_exam", "read_path", "require"]
 
 _exists = os.path.exists
 _MINI = Path(__file__).parent / "mini" / "mini.jsonl"
 _MINI_VERSION = "1.0"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_PAPERS = "wangrongsheng/open-book-CMB-exam"
+# The last one with the authors' book, which was deleted afterwards (89e71ea).
+_WITH_BOOK = "c5f38c94537b5704c7a1fec1befb6d144ed25f2e"
+# By name: a data set on the hub, and the revision that is read unless another is named (NAME@REVISION).
+_NAMED = {"cmb": (_PAPERS, _WITH_BOOK), "cmb-val": ("FreedomIntelligence/CMB", "main")}
 _HUB_FILES = ["*.json", "*.zip"]
 # CMB's training questions are as large as all else together, and no exam.
 _HUB_UNWANTED = ["*train*"]
@@ -26,7 +32,8 @@ def load_exam(name: str | None = None) -> ExamFile:
     """Load the exam called `name`, else by the variable OPENBOOK_EXAM, else `cmb`; each is read once a process.
 
     `mini` is the bundled exam, `cmb` the paper's (test set and book, from the hub), `cmb-val` CMB's validation set,
-    PATH a file, folder or zip, `PATH#CLASS` one class of it, OWNER/DATASET a hub data set like CMB. Raises ExamError.
+    PATH a file, folder or zip, `PATH#CLASS` one class of it, OWNER/DATASET a hub data set like CMB. Those of the hub
+    may end in @REVISION. Raises ExamError.
     """
     return _load(name or os.environ.get("OPENBOOK_EXAM") or "cmb")
 
@@ -45,23 +52,30 @@ def require(exam: ExamFile, label: ExamName) -> None:
 def _load(name: str) -> ExamFile:
     if name == "mini":
         return read_path(_MINI).named("mini", _MINI_VERSION)
-    if name == "cmb":
-        return _from_hub(name, "wangrongsheng/open-book-CMB-exam")
-    if name == "cmb-val":
-        return _from_hub(name, "FreedomIntelligence/CMB")
+    if is_on_hub(name):
+        short, _, revision = name.partition("@")
+        dataset, usual = _NAMED.get(short, (short, _WITH_BOOK if short == _PAPERS else "main"))
+        return _from_hub(name, dataset, revision or usual)
     path, _, part = name.rpartition("#")
     if _exists(name):
         return read_path(Path(name))
     if _exists(path):
         return read_path(Path(path), part)
-    if _HUB_NAME.fullmatch(name) and not _formats_of(Path(name)):
-        return _from_hub(name, name)
     raise ExamError(f"exam {name!r}: no such file, folder or known exam; {_wanted()}")
+
+
+def is_on_hub(name: str) -> bool:
+    """Return whether an exam of this name is fetched from the hub: one known by name, or OWNER/DATASET and no path."""
+    short = name.partition("@")[0]
+    if short in _NAMED:
+        return True
+    return bool(_HUB_NAME.fullmatch(short)) and not _exists(name) and not _formats_of(Path(short))
 
 
 def _wanted() -> str:
     formats = ", ".join(each.description for each in EXAM_FORMATS.values())
-    return f"wanted {formats} (docs/exam_format.md); bundled: mini; from the hub: cmb, cmb-val, OWNER/DATASET"
+    hub = "cmb, cmb-val, OWNER/DATASET, with @REVISION if you like"
+    return f"wanted {formats} (docs/exam_format.md); bundled: mini; from the hub: {hub}"
 
 
 def _formats_of(path: Path) -> list[ExamFormat]:
@@ -80,23 +94,36 @@ def read_path(path: Path, part: str | None = None) -> ExamFile:
     return formats[0].read(source)
 
 
-def _from_hub(name: str, dataset: str) -> ExamFile:
-    folder = _fetch(dataset)
-    exam = cmb.read(ExamSource(folder), cmb.VALIDATION_FILES) if name == "cmb-val" else read_path(folder)
+def _from_hub(name: str, dataset: str, revision: str) -> ExamFile:
+    folder = _fetch(dataset, revision)
     # The hub's cache keeps each revision in a folder called by its commit.
-    return exam.named(name, f"{dataset}@{folder.name}")
+    version = f"{dataset}@{folder.name}"
+    exam = cmb.read(ExamSource(folder), cmb.VALIDATION_FILES) if name.startswith("cmb-val") else read_path(folder)
+    if dataset == _PAPERS and not any(question.knowledge for question in exam.questions):
+        lacks = f"{version} has no book; {_PAPERS}@{_WITH_BOOK} has the authors': OPENBOOK_EXAM=cmb@{_WITH_BOOK}"
+        exam = replace(
+            exam, lacks_book=f'{lacks}; or ask for entries by their rule: --metadata \'{{"entries": "statement"}}\''
+        )
+    return exam.named(name, version)
 
 
-def _fetch(dataset: str) -> Path:
+def _fetch(dataset: str, revision: str) -> Path:
     """Fetch the JSON and zip files of a hub data set into the hub's cache; return the folder."""
     from huggingface_hub import snapshot_download
 
     try:
         return Path(
-            snapshot_download(dataset, repo_type="dataset", allow_patterns=_HUB_FILES, ignore_patterns=_HUB_UNWANTED)
+            snapshot_download(
+                dataset,
+                repo_type="dataset",
+                revision=revision,
+                allow_patterns=_HUB_FILES,
+                ignore_patterns=_HUB_UNWANTED,
+            )
         )
     except Exception as error:  # the client passes on the errors of its transport library, which changes
-        raise ExamError(
-            f"hub data set {dataset}: cannot be fetched ({first_line(error)}); "
-            "set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH to a folder, zip or file that you have"
+        raise ExamNotFetchedError(
+            f"hub data set {dataset}@{revision}: cannot be fetched ({first_line(error)}); in China set "
+            "HF_ENDPOINT=https://hf-mirror.com; or set OPENBOOK_EXAM=mini for the bundled exam, or OPENBOOK_EXAM=PATH "
+            "to a folder, zip or file that you have"
         ) from error

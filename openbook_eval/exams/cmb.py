@@ -3,13 +3,19 @@
 Four files, found by base name in a folder, a zip or a hub data set: questions (CMB-test-choice-question-merge.json),
 answers (CMB-test-choice-answer.json), the book (test-book.json), all joined by `id`, or the validation set
 (CMB-val-merge.json), which carries answers and explanations itself.
+
+The answer key was published in January 2024 (FreedomIntelligence/CMB, commit fbbcf55) and replaced in February
+(9288d37). They differ in 29 answers, 28 of them sentences or numbers in the first; cmb_corrections.json has both.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from openbook_eval.errors import ExamError, parsed, some
@@ -58,11 +64,24 @@ def read(source: ExamSource, patterns: Sequence[str] = (*QUESTION_FILES, *VALIDA
             f"found: {', '.join(source.names()[:10]) or 'nothing'}"
         )
     rows = source.rows(name)
-    answers = {} if all(row.get("answer") for row in rows) else _answers(source, name)
+    published = {} if all(row.get("answer") for row in rows) else _answers(source, name)
+    answers = {key: _corrections().get((key, answer), answer) for key, answer in published.items()}
+    corrected = [key for key, answer in published.items() if answer != answers[key]]
     book = source.find(*BOOK_FILES)
     entries = _by_id(source, book, "book_content") if book else {}
     exam = build(source, _questions(rows, answers, entries), name=name)
-    return replace(exam, notices=(*exam.notices, *_misfits(exam, answers, entries, book)))
+    notices = [
+        f"{len(corrected)} answers of CMB's first key are corrected as its second has them (ids {some(corrected)})"
+    ]
+    misfits = _misfits(exam, answers, entries, book)
+    return replace(exam, notices=(*exam.notices, *(notices if corrected else ()), *misfits))
+
+
+@cache
+def _corrections() -> Mapping[tuple[str, str], str]:
+    """Return what the second key has instead of an answer of the first, by id and that answer."""
+    rows = orjson.loads(Path(__file__).with_name("cmb_corrections.json").read_bytes())
+    return {(row["id"], row["wrong"]): row["right"] for row in rows}
 
 
 def _answers(source: ExamSource, questions: str) -> dict[str, str]:
@@ -76,17 +95,22 @@ def _answers(source: ExamSource, questions: str) -> dict[str, str]:
 
 
 def _by_id(source: ExamSource, name: str, key: str) -> dict[str, str]:
-    """Return the texts under `key` of a file's rows, by id."""
+    """Return the texts under `key` of a file's rows, by id; a row without one has none.
+
+    Raises ExamError where a row cannot be joined to its question.
+    """
     texts: dict[str, str] = {}
     faults = []
     for number, row in enumerate(source.rows(name), 1):
-        own, text = row.get("id"), row.get(key)
-        if isinstance(own, int | str) and isinstance(text, str) and text.strip() and str(own) not in texts:
-            texts[str(own)] = text
+        own = row.get("id")
+        if not isinstance(own, int | str) or str(own) in texts:
+            faults.append(f"row {number}: wants an 'id' that stands once in the file")
         else:
-            faults.append(f"row {number}: wants an 'id' that stands once in the file, and a text as {key!r}")
+            texts[str(own)] = str(row.get(key) or "").strip()
     if faults:
         raise ExamError.from_faults(source.label(name), faults)
+    if not any(texts.values()):
+        raise ExamError(f"{source.label(name)}: no row has a text under {key!r}")
     return texts
 
 
@@ -96,7 +120,9 @@ def _misfits(exam: ExamFile, answers: Mapping[str, str], entries: Mapping[str, s
     bare = [question.id for question in exam.questions if book and not question.knowledge]
     other = [q.id for q in exam.questions if q.knowledge and q.knowledge != q.statement()]
     cut = [key for key, question in asked.items() if any(missing_background(question.stem))]
+    unreadable = [question.id for question in exam.unmarkable if answers.get(question.id)]
     for ids, what in (
+        (unreadable, "answers of the answer file are no letters of their question's options"),
         (cut, "questions name a background that the file lacks"),
         ([key for key in answers if key not in asked], "answers belong to no question"),
         (bare, f"questions have no entry in {book}; theirs is made by the authors' rule"),
@@ -120,9 +146,11 @@ def _question(row: _Row, number: int, answers: Mapping[str, str], entries: Mappi
         return "has no id to find its answer by"
     # The validation set has no ids: its rows are told apart by their place.
     key = f"val-{number}" if row.id is None else str(row.id)
-    published = answers.get(key, "")
-    if not re.fullmatch("[A-Z]*", published):
-        return f"answer {published!r} of the answer file is not a string of capital letters"
+    options = {letter: text for letter, text in row.option.items() if text and text.strip()}
+    published = answers.get(key, "").strip().upper()
+    # An answer that cannot be one of the question costs this question, not the exam: it counts as not published.
+    if not set(published) <= options.keys() or (len(set(published)) > 1 and _QTYPES[row.question_type] == "single"):
+        published = ""
     if row.answer and published and set(row.answer) != set(published):
         return f"answer {row.answer} here, but {published} in the answer file"
     return Question(
@@ -133,9 +161,9 @@ def _question(row: _Row, number: int, answers: Mapping[str, str], entries: Mappi
         qtype=_QTYPES[row.question_type],
         stem=row.question,
         # A question with fewer options than others of its file carries the rest as None or blank.
-        options={letter: text for letter, text in row.option.items() if text and text.strip()},
+        options=options,
         answer=row.answer or published,
-        knowledge=entries.get(key),
+        knowledge=entries.get(key) or None,
         explanation=row.explanation or None,
     )
 

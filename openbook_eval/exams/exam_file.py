@@ -18,7 +18,8 @@ class ExamFile:
     """An exam as read: its questions, where they come from, and what the reader wants known.
 
     `sha256` is over the bytes of every file read. `unmarkable` are questions whose answer is not published: they are
-    shown but not asked, since nothing could mark them. `notices` are oddities that the reader dealt with.
+    shown but not asked, since no score could be given. `notices` are oddities that the reader dealt with. `lacks_book`
+    says what to do where the publisher's book is missing, which must not be replaced unasked.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ExamFile:
     questions: tuple[Question, ...]
     unmarkable: tuple[Question, ...] = ()
     notices: tuple[str, ...] = ()
+    lacks_book: str = ""
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -28,7 +28,7 @@ from pydantic import (
 from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
-from openbook_eval.exams import load_exam
+from openbook_eval.exams import is_on_hub, load_exam
 from openbook_eval.files import canonical_json, load_yaml, sha256
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
@@ -39,7 +39,6 @@ from openbook_eval.types import SIX_EXAMS
 
 # Exams that `load_exam` fetches from the hub, which is not asked before the evaluation: their questions.
 HUB_EXAMS = {"cmb": 11_200, "cmb-val": 280}
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 # A folder's name may have 255 bytes.
 _LONGEST_NAME = 80
 
@@ -107,14 +106,12 @@ def _find_model(name: str, folder: Path) -> str:
 
 
 def _find_exam(name: str, folder: Path) -> StudyExam:
-    if name in HUB_EXAMS:
-        return StudyExam(name, None, HUB_EXAMS[name])
     file, mark, part = name.partition("#")
-    if name != "mini" and (path := _beside(file, folder)):
+    known = name.partition("@")[0]
+    if name != "mini" and known not in HUB_EXAMS and (path := _beside(file, folder)):
         name = f"{path}{mark}{part}"
-    # A path that does not exist looks like a hub name, but for its suffix.
-    elif _HUB_NAME.fullmatch(name) and not Path(name).suffix:
-        return StudyExam(name, None, HUB_EXAMS["cmb"])
+    elif is_on_hub(name):
+        return StudyExam(name, None, HUB_EXAMS.get(known, HUB_EXAMS["cmb"]))
     exam = load_exam(name)
     return StudyExam(name, exam.sha256, sum(question.exam in SIX_EXAMS for question in exam.questions))
 
@@ -238,7 +235,7 @@ class DataSection(_Model):
 
     def other_files(self) -> list[Path]:
         """Return the files beside the raw ones that the mixes depend on: decontaminated exams and a tokenizer."""
-        files = [each.partition("#")[0] for each in self.exams if each not in ("mini", *HUB_EXAMS)]
+        files = [each.partition("#")[0] for each in self.exams if each != "mini" and not is_on_hub(each)]
         # Path.exists raises for a name that is too long.
         every = (*files, self.spec.declared.tokenizer)
         return [Path(each) for each in every if each and os.path.exists(each)]  # noqa: PTH110

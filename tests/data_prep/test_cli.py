@@ -107,16 +107,18 @@ def test_one_mix_is_built_on_demand_and_no_line_is_wider_than_a_terminal(spec: P
     assert not (tmp_path / "out" / "mix11").exists()
 
 
-def test_the_data_folder_is_named_by_the_variable_or_lies_here_or_beside(spec: Path, tmp_path: Path) -> None:
-    for folder in ("empty", "checkout", "shared"):
-        (tmp_path / folder).mkdir()
+def test_the_data_folder_is_named_by_the_variable_or_lies_here(spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     command = ("build", spec, "--mix", "med", "--out")
     by_variable = call(*command, tmp_path / "1", cwd=tmp_path / "empty", OPENBOOK_DATA=str(tmp_path / "data"))
     here = call(*command, tmp_path / "2", cwd=tmp_path)
-    (tmp_path / "data").rename(tmp_path / "shared" / "data")
-    beside = call(*command, tmp_path / "3", cwd=tmp_path / "checkout")
-    assert [by_variable.returncode, here.returncode, beside.returncode] == [0, 0, 0]
-    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
+    assert [by_variable.returncode, here.returncode] == [0, 0]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    nowhere = call(*command, tmp_path / "3", cwd=tmp_path / "empty")
+    assert (nowhere.returncode, nowhere.stderr) == (
+        2,
+        "data-prep: data: no such folder; --data (or OPENBOOK_DATA) names that of the raw files\n",
+    )
 
 
 def test_the_exam_of_the_spec_can_be_replaced_and_must_be_there_then(spec: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.exams import read_path
-from tests.conftest import VALIDATION, cmb_row, write
+from tests.conftest import BOOK, VALIDATION, cmb_row, write
 from tests.hub_server import HubServer
 
 OPEN_BOOK = "wangrongsheng/open-book-CMB-exam"
+WITH_BOOK = "c5f38c94537b5704c7a1fec1befb6d144ed25f2e"
 _PROGRAM = """
 import dataclasses, json, sys
 from openbook_eval.errors import ExamError
@@ -23,6 +25,17 @@ try:
 except ExamError as error:
     sys.exit(str(error))
 print(json.dumps([exam.name, exam.version, exam.sha256, [dataclasses.asdict(q) for q in exam.questions]]))
+"""
+
+_PREPARE = """
+import json, sys
+from openbook_eval.books.preparation import ExamSettings, prepare
+from openbook_eval.errors import ExamError
+try:
+    prepared = prepare(ExamSettings.of({"exam": sys.argv[1], **({"entries": sys.argv[2]} if sys.argv[2] else {})}))
+except ExamError as error:
+    sys.exit(str(error))
+print(*{entry.provider for entry in prepared.provided.entries.values()})
 """
 
 Load = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,10 +51,12 @@ def hub() -> Iterator[HubServer]:
 def load(hub: HubServer, tmp_path: Path) -> Load:
     """Loads an exam with a client that knows our hub only and starts with an empty cache."""
 
-    def run(spec: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        spec: str = "", *, program: str = _PROGRAM, entries: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "OPENBOOK"))}
         environment = {**kept, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), **settings}
-        command = [sys.executable, "-c", _PROGRAM, spec]
+        command = [sys.executable, "-c", program, spec, entries]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
     return run
@@ -56,7 +71,7 @@ def test_the_default_is_the_papers_exam_and_once_fetched_it_is_read_without_the_
     hub.datasets[OPEN_BOOK] = cmb_folder
     first = load().stdout
     name, version, sha256, questions = json.loads(first)
-    assert (name, version, sha256) == ("cmb", f"{OPEN_BOOK}@{hub.commit(OPEN_BOOK)}", local.sha256)
+    assert (name, version, sha256) == ("cmb", f"{OPEN_BOOK}@{WITH_BOOK}", local.sha256)
     assert [question["id"] for question in questions] == ["1", "2", "3", "4", "5", "6"]
     assert questions[0]["knowledge"] == "第1题的正确说法是乙1。"
     # Of the data set only JSON and zip files that are no training questions are fetched.
@@ -74,6 +89,39 @@ def test_cmb_val_comes_from_cmbs_own_data_set(hub: HubServer, load: Load, tmp_pa
     assert (name, questions[0]["answer"], questions[0]["explanation"]) == ("cmb-val", "C", "丙。")
 
 
+def test_without_its_book_the_exam_is_not_asked_with_a_made_one_unless_that_is_asked_for(
+    hub: HubServer, load: Load, cmb_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cmb_folder, tmp_path / "main")
+    (tmp_path / "main" / "CMB-test" / BOOK).unlink()
+    hub.datasets[OPEN_BOOK] = {"main": tmp_path / "main", WITH_BOOK: cmb_folder}
+    assert json.loads(load(OPEN_BOOK).stdout)[1] == f"{OPEN_BOOK}@{WITH_BOOK}"
+    name, version, _, questions = json.loads(load("cmb@main").stdout)
+    assert (name, version, questions[0]["knowledge"]) == ("cmb@main", f"{OPEN_BOOK}@{hub.commit(OPEN_BOOK)}", None)
+    refused = load("cmb@main", program=_PREPARE).stderr.strip().splitlines()[-1]
+    assert refused.startswith(f"{version} has no book; {OPEN_BOOK}@{WITH_BOOK} has the authors': OPENBOOK_EXAM=cmb@")
+    assert load("cmb@main", program=_PREPARE, entries="statement").stdout == "statement\n"
+
+
+def test_a_revision_that_is_not_there_is_named(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets[OPEN_BOOK] = {WITH_BOOK: cmb_folder}
+    assert load("cmb@v9").stderr.startswith(f"hub data set {OPEN_BOOK}@v9: cannot be fetched (")
+
+
+def test_a_download_that_breaks_off_goes_on(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets[OPEN_BOOK], hub.cut = cmb_folder, 2
+    assert len(json.loads(load().stdout)[3]) == 6
+    assert hub.cut == 0
+
+
+def test_a_refused_token_is_one_line(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    hub.datasets[OPEN_BOOK], hub.refused = cmb_folder, 401
+    settings = {"HF_TOKEN": "hf_refused"}
+    error = load(**settings).stderr.strip()
+    assert error.splitlines()[-1].startswith(f"hub data set {OPEN_BOOK}@{WITH_BOOK}: cannot be fetched (")
+    assert "hf_refused" not in error
+
+
 @pytest.mark.parametrize(
     ("spec", "settings"),
     # Port 9 (discard) answers nobody.
@@ -83,7 +131,10 @@ def test_cmb_val_comes_from_cmbs_own_data_set(hub: HubServer, load: Load, tmp_pa
 def test_what_cannot_be_fetched_says_the_ways_out_in_one_line(load: Load, spec: str, settings: dict[str, str]) -> None:
     result = load(spec, **settings)
     last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"hub data set {spec or OPEN_BOOK}: cannot be fetched (")
+    assert last.startswith(
+        f"hub data set {f'{spec}@main' if spec else f'{OPEN_BOOK}@{WITH_BOOK}'}: cannot be fetched ("
+    )
+    assert "HF_ENDPOINT=https://hf-mirror.com" in last
     assert "OPENBOOK_EXAM=mini" in last
     assert "OPENBOOK_EXAM=PATH" in last
     assert "Traceback" not in result.stderr
