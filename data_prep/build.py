@@ -119,10 +119,11 @@ def build(
     if exams:
         spec = spec.model_copy(update={"decontaminate": Decontamination(exams=list(exams))})
     mixes = wanted_mixes(spec, only, scale)
-    for folder in (out / name for name in mixes):
+    for name in (*mixes, DROPPED):
         # What stands there is replaced as a whole.
-        if others := sorted(file.name for file in folder.glob("*") if file.name not in (TRAIN, MANIFEST, ROWS)):
-            raise OpenbookError(f"{folder}: holds {others[0]}, which is no part of a mix; move it or build elsewhere")
+        held = sorted(file.name for file in (out / name).glob("*") if file.name not in (TRAIN, MANIFEST, ROWS))
+        if others := [file for file in held if name != DROPPED or not file.endswith(".jsonl")]:
+            raise OpenbookError(f"{out / name}: holds {others[0]}, which no build wrote; move it or build elsewhere")
     count = counter(spec.tokenizer) if spec.tokenizer else None
     todo = parts(spec.sources, data)
     with _hold(out) as work:
@@ -206,6 +207,7 @@ def _read_all(
 ) -> tuple[pl.DataFrame, _Faults, list[InputFile]]:
     """Return all rows, what could not be read, and the files, which are hashed in a thread in the meantime."""
     faults: _Faults = []
+    states = {part.file: _state(part.file) for part in todo}
     with ThreadPoolExecutor(1) as thread, _step("reading the sources", sum(part.size for part in todo)) as advance:
         contents = thread.map(FileContent.of, [part.file for part in todo])
 
@@ -221,9 +223,17 @@ def _read_all(
             InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
             for part, content in zip(todo, contents, strict=True)
         ]
-    if changed := [part for part in todo if not part.file.is_file() or part.file.stat().st_size != part.size]:
-        raise OpenbookError(f"{changed[0].file}: was changed while it was read; run again when nothing writes to it")
+    if changed := [part.file for part in todo if _state(part.file) != states[part.file]]:
+        raise OpenbookError(f"{changed[0]}: was changed while it was read; run again when nothing writes to it")
     return pl.concat(rows), faults, files
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Return the size of a file and when it was last written, None where it is gone."""
+    try:
+        return file.stat().st_size, file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> pl.DataFrame:

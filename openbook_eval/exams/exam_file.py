@@ -142,8 +142,9 @@ def build(
         questions = [question for question in questions if question.exam_class == source.part]
     asked = tuple(question for question in questions if question.answer)
     if not faults and not asked:
-        part = "" if source.part is None else f" of class {source.part!r}; it has {', '.join(sorted(classes))}"
-        faults = [f"no question with a published answer{part}; answers in a file of their own want its folder as PATH"]
+        where = "answers in a file of their own want its folder as PATH"
+        where = where if source.part is None else f"none of class {source.part!r}; it has {', '.join(sorted(classes))}"
+        faults = [f"no question with a published answer; {where}"]
     if faults:
         raise ExamError.from_faults(source.label(name), faults)
     unmarkable = tuple(question for question in questions if not question.answer)

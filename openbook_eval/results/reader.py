@@ -154,7 +154,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
     ]
     samples = tuple(own for own, _, _ in read)
     # An adapter stands in the arguments only; lm-eval's name is that of its base.
-    model = " + ".join(filter(None, (results.get("model_name", "unknown"), arguments.get("lora_local_path"))))
+    model = " + ".join(filter(None, (results.get("model_name") or "unknown", arguments.get("lora_local_path"))))
     dated = _DATED.search(file.stem)
     date = dated[1] if dated else ""
     run = Run(

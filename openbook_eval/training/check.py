@@ -79,6 +79,8 @@ def recipes_in(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         files = [file for file in files if file.is_file()]
+        if not path.exists():
+            raise OpenbookError(f"{path}: no such recipe; give a recipe, or a folder of them")
         if not files:
             raise OpenbookError(f"{path}: no recipe (*.yml, *.yaml); write ours: openbook-eval recipes write")
         for file in files:

@@ -35,6 +35,8 @@ def merge(run: Path, out: Path | None = None, base: str | None = None, trust_rem
 
 def _base_of(run: Path) -> tuple[str, str | None]:
     """Return the base model that a run's adapter names, and its revision."""
+    if not run.is_dir():
+        raise OpenbookError(f"{run}: no such folder; name the output_dir of a recipe")
     if not (run / _WEIGHTS).is_file():
         complete = [each for each in checkpoints(run) if is_complete(each)]
         fix = f"finish its training, or merge {complete[-1]}" if complete else "name the output_dir of a recipe of LoRA"

@@ -223,12 +223,13 @@ def test_a_mix_is_not_called_as_other_files_of_a_build(tmp_path: Path, name: str
         run(tmp_path, declared=spec({name: {"size": 10, "ratio": {"tcm": 1}}}))
 
 
-def test_a_folder_that_holds_anything_but_a_mix_is_not_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["med", "dropped"])
+def test_a_folder_that_holds_what_no_build_wrote_is_not_replaced(tmp_path: Path, folder: str) -> None:
     run(tmp_path)
-    (tmp_path / "out" / "med" / "notes.md").write_text("mine")
-    with pytest.raises(OpenbookError, match=r"out/med: holds notes\.md, which is no part of a mix"):
+    (tmp_path / "out" / folder / "notes.md").write_text("mine")
+    with pytest.raises(OpenbookError, match=f"out/{folder}: holds notes.md, which no build wrote"):
         run(tmp_path)
-    assert (tmp_path / "out" / "med" / "notes.md").read_text() == "mine"
+    assert (tmp_path / "out" / folder / "notes.md").read_text() == "mine"
 
 
 # Exams that cannot be had are named, never passed over in silence.
@@ -267,9 +268,12 @@ def test_where_no_exam_is_checked_nothing_of_an_earlier_build_is_left(tmp_path: 
 # Nothing half done.
 
 
-def test_a_file_that_changes_while_it_is_read_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [b"\n", b""], ids=["longer", "of the same length"])
+def test_a_file_that_changes_while_it_is_read_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
     def reading(part: Part) -> Iterator[Chunk]:
-        part.file.write_bytes(part.file.read_bytes() + b"\n")
+        part.file.write_bytes(part.file.read_bytes() + more)
         return read(part)
 
     monkeypatch.setattr(module, "read", reading)
