@@ -19,7 +19,8 @@ settings.load_profile("untimed")
 _SLOW = """
 test_run test_tiny_model test_train_tiny_model test_tasks test_howtos test_runner test_study_cli test_claims test_fit
 test_clusters test_report test_workflow test_build test_decontaminate test_cli test_reader test_texts test_retrieval
-test_boards test_study test_leaks test_merge test_recipes test_check test_stats test_tokenization
+test_boards test_study test_leaks test_merge test_recipes test_check test_stats test_tokenization test_hub test_results
+test_chat_api test_api_run test_audit test_runs test_prompts
 """
 
 

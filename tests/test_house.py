@@ -2,11 +2,16 @@
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("openbook_eval", "data_prep", "tools") for path in sorted((ROOT / package).rglob("*.py"))]
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
 def test_no_file_is_longer_than_450_lines() -> None:
@@ -17,7 +22,7 @@ def test_no_file_is_longer_than_450_lines() -> None:
 def test_no_function_is_longer_than_50_lines() -> None:
     functions = [
         (name, node.name, (node.end_lineno or node.lineno) - node.lineno + 1)
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
@@ -25,7 +30,7 @@ def test_no_function_is_longer_than_50_lines() -> None:
 
 
 def test_no_class_name_is_defined_twice() -> None:
-    names = Counter(node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    names = Counter(node.name for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
     assert [name for name, count in names.items() if count > 1 and not name.startswith("_")] == []
 
 

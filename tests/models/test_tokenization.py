@@ -14,8 +14,6 @@ from openbook_eval.prompt import build_prompt
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.books.exams import ask, make_exam, material
 
-pytest.importorskip("transformers")
-
 # Where cutting is hard: blanks and line ends of all kinds, signs that combine, names of special tokens, digits.
 _WORDS = [
     "头痛发热",

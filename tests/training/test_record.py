@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +112,8 @@ def test_a_recipe_trains_on_one_mix() -> None:
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=6), st.integers(0, 4))
 def test_tokens_are_counted_without_padding_however_a_batch_marks_it(samples: list[list[int]], padding: int) -> None:
+    import torch
+
     ids = torch.tensor([[*(token for sample in samples for token in sample), *[0] * padding]])
     positions = torch.tensor([[*(place for sample in samples for place in range(len(sample))), *range(padding)]])
     numbers = [number + 1 for number, sample in enumerate(samples) for _ in sample]
@@ -126,6 +127,8 @@ def test_tokens_are_counted_without_padding_however_a_batch_marks_it(samples: li
 
 def test_a_sample_may_end_with_the_token_that_pads() -> None:
     # Two samples that end with it, and three of padding.
+    import torch
+
     ids, positions = torch.tensor([[5, 6, 0, 7, 0, 0, 0, 0]]), torch.tensor([[0, 1, 2, 0, 1, 0, 0, 0]])
     assert int(tokens_in({"input_ids": ids, "position_ids": positions}, 0)) == 5
 
