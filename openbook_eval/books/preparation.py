@@ -72,10 +72,11 @@ def prepare(settings: ExamSettings) -> PreparedExam:
 @cache
 def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> PreparedExam:
     file = load_exam(exam)
-    if file.lacks_book and entries == "null":
-        raise ExamError(file.lacks_book)
     provided = provide(file.questions, json.loads(entries))
     other = load_exam(fill) if fill is not None else None
+    for each in filter(None, (file if entries == "null" else None, other)):
+        if each.lacks_book:
+            raise ExamError(each.lacks_book)
     # Two exams may use the same ids.
     spare = [replace(question, id=f"{other.name}:{question.id}") for question in other.questions] if other else []
     both = {**(provide(spare).entries if spare else {}), **provided.entries}

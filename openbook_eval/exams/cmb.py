@@ -73,7 +73,9 @@ def read(source: ExamSource, patterns: Sequence[str] = (*QUESTION_FILES, *VALIDA
     notices = [
         f"{len(corrected)} answers of CMB's first key are corrected as its second has them (ids {some(corrected)})"
     ]
-    misfits = _misfits(exam, answers, entries, book)
+    misfits = [*_misfits(exam, answers, entries, book)]
+    if published and not book:
+        misfits.append(f"no {BOOK_FILES[0]} lies beside the questions: all entries are made by the authors' rule")
     return replace(exam, notices=(*exam.notices, *(notices if corrected else ()), *misfits))
 
 

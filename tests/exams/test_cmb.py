@@ -75,6 +75,14 @@ def test_an_answer_that_cannot_be_one_costs_its_question_only(tmp_path: Path, an
     assert "1 questions without a published answer (ids 1): read, but not asked" in exam.notices
 
 
+def test_a_folder_without_the_book_says_that_all_entries_are_made(cmb_folder: Path) -> None:
+    (cmb_folder / "CMB-test" / BOOK).unlink()
+    assert (
+        f"no {BOOK} lies beside the questions: all entries are made by the authors' rule"
+        in read_path(cmb_folder).notices
+    )
+
+
 def test_small_letters_are_an_answer(tmp_path: Path) -> None:
     assert read(tmp_path, cmb_row(1), answers=[cmb_answer(1, " b ")]).questions[0].answer == "B"
 

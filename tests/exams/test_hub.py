@@ -108,7 +108,7 @@ def test_a_revision_that_is_not_there_is_named(hub: HubServer, load: Load, cmb_f
     assert load("cmb@v9").stderr.startswith(f"hub data set {OPEN_BOOK}@v9: cannot be fetched (")
 
 
-def test_a_download_that_breaks_off_goes_on(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+def test_a_download_that_breaks_off_is_tried_again(hub: HubServer, load: Load, cmb_folder: Path) -> None:
     hub.datasets[OPEN_BOOK], hub.cut = cmb_folder, 2
     assert len(json.loads(load().stdout)[3]) == 6
     assert hub.cut == 0
@@ -119,6 +119,7 @@ def test_a_refused_token_is_one_line(hub: HubServer, load: Load, cmb_folder: Pat
     settings = {"HF_TOKEN": "hf_refused"}
     error = load(**settings).stderr.strip()
     assert error.splitlines()[-1].startswith(f"hub data set {OPEN_BOOK}@{WITH_BOOK}: cannot be fetched (")
+    assert "HF_ENDPOINT=https://hf-mirror.com" in error
     assert "hf_refused" not in error
 
 
