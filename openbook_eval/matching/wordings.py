@@ -9,7 +9,6 @@ from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARA
 from openbook_eval.matching.response import Reading, Response
 from openbook_eval.types import ABSTENTION
 
-_NEGATED = re.compile(r"(?:不是|并非|而非|不选|排除|不属于|不包括|不应)[\s\"“「]*$")
 _PUNCTUATION = re.compile(r"[\s,，.．。;；、:：()（）\"'“”‘’*]")
 _BRIEF, _SHORT = 40, 200
 # What the question leaves out ("题目信息不完整") is not what the material leaves out.
