@@ -131,7 +131,7 @@ def test_a_refused_token_is_one_line(hub: HubServer, load: Load, cmb_folder: Pat
 )
 def test_what_cannot_be_fetched_says_the_ways_out_in_one_line(load: Load, spec: str, settings: dict[str, str]) -> None:
     result = load(spec, **settings)
-    last = result.stderr.strip().splitlines()[-1]
+    [last] = result.stderr.strip().splitlines()
     assert last.startswith(
         f"hub data set {f'{spec}@main' if spec else f'{OPEN_BOOK}@{WITH_BOOK}'}: cannot be fetched ("
     )
