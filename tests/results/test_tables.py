@@ -11,7 +11,8 @@ from rich.console import Console
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.results import ITEMS, Run, Scores, read_runs, reading_metrics
 from openbook_eval.results.metrics import reading_report
-from openbook_eval.results.rescoring import read_responses, rescore
+from openbook_eval.results.rescoring import rescore
+from openbook_eval.results.responses import read_responses
 from openbook_eval.types import EXAM_NAMES
 from tests.results.lm_eval_output import write_run
 
