@@ -231,6 +231,12 @@ OTHER_EXAM = {"name": "other", "version": "2", "sha256": "f" * 64}
             ),
             "its tasks have more than one exam file; run them again together",
         ),
+        (
+            lambda path: change_results(
+                path, lambda told: told["configs"]["cmed_openbook_nursing"].update(metric_list=[{"metric": "bypass"}])
+            ),
+            "taken with --predict_only: nothing is scored; openbook-eval rescore FILE.jsonl reads the responses of a ",
+        ),
     ],
 )
 def test_a_run_with_a_fault_is_left_out_and_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
@@ -341,3 +347,10 @@ def test_whatever_stands_in_a_results_file_breaks_nothing(content: object, key: 
     with TemporaryDirectory() as name:
         change_results(beside_a_sound_run(Path(name)), lambda told: told.update({key: content}))
         assert "sound/model" in [run.model for run in read_runs(Path(name)).runs]
+
+
+def test_an_output_path_that_names_a_file_names_its_runs(tmp_path: Path) -> None:
+    path = write_run(tmp_path, questions=12)
+    path = path.rename(path.with_name(path.name.replace("results", "X")))
+    (run,) = read_runs(path.with_name("X.json")).runs
+    assert run.results == str(path)
