@@ -49,7 +49,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
         # lm-eval prints a traceback for whatever else is raised here.
         print(f"openbook-eval: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    for key, provenance in (("exam_file", prepared.file.provenance), ("entries_used", prepared.provenance)):
+    for key, provenance in (("exam_file", prepared.file.record), ("entries_used", prepared.provenance)):
         if isinstance(place := metadata.get(key), dict):
             place.update(provenance)
     _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))

@@ -42,7 +42,7 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     path = write_run(tmp_path, chat=True, model_args={"profile": "qwen1.5-chat"}, openbook=parts)
     (run,) = read_runs([tmp_path]).runs
     assert (run.model, run.condition, run.date) == ("some/model", "openbook", "2026-01-02T03-04-05")
-    assert run.exam.model_dump() == {"name": "invented", "version": "1.0", "sha256": "e" * 64}
+    assert run.exam.model_dump(exclude_defaults=True) == {"name": "invented", "version": "1.0", "sha256": "e" * 64}
     assert (run.entries_sha256, run.task_version, run.asked, run.limited, run.shots) == ("d" * 64, "1.0", 60, False, 0)
     assert (run.truncation.checked, run.truncation.prompts) == (True, 60)
     assert (run.cost, run.profile) == ({"prompts": 60}, "qwen1.5-chat")
