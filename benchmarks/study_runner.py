@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from openbook_eval.study import runner
-from openbook_eval.study.workflow import Need, Step, Workflow, state_of
+from openbook_eval.study.workflow import Need, Step, Workflow
 
 
 def workflow(steps: int, folder: Path) -> Workflow:
@@ -39,7 +39,7 @@ def main() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             runner.run(made, work, options.jobs)
         wall = time.perf_counter() - began
-        tried = sum(bool(state_of(step, work).reason) for step in made.steps.values())
+        tried = sum(bool(step.state(work).reason) for step in made.steps.values())
     print(f"{tried} jobs of no work, {options.jobs} at once: {wall:.1f} s, {wall * options.jobs / tried:.2f} s a job")
 
 

@@ -96,9 +96,9 @@ def build_tiny(folder: Path) -> Path:
 def cell_of(model: str, *, on_gpu: bool) -> RecipeCell:
     """Return the cell whose settings are used: on a GPU that of the model's size, or of 7B, on mix41."""
     if not on_gpu or model in ("tiny", "small"):
-        return next(cell for cell in cells() if cell.name == "tiny_lora")
+        return cells()["tiny_lora"]
     of = f"{FAMILY}-{size_of(model) or '7b'}"
-    return next(cell for cell in cells() if cell.model == of and cell.mix.name == "mix41")
+    return next(cell for cell in cells().values() if cell.model == of and cell.mix.name == "mix41")
 
 
 def recipe(cell: RecipeCell, way: str, output: str, batch: int | None) -> dict[str, Any]:

@@ -67,8 +67,10 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "-" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", notes: Iterable[str] = ()) -> "Table":
-    """Lay out a table of texts for a terminal of 80 columns: the first column to the left, figures to the right.
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", notes: Iterable[str] = (), names: int = 1
+) -> "Table":
+    """Lay out a table of texts for a terminal of 80 columns: `names` columns to the left, then figures to the right.
 
     An empty row is a line between sections. No markup is read in the texts, which may come from outside.
     """
@@ -86,7 +88,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
         collapse_padding=True,
     )
     for place, name in enumerate(columns):
-        laid.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+        laid.add_column(Text(name), justify="left" if place < names else "right", overflow="fold")
     for row in rows:
         if row:
             laid.add_row(*(Text(visible(cell)) for cell in row))

@@ -16,7 +16,7 @@ from openbook_eval.files import replace_folder
 from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import is_complete
 from openbook_eval.leaderboard.export import percents, without_folders
-from openbook_eval.leaderboard.plots import Shown, Trained, plots
+from openbook_eval.leaderboard.plots import Shown, plots
 from openbook_eval.results.runs import Run, Runs
 from openbook_eval.results.samples import ItemText
 from openbook_eval.types import CHINESE_NAMES
@@ -32,12 +32,12 @@ _CHUNK = 200  # items whose texts are loaded together
 _METRICS = ("correct", "correct_strict", "format_followed", "answered", "abstained")
 
 
-def build(found: Runs, boards: "Sequence[Board]", out: Path, *, trained: Mapping[str, Trained] | None = None) -> Path:
+def build(found: Runs, boards: "Sequence[Board]", out: Path, *, figures: Sequence[svg.Plot] = ()) -> Path:
     """Write the page of `boards` to the folder `out` and return its index.html; an older page there is replaced.
 
     The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
-    have scores but no texts. `trained` says of runs of a study what was trained, by their ids. Raises OpenbookError
-    where `out` holds something else, or cannot be written.
+    have scores but no texts. `figures` stand before the plots that every page has. Raises OpenbookError where `out`
+    holds something else, or cannot be written.
     """
     items = {str(run): own for (run,), own in found.items.partition_by("run", as_dict=True).items()}
     numbers = {row.run.id: number for number, row in enumerate(row for board in boards for row in board.rows)}
@@ -50,7 +50,7 @@ def build(found: Runs, boards: "Sequence[Board]", out: Path, *, trained: Mapping
             (new / "assets" / name).write_bytes((files("openbook_eval.leaderboard") / "static" / name).read_bytes())
         pieces = [_write_items(new / "data", number, board, items, numbers) for number, board in enumerate(boards)]
         write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": pieces}))
-        shown = plots(Shown(boards, items, trained or {}))
+        shown = [*figures, *plots(Shown(boards, items))]
         _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown})
     return out / "index.html"
 

@@ -4,9 +4,8 @@ A function gives no plot where there is nothing to show, and several where exams
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from math import isfinite
 from pathlib import PurePath
 from typing import Any
@@ -16,49 +15,23 @@ import polars as pl
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import Board, Row, ScoreTable
-from openbook_eval.leaderboard.stats import Estimate, Interval, averages, paired_difference
+from openbook_eval.leaderboard.stats import Estimate, averages, paired_difference
 from openbook_eval.leaderboard.svg import Axis, Plot, scale_of, short_number
 from openbook_eval.results.metrics import DEPTHS, reading_metrics
 from openbook_eval.results.runs import Run
-from openbook_eval.training.recipes import RecipeCell, cells
+from openbook_eval.training.recipes import cells
 from openbook_eval.types import CHINESE_NAMES
 
 ACCURACY = Axis("accuracy", ends=("low", "high"))
-_BAND = (
-    "Bands are 95 % intervals. Runs of a study stand as the mean over their seeds; the paper's bands are approximate, "
-    "for 11,200 questions."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a model was trained on, and so where it stands in the paper's tables: the average of all its seeds.
-
-    `general` and `medical` are parts of the mix, `rows` its size, `model` the base model, `table` the paper's.
-    """
-
-    name: str
-    table: int | None
-    model: str
-    general: int
-    medical: int
-    rows: int
-    share: float
-    interval: Interval | None
-
-    @property
-    def x(self) -> str | int:
-        """Where it stands among the rows of its table."""
-        return self.rows if self.table == 5 else f"{self.general}:{self.medical}"
+_BAND = "Bands are 95 % intervals; the paper's are approximate, for 11,200 questions."
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What plots are made from: boards, the items of each run by its id, and what a study says that it trained."""
+    """What plots are made from: boards, and the items of each run by its id."""
 
     boards: Sequence[Board]
     items: Mapping[str, pl.DataFrame]
-    trained: Mapping[str, Trained] = field(default_factory=dict)
 
 
 def plots(shown: Shown) -> list[Plot]:
@@ -88,7 +61,7 @@ def _cells(estimate: Estimate) -> tuple[float | None, ...]:
     return estimate.value, *(estimate.interval or (None, None))
 
 
-# Accuracy by ratio and by size: the paper's tables 4 and 5, and own runs trained by our recipes or in a study.
+# Accuracy by ratio and by size: the paper's tables 4 and 5, and own runs trained by our recipes.
 
 
 def _curves(shown: Shown, number: int) -> Iterator[Plot]:
@@ -115,30 +88,20 @@ def _curves(shown: Shown, number: int) -> Iterator[Plot]:
 def _own(shown: Shown, number: int) -> list[tuple[Any, ...]]:
     """Return the runs of the first board of the paper's condition that has any: boards do not compare."""
     for board in (board for board in shown.boards if board.group.condition == "openbook"):
-        trained = [shown.trained.get(row.run.id) if shown.trained else _by_recipe(row) for row in board.rows]
-        own = [each for each in dict.fromkeys(trained) if each and each.table == number and isfinite(each.share)]
-        if own:
-            return [
-                (each.model, "own", each.name, each.x, each.share, *(each.interval or (None, None))) for each in own
-            ]
+        if own := [point for row in board.rows if (point := _by_recipe(row, number))]:
+            return own
     return []
 
 
-def _by_recipe(row: Row) -> Trained | None:
-    """Return where a run stands whose model was trained by one of our recipes to its end."""
+def _by_recipe(row: Row, number: int) -> tuple[Any, ...] | None:
+    """Return where a run stands whose model was trained to its end by one of our recipes for a table."""
     trained = row.run.trained_on
-    cell = _recipes().get(PurePath(trained.recipe).stem) if trained and trained.finished else None
-    if cell is None:
+    name = PurePath(trained.recipe).stem.removesuffix("_full") if trained and trained.finished else ""
+    cell = cells().get(name)
+    if cell is None or cell.table != number or not isfinite(row.averages.macro.value):
         return None
-    medical = Fraction(cell.mix.medical).limit_denominator(100)
-    parts = medical.denominator - medical.numerator, medical.numerator
-    macro = row.averages.macro
-    return Trained(row.run.model, cell.table, cell.title, *parts, cell.mix.rows, macro.value, macro.interval)
-
-
-@cache
-def _recipes() -> Mapping[str, RecipeCell]:
-    return {each.name: each for cell in cells() for each in (cell, cell.with_all_weights())}
+    x = cell.mix.rows if number == 5 else cell.mix.ratio
+    return cell.title, "own", row.run.model, x, *_cells(row.averages.macro)
 
 
 # What the book gives a model, and what it knows without one.

@@ -115,6 +115,12 @@ def named(name: str) -> tuple[Profile, Size]:
     return known[name]
 
 
+def size_of(model: str) -> Size | None:
+    """Return the figures of a model on the hub where a profile has them; a tuned model has those of its base."""
+    sizes = [size for each in profiles().values() for size in each.sizes.values()]
+    return next((size for size in sizes if model in (size.hub, size.base)), None)
+
+
 def model_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `--model_args` of a run with a profile: its model and context, unless the user gave others.
 

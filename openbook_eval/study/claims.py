@@ -5,25 +5,22 @@ a study can test. Only arms that are alike in all but what the claim is about ar
 level of a study's averages is that of its own models, exam and prompt.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from math import isnan, nan
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+import polars as pl
 
 from openbook_eval.files import load_yaml
 from openbook_eval.leaderboard.stats import ALPHA, Interval, holm
-from openbook_eval.study.results import CLOSED, OPEN, Arm, Contrast, Setting, contrast, under
+from openbook_eval.study.results import CLOSED, OPEN, Arm, Contrast, contrast, under
 
 Conclusion = Literal["replicates", "contradicts", "undecided"]
 _Arms = Sequence[Arm]
-_Weighed = list[tuple[float, Arm]]
-_Kind = Callable[[Setting], bool]
 
 # An average is no worse than another where it is lower by less, a share of 1. The paper's 9:1 and 4:1 differ by 0.007
 # at most.
@@ -111,23 +108,25 @@ def _conclusion(value: float, p: float, expected: int | None) -> Conclusion:
 
 
 def _evidence(
-    compared: Mapping[str, _Weighed], p: Callable[[Contrast], float] = Contrast.p, test: str = _TEST, note: str = ""
+    arms: _Arms, weighed: pl.DataFrame, p: Callable[[Contrast], float] = Contrast.p, test: str = _TEST, note: str = ""
 ) -> Evidence | None:
-    """Return the mean over models of what is compared, by base or name; None where nothing is.
+    """Return the mean over models of what is compared, arms by their weights; None where nothing is.
 
     p is NaN, and the note says why, where seeds are too few to decide anything.
     """
-    parts = [(weight / len(compared), arm) for own in compared.values() for weight, arm in own if weight]
+    rows = weighed.filter(pl.col("weight") != 0).sort("model", "arm").select("model", "weight", "arm").rows()
+    models = {name: [(weight, arms[arm]) for own, weight, arm in rows if own == name] for name, _, _ in rows}
+    parts = [(weight / len(models), arm) for own in models.values() for weight, arm in own]
     if not parts:
         return None
-    seeds = [len(arm.scores) for _, arm in parts if arm.setting.mix]
+    seeds = [len(arm.scores) for _, arm in parts if arm.cell.mix]
     fewest = min(seeds, default=0)
     try:
         whole = contrast(parts)
     except ValueError as error:
         return Evidence(nan, None, nan, test, fewest, note=_joined(str(error), note))
-    titles = {arm.setting.base: arm.setting.model for _, arm in parts}
-    by_model = tuple((titles.get(name, name), contrast(own).value) for name, own in compared.items() if name)
+    titles = {arm.cell.base: arm.cell.title for _, arm in parts}
+    by_model = tuple((titles.get(name, name), contrast(own).value) for name, own in models.items() if name)
     # The t of a single degree of freedom finds differences of nothing far more than 5 times in 100.
     if 1 in seeds or seeds == [2]:
         return Evidence(whole.value, whole.interval, nan, test, fewest, by_model, _joined(_TOO_FEW, note))
@@ -138,59 +137,42 @@ def _joined(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
-def _by(arms: Iterable[Arm], name: str) -> dict[Any, list[Arm]]:
-    """Return arms by what their settings say, in order."""
-    found, value = dict[Any, list[Arm]](), attrgetter(f"setting.{name}")
-    for arm in arms:
-        found.setdefault(value(arm), []).append(arm)
-    return dict(sorted(found.items()))
+_TABLE, _MEDICAL, _ROWS = pl.col("table"), pl.col("medical"), pl.col("rows")
+_AS_IT_IS, _ALONE, _MIXED = _MEDICAL.is_null(), _MEDICAL == 1, _MEDICAL.is_between(0, 1, closed="none")
 
 
-def _mean(arms: _Arms, weight: float = 1.0) -> _Weighed:
-    return [(weight / len(arms), arm) for arm in arms]
+def _framed(arms: _Arms) -> pl.DataFrame:
+    """Return a row an arm, with its place; share and rows are null of a model as it is."""
+    cells = [arm.cell for arm in arms]
+    shapes = [(float(cell.mix.medical_share), cell.mix.rows) if cell.mix else (None, None) for cell in cells]
+    schema = {"arm": pl.Int64, "model": pl.String, "table": pl.Int64, "medical": pl.Float64, "rows": pl.Int64}
+    return pl.DataFrame(
+        [(at, cell.base, cell.table, *shapes[at]) for at, cell in enumerate(cells)], schema, orient="row"
+    )
 
 
-def _less(arms: _Arms, one: _Kind, other: _Kind, alike: str = "base") -> dict[str, _Weighed]:
-    """Return by base model the mean of arms of one kind less that of another; of those that are alike in something
-    the mean over what there is.
+def _less(arms: pl.DataFrame, one: pl.Expr, other: pl.Expr, *alike: str) -> pl.DataFrame:
+    """Weigh arms for the mean of one kind less that of another, by model; of those that are alike in something the mean
+    over what there is.
     """
-    found = dict[str, _Weighed]()
-    for base, own in _by((arm for arm in arms if one(arm.setting) or other(arm.setting)), "base").items():
-        sides = [
-            [[arm for arm in group if kind(arm.setting)] for kind in (one, other)] for group in _by(own, alike).values()
-        ]
-        if pairs := [pair for pair in sides if all(pair)]:
-            weight = 1 / len(pairs)
-            found[base] = [part for more, less in pairs for part in (*_mean(more, weight), *_mean(less, -weight))]
-    return found
+    own = arms.with_columns(weight=pl.when(one).then(1.0).when(other).then(-1.0)).drop_nulls("weight")
+    own = own.filter(pl.col("weight").n_unique().over("model", *alike) == 2)
+    groups = pl.struct("model", *alike).n_unique().over("model")
+    return own.with_columns(weight=pl.col("weight") / pl.len().over("model", *alike, "weight") / groups)
 
 
-_Lines = list[list[list[Arm]]]  # a level that was trained in several ways has several arms
+def _trend(arms: pl.DataFrame, table: int) -> pl.DataFrame:
+    """Weigh arms for the change from first to last level, by least squares through them in order, by model.
 
-
-def _lines(arms: _Arms, table: int) -> dict[str, _Lines]:
-    """Return by base model the arms of table 4 by rising share at equal rows, or of 5 by rising rows at one share."""
-    level, alike = ("medical_share", "mix.rows") if table == 4 else ("mix.rows", "medical_share")
-    found = {}
-    for base, own in _by(
-        (arm for arm in arms if arm.setting.table == table and arm.setting.mix is not None), "base"
-    ).items():
-        lines = [list(_by(group, level).values()) for group in _by(own, alike).values()]
-        found[base] = [line for line in lines if len(line) > 1]
-    return {base: lines for base, lines in found.items() if lines}
-
-
-def _trends(lines: Mapping[str, _Lines], sign: float = 1.0) -> dict[str, _Weighed]:
-    """Return the mean over lines of the change from first to last level, by least squares through them in order."""
-    found = dict[str, _Weighed]()
-    for base, own in lines.items():
-        for levels in own:
-            ranks = np.arange(len(levels)) - (len(levels) - 1) / 2
-            weights = sign / len(own) * ranks / (ranks**2).sum() * (len(levels) - 1)
-            found.setdefault(base, []).extend(
-                part for weight, level in zip(weights.tolist(), levels, strict=True) for part in _mean(level, weight)
-            )
-    return found
+    Levels are shares at equal rows in table 4, rows at one share in table 5; the mean is over all such lines.
+    """
+    level, alike = ("medical", "rows") if table == 4 else ("rows", "medical")
+    levels = pl.col(level).n_unique().over("model", alike).cast(pl.Float64)
+    own = arms.filter(table == _TABLE, ~_AS_IT_IS).filter(levels > 1)
+    # The squares of n ranks around their mean add up to n (n^2 - 1) / 12.
+    rank = pl.col(level).rank("dense").over("model", alike) - (levels + 1) / 2
+    shared = pl.len().over("model", alike, level) * pl.col(alike).n_unique().over("model")
+    return own.with_columns(weight=rank * 12 / (levels * (levels + 1)) / shared)
 
 
 def _four_to_one(own: _Arms) -> Evidence | None:
@@ -198,31 +180,30 @@ def _four_to_one(own: _Arms) -> Evidence | None:
 
     D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987), 657-680.
     """
-    of_table = [arm for arm in own if arm.setting.table == 4]
-    found = _less(of_table, lambda of: of.ratio == "4:1", lambda of: of.ratio == "9:1", "mix.rows")
-    return _evidence(found, lambda whole: whole.p(-MARGIN) / (2 if whole.value > -MARGIN else 1), f"one-sided {_TEST}")
+    found = _less(_framed(own).filter(_TABLE == 4), _MEDICAL == 0.2, _MEDICAL == 0.1, "rows")
+
+    def p(whole: Contrast) -> float:
+        return whole.p(-MARGIN) / (2 if whole.value > -MARGIN else 1)
+
+    return _evidence(own, found, p, f"one-sided {_TEST}")
 
 
 def _alone_less_mixes(own: _Arms) -> Evidence | None:
     """Compare equal rows where any model has such, else all."""
-    kinds: tuple[_Kind, _Kind] = (lambda of: of.medical_share == 1, lambda of: of.medical_share not in (None, 0, 1))
-    return _evidence(_less(own, *kinds, "mix.rows")) or _evidence(_less(own, *kinds), note=_UNLIKE_ROWS)
-
-
-def _after_less_before(own: _Arms, wanted: _Kind) -> Evidence | None:
-    return _evidence(_less(own, wanted, lambda of: of.mix is None))
+    equal = _evidence(own, _less(_framed(own), _ALONE, _MIXED, "rows"))
+    return equal or _evidence(own, _less(_framed(own), _ALONE, _MIXED), note=_UNLIKE_ROWS)
 
 
 def _neighbouring_sizes(own: _Arms) -> Evidence | None:
     """Of the smaller half of the sizes take the neighbours that differ most surely; p by Holm over all pairs."""
-    found = list[Evidence]()
-    for lines in _lines(own, 5).values():
-        for line in lines:
-            for low, high in pairwise(line[: max(2, (len(line) + 1) // 2)]):
-                of, (less, more) = low[0].setting, (arms[0].setting.mix for arms in (low, high))
-                rows = f"{less.rows:,} to {more.rows:,} rows" if less and more else ""
-                name = f"{of.model}, {rows}{f' of {of.ratio}' if len(lines) > 1 else ''}"
-                found += filter(None, [_evidence({name: [*_mean(high), *_mean(low, -1.0)]})])
+    found, lines = list[Evidence](), _trend(_framed(own), 5).sort("model", "medical")
+    for (model, _), line in lines.group_by("model", "medical", maintain_order=True):
+        sizes, cell = line["rows"].unique().sort().to_list(), own[line["arm"][0]].cell
+        ratio = f" of {cell.ratio}" if lines.filter(model=model)["medical"].n_unique() > 1 else ""
+        for low, high in pairwise(sizes[: max(2, (len(sizes) + 1) // 2)]):
+            name = f"{cell.title}, {low:,} to {high:,} rows{ratio}"
+            pair = _less(line, high == _ROWS, low == _ROWS).with_columns(model=pl.lit(name))
+            found += filter(None, [_evidence(own, pair)])
     adjusted = holm([each.p for each in found]).tolist()
     corrected = [replace(each, p=p) for each, p in zip(found, adjusted, strict=True)]
     # Neighbours that seeds are too few to tell apart are taken only where there are no others.
@@ -230,19 +211,20 @@ def _neighbouring_sizes(own: _Arms) -> Evidence | None:
 
 
 def _medical_less_general_models(own: _Arms) -> Evidence | None:
-    of_tables = [[arm for arm in own if arm.setting.mix is None and arm.setting.table == table] for table in (1, 2)]
-    if min(len(_by(models, "base")) for models in of_tables) < 2:
+    models = _framed(own).filter(_AS_IT_IS)
+    if min(models.filter(table=table)["model"].n_unique() for table in (1, 2)) < 2:
         return None
-    general, medical = of_tables
-    return _evidence({"": [*_mean(medical), *_mean(general, -1.0)]}, note="of these models, not of others")
+    found = _less(models.with_columns(model=pl.lit("")), _TABLE == 2, _TABLE == 1)
+    return _evidence(own, found, note="of these models, not of others")
 
 
 def _knowledge_by_ratio(own: _Arms, closed: _Arms) -> Evidence | None:
     """Decide nothing where neither end surely reads worse: what was lost is not known then."""
-    read, known = _lines(own, 4), _lines(closed, 4)
-    reading = _evidence(_trends({base: lines for base, lines in read.items() if base in known}))
+    read, known = _trend(_framed(own), 4), _trend(_framed(closed), 4)
+    reading = _evidence(own, read.join(known, on="model", how="semi"))
     side = -1.0 if reading and reading.value > 0 else 1.0
-    found = _evidence(_trends({base: lines for base, lines in known.items() if base in read}, side))
+    known = known.join(read, on="model", how="semi").with_columns(pl.col("weight") * side)
+    found = _evidence(closed, known)
     if reading is None or found is None:
         return None
     sure = reading.p < ALPHA
@@ -253,13 +235,13 @@ def _knowledge_by_ratio(own: _Arms, closed: _Arms) -> Evidence | None:
 
 # By claim, what is compared of the arms with an open and with a closed book, all of one condition each.
 COMPARISONS: Mapping[str, Callable[[_Arms, _Arms], Evidence | None]] = {
-    "ratio": lambda own, _: _evidence(_trends(_lines(own, 4))),
+    "ratio": lambda own, _: _evidence(own, _trend(_framed(own), 4)),
     "four-to-one": lambda own, _: _four_to_one(own),
     "alone-mixes": lambda own, _: _alone_less_mixes(own),
-    "alone-base": lambda own, _: _after_less_before(own, lambda of: of.medical_share == 1),
-    "size": lambda own, _: _evidence(_trends(_lines(own, 5))),
+    "alone-base": lambda own, _: _evidence(own, _less(_framed(own), _ALONE, _AS_IT_IS)),
+    "size": lambda own, _: _evidence(own, _trend(_framed(own), 5)),
     "small-sizes": lambda own, _: _neighbouring_sizes(own),
-    "restored": lambda own, _: _after_less_before(own, lambda of: of.table == 3 and of.medical_share == 0),
+    "restored": lambda own, _: _evidence(own, _less(_framed(own), (_TABLE == 3) & (_MEDICAL == 0), _AS_IT_IS)),
     "kinds": lambda own, _: _medical_less_general_models(own),
     "trade-off": _knowledge_by_ratio,
 }

@@ -6,8 +6,8 @@ wins. Intervals, for the mean over trainings, are those of a parametric bootstra
 draw chooses its law anew. See docs/study_fit.md.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log
 from typing import Literal, NamedTuple
@@ -35,17 +35,6 @@ _H, _K = np.geomspace(0.25, 4, 61), np.geomspace(0.05, 1, 61)
 _EQUAL, _SINGULAR = 1e-12, 1e-9
 _SHOWN = 3
 _CELL = ["medical", "rows", "model"]  # what names a cell; without a model it stands for the mean of several
-
-
-class LawFit(NamedTuple):
-    """A law fitted to m draws: `coefficients` (m, columns) belong to the exponents number `exponents` (m).
-
-    `left_out` (m, arms) is the squared error with which each arm is predicted by the fit to all others.
-    """
-
-    exponents: Codes
-    coefficients: Numbers
-    left_out: Numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,16 +70,15 @@ class FitArms:
         """Return how many a law has: levels, coefficients and exponents."""
         return len(self.models) + LAWS.index(law) * (2 if self.varies == "ratio and size" else 1)
 
-    def bases(self, law: str, cells: pl.DataFrame) -> Iterator[Numbers]:
-        """Yield for each set of exponents the columns (cells, coefficients); D counts in parts of the usual rows."""
+    def bases(self, law: str, cells: pl.DataFrame) -> Numbers:
+        """Return for each set of exponents the columns (sets, cells, coefficients); D is in parts of the usual rows."""
         levels = [(cells["model"] == name).cast(pl.Float64).fill_null(1 / len(self.models)) for name in self.models]
         r, d = cells["medical"].to_numpy(), np.maximum(cells["rows"].to_numpy(), 1) / max(self.usual_rows, 1)
         step = 4 if self.varies == "ratio and size" else 1
         ratios = [r] if law == "linear" else [r**h for h in _H[::step]]
         sizes = [np.log(d)] if law == "linear" else [d**-k for k in _K[::step]]
         terms = {"ratio": [ratios], "size": [sizes], "ratio and size": [ratios, sizes]}[self.varies]
-        for own in product(*terms if law != "constant" else ()):
-            yield np.column_stack([*levels, *own])
+        return np.stack([np.column_stack([*levels, *own]) for own in product(*terms if law != "constant" else ())])
 
 
 def fit_arms(points: pl.DataFrame, models: tuple[str, ...], name: str) -> FitArms:
@@ -114,76 +102,39 @@ def fit_arms(points: pl.DataFrame, models: tuple[str, ...], name: str) -> FitArm
     return FitArms(condition, models, cells, cells["asked"].to_numpy().mean())
 
 
+class LawFit(NamedTuple):
+    """A law fitted to m draws: `coefficients` (m, columns) belong to the exponents number `exponents` (m).
+
+    `left_out` (m, arms) is the squared error with which each arm is predicted by the fit to all others.
+    """
+
+    exponents: Codes
+    coefficients: Numbers
+    left_out: Numbers
+
+
 def fit_law(law: str, arms: FitArms, shares: Numbers) -> LawFit | str:
     """Fit to `shares` (m, arms), which weigh as much as they have seeds; return why not where that cannot be."""
-    parameters, (draws, there) = arms.parameters(law), shares.shape
+    parameters, there = arms.parameters(law), shares.shape[1]
     # A fit without one arm must have one more left than it has parameters.
     if there < parameters + 2:
         return f"{parameters} parameters need {parameters + 2} arms, there are {there}"
     roots = np.sqrt(arms.cells["seeds"].to_numpy())
-    target = shares * roots
-    least, chosen, solvers = np.full(draws, np.inf), np.zeros(draws, dtype=np.int_), dict[int, Numbers]()
-    fold_least, out = np.full(shares.shape, np.inf), np.zeros(shares.shape)
-    for number, basis in enumerate(arms.bases(law, arms.cells)):
-        q, r = np.linalg.qr(basis * roots[:, None])
-        leverage, diagonal = np.square(q).sum(axis=1), np.abs(np.diag(r))
-        if diagonal.min() < _SINGULAR * diagonal.max() or leverage.max() > 1 - _SINGULAR:
-            continue
-        solvers[number] = np.linalg.solve(r, q.T)
-        residuals = target - target @ q @ q.T
-        squares = np.square(residuals).sum(axis=1)
-        # What is left of the sum of squares when an arm is taken out.
-        folds = squares[:, None] - np.square(residuals) / (1 - leverage)
-        better, fold_better = squares < least, folds < fold_least
-        least, chosen = np.where(better, squares, least), np.where(better, number, chosen)
-        fold_least = np.where(fold_better, folds, fold_least)
-        out = np.where(fold_better, residuals / (1 - leverage) / roots, out)
-    if not solvers:
+    q, r = np.linalg.qr(arms.bases(law, arms.cells) * roots[:, None])
+    leverage, diagonal = np.square(q).sum(axis=2), np.abs(np.diagonal(r, axis1=1, axis2=2))
+    sound = (diagonal.min(axis=1) >= _SINGULAR * diagonal.max(axis=1)) & (leverage.max(axis=1) <= 1 - _SINGULAR)
+    if not sound.any():
         return "one arm alone would tell a parameter"
-    coefficients = np.stack([solvers[number] @ row for number, row in zip(chosen.tolist(), target, strict=True)])
-    return LawFit(chosen, coefficients, np.square(shares - np.clip(shares - out, 0.0, 1.0)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LawChoice:
-    """The laws fitted to m draws, and the number of that which each draw chose; `reasons` say why others are not.
-
-    `mean` and `spread` (m, laws) are the mean squared error of predicting arms left out, and its standard error.
-    """
-
-    arms: FitArms
-    fits: Mapping[str, LawFit]
-    reasons: Mapping[str, str]
-    mean: Numbers
-    spread: Numbers
-    chosen: Codes
-
-    @classmethod
-    def of(cls, arms: FitArms, shares: Numbers) -> "LawChoice":
-        """Choose for each of the draws `shares` (m, arms) the simplest law within one standard error of the best."""
-        found = {law: fit_law(law, arms, shares) for law in LAWS}
-        fits = {law: each for law, each in found.items() if isinstance(each, LawFit)}
-        reasons = {law: each for law, each in found.items() if isinstance(each, str)}
-        # No error of a share is larger than 1.
-        worse = np.full(shares.shape, 2.0)
-        left_out = np.stack([fits[law].left_out if law in fits else worse for law in LAWS], axis=1)
-        mean, spread = left_out.mean(axis=2), left_out.std(axis=2, ddof=1) / np.sqrt(shares.shape[1])
-        draws, best = np.arange(len(mean)), mean.argmin(axis=1)
-        within = mean <= (mean[draws, best] + spread[draws, best] + _EQUAL)[:, None]
-        return cls(arms, fits, reasons, mean, spread, within.argmax(axis=1))
-
-    def predict(self, law: str, cells: pl.DataFrame) -> Numbers:
-        """Return the accuracy (m, cells) by one law, as it goes on: it may lie below 0 and above 1."""
-        bases, fit = np.stack(list(self.arms.bases(law, cells))), self.fits[law]
-        return np.asarray(np.einsum("mc,mpc->mp", fit.coefficients, bases[fit.exponents]))
-
-    def shares(self, cells: pl.DataFrame) -> Numbers:
-        """Return the accuracy (m, cells) by the law that each draw chose."""
-        found = np.zeros((len(self.chosen), cells.height))
-        for law in self.fits:
-            own = self.chosen == LAWS.index(law)
-            found[own] = self.predict(law, cells)[own]
-        return np.clip(found, 0.0, 1.0)
+    q, r, leverage, target = q[sound], r[sound], leverage[sound], shares * roots
+    residuals = target - target @ q @ q.swapaxes(1, 2)
+    without = residuals / (1 - leverage)[:, None]
+    squares = np.square(residuals).sum(axis=2)
+    # What is left of the sum of squares when an arm is taken out.
+    folds = (squares[:, :, None] - residuals * without).argmin(axis=0)
+    errors = np.take_along_axis(without, folds[None], axis=0)[0] / roots
+    chosen = squares.argmin(axis=0)
+    coefficients = np.einsum("mpa,ma->mp", np.linalg.solve(r, q.swapaxes(1, 2))[chosen], target)
+    return LawFit(np.flatnonzero(sound)[chosen], coefficients, np.square(shares - np.clip(shares - errors, 0.0, 1.0)))
 
 
 class Trend(NamedTuple):
@@ -200,21 +151,38 @@ class Trend(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedCondition:
-    """What is fitted to arms: `choice` of the data themselves, its first row, and of draws that could have come out.
+    """The laws fitted to the arms' means, in the first row, and to draws that could have come out in their place.
 
-    `scatter` is the standard deviation of a training around the chosen law. `shifts` are what other questions would
-    have done to all arms alike, for all trainings answer the same.
+    `fits` say why where a law is not fitted. `mean` and `spread` (m, laws) are the mean squared error of predicting
+    arms left out, and its standard error; `chosen` (m) numbers each row's law. `scatter` is the standard deviation of a
+    training around the chosen law. `shifts` (m) are what other questions would have done to all arms alike, for all
+    trainings answer the same.
     """
 
     arms: FitArms
-    choice: LawChoice
+    fits: Mapping[str, LawFit | str]
+    mean: Numbers
+    spread: Numbers
+    chosen: Codes
     scatter: float
     shifts: Numbers
 
     @classmethod
-    def of(cls, arms: FitArms, draws: int, seed: int, *names: str) -> "FittedCondition":
+    def of(cls, arms: FitArms, shares: Numbers) -> "FittedCondition":
+        """Choose for each row of `shares` (m, arms) the simplest law within one standard error of the best."""
+        fits = {law: fit_law(law, arms, shares) for law in LAWS}
+        # No error of a share is larger than 1.
+        worse = np.full_like(shares, 2.0)
+        left_out = np.stack([worse if isinstance(fit, str) else fit.left_out for fit in fits.values()], axis=1)
+        mean, spread = left_out.mean(axis=2), left_out.std(axis=2, ddof=1) / np.sqrt(shares.shape[1])
+        rows, best = np.arange(len(mean)), mean.argmin(axis=1)
+        within = mean <= (mean[rows, best] + spread[rows, best] + _EQUAL)[:, None]
+        return cls(arms, fits, mean, spread, within.argmax(axis=1), 0.0, np.zeros(len(mean)))
+
+    @classmethod
+    def drawn(cls, arms: FitArms, draws: int, seed: int, *names: str) -> "FittedCondition":
         """Fit to the data and to `draws`, seeded by `names`, whose variances vary as behind t."""
-        data, seeds = LawChoice.of(arms, arms.shares), arms.cells["seeds"].to_numpy()
+        data, seeds = cls.of(arms, arms.shares), arms.cells["seeds"].to_numpy()
         around = float((seeds * np.square(arms.shares - data.shares(arms.cells))).sum())
         freedom, repeats = len(seeds) - arms.parameters(LAWS[data.chosen[0]]), int(seeds.sum()) - len(seeds)
         within = float(seeds @ arms.cells["within"].to_numpy())
@@ -225,27 +193,35 @@ class FittedCondition:
         generator = np.random.default_rng(seeded_draw(seed, *names, arms.condition))
         variances = squares / generator.chisquare(freedom, draws)[:, None] / seeds
         noise = generator.standard_normal(variances.shape) * np.sqrt(variances)
-        shifts = generator.standard_normal(draws) * np.sqrt(arms.items)
-        choice = LawChoice.of(arms, np.vstack([arms.shares, arms.shares - noise]))
-        return cls(arms, choice, (squares / freedom) ** 0.5, np.append(0.0, shifts))
+        shifts = np.append(0.0, generator.standard_normal(draws) * np.sqrt(arms.items))
+        found = cls.of(arms, np.vstack([arms.shares, arms.shares - noise]))
+        return replace(found, scatter=(squares / freedom) ** 0.5, shifts=shifts)
 
-    def shares(self, cells: pl.DataFrame, asked: bool = True) -> Numbers:
-        """Return the accuracy (1 + draws, cells), with what the choice of the questions `asked` brings in."""
-        shares = self.choice.shares(cells)
-        return np.clip(shares + self.shifts[:, None], 0.0, 1.0) if asked else shares
+    def predict(self, law: str, cells: pl.DataFrame) -> Numbers:
+        """Return the accuracy (m, cells) by one law, as it goes on: it may lie below 0 and above 1."""
+        fit = self.fits[law]
+        assert isinstance(fit, LawFit)  # noqa: S101 (no other is chosen)
+        return np.asarray(np.einsum("mc,mpc->mp", fit.coefficients, self.arms.bases(law, cells)[fit.exponents]))
+
+    def shares(self, cells: pl.DataFrame, asked: bool = False) -> Numbers:
+        """Return the accuracy (m, cells) by each row's law, with what the choice of questions `asked` brings in."""
+        found = np.zeros((len(self.chosen), cells.height))
+        for number in np.unique(self.chosen):
+            own = self.chosen == number
+            found[own] = self.predict(LAWS[number], cells)[own]
+        found = np.clip(found, 0.0, 1.0)
+        return np.clip(found + self.shifts[:, None], 0.0, 1.0) if asked else found
 
     @property
     def laws(self) -> pl.DataFrame:
         """A row a law, the simplest first: its `error` with the `spread`, the share of draws, or a `reason`."""
-        found = self.choice
-        frame = pl.DataFrame({"name": LAWS, "formula": FORMULAS[self.arms.varies]})
-        return frame.with_columns(
+        return pl.DataFrame({"name": LAWS, "formula": FORMULAS[self.arms.varies]}).with_columns(
             parameters=pl.Series(map(self.arms.parameters, LAWS)),
-            error=found.mean[0],
-            spread=found.spread[0],
-            drawn=np.bincount(found.chosen[1:], minlength=len(LAWS)) / (len(found.chosen) - 1),
-            chosen=np.arange(len(LAWS)) == found.chosen[0],
-            reason=pl.Series([found.reasons.get(law) for law in LAWS], dtype=pl.String),
+            error=self.mean[0],
+            spread=self.spread[0],
+            drawn=np.bincount(self.chosen[1:], minlength=len(LAWS)) / (len(self.chosen) - 1),
+            chosen=np.arange(len(LAWS)) == self.chosen[0],
+            reason=pl.Series([fit if isinstance(fit, str) else None for fit in self.fits.values()], dtype=pl.String),
         )
 
     @property
@@ -256,7 +232,8 @@ class FittedCondition:
         if len(self.arms.models) > 1:
             places = places.with_columns(model=pl.lit(None, pl.String)).unique()
         places = places.sort(_CELL)
-        return _with_shares(places, self.shares(places)).join(own, on=_CELL, how="left", maintain_order="left")
+        found = _with_shares(places, self.shares(places, asked=True))
+        return found.join(own, on=_CELL, how="left", maintain_order="left")
 
     @property
     def trend(self) -> Trend | None:
@@ -264,8 +241,7 @@ class FittedCondition:
         arms, freedom = self.arms, self.arms.cells.height - len(self.arms.models) - 1
         if arms.varies == "ratio and size" or freedom < 1:
             return None
-        (basis,) = arms.bases("linear", arms.cells)
-        line, unit = OLS(arms.shares[0], basis).fit(), log(2) if arms.varies == "size" else 1.0
+        line, unit = OLS(arms.shares[0], *arms.bases("linear", arms.cells)).fit(), log(2) ** (arms.varies == "size")
         slope, error = unit * float(line.params[-1]), max(unit * float(line.bse[-1]), _EQUAL)
         t, power = float(stats.t.isf(ALPHA / 2, freedom)), float(stats.t.isf(1 - POWER, freedom))
         p = float(2 * stats.t.sf(abs(slope) / error, freedom))
@@ -438,8 +414,8 @@ def _group(points: pl.DataFrame, models: tuple[str, ...], weight: float, draws: 
         unlike = f"with {known.condition} {known.varies} differs, with {read.condition} {read.varies}"
         known, lacking = None, f"{name}: {unlike}; evaluate the same cells"
     names = source, str(table), *models
-    reading = FittedCondition.of(read, draws, seed, *names)
-    knowledge = FittedCondition.of(known, draws, seed, *names) if known else None
+    reading = FittedCondition.drawn(read, draws, seed, *names)
+    knowledge = FittedCondition.drawn(known, draws, seed, *names) if known else None
     return FitGroup(source, table, reading, knowledge, lacking, weight, seed)
 
 

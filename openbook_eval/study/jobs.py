@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,35 @@ def read_json(path: Path) -> dict[str, Any]:
     return {}
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What has become of a step: its `parts` that are made of what is wanted, and the digests of those that are not.
+
+    `seconds` is what it took, `reason` and `log` tell of a failure.
+    """
+
+    parts: Mapping[str, Any]
+    todo: Mapping[str, str]
+    seconds: float
+    reason: str
+    log: str
+
+    @classmethod
+    def of(cls, folder: Path, digests: Mapping[str, str]) -> "State":
+        """Read it in the folder of a step. Raises nothing for broken files."""
+        record, failure = read_json(folder / RECORD), read_json(folder / FAILURE)
+        made = (record.get("parts") or {}).items()
+        parts = {part: each for part, each in made if digests.get(part, "") == each.get("digest")}
+        todo = {part: digest for part, digest in digests.items() if part not in parts}
+        told = (str(failure.get(key, "")) if todo else "" for key in ("reason", "log"))
+        return cls(parts, todo, record.get("seconds", 0.0), *told)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.todo
+
+
 def do(kind: str, name: str) -> None:
     """Do a step of the study in this folder, unless it is done. Raises OpenbookError or OSError where it fails."""
     config = json.loads(Path(CONFIG).read_bytes())
@@ -147,11 +177,10 @@ def do(kind: str, name: str) -> None:
     # Nobody else does this step, such as a job of an earlier run that a cluster has not ended.
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = read_json(folder / RECORD).get("parts", {})
-        kept = {part: each for part, each in kept.items() if step["digests"].get(part) == each.get("digest")}
-        todo = {part: digest for part, digest in step["digests"].items() if part not in kept}
-        if not todo:
+        state = State.of(folder, step["digests"])
+        if state.done:
             return
+        kept, todo = state.parts, state.todo
         _clear(folder, kept, todo)
         names = os.environ.get(GPUS)
         with held_gpus(step["gpus"] if names else 0, (names or "").split(",")) as gpus:
@@ -160,7 +189,7 @@ def do(kind: str, name: str) -> None:
             if names is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
             made = _perform(folder, step["task"], Path(config["origin"]), todo, environment, list(gpus.values()))
-        parts = kept | {part: {"digest": digest, **made} for part, digest in todo.items()}
+        parts = {**kept, **{part: {"digest": digest, **made} for part, digest in todo.items()}}
         record = {"parts": parts, "began": round(began, 3), "seconds": round(time.time() - began, 3)}
         write_atomic(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
         (folder / BEGUN).unlink(missing_ok=True)

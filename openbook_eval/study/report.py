@@ -27,7 +27,7 @@ from openbook_eval.leaderboard.export import (
     without_folders,
 )
 from openbook_eval.leaderboard.page import build
-from openbook_eval.leaderboard.plots import ACCURACY, Trained, framed, table_axis
+from openbook_eval.leaderboard.plots import ACCURACY, framed, table_axis
 from openbook_eval.leaderboard.svg import Plot, draw
 from openbook_eval.results import Runs
 from openbook_eval.results.runs import ORDER
@@ -58,7 +58,7 @@ class Report:
     @property
     def done(self) -> int:
         """How many cells have a run that is in a figure."""
-        return len({each.cell for each in self.found.results})
+        return len({each.cell.name for each in self.found.results})
 
     def text(self, shown: int | None = None) -> str:
         """Return the report in Markdown; for a terminal without pictures, and so many lines of what is missing."""
@@ -78,7 +78,7 @@ def write(workflow: Workflow, work: Path) -> Report:
     with replace_folder(out, "name another folder (--work)") as new:
         if found.results:
             runs = _runs(found)
-            build(runs, boards(runs), new, trained=_trained(found))
+            build(runs, boards(runs), new, figures=figures)
         (new / "plots").mkdir(exist_ok=True)
         for figure in figures:
             (new / "plots" / f"{figure.name}.svg").write_text(draw(figure), encoding="utf-8", newline="\n")
@@ -91,23 +91,10 @@ def _runs(found: Results) -> Runs:
     """Return the runs as the leaderboard takes them, each once, by the names of their cells."""
     once = {each.run.id: each for each in reversed(found.results)}
     runs = [
-        each.run if each.seed is None else each.run.model_copy(update={"model": each.cell}) for each in once.values()
+        each.run.model_copy(update={"model": each.cell.name}) if each.cell.mix else each.run for each in once.values()
     ]
     runs.sort(key=lambda run: (ORDER[run.condition], run.model, run.date))
     return Runs(tuple(runs), pl.concat([once[run.id].items for run in runs]), found.refused)
-
-
-def _trained(found: Results) -> dict[str, Trained]:
-    """Return what was trained by the ids of the runs; all seeds of an arm have the same."""
-    ids = {(each.cell, each.setting.condition): each.run.id for each in found.results}
-    trained = dict[str, Trained]()
-    for arm in reversed(found.arms):
-        if mix := arm.setting.mix:
-            seeds = f"{len(arm.cells)} {'seed' if len(arm.cells) == 1 else 'seeds'}"
-            of = arm.setting.table, arm.setting.model, mix.general, mix.medical, mix.rows, arm.share, arm.interval
-            made = Trained(f"{arm.cells[0]} ({seeds})", *of)
-            trained |= {ids[cell, arm.setting.condition]: made for cell in arm.cells}
-    return trained
 
 
 _BEFORE = "before training"
@@ -143,16 +130,13 @@ def curves(arms: Sequence[Arm]) -> Iterator[Plot]:
 
 
 def _own(panel: str, arms: Sequence[Arm], number: int) -> Iterator[_Row]:
-    before = {arm.setting.base: arm for arm in reversed(arms) if arm.setting.mix is None}
-    trained = dict[str, Arm]()
-    for arm in arms:
-        of = arm.setting
-        if of.mix and of.table == number:
-            trained.setdefault(of.base, arm)
-            x = of.ratio if number == 4 else of.mix.rows
-            yield panel, of.model, None, x, len(arm.cells), arm.share, *arm.interval
-    for arm in (before[base] for base in trained if base in before):
-        yield panel, arm.setting.model, _BEFORE, None, 1, arm.share, *arm.interval
+    before = {arm.cell.base: arm for arm in reversed(arms) if arm.cell.mix is None}
+    own = [(arm, arm.cell.mix) for arm in arms if arm.cell.mix and arm.cell.table == number]
+    for arm, mix in own:
+        x = mix.ratio if number == 4 else mix.rows
+        yield panel, arm.cell.title, None, x, len(arm.cells), arm.share, *arm.interval
+    for arm in (before[base] for base in dict.fromkeys(arm.cell.base for arm, _ in own) if base in before):
+        yield panel, arm.cell.title, _BEFORE, None, 1, arm.share, *arm.interval
 
 
 @cache

@@ -9,11 +9,10 @@ add up as squares (W. G. Howe, J. Am. Stat. Assoc. 69 (1974), 789-794).
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from math import fsum
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,15 +20,15 @@ from scipy import optimize
 from scipy import stats as distributions
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.files import sha256_json
 from openbook_eval.leaderboard import published
 from openbook_eval.leaderboard.board import ScoreTable
 from openbook_eval.leaderboard.stats import LEVEL, Clusters, Design, Interval, Numbers, share_interval
 from openbook_eval.results import Run, Scores, comparable_groups, read_runs, why_not_comparable
 from openbook_eval.results.runs import ORDER
-from openbook_eval.study.spec import Cell, StudyMix
-from openbook_eval.study.workflow import StepState, Workflow, state_of
-from openbook_eval.training.recipes import TINY_MODEL
+from openbook_eval.study.jobs import State
+from openbook_eval.study.spec import Cell
+from openbook_eval.study.workflow import Workflow
+from openbook_eval.training.recipes import RecipeMix
 from openbook_eval.types import SIX_EXAMS
 
 PAPER = "paper"
@@ -39,45 +38,10 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What all seeds of an arm share.
-
-    `source` is "paper" or a study's name, `table` the paper's. `model` is the title of the base model, `base` its whole
-    name; `recipe` is the same for recipes that differ in mix and seed alone, None where the paper does not say. `mix`
-    is None of a model that is evaluated as it is, `cell` that one's cell. Ratios and rows that the paper does not give
-    are 0.
-    """
-
-    source: str
-    table: int | None
-    model: str
-    base: str
-    recipe: str | None
-    mix: StudyMix | None
-    condition: str
-    cell: str = ""
-
-    @property
-    def medical_share(self) -> Fraction | None:
-        """The medical share of the mix; None of a model as it is."""
-        return Fraction(self.mix.medical, self.mix.general + self.mix.medical) if self.mix else None
-
-    @property
-    def ratio(self) -> str:
-        """General to medical data."""
-        return f"{self.mix.general}:{self.mix.medical}" if self.mix else "as it is"
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
-    """A cell under one condition, with the plain mean of the six exams over the items that have a score.
+    """A cell under one condition; `items` are as `results.ITEMS` has them."""
 
-    `items` are as `results.ITEMS` has them.
-    """
-
-    setting: Setting
-    cell: str
-    seed: int | None
+    cell: Cell
     run: Run
     items: pl.DataFrame
     scores: Scores
@@ -94,34 +58,36 @@ POINTS = pl.Schema(
 
 def paper_points() -> pl.DataFrame:
     """Return the points of the paper's tables 3 to 5, open book."""
-    rows = []
-    for table in published.tables()[2:]:
-        for row in table.rows:
-            mix = StudyMix("", row.general_ratio or 0, row.medical_ratio or 0, row.medical_pairs or 0)
-            setting = Setting(PAPER, table.number, row.model, row.model, None, mix, "openbook")
-            rows.append(_point(setting, share=row.share, items=published.ITEMS, cell=""))
+    rows = [
+        {
+            "source": PAPER, "table": table.number, "model": row.model, "base": row.model, "condition": "openbook",
+            "cell": "", "general": row.general_ratio or 0, "medical": row.medical_ratio or 0,
+            "rows": row.medical_pairs or 0, "share": row.share, "items": published.ITEMS,
+        }
+        for table in published.tables()[2:]
+        for row in table.rows
+    ]  # fmt: skip
     return pl.DataFrame(rows, schema=POINTS)
-
-
-def _point(setting: Setting, **values: object) -> dict[str, object]:
-    mix = setting.mix or StudyMix("", 0, 0, 0)
-    own = {name: getattr(setting, name) for name in ("source", "table", "model", "base", "recipe", "condition")}
-    return {**own, "general": mix.general, "medical": mix.medical, "rows": mix.rows, **values}
 
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """All seeds of a setting, cell by cell. `scores` are of `correct`, (seeds, items); NaN is no score.
+    """All seeds of a setting under one condition. `scores` are of `correct`, (cells, items); NaN is no score.
 
     All arms of a condition share items and `design`. Metrics are plain means of the six exams, averaged over seeds.
     """
 
-    setting: Setting
-    cells: tuple[str, ...]
+    condition: str
+    cells: tuple[Cell, ...]
     scores: Numbers
     design: Design
     answered: float | None = None
     format_followed: float | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The first of them, which says what all share."""
+        return self.cells[0]
 
     @cached_property
     def _mean(self) -> "Contrast":
@@ -147,29 +113,28 @@ class Arm:
 
 def under(arms: Sequence[Arm], conditions: Sequence[str]) -> list[Arm]:
     """Return the arms under the first of some conditions that there are any of."""
-    found = ([arm for arm in arms if arm.setting.condition == condition] for condition in conditions)
+    found = ([arm for arm in arms if arm.condition == condition] for condition in conditions)
     return next(filter(None, found), [])
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """A cell without an evaluation: the step that keeps it, why, and where that step's log lies, "" for nowhere."""
+class Undone(NamedTuple):
+    """A cell without an evaluation, and the step that keeps it: why that failed, "" if not tried, and its log."""
 
     cell: str
     step: str
     reason: str
     log: str
-    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a study has come to so far; arms stand by condition and cell.
+    """All that a study called `source` has come to so far; arms stand by condition and cell.
 
     `refused` names runs that are in no figure, a line each: broken, without an average of the six exams, or asked
     something else than most.
     """
 
+    source: str
     results: tuple[Result, ...]
     arms: tuple[Arm, ...]
     undone: tuple[Undone, ...]
@@ -178,49 +143,37 @@ class Results:
     @property
     def points(self) -> pl.DataFrame:
         """A row a result."""
-        rows = [
-            _point(
-                each.setting,
-                cell=each.cell,
-                seed=each.seed,
-                evaluation=each.run.id,
-                share=each.scores.average,
-                items=int(each.scores.six["scored"].sum()),
-            )
-            for each in self.results
-        ]
-        return pl.DataFrame(rows, schema=POINTS)
+        return pl.DataFrame(list(map(self._point, self.results)), schema=POINTS)
+
+    def _point(self, of: Result) -> dict[str, object]:
+        cell, mix = of.cell, of.cell.mix or RecipeMix("", 0, 0, 0)
+        return {
+            "source": self.source, "table": cell.table, "model": cell.title, "base": cell.base, "recipe": cell.recipe,
+            "condition": of.run.condition, "cell": cell.name, "seed": cell.seed, "evaluation": of.run.id,
+            "general": mix.general, "medical": mix.medical, "rows": mix.rows,
+            "share": of.scores.average, "items": int(of.scores.six["scored"].sum()),
+        }  # fmt: skip
 
 
 def read_results(workflow: Workflow, work: Path) -> Results:
     """Read every evaluation of a study that is done in the folder `work`. What is missing or broken is named."""
     found, undone, refused = list[Result](), list[Undone](), list[str]()
-    recipes = _recipe_names(workflow)
     for cell in workflow.cells:
-        steps = [(step, state_of(step, work)) for step in workflow.needed_by(workflow.evaluation(cell))]
-        evaluation, state = steps[-1]
+        states = {step.id: step.state(work) for step in workflow.needed_by(workflow.evaluation(cell))}
+        evaluation, state = list(states.items())[-1]
         if state.done:
-            for run, items in _read(work / evaluation.id, state, refused):
-                setting = _setting(workflow.name, cell, run, recipes.get(cell.name))
-                scores = Scores.of(items)
-                if scores.average is None:
-                    lacking = [exam for exam in SIX_EXAMS if exam not in set(scores.six["exam"])]
-                    without = f"no average of the six exams, for {', '.join(lacking)} has no answer"
-                    refused.append(f"{cell.name}, {run.condition}: {without}")
-                    continue
-                found.append(Result(setting, cell.name, cell.seed, run, items, scores))
+            found += _read(cell, work / evaluation, state, refused)
         else:
-            missing = [(step, each) for step, each in steps if not each.done]
-            step, state = next((each for each in missing if each[1].reason), missing[0])
-            undone.append(Undone(cell.name, step.id, state.reason or "not done yet", state.log, bool(state.reason)))
+            missing = [Undone(cell.name, name, each.reason, each.log) for name, each in states.items() if each.todo]
+            undone.append(next((each for each in missing if each.reason), missing[0]))
     kept = list(_comparable(found, refused))
     arms = tuple(_arms(kept, refused))
-    return Results(tuple(kept), arms, tuple(undone), tuple(refused))
+    return Results(workflow.name, tuple(kept), arms, tuple(undone), tuple(refused))
 
 
-def _read(folder: Path, state: StepState, refused: list[str]) -> Iterator[tuple[Run, pl.DataFrame]]:
+def _read(cell: Cell, folder: Path, state: State, refused: list[str]) -> Iterator[Result]:
     """Read each condition of a cell from the results that the record names for it."""
-    places = {condition: part["results"] for condition, part in state.record["parts"].items()}
+    places = {condition: part["results"] for condition, part in state.parts.items()}
     for place in dict.fromkeys(places.values()):
         try:
             found = read_runs(folder / place)
@@ -228,27 +181,14 @@ def _read(folder: Path, state: StepState, refused: list[str]) -> Iterator[tuple[
             refused.append(str(error))
             continue
         refused += found.refused
-        yield from ((run, found.items_of(run)) for run in found.runs if places.get(run.condition) == place)
-
-
-def _recipe_names(workflow: Workflow) -> dict[str, str]:
-    """Return by cell the name of its recipe, one for all that differ in mix and seed alone."""
-    names, found = dict[str, str](), dict[str, str]()
-    for cell in workflow.cells:
-        if cell.recipe and cell.mix:
-            config = workflow.steps[f"train/{cell.name}"].task.get("recipe", {})
-            digest = sha256_json({**config, "seed": None})[:6]
-            name = cell.recipe.removesuffix(f"_{cell.mix.name}")
-            found[cell.name] = names.setdefault(digest, f"{name}, {digest}")
-    return found
-
-
-def _setting(source: str, cell: Cell, run: Run, recipe: str | None) -> Setting:
-    # Trainings name the base of a profile as the hub does.
-    base = run.model if run.profile and cell.mix is None else cell.model
-    title = "the tiny model" if base == TINY_MODEL else base.rstrip("/").rpartition("/")[2] or base
-    own = "" if cell.mix else cell.name
-    return Setting(source, cell.table, title, base, recipe, cell.mix, run.condition, own)
+        for run in (run for run in found.runs if places.get(run.condition) == place):
+            items = found.items_of(run)
+            scores = Scores.of(items)
+            if lacking := [exam for exam in SIX_EXAMS if exam not in set(scores.six["exam"])]:
+                without = f"no average of the six exams, for {', '.join(lacking)} has no answer"
+                refused.append(f"{cell.name}, {run.condition}: {without}")
+            else:
+                yield Result(cell, run, items, scores)
 
 
 def _comparable(results: Sequence[Result], refused: list[str]) -> Iterator[Result]:
@@ -258,7 +198,7 @@ def _comparable(results: Sequence[Result], refused: list[str]) -> Iterator[Resul
     first = {group.condition: group.runs[0] for group in groups}
     for each in results:
         if why := why_not_comparable(first[each.run.condition], each.run):
-            refused.append(f"{each.cell}, {each.run.condition}: {why[0]}")
+            refused.append(f"{each.cell.name}, {each.run.condition}: {why[0]}")
         else:
             yield each
 
@@ -266,24 +206,24 @@ def _comparable(results: Sequence[Result], refused: list[str]) -> Iterator[Resul
 def _arms(results: Sequence[Result], refused: list[str]) -> Iterator[Arm]:
     """Yield the arms of results that can be compared; seeds without an item in common are none."""
     for condition in ORDER:
-        seeds = dict[Setting, list[Result]]()
-        for each in results:
-            if each.run.condition == condition:
-                seeds.setdefault(each.setting, []).append(each)
-        runs = {each.run.id: each for arm in seeds.values() for each in arm}
+        own = [each for each in results if each.run.condition == condition]
+        runs = {each.run.id: each for each in own}
         if not runs:
             continue
         table = ScoreTable.of([each.run for each in runs.values()], pl.concat([each.items for each in runs.values()]))
         table = table.only(SIX_EXAMS)
-        scores, design, places = table.scores(), table.design(), list(runs)
-        for setting, arm in seeds.items():
-            found = scores[[places.index(each.run.id) for each in arm]]
-            metrics = [_mean_of(arm, name) for name in ("answered", "format_followed")]
-            made = Arm(setting, tuple(each.cell for each in arm), found, design, *metrics)
+        scores, design = dict(zip(runs, table.scores(), strict=True)), table.design()
+        arms = dict[object, list[Result]]()
+        for each in own:
+            arms.setdefault(each.cell.arm, []).append(each)
+        for arm in arms.values():
+            metrics = (_mean_of(arm, name) for name in ("answered", "format_followed"))
+            cells, found = tuple(each.cell for each in arm), np.stack([scores[each.run.id] for each in arm])
+            made = Arm(condition, cells, found, design, *metrics)
             try:
                 contrast([(1.0, made)])
             except ValueError as error:
-                refused.append(f"{made.cells[0]} and its other seeds, {condition}: {error}")
+                refused.append(f"{made.cell.name} and its other seeds, {condition}: {error}")
             else:
                 yield made
 
@@ -335,9 +275,6 @@ class Contrast:
         return float(np.sqrt(sum(squares)))
 
 
-_Seeds = tuple[float, int, float, float]  # squared weight by seeds, seeds, their variance, what items bring into it
-
-
 def contrast(parts: Sequence[tuple[float, Arm]]) -> Contrast:
     """Return the sum of arms' means by their weights, over the items with a score in all; the exams are fixed.
 
@@ -356,7 +293,7 @@ def contrast(parts: Sequence[tuple[float, Arm]]) -> Contrast:
     def variance(units: Numbers) -> tuple[Numbers, Numbers]:
         return clusters.variance(units, np.ones(units.shape, dtype=np.bool_))
 
-    value, units, seeds = 0.0, np.zeros((1, len(clusters.exam))), list[_Seeds]()
+    value, units, seeds = 0.0, np.zeros((1, len(clusters.exam))), list[tuple[float, ...]]()
     for weight, arm in parts:
         scores = arm.scores[:, scored]
         means = clusters.sums_of_exams(clusters.sums(scores)) / items
@@ -364,7 +301,7 @@ def contrast(parts: Sequence[tuple[float, Arm]]) -> Contrast:
         averages, count = means.mean(axis=1), len(scores)
         value += weight * float(averages.mean())
         units += weight * own.mean(axis=0)
-        if arm.setting.mix:
+        if arm.cell.mix:
             between = float(averages.var(ddof=1)) if count > 1 else 0.0
             mixed = float(variance(own - own.mean(axis=0))[0].sum()) / max(count - 1, 1)
             seeds.append((weight**2 / count, count, between, mixed))
@@ -372,15 +309,18 @@ def contrast(parts: Sequence[tuple[float, Arm]]) -> Contrast:
     return Contrast(value, float(by_items.sum()), _freedom(by_items, freedom), *_by_seeds(seeds), len(clusters.exam))
 
 
-def _by_seeds(seeds: Sequence[_Seeds]) -> tuple[float, float]:
-    """Return the variance of a contrast by its seeds, and its freedom; 0 where no arm has two seeds."""
-    repeated = [arm for arm in seeds if arm[1] > 1]
-    if not repeated:
+def _by_seeds(arms: Sequence[tuple[float, ...]]) -> tuple[float, float]:
+    """Return the variance of a contrast by its seeds, and its freedom; 0 where no arm has two seeds.
+
+    Of each arm: its squared weight by its seeds, the seeds, their variance, and what items bring into that.
+    """
+    weight, seeds, between, mixed = np.array(arms).reshape(-1, 4).T
+    repeated = seeds > 1
+    if not repeated.any():
         return 0.0, 0.0
-    typical = fsum(between - mixed for _, _, between, mixed in repeated) / len(repeated)
-    added = fsum(weight * (between - mixed if count > 1 else typical) for weight, count, between, mixed in seeds)
-    variances = np.array([weight * between for weight, _, between, _ in repeated])
-    return max(0.0, added), _freedom(variances, np.array([count - 1.0 for _, count, _, _ in repeated]))
+    own = between - mixed
+    added = weight @ np.where(repeated, own, own[repeated].mean())
+    return max(0.0, float(added)), _freedom((weight * between)[repeated], seeds[repeated] - 1)
 
 
 def _freedom(variances: Numbers, freedom: Numbers) -> float:

@@ -9,15 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,111 +23,101 @@ from rich.table import Table
 from rich.text import Text
 
 from data_prep.manifest import MANIFEST
-from openbook_eval.errors import OpenbookError, did_you_mean, some, visible
+from openbook_eval.console import line, table
+from openbook_eval.errors import OpenbookError, did_you_mean, some
 from openbook_eval.files import load_yaml, write_atomic
-from openbook_eval.models.profiles import named
+from openbook_eval.models.profiles import size_of
 from openbook_eval.study import jobs
-from openbook_eval.study.spec import HUB_EXAMS, Cell, Study, StudyModel
-from openbook_eval.study.workflow import Step, StepState, Workflow, size_of, state_of
+from openbook_eval.study.jobs import State, read_json
+from openbook_eval.study.spec import Cell, Study, StudyModel
+from openbook_eval.study.workflow import Step, Workflow
 from openbook_eval.training.recipes import TINY_MODEL
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 PROFILES = Path(__file__).with_name("profiles")
 # Seconds between two looks at the steps.
 _LOOK = 0.5
+_COLUMNS = ("table", "model", "mix", "ratio", "rows", "seeds", "steps", "GPU h", "disk")
 _MEANING = (
-    "steps: done of wanted. GPU hours (of an A100) and disk: of what is not done and\n"
-    "this row alone wants; estimates, by the formulas in openbook_eval/study/workflow.py"
+    "steps: done of wanted. GPU hours (of an A100) and disk: of what is not done, in the",
+    "first row that wants it; estimates, by the formulas in openbook_eval/study/workflow.py",
 )
 
 
 def plan_report(study: Study, workflow: Workflow, work: Path) -> Iterator[Table | Text]:
     """Yield the table of a plan, its sums, what failed, and what should be known before it is run."""
-    states = {step.id: state_of(step, work) for step in workflow.steps.values()}
-    todo = [step for step in workflow.steps.values() if not states[step.id].done]
-    yield Text(f"\n{visible(study.title)}", "bold")
-    yield _table(workflow, states)
-    yield Text(_MEANING, "table.caption")
-    yield from _sums(workflow, todo, work)
-    for step in todo:
+    states = {step.id: step.state(work) for step in workflow.steps.values()}
+    left = [step for step in workflow.steps.values() if not states[step.id].done]
+    yield table(_COLUMNS, _rows(workflow, states), study.title, _MEANING, names=3)
+    yield from map(line, _sums(workflow, left, work))
+    for step in left:
         if (state := states[step.id]).reason:
-            yield Text(visible(f"failed: {step.id}: {state.reason} (log: {work / state.log})"), "bold red")
-    for notice in (*_data_notices(study, todo), *unchecked(workflow, work), *_model_notices(study, workflow, todo)):
-        yield Text(visible(notice))
+            yield line(f"failed: {step.id}: {state.reason} (log: {work / state.log})")
+    notices = (*_data_notices(study, left), *unchecked(workflow, work), *_model_notices(study, workflow, left))
+    yield from map(line, notices)
 
 
-def _table(workflow: Workflow, states: Mapping[str, StepState]) -> Table:
-    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in ("table", "model", "mix", "ratio", "rows", "seeds", "steps", "GPU h", "disk"):
-        is_name = head in ("model", "mix")
-        table.add_column(head, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")
-    arms: dict[object, dict[str, Step]] = {}
-    cells: dict[object, list[Cell]] = {}
+def _rows(workflow: Workflow, states: Mapping[str, State]) -> Iterator[Sequence[str]]:
+    arms: dict[object, list[Cell]] = {}
     for cell in workflow.cells:
-        cells.setdefault(cell.arm, []).append(cell)
-        arms.setdefault(cell.arm, {}).update((step.id, step) for step in workflow.needed_by(workflow.evaluation(cell)))
-    wanted = Counter(name for steps in arms.values() for name in steps)
-    for arm, steps in arms.items():
-        first, mix = cells[arm][0], cells[arm][0].mix
-        # The owner of a model on the hub would fill the column.
-        names = [str(first.table or "-"), first.model.rpartition("/")[2]]
-        shape = [mix.name, f"{mix.general}:{mix.medical}", f"{mix.rows:,}", str(len(cells[arm]))] if mix else ["-"] * 4
+        arms.setdefault(cell.arm, []).append(cell)
+    counted = set[str]()
+    for cells in arms.values():
+        steps = {step.id: step for cell in cells for step in workflow.needed_by(workflow.evaluation(cell))}
+        mix = cells[0].mix
+        shape = (mix.name, mix.ratio, f"{mix.rows:,}", str(len(cells))) if mix else ["-"] * 4
         failed = sum(bool(states[name].reason) for name in steps)
         done = f"{failed} failed" if failed else f"{sum(states[name].done for name in steps)}/{len(steps)}"
-        own = [step for name, step in steps.items() if not states[name].done and wanted[name] == 1]
-        hours = [step.need.hours for step in own if step.need.gpus]
-        gpu = _sum(hours, f"{sum(filter(None, hours)):,.1f}") if hours else "-"
-        kept = [step.need.kept for step in own]
-        disk = _sum(kept, decimal(round(sum(filter(None, kept)))))
-        table.add_row(*(Text(visible(each)) for each in (*names, *shape, done, gpu, disk)))
-    return table
+        needs = [step.need for name, step in steps.items() if not states[name].done and name not in counted]
+        counted |= steps.keys()
+        hours = [need.hours for need in needs if need.gpus]
+        gpu = _sum(hours, "{:,.1f}".format) if hours else "-"
+        yield str(cells[0].table or "-"), cells[0].title, *shape, done, gpu, _sum([need.kept for need in needs], _size)
 
 
-def _sum(amounts: list[float | None], known: str) -> str:
+def _sum(amounts: Sequence[float | None], form: Callable[[float], str]) -> str:
+    known = form(sum(filter(None, amounts)))
     if None not in amounts:
         return known
     return f"{known} + ?" if any(amounts) else "unknown"
 
 
-def _sums(workflow: Workflow, todo: list[Step], work: Path) -> Iterator[Text]:
+def _size(count: float) -> str:
+    return decimal(round(count))
+
+
+def _sums(workflow: Workflow, left: Sequence[Step], work: Path) -> Iterator[str]:
     total = len(workflow.steps)
-    yield Text(f"{len(workflow.cells)} cells, {total} steps, of which {total - len(todo)} are done")
-    hours = [step.need.hours for step in todo if step.need.gpus]
+    yield f"{len(workflow.cells)} cells, {total} steps, of which {total - len(left)} are done"
+    hours = [step.need.hours for step in left if step.need.gpus]
     besides = f", and {unknown} steps of unknown time" if (unknown := hours.count(None)) else ""
-    yield Text(f"left: {sum(filter(None, hours)):,.1f} GPU-hours{besides}")
-    kept, scratch = sum(step.need.kept or 0 for step in todo), max((step.need.scratch for step in todo), default=0)
+    yield f"left: {sum(filter(None, hours)):,.1f} GPU-hours{besides}"
+    kept, scratch = sum(step.need.kept or 0 for step in left), max((step.need.scratch for step in left), default=0)
     free = shutil.disk_usage(next(place for place in (work, *work.absolute().parents) if os.path.exists(place))).free  # noqa: PTH110
-    sizes = [decimal(round(size)) for size in (kept, scratch, free)]
     hint = "" if kept + scratch <= free else "; name another disk by --work, or set evaluate: adapter"
-    yield Text("disk: {} to stay, {} for a while; {} are free".format(*sizes) + hint, "bold red" if hint else "")
+    yield f"disk: {_size(kept)} to stay, {_size(scratch)} for a while; {_size(free)} are free{hint}"
 
 
-def _data_notices(study: Study, todo: list[Step]) -> Iterator[str]:
-    """Yield what the mixes and exams that are left lean on."""
-    if study.data and any(step.kind == "mix" for step in todo):
-        if study.data.folder is None:
+def _data_notices(study: Study, left: Sequence[Step]) -> Iterator[str]:
+    """Yield what the mixes that are left lack, and an exam that mixes are not checked against."""
+    if (data := study.data) is None or not study.groups:
+        return
+    if any(step.kind == "mix" for step in left):
+        if data.folder is None:
             yield "there is no folder of raw files; name it by data: {folder: ...} or OPENBOOK_DATA"
-        for source in study.data.spec.declared.sources:
-            if not study.data.raw_files(source):
-                fetched = f"fetched from the hub: {source.hub}" if source.hub else "its rows are missing"
-                yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
-    if study.groups and study.data and not study.data.is_checked_against(study.exam):
+        for source in (each for each in data.spec.declared.sources if data.folder and not data.raw_files(each)):
+            fetched = f"fetched from the hub: {source.hub}" if source.hub else "its rows are missing"
+            yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
+    if not data.is_checked_against(study.exam):
         yield f"exam {study.exam.name}: the mixes are not checked against it; name it in the spec, decontaminate: exams"
-    unread = {study.exam.name} if study.exam.digest is None and any(step.kind == "evaluate" for step in todo) else set()
-    if study.data and any(step.kind == "mix" for step in todo):
-        unread |= HUB_EXAMS.keys() & set(study.data.exams)
-    yield from (
-        f"exam {each}: read from the hub when it is needed; whether it can be was not looked up"
-        for each in sorted(unread)
-    )
 
 
 def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
     """Yield the mixes that could not be checked against an exam when they were built, a line for each exam."""
     found: dict[str, list[str]] = {}
     for step in workflow.steps.values():
-        if step.kind == "mix" and state_of(step, work).done:
-            build = jobs.read_json(work / step.id / step.name / MANIFEST).get("build") or {}
+        if step.kind == "mix" and step.state(work).done:
+            build = read_json(work / step.id / step.name / MANIFEST).get("build") or {}
             for exam in (build.get("contamination") or {}).get("exams", ()):
                 if "not_checked" in exam:
                     found.setdefault(exam["name"], []).append(step.name)
@@ -137,14 +125,11 @@ def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
         yield f"exam {exam}: could not be fetched, so that rows of it were not looked for in {some(mixes)}"
 
 
-def _model_notices(study: Study, workflow: Workflow, todo: list[Step]) -> Iterator[str]:
+def _model_notices(study: Study, workflow: Workflow, left: Sequence[Step]) -> Iterator[str]:
     """Yield what comes from the hub, whose code is run, and who wants money."""
-    sources = {cell.model: cell.source for cell in workflow.cells if workflow.evaluation(cell) in todo}
-    asked = [name for name, each in sources.items() if isinstance(each, StudyModel) and each.endpoint]
-    hubs = {
-        named(name)[1].hub if isinstance(each, StudyModel) and each.profile else name for name, each in sources.items()
-    }
-    models = sorted(name for name in hubs - {*asked, TINY_MODEL} if not Path(name).is_absolute())
+    sources = {cell.base: cell.source for cell in workflow.cells if workflow.evaluation(cell) in left}
+    asked = [base for base, each in sources.items() if isinstance(each, StudyModel) and each.endpoint]
+    models = sorted(name for name in sources.keys() - {*asked, TINY_MODEL} if not Path(name).is_absolute())
     sizes = {name: size for name in models if (size := size_of(name))}
     if models:
         known = sum(2.0 * size.parameters for size in sizes.values()) / 1e9
@@ -183,7 +168,7 @@ def run(workflow: Workflow, work: Path, at_once: int | None = None, profile: str
     """
     work, console = work.absolute(), Console(highlight=False, soft_wrap=True)
     with _alone(work):
-        todo = to_do(workflow, work)
+        todo = workflow.to_do(work)
         command, environment = _prepare(workflow, work, at_once, profile)
         # That of an image cannot be seen from here.
         if any(step.kind == "train" for step in todo) and not (profile and find_profile(profile)[1] == "kubernetes"):
@@ -193,25 +178,20 @@ def run(workflow: Workflow, work: Path, at_once: int | None = None, profile: str
         log = work / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         log.parent.mkdir(exist_ok=True)
         console.print(f"{len(todo)} of {len(workflow.steps)} steps to do; log: {log}", markup=False)
-        left = _follow(command, environment, log, todo, work, console)
-        failed = sum(bool(state_of(step, work).reason) for step in todo)
-        silent = [step for step in left if all(state_of(workflow.steps[need], work).done for need in step.needs)]
-        for step in silent:
-            console.print(visible(f"{step.kind} {step.name}: failed: ended without a word; see {log}"), markup=False)
-        if not_begun := len(left) - len(silent):
+        # Nothing is ever said to it: its standard input ends with this process, however that ends, and tells the jobs
+        # on this machine to end, and Snakemake with them.
+        with log.open("wb") as file:
+            process = subprocess.Popen(  # noqa: S603
+                command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
+            )
+        _follow(process, todo, work, console)
+        undone = [step for step in todo if not step.state(work).done]
+        failed = [step for step in undone if all(workflow.steps[need].state(work).done for need in step.needs)]
+        for step in (each for each in failed if not each.state(work).reason):
+            console.print(line(f"{step.kind} {step.name}: failed: ended without a word; see {log}"))
+        if not_begun := len(undone) - len(failed):
             console.print(f"{not_begun} not begun, for what they need has failed")
-        return failed + len(silent)
-
-
-def to_do(workflow: Workflow, work: Path) -> list[Step]:
-    """Return the steps that are not done, without those that only a done step needs."""
-    wanted = set(workflow.steps) - {need for step in workflow.steps.values() for need in step.needs}
-    found = []
-    for step in reversed(list(workflow.steps.values())):
-        if step.id in wanted and not state_of(step, work).done:
-            found.append(step)
-            wanted.update(step.needs)
-    return found[::-1]
+        return len(failed)
 
 
 def _prepare(
@@ -275,50 +255,29 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _follow(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    log: Path,
-    todo: Sequence[Step],
-    work: Path,
-    console: Console,
-) -> list[Step]:
-    """Run Snakemake to its end, with a line for each step that is over; return the steps that are not done."""
+def _follow(process: "subprocess.Popen[bytes]", todo: Sequence[Step], work: Path, console: Console) -> None:
+    """Wait for Snakemake to end, with a line for each step that is over."""
     waiting, over = list(todo), False
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
-    with (
-        log.open("wb") as file,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
-    ):
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         progress = bar.add_task("", total=len(todo))
-        # Nothing is ever said to it: its standard input ends with this process, however that ends, and tells the jobs
-        # on this machine to end, and Snakemake with them.
-        process = subprocess.Popen(  # noqa: S603
-            command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
-        )
         try:
             while not over:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK)
                 over = process.poll() is not None
                 for step in list(waiting):
-                    if became := _became(state_of(step, work)):
+                    if (state := step.state(work)).done or state.reason:
                         waiting.remove(step)
                         count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
-                        bar.console.print(visible(f"{count}  {step.kind} {step.name}: {became}"), markup=False)
+                        became = f"done in {state.seconds:.1f} s" if state.done else f"failed: {state.reason}"
+                        console.print(line(f"{count}  {step.kind} {step.name}: {became}"))
                         bar.advance(progress)
         finally:
             # Ctrl-C: jobs on a cluster are taken back.
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
                 process.communicate()
-    return waiting
-
-
-def _became(state: StepState) -> str:
-    if state.done:
-        return f"done in {state.record.get('seconds', 0):.1f} s"
-    return f"failed: {state.reason}" if state.reason else ""
 
 
 def _snakemake_on_a_shared_volume(arguments: Sequence[str]) -> None:

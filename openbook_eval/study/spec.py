@@ -7,9 +7,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -25,20 +24,23 @@ from pydantic import (
     model_validator,
 )
 
+from data_prep.manifest import TRAIN
 from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
 from openbook_eval.exams import is_on_hub, load_exam
-from openbook_eval.files import canonical_json, load_yaml, sha256
+from openbook_eval.files import canonical_json, load_yaml, sha256, sha256_json
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
 from openbook_eval.training import recipes
-from openbook_eval.training.recipes import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL, RecipeMix
 from openbook_eval.training.record import mix_folder
 from openbook_eval.types import SIX_EXAMS
 
 # Exams that `load_exam` fetches from the hub, which is not asked before the evaluation: their questions.
 HUB_EXAMS = {"cmb": 11_200, "cmb-val": 280}
+# Where a training works and goes on from, which its step says.
+_OF_THE_STEP = ("dataset_prepared_path", "output_dir", "resume_from_checkpoint")
 # A folder's name may have 255 bytes.
 _LONGEST_NAME = 80
 
@@ -50,16 +52,6 @@ class StudyExam:
     name: str
     digest: str | None
     questions: int
-
-
-@dataclass(frozen=True, slots=True)
-class StudyMix:
-    """A training mix: parts of general to medical data (1:0, 9:1, 0:1) and its rows, estimated if it counts tokens."""
-
-    name: str
-    general: int
-    medical: int
-    rows: int
 
 
 class NamedSpec(NamedTuple):
@@ -81,6 +73,12 @@ class StudyRecipe:
     def base(self) -> str:
         """The model that is trained: a hub name, a folder or the tiny model."""
         return str(self.config["base_model"])
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        """What is trained, wherever its mix lies, and with whatever seed."""
+        kept = {name: each for name, each in self.config.items() if name not in _OF_THE_STEP}
+        return kept | {"seed": None, "datasets": [{**row, "path": TRAIN} for row in self.config["datasets"]]}
 
     @property
     def needs_gpu(self) -> bool:
@@ -129,18 +127,13 @@ def _find_data_folder(name: str, folder: Path) -> Path:
     return path
 
 
-@cache
-def _table() -> Mapping[str, recipes.RecipeCell]:
-    return {cell.name: cell for cell in recipes.cells()}
-
-
 def _find_recipe(name: str, folder: Path) -> StudyRecipe:
     """Return the recipe of our table with this name, else that in a file beside the study or here."""
-    if row := _table().get(name):
+    if row := recipes.cells().get(name):
         return StudyRecipe(name, yaml.safe_load(recipes.recipe_text(row)), row)
     path = _beside(name, folder)
     if path is None or not path.is_file():
-        raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, _table())}")
+        raise OpenbookError(f"recipe {name!r} is not in the table and no file; {did_you_mean(name, recipes.cells())}")
     config = load_yaml(path)
     try:
         if not isinstance(config.get("base_model"), str):
@@ -214,15 +207,14 @@ class DataSection(_Model):
         default_factory=lambda: data_folder().resolve() if data_folder().is_dir() else None
     )
 
-    def mix(self, name: str) -> StudyMix:
-        """Return the shape of one mix."""
-        mix = self.spec.declared.mixes[name]
-        medical = 1 - mix.weights().get("general", Fraction(0))
-        parts = Fraction(1 - medical, medical).as_integer_ratio() if medical else (1, 0)
-        rows = mix.size
-        if mix.over == "tokens":
-            rows = max(1, round(rows / recipes.tokens_a_row(recipes.RecipeMix("", "", 0, float(medical), ""))))
-        return StudyMix(name, *parts, rows)
+    def mix(self, name: str) -> RecipeMix:
+        """Return the shape of one mix; the rows of one that counts tokens are estimated."""
+        declared = self.spec.declared.mixes[name]
+        general, whole = Fraction(declared.weights().get("general", 0)).as_integer_ratio()
+        mix = RecipeMix(name, general, whole - general, declared.size)
+        if declared.over == "tokens":
+            return replace(mix, rows=max(1, round(declared.size / recipes.tokens_a_row(mix))))
+        return mix
 
     def raw_files(self, source: Source) -> dict[str, Path]:
         """Return a source's files by their names in the folder of raw files."""
@@ -275,6 +267,11 @@ class StudyModel(_Model):
         """The hub name, folder, profile or endpoint."""
         return self.model or self.profile or self.endpoint or ""
 
+    @property
+    def base(self) -> str:
+        """The name that trainings have for it: that of a profile's model on the hub."""
+        return named(self.profile)[1].hub if self.profile else self.name
+
 
 class ModelGroup(_Model):
     """Cells of a table: every recipe on each of `mixes`, or on the mix that it names itself."""
@@ -294,22 +291,41 @@ class ModelGroup(_Model):
 class Cell:
     """One point of a study: a training and its evaluation, or the evaluation of a model as it is.
 
-    `table` is the paper's. `model` is the base model: a hub name, folder, profile or endpoint. `source` is what the
-    study's file names; recipe, mix and seed are None for a model that is evaluated as it is.
+    `table` is the paper's, `source` what the study's file names. `recipe` is the same for recipes that differ in mix
+    and seed alone; it, mix and seed are None for a model that is evaluated as it is.
     """
 
     name: str
     table: int | None
-    model: str
-    recipe: str | None
-    mix: StudyMix | None
-    seed: int | None
     source: StudyModel | StudyRecipe = field(compare=False, repr=False)
+    recipe: str | None = None
+    mix: RecipeMix | None = None
+    seed: int | None = None
 
     @property
-    def arm(self) -> tuple[int | None, str, str | None, StudyMix | None, str]:
+    def base(self) -> str:
+        """The model before any training: a hub name, folder, or endpoint."""
+        return self.source.base
+
+    @property
+    def title(self) -> str:
+        """What people call the base model; the owner of one on the hub would fill a column."""
+        return "the tiny model" if self.base == TINY_MODEL else self.base.rstrip("/").rpartition("/")[2] or self.base
+
+    @property
+    def ratio(self) -> str:
+        """General to medical data."""
+        return self.mix.ratio if self.mix else "as it is"
+
+    @property
+    def medical_share(self) -> Fraction | None:
+        """The medical share of the mix; None of a model as it is."""
+        return self.mix.medical_share if self.mix else None
+
+    @property
+    def arm(self) -> tuple[int | None, str, str | None, RecipeMix | None, str]:
         """What all seeds of a setting share; a model as it is forms an arm alone."""
-        return self.table, self.model, self.recipe, self.mix, "" if self.recipe else self.name
+        return self.table, self.base, self.recipe, self.mix, "" if self.mix else self.name
 
 
 class Study(_Model):
@@ -329,12 +345,14 @@ class Study(_Model):
     def cells(self) -> Iterator[Cell]:
         """Yield the cells in the order of the file, seeds innermost; no two have one name."""
         for model in self.models:
-            yield Cell(safe_name(model.name), model.table, model.name, None, None, None, model)
+            yield Cell(safe_name(model.name), model.table, model)
+        names = dict[str, str]()
         for table, recipe, mix, name in (each for group in self.groups for each in group.trainings()):
             assert self.data is not None  # noqa: S101 (a group without data is refused)
-            shape = self.data.mix(mix)
+            digest, shape = sha256_json(recipe.trained)[:6], self.data.mix(mix)
+            own = names.setdefault(digest, f"{recipe.name.removesuffix(f'_{mix}')}, {digest}")
             for seed in self.seeds:
-                yield Cell(f"{safe_name(name)}-seed{seed}", table, recipe.base, recipe.name, shape, seed, recipe)
+                yield Cell(f"{safe_name(name)}-seed{seed}", table, recipe, own, shape, seed)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":

@@ -13,17 +13,15 @@ from openbook_eval.books.conditions import CONDITIONS, SAMPLE
 from openbook_eval.errors import OpenbookError
 from openbook_eval.files import sha256_file, sha256_json
 from openbook_eval.models.endpoints import endpoints
-from openbook_eval.models.profiles import Size, named, profiles
+from openbook_eval.models.profiles import Size, named, size_of
 from openbook_eval.prompt import VERSIONS
-from openbook_eval.study import jobs
-from openbook_eval.study.spec import Cell, Study, StudyMix, StudyModel, StudyRecipe, with_texts
+from openbook_eval.study.jobs import State
+from openbook_eval.study.spec import Cell, Study, StudyModel, StudyRecipe, with_texts
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.training import recipes
-from openbook_eval.training.recipes import TINY_MODEL
+from openbook_eval.training.recipes import TINY_MODEL, RecipeMix
 
 Kind = Literal["mix", "train", "merge", "evaluate"]
-# Where a training works and goes on from, which its step says.
-_OF_THE_STEP = ("dataset_prepared_path", "output_dir", "resume_from_checkpoint")
 # Ranks of adapters that vLLM has room for.
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 # What a rule may ask an executor for; CPU cores for each GPU, for the processes that feed it.
@@ -94,25 +92,9 @@ class Step:
         """Its folder in the folder that the study works in."""
         return f"{self.kind}/{self.name}"
 
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """What has become of a step: `record` is what `jobs` keeps of it, `reason` and `log` tell of a failure."""
-
-    done: bool
-    record: Mapping[str, Any]
-    reason: str = ""
-    log: str = ""
-
-
-def state_of(step: Step, work: Path) -> StepState:
-    """Read what has become of a step in the folder that the study works in. Raises nothing for broken files."""
-    record = jobs.read_json(work / step.id / jobs.RECORD)
-    parts = record.get("parts") or {}
-    if all(parts.get(part, {}).get("digest") == digest for part, digest in step.digests.items()):
-        return StepState(True, record)
-    failure = jobs.read_json(work / step.id / jobs.FAILURE)
-    return StepState(False, record, str(failure.get("reason", "")), str(failure.get("log", "")))
+    def state(self, work: Path) -> State:
+        """Read what has become of it in the folder that the study works in."""
+        return State.of(work / self.id, self.digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +114,16 @@ class Workflow:
         """Return a step and all that it needs, what is needed first."""
         found = {each.id: each for need in step.needs for each in self.needed_by(self.steps[need])}
         return [*found.values(), step]
+
+    def to_do(self, work: Path) -> list[Step]:
+        """Return the steps that are not done, without those that only a done step needs."""
+        wanted = set(self.steps) - {need for step in self.steps.values() for need in step.needs}
+        found = []
+        for step in reversed(list(self.steps.values())):
+            if step.id in wanted and not step.state(work).done:
+                found.append(step)
+                wanted.update(step.needs)
+        return found[::-1]
 
     def config(self, work: Path, executor: str | None) -> dict[str, Any]:
         """Return what the Snakefile and `jobs` read: Snakemake's config file."""
@@ -157,7 +149,8 @@ def workflow_of(study: Study, work: Path = Path()) -> Workflow:
     planner, seen = _Planner(study, work.absolute()), dict[tuple[int | None, str], str]()
     cells = tuple(study.cells())
     for cell in cells:
-        step = planner.trained(cell, cell.source) if isinstance(cell.source, StudyRecipe) else planner.as_it_is(cell)
+        source = cell.source
+        step = planner.trained(cell, source) if isinstance(source, StudyRecipe) else planner.as_it_is(cell, source)
         # They would count as two seeds.
         if (first := seen.setdefault((cell.table, sha256_json(step.digests)), cell.name)) != cell.name:
             raise OpenbookError(
@@ -185,17 +178,18 @@ class _Planner:
         return step
 
     def trained(self, cell: Cell, recipe: StudyRecipe) -> Step:
+        """Add a cell's training and its evaluation, with a merge between them unless the engine takes the adapter."""
         step = self._training(cell, recipe)
+        base, output = _place(recipe.base), f"{self.work}/{step.id}/output"
         trusted = bool(recipe.config.get("trust_remote_code"))
-        arguments: dict[str, Any] = {"trust_remote_code": True} if trusted else {}
-        arguments["pretrained"] = output = f"{self.work}/{step.id}/output"
+        arguments: dict[str, Any] = {"pretrained": output} | ({"trust_remote_code": True} if trusted else {})
         if recipe.config.get("adapter") and self.study.evaluate == "adapter":
-            rank = next(size for size in _RANKS if size >= int(recipe.config.get("lora_r", 0)) or size == _RANKS[-1])
-            arguments |= {"pretrained": _place(recipe.base), "enable_lora": True, "lora_local_path": output}
-            arguments["max_lora_rank"] = rank
+            rank = next((size for size in _RANKS if size >= int(recipe.config.get("lora_r", 0))), _RANKS[-1])
+            own = {"enable_lora": True, "lora_local_path": output, "max_lora_rank": rank}
+            arguments |= {"pretrained": base, **own}
         elif recipe.config.get("adapter"):
             arguments["pretrained"] = out = f"{self.work}/merge/{cell.name}/model"
-            command = ["openbook-eval", "recipes", "merge", output, "--out", out, "--base", _place(recipe.base)]
+            command = ["openbook-eval", "recipes", "merge", output, "--out", out, "--base", base]
             command += ["--trust-remote-code"] * trusted
             kept = _weights(recipe.base)
             need = Need(0, None, None if kept is None else 4e9 + 2 * kept, kept)
@@ -206,21 +200,19 @@ class _Planner:
 
     def _training(self, cell: Cell, recipe: StudyRecipe) -> Step:
         assert cell.mix is not None  # noqa: S101
-        mix, need = self._mix(cell.mix), training_need(recipe, cell.mix)
-        config = {name: each for name, each in recipe.config.items() if name not in _OF_THE_STEP}
-        # Where the mix lies is no part of what is trained.
-        config |= {"seed": cell.seed, "datasets": [{**row, "path": TRAIN} for row in recipe.config["datasets"]]}
-        here = {"output_dir": "output", "dataset_prepared_path": "prepared", "base_model": _place(recipe.base)}
+        mix, base = self._mix(cell.mix), _place(recipe.base)
+        config = recipe.trained | {"seed": cell.seed}
         rows = {**config["datasets"][0], "path": f"{self.work}/{mix.id}/{cell.mix.name}/{TRAIN}"}
+        here = {"output_dir": "output", "dataset_prepared_path": "prepared", "base_model": base, "datasets": [rows]}
         # Files count by their content, wherever they lie.
-        content = {**with_texts(config, self._of_text), "base_model": self._model(recipe.base)}
+        content = {**with_texts(config, self._of_text), "base_model": self._of_text(base)}
         command = ["accelerate", "launch", "--quiet", "--num_processes", "1", "-m", "axolotl.cli.train", "recipe.yml"]
-        task = {"recipe": config, "here": {**here, "datasets": [rows]}, "command": command}
-        return self._add("train", cell.name, {"train": content}, [mix], task, need)
+        task = {"recipe": config, "here": here, "command": command}
+        return self._add("train", cell.name, {"train": content}, [mix], task, training_need(recipe, cell.mix))
 
-    def as_it_is(self, cell: Cell) -> Step:
-        study, model = self.study, cell.source
-        assert isinstance(model, StudyModel)  # noqa: S101
+    def as_it_is(self, cell: Cell, model: StudyModel) -> Step:
+        """Add the evaluation of a model that is not trained."""
+        study = self.study
         if model.endpoint:
             settings = endpoints()[model.endpoint]
             options = ["--model", "api-openbook", "--model_args", json.dumps({"profile": model.endpoint})]
@@ -232,9 +224,9 @@ class _Planner:
             options = ["--profile", model.profile, "--model_args", json.dumps(study.engine.model_args)]
             asked = {"profile": profile.model_dump(mode="json"), "size": model.profile}
             return self._evaluation(cell, [], options, asked, evaluation_need(study, size))
-        need = evaluation_need(study, size_of(cell.model), on_cpu=cell.model == TINY_MODEL)
-        asked = {"model": self._model(cell.model)}
-        return self._evaluation(cell, [], self._engine({"pretrained": _place(cell.model)}), asked, need)
+        base = _place(model.base)
+        need = evaluation_need(study, size_of(model.base), on_cpu=model.base == TINY_MODEL)
+        return self._evaluation(cell, [], self._engine({"pretrained": base}), {"model": self._of_text(base)}, need)
 
     def _engine(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return how a model is evaluated; arguments as JSON, since a path may hold what `key=value` breaks at."""
@@ -255,7 +247,7 @@ class _Planner:
         task = {"command": command, "exam": study.exam.name}
         return self._add("evaluate", cell.name, content, before, task, need)
 
-    def _mix(self, mix: StudyMix) -> Step:
+    def _mix(self, mix: RecipeMix) -> Step:
         if step := self.steps.get(f"mix/{mix.name}"):
             return step
         assert self.study.data is not None  # noqa: S101
@@ -274,11 +266,8 @@ class _Planner:
         need = Need(gpus=0, hours=None, memory=2e9 + 4 * raw, kept=_ROW * mix.rows + raw, scratch=2 * raw)
         return self._add("mix", mix.name, {"mix": content}, [], {"command": list(map(str, command))}, need)
 
-    def _model(self, model: str) -> str:
-        """Return what names a model: the content of a folder, else its name on the hub."""
-        return self._content(tiny_model_dir()) if model == TINY_MODEL else self._of_text(model)
-
     def _of_text(self, text: str) -> str:
+        """Return what names the content of a file or folder, whose path is a text in full; any other text as it is."""
         # Path.exists raises for long texts.
         return self._content(Path(text)) if text.startswith("/") and os.path.exists(text) else text  # noqa: PTH110
 
@@ -295,12 +284,6 @@ def _place(model: str) -> str:
     return str(tiny_model_dir()) if model == TINY_MODEL else model
 
 
-def size_of(model: str) -> Size | None:
-    """Return the figures of a model on the hub where a profile has them; a tuned model has those of its base."""
-    sizes = [size for profile in profiles().values() for size in profile.sizes.values()]
-    return next((size for size in sizes if model in (size.hub, size.base)), None)
-
-
 def _weights(model: str) -> float | None:
     """Return the bytes of a model, 2 a parameter; None where nothing is known of it."""
     if model == TINY_MODEL:
@@ -308,7 +291,7 @@ def _weights(model: str) -> float | None:
     return 2.0 * size.parameters if (size := size_of(model)) else None
 
 
-def training_need(recipe: StudyRecipe, mix: StudyMix) -> Need:
+def training_need(recipe: StudyRecipe, mix: RecipeMix) -> Need:
     """Estimate a training on one GPU; its time is known for recipes of our table.
 
     A checkpoint takes 12 bytes a parameter of an adapter (weights and AdamW's two moments in float32), 6 of a whole
@@ -321,11 +304,11 @@ def training_need(recipe: StudyRecipe, mix: StudyMix) -> Need:
         weights = _weights(TINY_MODEL) if recipe.base == TINY_MODEL else None
         return Need(int(recipe.needs_gpu), None, None, weights, 3 * (weights or 0) * checkpoints)
     how = recipes.settings(recipe.row)
-    share = mix.medical / (mix.general + mix.medical)
-    cost = recipes.costs(size, recipes.RecipeMix(mix.name, "", mix.rows, share, ""), how)
-    trained = recipes.lora_parameters(size, how) if recipe.config.get("adapter") else size.parameters
-    kept, checkpoint = (4.0, 12.0) if recipe.config.get("adapter") else (2.0, 6.0)
-    return Need(1, cost.hours, 8e9 + 2 * size.parameters, kept * trained, checkpoint * trained * checkpoints)
+    adapter = recipe.config.get("adapter")
+    trained = recipes.lora_parameters(size, how) if adapter else size.parameters
+    kept, checkpoint = (4.0, 12.0) if adapter else (2.0, 6.0)
+    hours = recipes.costs(size, mix, how).hours
+    return Need(1, hours, 8e9 + 2 * size.parameters, kept * trained, checkpoint * trained * checkpoints)
 
 
 def evaluation_need(study: Study, size: Size | None, *, on_cpu: bool = False) -> Need:
@@ -336,33 +319,35 @@ def evaluation_need(study: Study, size: Size | None, *, on_cpu: bool = False) ->
     a parameter, for all responses that are written at once. What an engine reads once of shared books, and the longer
     responses of models that do not keep to the letters, are left out.
     """
+    asked, seconds = _asked(study), float(_LOADING)
     wanted = ceil(2.0 * size.parameters / (_GPU_BYTES * 0.9)) if size else 1
     gpus = study.engine.gpus if study.engine.gpus is not None else 0 if on_cpu else wanted
     if size is None:
-        return Need(gpus, None, None, _samples(study))
-    seconds = _LOADING + sum(_seconds(size, study, condition) for condition in study.conditions)
-    return Need(gpus, seconds * gpus / 3600 if gpus else None, 8e9 + 2.0 * size.parameters, _samples(study))
+        return Need(gpus, None, None, _samples(asked))
+    width = size.hidden // size.heads * size.heads
+    for condition, (questions, prompt) in asked.items():
+        flops = prompt * (2.0 * recipes.multiplied(size) + 4.0 * size.layers * width * prompt / 2)
+        seconds += questions * flops / (_PEAK * recipes.UTILISATION)
+        steps = 0 if CONDITIONS[condition].ranked else questions * _RESPONSE / _TOGETHER
+        seconds += steps * 2.0 * size.parameters / _BANDWIDTH
+    return Need(gpus, seconds * gpus / 3600 if gpus else None, 8e9 + 2.0 * size.parameters, _samples(asked))
 
 
 def _answers_need(study: Study, at_once: int) -> Need:
     """Estimate the evaluation of a model behind an endpoint that is asked so many questions at once."""
-    hours = sum(_asked(study, each) for each in study.conditions) * _REPLY / max(1, at_once) / 3600
-    return Need(gpus=0, hours=hours, memory=2e9, kept=_samples(study))
+    asked = _asked(study)
+    hours = sum(questions for questions, _ in asked.values()) * _REPLY / max(1, at_once) / 3600
+    return Need(gpus=0, hours=hours, memory=2e9, kept=_samples(asked))
 
 
-def _samples(study: Study) -> float:
-    prompts = ((_asked(study, each), _PROMPTS.get(each, _PROMPT)) for each in study.conditions)
-    return float(sum(questions * (_ITEM + _TOKEN * tokens) for questions, tokens in prompts))
+def _asked(study: Study) -> dict[str, tuple[int, int]]:
+    """Return by condition how many questions are asked, and the tokens of a prompt."""
+    every = study.exam.questions
+    return {
+        name: (min(every, SAMPLE) if CONDITIONS[name].is_sampled else every, _PROMPTS.get(name, _PROMPT))
+        for name in study.conditions
+    }
 
 
-def _asked(study: Study, condition: str) -> int:
-    return min(study.exam.questions, SAMPLE) if CONDITIONS[condition].is_sampled else study.exam.questions
-
-
-def _seconds(size: Size, study: Study, condition: str) -> float:
-    prompt, questions = _PROMPTS.get(condition, _PROMPT), _asked(study, condition)
-    width = size.hidden // size.heads * size.heads
-    flops = prompt * (2.0 * recipes.multiplied(size) + 4.0 * size.layers * width * prompt / 2)
-    reading = questions * flops / (_PEAK * recipes.UTILISATION)
-    steps = 0 if CONDITIONS[condition].ranked else questions * _RESPONSE / _TOGETHER
-    return reading + steps * 2.0 * size.parameters / _BANDWIDTH
+def _samples(asked: Mapping[str, tuple[int, int]]) -> float:
+    return float(sum(questions * (_ITEM + _TOKEN * tokens) for questions, tokens in asked.values()))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -31,13 +32,24 @@ _GPU, _GPU_MEMORY, UTILISATION = "A100", 80, 0.4
 
 @dataclass(frozen=True, slots=True)
 class RecipeMix:
-    """A mix that a spec of data_prep builds: its rows, and the share of them that is medical."""
+    """A mix that a spec of data_prep builds: parts of general to medical data (1:0, 9:1, 0:1), and its rows."""
 
     name: str
-    spec: str
+    general: int
+    medical: int
     rows: int
-    medical: float
-    about: str
+    spec: str = "paper"
+    about: str = ""
+
+    @property
+    def ratio(self) -> str:
+        """General to medical data."""
+        return f"{self.general}:{self.medical}"
+
+    @property
+    def medical_share(self) -> Fraction:
+        """The part of the rows that is medical."""
+        return Fraction(self.medical, self.general + self.medical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +121,11 @@ def _table() -> Mapping[str, Any]:
 
 
 @cache
-def cells() -> tuple[RecipeCell, ...]:
-    """Return all cells of the table: those of the paper in the order of its tables, then the tiny ones."""
-    mixes = {}
-    for name, row in _table()["mixes"].items():
-        medical = row["medical"] / (row["general"] + row["medical"])
-        mixes[name] = RecipeMix(name, row.get("spec", "paper"), row["rows"], medical, row["about"])
+def cells() -> Mapping[str, RecipeCell]:
+    """Return all cells of the table by name: those of the paper in the order of its tables, then the tiny ones."""
+    mixes = {name: RecipeMix(name, **row) for name, row in _table()["mixes"].items()}
     rows = _table()["recipes"].items()
-    return tuple(RecipeCell(name=name, **{**row, "mix": mixes[row["mix"]]}) for name, row in rows)
+    return {name: RecipeCell(name, **{**row, "mix": mixes[row["mix"]]}) for name, row in rows}
 
 
 def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]:
@@ -124,10 +133,9 @@ def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]
 
     Raises OpenbookError where the table has no such name.
     """
-    known = {cell.name: cell for cell in cells()}
-    if unknown := [name for name in names if name not in known]:
-        raise OpenbookError(f"recipe {unknown[0]!r} is not in the table; {did_you_mean(unknown[0], known)}")
-    found = [known[name] for name in names or known]
+    if unknown := [name for name in names if name not in cells()]:
+        raise OpenbookError(f"recipe {unknown[0]!r} is not in the table; {did_you_mean(unknown[0], cells())}")
+    found = [cells()[name] for name in names or cells()]
     # The tiny model is trained in full by a recipe of its own.
     return list(dict.fromkeys(cell.with_all_weights() for cell in found)) if full else found
 
@@ -167,7 +175,8 @@ def costs(size: Size, mix: RecipeMix, how: TrainingSettings) -> Costs:
 
 def tokens_a_row(mix: RecipeMix) -> float:
     """Return the tokens of a row, its template with it."""
-    return _GENERAL_TOKENS * (1 - mix.medical) + _MEDICAL_TOKENS * mix.medical + _TEMPLATE_TOKENS
+    share = float(mix.medical_share)
+    return _GENERAL_TOKENS * (1 - share) + _MEDICAL_TOKENS * share + _TEMPLATE_TOKENS
 
 
 def multiplied(size: Size) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.leaderboard import svg
 from openbook_eval.leaderboard.board import Board, Row, boards
-from openbook_eval.leaderboard.plots import PLOTS, Shown, Trained, plots
+from openbook_eval.leaderboard.plots import PLOTS, Shown, plots
 from openbook_eval.leaderboard.stats import Averages, Estimate, Interval, Rank
 from openbook_eval.leaderboard.svg import Axis, Plot
 from openbook_eval.results import Run, Runs, comparable_groups
@@ -21,8 +21,8 @@ from tests.leaderboard.hand_made import first, make_run, make_runs
 SHARE = st.integers(0, 4).map(lambda fifth: fifth / 4)
 
 
-def shown(found: Runs, trained: dict[str, Trained] | None = None) -> Shown:
-    return Shown(boards(found), {run.id: found.items_of(run) for run in found.runs}, trained or {})
+def shown(found: Runs) -> Shown:
+    return Shown(boards(found), {run.id: found.items_of(run) for run in found.runs})
 
 
 def together(*found: Runs) -> Runs:
@@ -81,23 +81,6 @@ def test_other_recipes_conditions_boards_and_runs_that_were_not_trained_to_the_e
     closed, other = make_run("b", "closedbook", trained_on=run.trained_on), run.model_copy(update={"items_sha256": "1"})
     assert [row[2] for row in own(of("ratio", board_of(run, closed, other))[0])] == ["a"]
     assert own(of("ratio", board_of(run, share=float("nan")))[0]) == []
-
-
-def test_the_seeds_of_a_study_are_one_point_and_two_ways_of_training_two_lines() -> None:
-    runs = [make_run(f"seed{seed}", id=f"{seed}") for seed in range(4)]
-    places = [
-        Trained(name, 4, "some model", *parts, 400, 0.6, Interval(0.5, 0.7))
-        for name, parts in (("lora", (4, 1)), ("full", (4, 1)), ("all", (1, 0)))
-    ]
-    of_runs = dict(zip("0123", (places[0], places[0], places[1], places[2]), strict=True))
-    (ratio,) = of("ratio", Shown(board_of(*runs).boards, {}, of_runs))
-    expected = (("lora", "4:1"), ("full", "4:1"), ("all", "1:0"))
-    assert own(ratio) == [("some model", "own", name, x, 0.6, 0.5, 0.7) for name, x in expected]
-    assert ratio.x.order[0] == "1:0"
-    # A line from 1:0 to 4:1 and a point at 4:1 that is on none.
-    lines = [mark.path for mark in ratio.panels[0].marks if mark.css == "c4 line"]
-    assert [path.count("L") for path in lines] == [1]
-    assert sum(mark.css == "c4 shape" for mark in ratio.panels[0].marks) == 3
 
 
 def test_gain_is_the_share_right_with_the_book_less_that_without() -> None:

@@ -50,8 +50,7 @@ def write(folder: Path, **changes: Any) -> Path:
 
 def write_recipe(path: Path, name: str = "tiny_lora", **changes: Any) -> None:
     """A recipe of the table with some keys changed; None leaves a key out."""
-    table = {cell.name: cell for cell in cells()}
-    config = {**yaml.safe_load(recipe_text(table[name])), **changes}
+    config = {**yaml.safe_load(recipe_text(cells()[name])), **changes}
     config = {key: value for key, value in config.items() if value is not None}
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
 

@@ -7,26 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.results import Arm, Setting
-from openbook_eval.study.spec import Cell, StudyMix, StudyModel
+from openbook_eval.study.results import Arm
+from openbook_eval.study.spec import Cell, StudyModel, StudyRecipe
 from openbook_eval.study.workflow import Kind, Need, Step, Workflow
+from openbook_eval.training.recipes import RecipeMix
 from openbook_eval.types import SIX_EXAMS, Question
 from tests.results.lm_eval_output import invented, write_run
 
 BASE = "models/tiny"
 QUESTIONS = invented(60)
 CONDITIONS = ("openbook", "closedbook")
-_SOURCE = StudyModel.model_construct(model=BASE)
 
 
 def trained(ratio: str, seed: int, *, table: int | None = 4, rows: int = 400, model: str = BASE) -> Cell:
     general, medical = map(int, ratio.split(":"))
-    mix = StudyMix(f"mix{general}{medical}_{rows}", general, medical, rows)
-    return Cell(f"tiny_{mix.name}-seed{seed}", table, model, "tiny.yml", mix, seed, _SOURCE)
+    mix, recipe = RecipeMix(f"mix{general}{medical}_{rows}", general, medical, rows), {"base_model": model}
+    return Cell(f"tiny_{mix.name}-seed{seed}", table, StudyRecipe("tiny", recipe, None), "tiny.yml", mix, seed)
 
 
 def as_it_is(model: str = BASE, table: int | None = None) -> Cell:
-    return Cell(model.rpartition("/")[2], table, model, None, None, None, _SOURCE)
+    return Cell(model.rpartition("/")[2], table, StudyModel.model_construct(model=model))
 
 
 def workflow_of(cells: Iterable[Cell], *, title: str = "A study", name: str = "tiny") -> Workflow:
@@ -57,7 +57,7 @@ def examine(
         record(work, "train", cell, ("train",))
     write_run(
         work / "evaluate" / cell.name / "results",
-        model=f"merge/{cell.name}/model" if cell.recipe else cell.model,
+        model=f"merge/{cell.name}/model" if cell.recipe else cell.base,
         condition=list(conditions),
         questions=QUESTIONS,
         right=right,
@@ -100,6 +100,4 @@ def arm(
     own = [
         trained(ratio, seed, table=table, rows=rows, model=model) if ratio else as_it_is(model, table) for seed in seeds
     ]
-    title = "the tiny model" if model == BASE else model.rpartition("/")[2]
-    setting = Setting("tiny", table, title, model, "tiny.yml" if ratio else None, own[0].mix, condition)
-    return Arm(setting, tuple(cell.name for cell in own), scores, design(scores.shape[1] // len(SIX_EXAMS)), 1.0, 1.0)
+    return Arm(condition, tuple(own), scores, design(scores.shape[1] // len(SIX_EXAMS)), 1.0, 1.0)

@@ -14,7 +14,7 @@ from openbook_eval.study.fit import (
     LAWS,
     FitArms,
     FittedCondition,
-    LawChoice,
+    LawFit,
     StudyFit,
     fit,
     fit_arms,
@@ -85,7 +85,7 @@ def places(*mixes: Mix) -> pl.DataFrame:
 
 
 def chosen(made: FitArms) -> str:
-    return LAWS[LawChoice.of(made, made.shares).chosen[0]]
+    return LAWS[FittedCondition.of(made, made.shares).chosen[0]]
 
 
 def text(found: StudyFit, width: int = 300) -> str:
@@ -119,7 +119,6 @@ def test_where_there_is_nothing_but_noise_the_constant_is_chosen() -> None:
 
 def test_a_law_with_too_many_parameters_is_undetermined_and_says_so() -> None:
     made = arms(lambda _r, _d: 0.5, FIVE[:4])
-    assert list(LawChoice.of(made, made.shares).fits) == ["constant", "linear"]
     assert fit_law("saturating", made, made.shares) == "3 parameters need 5 arms, there are 4"
     said = text(fit(points(lambda _r, _d: 0.5, FIVE[:4], 0.01), draws=100))
     assert "undetermined: saturating, E + B r^h: 3 parameters need 5 arms, there are 4" in said
@@ -128,19 +127,21 @@ def test_a_law_with_too_many_parameters_is_undetermined_and_says_so() -> None:
 def test_an_error_left_out_is_that_of_a_fit_without_the_arm() -> None:
     made = points(lambda r, _d: 0.6 - 0.1 * r**2, [*FIVE, (2, 1, 1000)], 0.01)
     whole = own_arms(made)
-    every = LawChoice.of(whole, whole.shares)
+    every = FittedCondition.of(whole, whole.shares)
     for left, share in enumerate(whole.cells["medical"]):
         own = pl.col("medical") / (pl.col("general") + pl.col("medical")) != share
         other = own_arms(made.filter(own))
-        without = LawChoice.of(other, other.shares)
+        without = FittedCondition.of(other, other.shares)
         for law in LAWS:
             error = (whole.shares[0, left] - without.predict(law, whole.cells[left])[0, 0]) ** 2
-            assert every.fits[law].left_out[0, left] == pytest.approx(error, rel=1e-6)
+            found = every.fits[law]
+            assert isinstance(found, LawFit)
+            assert found.left_out[0, left] == pytest.approx(error, rel=1e-6)
 
 
 def test_arms_weigh_as_much_as_they_have_seeds() -> None:
     made = own_arms(pl.concat([points(lambda *_: 0.2, FIVE[:2]), points(lambda *_: 0.6, FIVE[2:], seeds=3)]))
-    share = LawChoice.of(made, made.shares).predict("constant", places((1, 1, 1000)))[0, 0]
+    share = FittedCondition.of(made, made.shares).predict("constant", places((1, 1, 1000)))[0, 0]
     assert share == pytest.approx((2 * 0.2 + 9 * 0.6) / 11, abs=1e-4)
 
 
@@ -160,7 +161,7 @@ def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
     held = []
     for number in range(150):
         made = own_arms(points(truth, mixes, 0.01, seeds=seeds, items=11_200, generator=number))
-        shares = FittedCondition.of(made, 300, number).shares(wanted)[1:]
+        shares = FittedCondition.drawn(made, 300, number).shares(wanted, asked=True)[1:]
         bounds = [interval(own) for own in shares.T]
         held.append([bound.low <= value <= bound.high for bound, value in zip(bounds, true, strict=True)])
     assert 0.9 <= np.mean(held) <= 0.99
@@ -168,7 +169,7 @@ def test_intervals_of_predictions_hold_the_truth_in_about_95_of_100(
 
 def test_a_trend_is_the_slope_of_a_straight_line() -> None:
     by_ratio, by_size = (
-        FittedCondition.of(made, 100, 0).trend
+        FittedCondition.drawn(made, 100, 0).trend
         for made in (
             arms(lambda r, _d: 0.6 - 0.1 * r, FIVE, 1e-5),
             arms(lambda _r, d: 0.5 + 0.01 * np.log2(d), SIZES, 1e-5),

@@ -90,12 +90,11 @@ def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
     assert "](plots/study-ratio.svg)" in text
 
 
-def test_the_page_shows_the_runs_by_their_cells_and_the_seeds_as_one_point(written: Report) -> None:
+def test_the_page_shows_the_runs_by_their_cells_and_the_curves_of_the_study(written: Report) -> None:
     board = (written.folder / "data" / "runs.js").read_text(encoding="utf-8")
     assert '"model":"tiny_mix91_400-seed2"' in board
-    assert (written.folder / "pages" / "plots.html").read_text(encoding="utf-8").count(
-        ">tiny_mix91_400-seed1 (2 seeds)<"
-    ) == 1
+    plots = (written.folder / "pages" / "plots.html").read_text(encoding="utf-8")
+    assert "Beside the paper&#39;s table 4. Points are means over seeds" in plots
     assert str(written.folder.parents[1]) not in board
 
 
@@ -170,7 +169,7 @@ def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) ->
         "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
         "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
     )
-    assert {each.setting.ratio for each in report.found.arms} == {"as it is", "9:1", "1:9"}
+    assert {each.cell.ratio for each in report.found.arms} == {"as it is", "9:1", "1:9"}
 
 
 def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:

@@ -1,7 +1,7 @@
 """Points and arms of a study, what its folders have and lack, and differences of arms with their chance."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbook_eval.leaderboard.stats import Design, Numbers
-from openbook_eval.study.results import Arm, Contrast, Setting, Undone, contrast, paper_points, read_results
-from openbook_eval.study.spec import StudyMix
+from openbook_eval.study.results import Arm, Contrast, Undone, contrast, paper_points, read_results
 from openbook_eval.training.recipes import TINY_MODEL
 from openbook_eval.types import Question
 from tests.results.lm_eval_output import invented, write_run
@@ -76,17 +75,6 @@ def test_results_that_cannot_be_read_are_named_and_nothing_is_raised(tmp_path: P
     assert "\n" not in fault
 
 
-def test_a_profile_has_the_name_that_its_trainings_have_for_it(tmp_path: Path) -> None:
-    before, after = as_it_is("wingpt2-7b", 2), trained("1:0", 1, table=3, model="winninghealth/WiNGPT2-7B-Chat")
-    folder = tmp_path / f"evaluate/{before.name}/results"
-    write_run(folder, model="winninghealth/WiNGPT2-7B-Chat", model_args={"profile": "wingpt2"})
-    record(tmp_path, "evaluate", before, CONDITIONS)
-    examine(tmp_path, after, 0.5, ["openbook"])
-    found = read_results(workflow_of([before, after]), tmp_path)
-    assert list(found.points["model"]) == ["WiNGPT2-7B-Chat"] * 2
-    assert len({arm.setting.base for arm in found.arms}) == 1
-
-
 def test_seeds_that_answered_nothing_in_common_are_no_arm(tmp_path: Path) -> None:
     cells = [as_it_is(), trained("4:1", 1), trained("4:1", 2)]
     for part, cell in enumerate(cells):
@@ -99,7 +87,7 @@ def test_seeds_that_answered_nothing_in_common_are_no_arm(tmp_path: Path) -> Non
         write_run(tmp_path / "evaluate" / cell.name / "results", respond=respond, openbook={"api": answered})
         record(tmp_path, "evaluate", cell, CONDITIONS)
     found = read_results(workflow_of(cells), tmp_path)
-    assert [arm.setting.ratio for arm in found.arms] == ["as it is"]
+    assert [arm.cell.ratio for arm in found.arms] == ["as it is"]
     without = "an exam without an item that has a score everywhere"
     assert found.refused == (f"{cells[1].name} and its other seeds, openbook: {without}",)
 
@@ -109,43 +97,17 @@ def test_a_cell_without_a_result_is_told_by_the_step_that_failed_else_by_the_nex
     fail(tmp_path, "train", failed, "out of memory")
     record(tmp_path, "train", next_one, ("train",))
     assert read_results(workflow_of([failed, waiting, next_one]), tmp_path).undone == (
-        Undone(failed.name, f"train/{failed.name}", "out of memory", "log.txt", True),
-        Undone(waiting.name, f"train/{waiting.name}", "not done yet", "", False),
-        Undone(next_one.name, f"evaluate/{next_one.name}", "not done yet", "", False),
+        Undone(failed.name, f"train/{failed.name}", "out of memory", "log.txt"),
+        Undone(waiting.name, f"train/{waiting.name}", "", ""),
+        Undone(next_one.name, f"evaluate/{next_one.name}", "", ""),
     )
 
 
-def test_recipes_that_differ_in_mix_and_seed_alone_are_one(tmp_path: Path) -> None:
-    recipes: dict[str, dict[str, object]] = {
-        "own_mix41_400": {"learning_rate": 1, "seed": 1},
-        "other_name": {"learning_rate": 1, "seed": 2},
-        "faster": {"learning_rate": 2},
-        "own_mix91_400": {"learning_rate": 3},
-    }
-    ratios = ("4:1", "9:1", "4:1", "9:1")
-    cells = [
-        replace(trained(ratio, 1), name=f"c{at}", recipe=name)
-        for at, (ratio, name) in enumerate(zip(ratios, recipes, strict=True))
-    ]
-    graph = workflow_of(cells)
-    for cell in cells:
-        examine(tmp_path, cell, 0.5, ["openbook"])
-        step = graph.steps[f"train/{cell.name}"]
-        graph = replace(
-            graph, steps={**graph.steps, step.id: replace(step, task={"recipe": recipes[cell.recipe or ""]})}
-        )
-    names = list(read_results(graph, tmp_path).points["recipe"])
-    assert [name.partition(",")[0] for name in names] == ["own", "own", "faster", "own"]
-    assert [names.index(name) for name in names] == [0, 0, 2, 3]
-
-
 FOUR = Design(np.zeros(4, int), np.zeros(4, int), np.arange(4))
-MIX = StudyMix("mix", 1, 1, 100)
 
 
 def part(scores: Sequence[Sequence[float]] | Numbers, own: Design = FOUR, seeded: bool = True) -> Arm:
-    setting = Setting("made", None, "m", "m", None, MIX if seeded else None, "openbook")
-    return Arm(setting, ("cell",), np.array(scores, float), own)
+    return Arm("openbook", (trained("1:1", 1) if seeded else as_it_is(),), np.array(scores, float), own)
 
 
 def test_questions_and_seeds_have_each_their_variance() -> None:

@@ -18,7 +18,7 @@ import yaml
 from data_prep.cli import app
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import jobs
-from openbook_eval.study.runner import find_profile, run, show, to_do
+from openbook_eval.study.runner import find_profile, run, show
 from openbook_eval.study.workflow import Kind, Need, Step, Workflow
 from tests.study.made import record, trained, workflow_of
 
@@ -167,9 +167,9 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
 def test_what_only_a_done_step_needs_is_not_done_again(tmp_path: Path) -> None:
     cell = trained("4:1", 1)
     record(tmp_path, "evaluate", cell, ("openbook", "closedbook"))
-    assert to_do(workflow_of([cell]), tmp_path) == []
+    assert workflow_of([cell]).to_do(tmp_path) == []
     (tmp_path / "evaluate" / cell.name / jobs.RECORD).unlink()
-    assert [each.kind for each in to_do(workflow_of([cell]), tmp_path)] == ["train", "evaluate"]
+    assert [each.kind for each in workflow_of([cell]).to_do(tmp_path)] == ["train", "evaluate"]
 
 
 def test_a_step_that_wants_more_gpus_than_there_are_is_named_and_an_engine_is_given_one_unasked(

@@ -11,8 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.files import sha256_json
 from openbook_eval.leaderboard import published
-from openbook_eval.study.spec import Cell, StudyMix, read_study, safe_name
+from openbook_eval.study.spec import Cell, read_study, safe_name
+from openbook_eval.training.recipes import RecipeMix
 from tests.study.folders import PAPER, write, write_recipe
 
 
@@ -23,7 +25,8 @@ def fault(path: Path) -> str:
 
 
 def cells(path: Path) -> list[tuple[Any, ...]]:
-    return [(each.name, each.table, each.model, each.recipe, each.mix, each.seed) for each in read_study(path).cells()]
+    found = read_study(path).cells()
+    return [(each.name, each.table, each.base, each.recipe and each.recipe[:-8], each.mix, each.seed) for each in found]
 
 
 def test_names_become_what_they_mean(tmp_path: Path) -> None:
@@ -37,7 +40,7 @@ def test_names_become_what_they_mean(tmp_path: Path) -> None:
 
 
 def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_the_seeds_are_one_arm(tmp_path: Path) -> None:
-    mix91, mix11 = StudyMix("mix91", 9, 1, 40), StudyMix("mix11", 1, 1, 40)
+    mix91, mix11 = RecipeMix("mix91", 9, 1, 40), RecipeMix("mix11", 1, 1, 40)
     path = write(tmp_path)
     assert cells(path) == [
         ("models-tiny", None, "models/tiny", None, None, None),
@@ -52,7 +55,7 @@ def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_the_seeds_are_
 def test_without_mixes_a_recipe_is_trained_on_its_own_and_called_by_its_name_alone(tmp_path: Path) -> None:
     path = write(tmp_path, seeds=[7], models=[], data={"spec": "paper"}, groups=[{"recipes": ["qwen7b_mix41"]}])
     assert cells(path) == [
-        ("qwen7b_mix41-seed7", None, "Qwen/Qwen1.5-7B", "qwen7b_mix41", StudyMix("mix41", 4, 1, 100_000), 7)
+        ("qwen7b_mix41-seed7", None, "Qwen/Qwen1.5-7B", "qwen7b", RecipeMix("mix41", 4, 1, 100_000), 7)
     ]
 
 
@@ -60,9 +63,22 @@ def test_models_as_they_are_have_no_seed_and_form_an_arm_each(tmp_path: Path) ->
     models = [{"model": "a/B-1.5"}, {"profile": "pulse-7b", "table": 2}, {"endpoint": "glm-4", "table": 1}]
     path = write(tmp_path, models=models, groups=[])
     assert [each[:3] for each in cells(path)] == [
-        ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "pulse-7b"), ("glm-4", 1, "glm-4"),
+        ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "OpenMEDLab/PULSE-7bv5"), ("glm-4", 1, "glm-4"),
     ]  # fmt: skip
     assert len({cell.arm for cell in read_study(path).cells()}) == 3
+
+
+def test_recipes_that_differ_in_mix_and_seed_alone_are_one(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, seeds=[1], models=[], groups=[{"recipes": ["own.yml", "fast.yml"], "mixes": ["mix91", "mix11"]}]
+    )
+    write_recipe(tmp_path / "fast.yml", learning_rate=0.1)
+    study = read_study(path)
+    one, other = study.groups[0].recipes
+    assert len({cell.recipe for cell in study.cells()}) == 2
+    write_recipe(tmp_path / "fast.yml", seed=7, output_dir="elsewhere")
+    assert {cell.recipe for cell in read_study(path).cells()} == {f"own, {sha256_json(one.trained)[:6]}"}
+    assert one.trained != other.trained
 
 
 def test_every_row_of_the_paper_stands_in_its_study() -> None:
@@ -70,15 +86,15 @@ def test_every_row_of_the_paper_stands_in_its_study() -> None:
     rows = {table.number: table.rows for table in published.tables()}
     assert Counter(cell.table for cell in found if cell.table) == {number: len(rows[number]) for number in rows}
 
-    def of(table: int) -> list[tuple[Cell, StudyMix]]:
+    def of(table: int) -> list[tuple[Cell, RecipeMix]]:
         return [(cell, cell.mix) for cell in found if cell.table == table and cell.mix]
 
-    by_ratio = [(cell.model.rpartition("/")[2], mix.general, mix.medical) for cell, mix in of(4)]
+    by_ratio = [(cell.base.rpartition("/")[2], mix.general, mix.medical) for cell, mix in of(4)]
     assert by_ratio == [(row.model, row.general_ratio, row.medical_ratio) for row in rows[4]]
     assert [mix.rows for _, mix in of(5)] == [row.medical_pairs for row in rows[5]]
     assert {(mix.general, mix.medical) for _, mix in (*of(3), *of(5))} == {(1, 0), (0, 1)}
     # The base models of table 4 are evaluated before any training.
-    assert {cell.model for cell, _ in of(4)} == {cell.model for cell in found if cell.table is None}
+    assert {cell.base for cell, _ in of(4)} == {cell.base for cell in found if cell.table is None}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +182,7 @@ def test_the_ratio_and_the_rows_of_a_mix_are_as_its_spec_says(
     path = write(tmp_path, groups=[{"recipes": ["own.yml"], "mixes": ["m"]}])
     spec = (tmp_path / "spec.yml").read_text("utf-8").partition("mixes:")[0]
     (tmp_path / "spec.yml").write_text(f"{spec}mixes:\n  m: {entry}\n", encoding="utf-8")
-    assert list(read_study(path).cells())[-1].mix == StudyMix("m", *shape)
+    assert list(read_study(path).cells())[-1].mix == RecipeMix("m", *shape)
 
 
 def test_raw_files_are_looked_for_where_data_prep_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import jobs
 from openbook_eval.study.spec import read_study
-from openbook_eval.study.workflow import state_of, workflow_of
+from openbook_eval.study.workflow import workflow_of
 from openbook_eval.tiny_model import tiny_model_dir
 from tests.study.folders import digests, leave, workflow, write, write_recipe
 
@@ -171,9 +171,9 @@ def test_one_training_under_two_names_in_a_table_is_refused(tmp_path: Path) -> N
 def test_a_step_is_done_where_its_record_has_the_digest_of_every_part(tmp_path: Path) -> None:
     step = workflow(write(tmp_path)).steps["evaluate/models-tiny"]
     leave(tmp_path, replace(step, digests={"openbook": step.digests["openbook"]}))
-    assert not state_of(step, tmp_path).done
+    assert not step.state(tmp_path).done
     leave(tmp_path, step)
-    assert state_of(step, tmp_path).done
+    assert step.state(tmp_path).done
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "[" * 100_000])
@@ -182,4 +182,4 @@ def test_a_broken_record_or_failure_counts_for_nothing(tmp_path: Path, content: 
     (tmp_path / step.id).mkdir(parents=True)
     for name in (jobs.RECORD, jobs.FAILURE):
         (tmp_path / step.id / name).write_text(content, encoding="utf-8")
-    assert (state_of(step, tmp_path).done, state_of(step, tmp_path).reason) == (False, "")
+    assert (step.state(tmp_path).done, step.state(tmp_path).reason) == (False, "")
