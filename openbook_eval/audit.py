@@ -12,7 +12,7 @@ from openbook_eval.books.shared_books import Cluster, near_duplicates
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import some
 from openbook_eval.exams import ExamFile
-from openbook_eval.exams.cmb import BACKGROUNDS, missing_background
+from openbook_eval.exams.texts import BACKGROUNDS, missing_background
 from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, Entry, Question
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What each finding means for a score.
 MEANINGS: Mapping[str, str] = {
     "no_entry": "The file gives nothing to read; stem and right option joined are the entry, which copying solves.",
-    "no_answer": "No answer is published: read, but not asked.",
+    "not_asked": "The row is faulty, no answer is published, or a picture or table that it is about is not there.",
     "entry_without_right_text": "The entry lacks a right option word for word: it wants inference, or it misleads.",
     "entry_with_wrong_text": "The entry holds a wrong option word for word: finding an option in it is not enough.",
     "one_character_option": "CMB's own prompt drops such options: scores taken with it are of another question.",
@@ -112,7 +112,7 @@ def _faults(exam: ExamFile, entries: Mapping[str, Entry]) -> Iterator[Finding]:
     held = {q.id: set(options_held(entries[q.id].text, q.options)) for q in questions if q.id in entries}
     multi = [question for question in questions if question.qtype == "multi"]
     yield _finding("no_entry", questions, lambda q: q.id not in held or entries[q.id].provider == "statement")
-    yield _finding("no_answer", (*questions, *exam.unmarkable), lambda q: not q.answer)
+    yield _not_asked(exam)
     yield _finding("entry_without_right_text", questions, lambda q: not set(q.answer) <= held.get(q.id, set(q.answer)))
     yield _finding("entry_with_wrong_text", questions, lambda q: bool(held.get(q.id, set()) - set(q.answer)))
     yield _finding("one_character_option", questions, lambda q: any(len(plain(o)) == 1 for o in q.options.values()))
@@ -122,6 +122,12 @@ def _faults(exam: ExamFile, entries: Mapping[str, Entry]) -> Iterator[Finding]:
     counts = Counter(kind for named in kinds.values() for kind in named)
     by_kind = {kind: counts[kind] for kind in BACKGROUNDS if counts[kind]}
     yield _finding("missing_background", questions, lambda q: bool(kinds[q.id]), by_kind)
+
+
+def _not_asked(exam: ExamFile) -> Finding:
+    ids, of = tuple(each.name for each in exam.dropped), len(exam.questions) + len(exam.dropped)
+    by = exam.record["not_asked"]
+    return Finding("not_asked", MEANINGS["not_asked"], len(ids), of, len(ids) / of if of else 0.0, ids, by)
 
 
 def _finding(

@@ -101,13 +101,17 @@ def match(
 
 @app.command()
 def rescore(
-    paths: Annotated[list[Path], typer.Argument(help="Results files of lm-eval, samples_*.jsonl, or folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Results or samples of lm-eval, OpenCompass, EvalScope, CMB; rows; or folders.")
+    ],
+    key: Annotated[Path | None, typer.Option(help="A file of right answers by id, for rows that have none.")] = None,
     shown: Annotated[int, typer.Option("--show", help="How many differing responses to print.", min=0)] = 10,
 ) -> None:
     """Score responses of any choice task again by our matcher and four others: ranks, and what they read apart."""
-    from openbook_eval.results.rescoring import read_responses, rescore
+    from openbook_eval.results.rescoring import rescore
+    from openbook_eval.results.responses import read_responses
 
-    for rescored in rescore(read_responses(paths)):
+    for rescored in rescore(read_responses(paths, key)):
         show(rescored.report(shown))
 
 

@@ -66,8 +66,8 @@ def show(exam: _Exam = "") -> None:
 
 
 def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
-    """Lay out origin, counts by exam, class and type, where the entries come from, and notices."""
-    questions = (*exam.questions, *exam.unmarkable)
+    """Lay out origin, counts by exam, class and type, where the entries come from, notices, and each faulty row."""
+    questions = (*exam.questions, *(each.question for each in exam.dropped if each.question))
     given = sum(bool(question.knowledge) for question in exam.questions)
     yield console.line(f"{exam.name}, version {exam.version}, sha256 {exam.sha256}")
     yield console.line(f"{len(questions)} questions read, {len(exam.questions)} to be asked")
@@ -75,6 +75,7 @@ def _exam_report(exam: "ExamFile") -> "Iterator[Table | Text]":
         f"entries: {given} given by the file, {len(exam.questions) - given} made from question and answer"
     )
     yield from (console.line(f"notice: {notice}") for notice in exam.notices)
+    yield from (console.line(f"not asked: {each.name}: {each.fault}") for each in exam.dropped if each.fault)
     counts = Counter((question.exam, question.exam_class, question.qtype) for question in questions)
     classes = sorted(dict.fromkeys((q.exam, q.exam_class) for q in questions), key=lambda key: EXAM_NAMES.index(key[0]))
     single = [counts[name, exam_class, "single"] for name, exam_class in classes]
@@ -96,12 +97,12 @@ def audit(
     """Look for faults of an exam itself, and say what a reader without understanding would score on it."""
     from openbook_eval.audit import audit as look_for_faults
     from openbook_eval.audit import audit_report
-    from openbook_eval.books.providers import provide
+    from openbook_eval.books.preparation import provide_for
 
     exam_file = _read_exam(exam)
-    found = look_for_faults(exam_file, provide(exam_file.questions, _parsed(provider)).entries)
+    found = look_for_faults(exam_file, provide_for(exam_file, _parsed(provider)).entries)
     if as_json:
-        record = {"exam": exam_file.provenance, **asdict(found)}
+        record = {"exam": exam_file.record, **asdict(found)}
         print(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
     else:
         console.show(audit_report(exam_file, found))
@@ -166,9 +167,10 @@ def entries(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("entries.jsonl"),
 ) -> None:
     """Write the entries of an exam's questions to a file: to read and correct them, or to hand them on."""
-    from openbook_eval.books.providers import provide, write_entry_file
+    from openbook_eval.books.preparation import provide_for
+    from openbook_eval.books.providers import write_entry_file
 
-    provided = provide(_read_exam(exam).questions, _parsed(provider))
+    provided = provide_for(_read_exam(exam), _parsed(provider))
     write_entry_file(output, provided.entries.values())
     for notice in provided.notices:
         print(f"notice: {notice}", file=sys.stderr)

@@ -131,14 +131,15 @@ def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
 
 
 def _side(name: str, pool: "Runs | None") -> "Runs":
-    from openbook_eval.results.reader import read_runs
+    from openbook_eval.results.reader import read_runs, results_files
 
+    lies_there = Path(name).exists() or results_files(Path(name))
     if pool and (named := tuple(run for run in pool.runs if run.model == name)):
         return replace(pool, runs=named)
-    if pool and not Path(name).exists():
+    if pool and not lies_there:
         # The hint may show a name as it is, and that came from a file.
         hint = visible(did_you_mean(name, sorted({run.model for run in pool.runs})))
         raise OpenbookError(f"no model {name!r} there; {hint}")
-    if not Path(name).exists():
+    if not lies_there:
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
     return read_runs(name)

@@ -16,7 +16,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 from openbook_eval import install, models
@@ -24,10 +26,19 @@ from openbook_eval.errors import OpenbookError, did_you_mean, first_line
 from openbook_eval.models import context_window, profiles
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked
+from openbook_eval.models.settings import refuse
 from openbook_eval.results.reader import annotate, results_files, versions
 
 # Of all that a run writes, the bars of lm-eval's requests and of our own models.
 _BAR = re.compile(r"Running \w+ requests|Questions answered")
+# What a results folder must have room for before a run begins, in bytes.
+_ROOM = 16 * 2**20
+# lm-eval's loggers: the flag of each, and the package that it needs.
+_LOGGERS = {
+    "EvaluationTracker": ("--hf_hub_log_args", "huggingface_hub"),
+    "WandbLogger": ("--wandb_args", "wandb"),
+    "TrackioLogger": ("--trackio_args", "trackio"),
+}
 # Shows the results files that a run has written.
 Show = Callable[[Sequence[Path]], None]
 
@@ -57,6 +68,8 @@ def run(arguments: list[str], show: Show) -> None:
     # lm-eval gives its warnings of tasks again when it runs them.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     tasks, only_ours = _check_tasks(config)
+    if tasks:
+        refuse(config, [task.OUTPUT_TYPE for task in tasks])
     fits = context_window.check(tasks, config)
     setup_logging()
     known = {"truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
@@ -66,10 +79,14 @@ def run(arguments: list[str], show: Show) -> None:
     log = None if flags.dry_run else _log_file(config.output_path)
     with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
         namespace.output_path = config.output_path or gone_after
-        before = set(results_files(Path(namespace.output_path)))
-        printed = _execute(harness, namespace, log, only_ours=only_ours)
-        files = [file for file in results_files(Path(namespace.output_path)) if file not in before]
-        _finish(files, known, show if tasks else None, "" if files and only_ours else printed)
+        printed, files = _execute(harness, namespace, log, only_ours=only_ours)
+        _finish(
+            files, known, show if tasks and not config.predict_only else None, "" if files and only_ours else printed
+        )
+        if config.predict_only and files:
+            print(f"{files[0].parent}: responses are kept there and not scored (--predict_only)")
+        if log and not files:
+            raise OpenbookError(f"{namespace.output_path}: the results could not be written; {log} says why")
 
 
 def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | None, printed: str) -> None:
@@ -92,37 +109,74 @@ def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | Non
         reports["api"].refuse_gaps()
 
 
-def _execute(harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool) -> str:
-    """Let lm-eval run, with its logs in a file or where there is none on the terminal; return what it prints."""
+def _execute(
+    harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool
+) -> tuple[str, list[Path]]:
+    """Let lm-eval run, with its logs in a file or where there is none on the terminal.
+
+    Returns what it prints, and the results file that it has written: others may stand beside it, of a run at the same
+    time as well.
+    """
+    import lm_eval.loggers
+    import lm_eval.tasks
+
     logs: AbstractContextManager[list[str]] = quiet(log) if log else nullcontext([])
+    loggers: dict[str, Any] = {}
+    begun = {name: partial(_begin, getattr(lm_eval.loggers, name), loggers) for name in _LOGGERS}
+    # This saves the seconds in which lm-eval indexes some 14,000 task files of its own.
+    found = {"TaskManager": partial(lm_eval.tasks.TaskManager, include_defaults=False)} if only_ours else {}
     try:
-        with logs as printed, _without_tasks_of_others() if only_ours else nullcontext():
+        with logs as printed, _replaced(lm_eval.loggers, begun), _replaced(lm_eval.tasks, found):
             harness.execute(namespace)
     except ValueError as error:
         if not str(error).startswith("Tasks not found"):
             raise
         raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
-    return "".join(printed)
+    written = getattr(loggers.get("EvaluationTracker"), "date_id", None)
+    return "".join(printed), [
+        file for file in results_files(Path(namespace.output_path)) if written and file.stem.endswith(written)
+    ]
 
 
 @contextmanager
-def _without_tasks_of_others() -> Iterator[None]:
-    """Save the seconds in which lm-eval indexes some 14,000 task files of its own."""
-    import lm_eval.tasks
-
-    whole = lm_eval.tasks.TaskManager
-    lm_eval.tasks.TaskManager = partial(whole, include_defaults=False)
+def _replaced(module: ModuleType, others: Mapping[str, object]) -> Iterator[None]:
+    """Let others stand for some names of a module."""
+    whole = {name: getattr(module, name) for name in others}
+    vars(module).update(others)
     try:
         yield
     finally:
-        lm_eval.tasks.TaskManager = whole
+        vars(module).update(whole)
+
+
+def _begin(logger: type, begun: dict[str, Any], *values: Any, **settings: Any) -> Any:
+    """Begin one of lm-eval's loggers and keep it in `begun`. Raises OpenbookError where it cannot begin."""
+    flag, package = _LOGGERS[logger.__name__]
+    try:
+        begun[logger.__name__] = logger(*values, **settings)
+    except Exception as error:  # a service refuses in as many ways as there are services
+        reason = first_line(error).rstrip(".") if find_spec(package) else f"{package} is not installed here"
+        raise OpenbookError(f"{flag}: {reason}; mend that, or leave {flag} out") from error
+    return begun[logger.__name__]
 
 
 def _log_file(output: str | None) -> Path:
-    """Return where the logs go: beside the results, whose --output_path may name a folder or a file."""
+    """Return where the logs go: beside the results, whose --output_path may name a folder or a file.
+
+    Raises OpenbookError where results could not be written there.
+    """
     folder = Path(tempfile.gettempdir())
     if output:
         folder = Path(output).parent if output.endswith(".json") else Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(_ROOM))
+    except OSError as error:
+        raise OpenbookError(
+            f"{folder}: results cannot be written there ({error.strerror}; {_ROOM >> 20} MB are wanted); name another "
+            "folder as --output_path"
+        ) from error
     return folder / f"run_{datetime.now():%Y-%m-%dT%H-%M-%S}.log"
 
 
@@ -165,10 +219,11 @@ def _check_model(config: Any) -> None:
     models.register()
     if config.model not in model_registry:
         raise OpenbookError(f"--model {config.model}: lm-eval has no such model; ours is --model {models.VLLM}")
-    name = str(config.model_args.get("pretrained", ""))
-    # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
-    if name.startswith((".", "/", "~")) and not Path(name).is_dir():
-        raise OpenbookError(f"pretrained={name}: no such folder; give a model's folder or its name on the hub")
+    for setting in ("pretrained", "tokenizer", "lora_local_path", "peft", "delta"):
+        name = str(config.model_args.get(setting, ""))
+        # "Qwen/Qwen1.5-7B-Chat" is the hub's; what begins like a path must be there.
+        if name.startswith((".", "/", "~")) and not Path(name).is_dir():
+            raise OpenbookError(f"{setting}={name}: no such folder; give a model's folder or its name on the hub")
 
 
 def _check_tasks(config: Any) -> tuple[list[Any], bool]:

@@ -18,6 +18,7 @@ from openbook_eval.books.shared_books import Item
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
+from openbook_eval.models.settings import refuse_by_command_line
 from openbook_eval.prompt import build_prompt
 from openbook_eval.scoring import score
 from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Question, Unanswered
@@ -39,6 +40,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
     otherwise.
     """
     try:
+        refuse_by_command_line()
         settings = ExamSettings.of(metadata)
         prepared = prepare(settings)
         require(prepared.file, exam_label)
@@ -47,7 +49,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
         # lm-eval prints a traceback for whatever else is raised here.
         print(f"openbook-eval: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    for key, provenance in (("exam_file", prepared.file.provenance), ("entries_used", prepared.provenance)):
+    for key, provenance in (("exam_file", prepared.file.record), ("entries_used", prepared.provenance)):
         if isinstance(place := metadata.get(key), dict):
             place.update(provenance)
     _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))

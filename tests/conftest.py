@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from openbook_eval import exams
+from openbook_eval.exams import ExamFile
 from openbook_eval.types import CHINESE_NAMES, SIX_EXAMS, Question
 
 # A busy machine is no failure of the code.
@@ -45,6 +46,11 @@ def write(path: Path, rows: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(orjson.dumps(rows))
     return path
+
+
+def faults(exam: ExamFile) -> list[str]:
+    """Return the faulty rows of an exam: each place and what is wrong there."""
+    return [f"{each.name}: {each.fault}" for each in exam.dropped if each.fault]
 
 
 def question(**changes: Any) -> Question:

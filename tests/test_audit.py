@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from openbook_eval.audit import MEANINGS, Audit, Finding, audit, contradict
 from openbook_eval.exams import ExamFile, load_exam, read_path
+from openbook_eval.exams.exam_file import Dropped
 from openbook_eval.types import SIX_EXAMS, Entry, Question
 from tests.conftest import ANSWERS, QUESTIONS, question, write
 
@@ -26,9 +27,9 @@ SOUND: dict[str, Any] = {
 
 
 def examine(
-    *questions: Question, entries: Mapping[str, Entry] | None = None, unmarkable: tuple[Question, ...] = ()
+    *questions: Question, entries: Mapping[str, Entry] | None = None, dropped: tuple[Dropped, ...] = ()
 ) -> Audit:
-    exam = ExamFile("exam", "1", "", questions, unmarkable)
+    exam = ExamFile("exam", "1", "", questions, dropped)
     return audit(exam, entries or {each.id: Entry.given_or_statement(each) for each in questions})
 
 
@@ -38,7 +39,7 @@ def found(name: str, *questions: Question, **known: Any) -> Finding:
 
 
 def of_exam(exam: ExamFile) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine(*exam.questions, unmarkable=exam.unmarkable).findings}
+    return {finding.name: finding for finding in examine(*exam.questions, dropped=exam.dropped).findings}
 
 
 def test_a_sound_question_has_no_finding_and_every_finding_is_named() -> None:
@@ -79,8 +80,9 @@ def test_a_finding_counts_by_exam_and_by_class_where_there_is_no_exam_and_backgr
     finding = found("no_entry", *bare, question(**SOUND | {"id": "4"}))
     assert finding.by == {"nursing": 1, "other 甲": 1, "physician": 1}
     assert (finding.count, finding.of, finding.share) == (3, 4, 3 / 4)
-    finding = found("no_answer", question(**SOUND), unmarkable=(question(id="x", answer=""),))
-    assert (finding.ids, finding.of) == (("x",), 2)
+    dropped = (Dropped("row 2", "faulty", "bad"), Dropped("x", "no_answer"), Dropped("y", "no_answer"))
+    finding = found("not_asked", question(**SOUND), dropped=dropped)
+    assert (finding.ids, finding.of, finding.by) == (("row 2", "x", "y"), 4, {"faulty": 1, "no_answer": 2})
     finding = found("missing_background", question(id="1", stem="该患者应"), question(id="2", stem="如图所示"))
     assert finding.by == {"patient": 1, "figure": 1}
     assert {each.share for each in examine().findings} == {0}
@@ -192,11 +194,12 @@ def test_cmbs_published_answers_hold_4_unsorted_and_25_single_letter_multiples_s
 def test_real_files_have_the_faults_that_were_seen_in_them(real_exams: Path) -> None:
     apollo = of_exam(load_exam(str(real_exams / "apollo_test_zh.json")))
     cmexam = of_exam(load_exam(str(real_exams / "cmexam_val.xlsx")))
-    assert apollo["missing_background"].by == {"patient": 2, "figure": 3, "table": 1, "beginning": 9}
-    assert cmexam["missing_background"].by == {"patient": 3, "figure": 13, "table": 5, "beginning": 23}
+    assert apollo["missing_background"].by == {"patient": 2, "beginning": 9}
+    assert cmexam["missing_background"].by == {"patient": 3, "beginning": 23}
     assert apollo["same_question"].by == {
         "clusters_within": 21, "clusters_across": 6, "pairs_within": 21, "pairs_across": 6,
     }  # fmt: skip
     # The rule joins stem and option without a space: "F1" and "3/4" become "F13/4".
     assert apollo["entry_without_right_text"].ids == ("cmmlu-medical-8139",)
-    assert cmexam["no_answer"].ids == ("cmexam-5358",)
+    assert apollo["not_asked"].by == {"no_picture": 3, "no_table": 1}
+    assert cmexam["not_asked"].by == {"no_answer": 1, "no_picture": 13, "no_table": 5}

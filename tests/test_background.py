@@ -2,7 +2,7 @@
 
 import pytest
 
-from openbook_eval.exams.cmb import missing_background
+from openbook_eval.exams.texts import missing_background
 
 
 @pytest.mark.parametrize(

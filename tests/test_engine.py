@@ -64,7 +64,7 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(tiny_model: str, tmp_pat
     assert set(samples) == {f"cmed_{book}book_{name}" for book in ("open", "closed") for name in SIX_EXAMS}
     assert {sample["doc"]["id"] for rows in samples.values() for sample in rows} == {q.id for q in exam.questions}
     for task, rows in samples.items():
-        assert results["configs"][task]["metadata"]["exam_file"] == exam.provenance
+        assert results["configs"][task]["metadata"]["exam_file"] == exam.record
         assert results["versions"][task] == 1.0
         assert len(results["task_hashes"][task]) == 64
         assert all(json.loads(row["filtered_resps"][0])["rule"] for row in rows)

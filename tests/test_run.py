@@ -2,12 +2,16 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from argparse import Namespace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import lm_eval.loggers
 import pytest
 
 from openbook_eval import run as running
@@ -91,7 +95,7 @@ def test_lm_evals_own_tasks_are_indexed_only_where_they_are_asked_for() -> None:
     import lm_eval.tasks
 
     whole = lm_eval.tasks.TaskManager
-    with running._without_tasks_of_others():
+    with running._replaced(lm_eval.tasks, {"TaskManager": partial(whole, include_defaults=False)}):
         assert lm_eval.tasks.TaskManager(include_path=str(tasks_dir())).match_tasks(["arc_easy"]) == []
     assert lm_eval.tasks.TaskManager is whole
 
@@ -153,6 +157,66 @@ def test_a_run_of_other_tasks_alone_prints_lm_evals_own_table(tmp_path: Path) ->
     )
     assert result.returncode == 0, result.stderr
     assert "|tiny_choice|Yaml   |none  |     0|exact_match|↑  |    0|±  |   N/A|" in result.stdout.splitlines()
+
+
+class Harness:
+    """Writes results as lm-eval does, at the same time as another run into the same folder."""
+
+    def execute(self, namespace: Namespace) -> None:
+        (namespace.output_path / "model").mkdir()
+        (namespace.output_path / "model" / "results_2026-12-01T00-00-00.000001.json").write_text("{}")
+        tracker = lm_eval.loggers.EvaluationTracker(output_path=str(namespace.output_path))
+        tracker.general_config_tracker.model_name_sanitized = "model"
+        tracker.save_results_aggregated({"of": "this run"})
+
+
+def test_a_run_completes_only_the_file_that_it_wrote(tmp_path: Path) -> None:
+    _, files = running._execute(Harness(), Namespace(output_path=tmp_path), None, only_ours=False)
+    assert [json.loads(file.read_bytes())["of"] for file in files] == ["this run"]
+    assert len(list((tmp_path / "model").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("logger", "settings", "message"),
+    [
+        (
+            "WandbLogger",
+            {"init_args": {"project": "x"}},
+            "--wandb_args: wandb is not installed here; mend that, or leave",
+        ),
+        (
+            "TrackioLogger",
+            {"init_args": {"project": "x"}},
+            "--trackio_args: trackio is not installed here; mend that, ",
+        ),
+        ("EvaluationTracker", {"push_results_to_hub": True}, "--hf_hub_log_args: Hugging Face token is not defined, "),
+        (
+            "EvaluationTracker",
+            {"hub_result_org": "x"},
+            "--hf_hub_log_args: .* unexpected keyword argument 'hub_result_",
+        ),
+    ],
+)
+def test_a_logger_that_cannot_begin_is_one_line(logger: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(OpenbookError, match=f"^{message}") as caught:
+        running._begin(getattr(lm_eval.loggers, logger), {}, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_place_that_takes_no_results_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(OpenbookError, match=r"a file/out: results cannot be written there \(Not a directory; 16 MB"):
+        running._log_file(str(tmp_path / "a file" / "out"))
+    assert running._log_file(str(tmp_path / "X.json")).parent == tmp_path
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))  # as a full disk, but with another reason
+    try:
+        with pytest.raises(
+            OpenbookError, match=r"File too large; 16 MB are wanted\); name another folder as --output_p"
+        ):
+            running._log_file(str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_profile_brings_our_model_and_the_chat_format() -> None:

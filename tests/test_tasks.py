@@ -122,7 +122,7 @@ def test_versions_are_one_and_the_changelog_knows_it(loaded: dict[str, Any]) -> 
 def test_the_task_names_the_exam_it_was_taken_on(loaded: dict[str, Any]) -> None:
     exam = load_exam("mini")
     for task in loaded["tasks"].values():
-        assert task.dump_config()["metadata"]["exam_file"] == exam.provenance
+        assert task.dump_config()["metadata"]["exam_file"] == exam.record
 
 
 class Reader(LM):  # type: ignore[misc]

@@ -72,12 +72,19 @@ def prepare(settings: ExamSettings) -> PreparedExam:
 @cache
 def _prepare(exam: str | None, entries: str, fill: str | None, seed: int) -> PreparedExam:
     file = load_exam(exam)
-    provided = provide(file.questions, json.loads(entries))
+    provided = provide_for(file, json.loads(entries))
     other = load_exam(fill) if fill is not None else None
-    for each in filter(None, (file if entries == "null" else None, other)):
-        if each.lacks_book:
-            raise ExamError(each.lacks_book)
     # Two exams may use the same ids.
     spare = [replace(question, id=f"{other.name}:{question.id}") for question in other.questions] if other else []
-    both = {**(provide(spare).entries if spare else {}), **provided.entries}
+    both = {**(provide_for(replace(other, questions=tuple(spare))).entries if other else {}), **provided.entries}
     return PreparedExam(file, provided, Material(file.name, file.questions, both, seed, spare), other)
+
+
+def provide_for(exam: ExamFile, wanted: object = None) -> Provided:
+    """Return the entries of an exam's questions by the setting `entries`.
+
+    Raises ExamError like `provide`, and where the publisher's book is missing and nobody has said what stands for it.
+    """
+    if exam.lacks_book and wanted is None:
+        raise ExamError(exam.lacks_book)
+    return provide(exam.questions, wanted)

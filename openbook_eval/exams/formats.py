@@ -1,22 +1,23 @@
 """The formats of exam files: EXAM_FORMATS is the registry, an entry a format.
 
-Apollo: the Chinese test file of FreedomIntelligence/ApolloMoEBench, zh.json, several exams in one, told by `source`.
-CMExam (Liu et al. 2023, arXiv:2306.03030): .xlsx or .csv with Question, Options, Answer, Explanation. JSONL: our own
-format, one question a line, for anybody's exam (docs/exam_format.md). CMB has a file of its own.
+Most published exams are rows of named columns, in JSON, JSON lines or a table: Apollo's zh.json, the Chinese test file
+of FreedomIntelligence/ApolloMoEBench, several exams told apart by `source`; CMExam (Liu et al. 2023, arXiv:2306.03030);
+CNMLEQA (Zong et al. 2026, doi:10.1038/s41597-026-07261-9); MedQA (Jin et al. 2021, arXiv:2009.13081); C-Eval (Huang et
+al. 2023, arXiv:2305.08322), whose columns CMMLU has too; MMLU (Hendrycks et al. 2021) as cais/mmlu has it. JSONL is our
+own format, for anybody's exam (docs/exam_format.md). CMB has a file of its own.
 """
 
-import io
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Any, Literal
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from openbook_eval.errors import ExamError, first_line, parsed
+from openbook_eval.errors import parsed
 from openbook_eval.exams import cmb
-from openbook_eval.exams.exam_file import ExamFile, ExamSource, build
+from openbook_eval.exams.exam_file import ExamFile, ExamSource, read_rows
+from openbook_eval.exams.texts import read_choice
 from openbook_eval.types import ExamName, Question
 
 
@@ -25,7 +26,7 @@ class ExamFormat:
     """A kind of exam file: how it is recognised and read.
 
     `description` is for users. A file is of this format by its suffix; where several share one, `fits` tells by the
-    first row. `read` raises ExamError with all faults of the file at once.
+    first row. `read` raises ExamError, with all faults, where nothing of the file can be asked.
     """
 
     description: str
@@ -34,141 +35,101 @@ class ExamFormat:
     fits: Callable[[Mapping[str, Any]], bool] | None = None
 
 
-# "(A) 后鼻道狭窄.": Apollo puts the letter in brackets and a full stop after each option.
-_APOLLO_OPTION = re.compile(r"\(([A-Z])\)[ \t]*(.*?)\.?\s*", re.DOTALL)
-_APOLLO_NEXT_OPTION = re.compile(r"\n(?=\([A-Z]\))")
-_APOLLO_ANSWER = re.compile(r"\s*\(([A-Z]+)\)\s*")
-_APOLLO_KEYS = ("question", "options", "answer", "source")
+_ROWS = (".json", ".jsonl", ".csv", ".xlsx", ".parquet")
 
 
-def _read_apollo(source: ExamSource) -> ExamFile:
-    return build(source, ((f"row {n}", _apollo_question(row, n)) for n, row in enumerate(source.rows(), 1)))
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where rows keep what a question has; columns are looked up in lower case.
 
+    `options` names the column of all options, or, where these stand `apart`, what is before the letter of each one's
+    (opa, opb). `counted` answers are places from 0. The class is in the column called `of`, else it is `name`.
+    """
 
-def _apollo_question(row: Mapping[str, Any], number: int) -> Question | str:
-    if missing := [key for key in _APOLLO_KEYS if not isinstance(row.get(key), str)]:
-        return f"keys missing or not text: {', '.join(missing)}"
-    answer = _APOLLO_ANSWER.fullmatch(row["answer"])
-    if not answer:
-        return f"answer {row['answer']!r} is not of the form (A) or (ACD)"
-    options = _options(_APOLLO_NEXT_OPTION.split(row["options"]), _APOLLO_OPTION, "is not of the form (A) text.")
-    if isinstance(options, str):
-        return options
-    return Question(
-        id=f"{row['source']}-{number}",
-        # Apollo keeps no exam type: all its questions are of "other", and the source tells them apart.
-        exam_class=row["source"],
-        qtype="single" if len(set(answer[1])) == 1 else "multi",
-        stem=row["question"],
-        # CMB's questions with four options come with an empty fifth, "(E) .".
-        options={letter: text for letter, text in options.items() if text.strip()},
-        answer=answer[1],
-    )
+    name: str
+    options: str = "options"
+    answer: str = "answer"
+    apart: bool = False
+    counted: bool = False
+    of: str = ""
+    # Apollo ends each option with one.
+    full_stop: bool = False
 
+    def format(self, description: str, also: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> ExamFormat:
+        """Return the format of files whose first row has these columns and is as `also` says."""
+        wanted = {"question", f"{self.options}a" if self.apart else self.options, self.answer}
+        return ExamFormat(
+            description,
+            _ROWS,
+            lambda source: read_rows(source, self._question),
+            lambda row: wanted <= {key.lower() for key in row} and also(row),
+        )
 
-def _options(lines: Iterable[str], pattern: re.Pattern[str], wanted: str) -> dict[str, str] | str:
-    """Return texts by letter, or what is wrong with them."""
-    options: dict[str, str] = {}
-    for line in lines:
-        found = pattern.fullmatch(line)
-        if not found:
-            return f"option {line!r} {wanted}"
-        if found[1] in options:
-            return f"option {found[1]} is there twice"
-        options[found[1]] = found[2]
-    return options
-
-
-_CMEXAM_COLUMNS = ("Question", "Options", "Answer")
-# The options stand in one cell; between them a line break or, in the .xlsx, the two characters backslash and n.
-_CMEXAM_NEXT_OPTION = re.compile(r"(?:\\n|\r?\n)+(?=[A-Z][ .、．:：)）])")
-_CMEXAM_OPTION = re.compile(r"([A-Z])[ .、．:：)）]\s*(.*)", re.DOTALL)
-# What spreadsheets and pandas leave for an empty cell.
-_EMPTY = {"", "nan", "None"}
-
-
-def _read_cmexam(source: ExamSource) -> ExamFile:
-    return build(source, ((f"row {number}", _cmexam_question(row, number)) for number, row in _table(source)))
-
-
-def _table(source: ExamSource) -> Iterator[tuple[int, dict[str, str]]]:
-    """Return the numbered rows that are not empty, as spreadsheets leave them behind."""
-    label = source.label()
-    try:
-        if label.lower().endswith(".csv"):
-            # Read as text throughout: type guessing would turn a column of bare numbers into floats.
-            table = pl.read_csv(io.BytesIO(source.text().encode()), infer_schema=False)
-        else:
-            table = pl.read_excel(io.BytesIO(source.read()), infer_schema_length=0)
-    except ExamError:
-        raise
-    except Exception as error:  # polars, fastexcel and calamine each raise their own kinds
-        raise ExamError(f"{label}: not a readable table ({first_line(error)})") from error
-    if missing := [column for column in _CMEXAM_COLUMNS if column not in table.columns]:
-        raise ExamError(f"{label}: column {', '.join(missing)} is missing; it has {', '.join(table.columns)}")
-    # Row 1 is the header.
-    for number, row in enumerate(table.iter_rows(named=True), 2):
-        cells = {column: str(row.get(column) or "").strip() for column in (*_CMEXAM_COLUMNS, "Explanation")}
-        cells = {column: "" if text in _EMPTY else text for column, text in cells.items()}
-        if any(cells[column] for column in _CMEXAM_COLUMNS):
-            yield number, cells
-
-
-def _cmexam_question(row: Mapping[str, str], number: int) -> Question | str:
-    lines = map(str.strip, _CMEXAM_NEXT_OPTION.split(row["Options"]))
-    options = _options(lines, _CMEXAM_OPTION, "does not begin with its letter and a space, dot, colon or bracket")
-    if isinstance(options, str):
-        return options
-    if not re.fullmatch("[A-Z]*", row["Answer"]):
-        return f"answer {row['Answer']!r} is not a string of capital letters"
-    return Question(
-        id=f"cmexam-{number}",
-        exam_class="CMExam",
-        qtype="single" if len(set(row["Answer"])) <= 1 else "multi",
-        stem=row["Question"],
-        options=options,
-        answer=row["Answer"],
-        explanation=row["Explanation"] or None,
-    )
+    def _question(self, raw: Mapping[str, Any], place: str) -> Question | str:
+        row = {key.lower(): value for key, value in raw.items()}
+        options, answer = row.get(self.options), row.get(self.answer)
+        if self.apart:
+            options = {each: row[key] for each in ascii_lowercase if (key := self.options + each) in row}
+            answer = answer.strip().removeprefix(self.options) if isinstance(answer, str) else answer
+        choice = read_choice(options, answer, counted=self.counted)
+        if isinstance(choice, str):
+            return choice
+        if not isinstance(row.get("question"), str):
+            return "question: wants a text"
+        kind, own = str(row.get(self.of) or self.name), row.get("id")
+        texts = {letter: text.removesuffix("." if self.full_stop else "") for letter, text in choice[0].items()}
+        return Question(
+            id=f"{kind.lower()}-{place.rpartition(' ')[2]}" if own in (None, "") else str(own),
+            exam_class=kind,
+            subject=str(row.get("subject") or ""),
+            qtype="single" if len(set(choice[1])) <= 1 else "multi",
+            stem=row["question"],
+            options={letter: text for letter, text in texts.items() if text},
+            answer=choice[1],
+            explanation=str(row.get("explanation") or "") or None,
+        )
 
 
 class _OwnRow(BaseModel):
-    """One line of a file of our own format."""
+    """One row of a file of our own format."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: str = Field(min_length=1)
+    id: str | int
     exam: ExamName = "other"
     # "class" is a word of Python's.
     exam_class: str = Field(default="", alias="class")
     subject: str = ""
     qtype: Literal["single", "multi"] = "single"
     stem: str
-    options: dict[str, str]
-    answer: str = Field(pattern="^[A-Z]+$")
+    options: Any
+    answer: Any
     knowledge: str | None = None
     explanation: str | None = None
 
 
-def _read_own(source: ExamSource) -> ExamFile:
-    # Not splitlines: it also breaks at characters such as U+2028 that JSON allows inside a string.
-    lines = enumerate(source.text().split("\n"), 1)
-    return build(source, ((f"line {number}", _own_question(line)) for number, line in lines if line.strip()))
-
-
-def _own_question(line: str) -> Question | str:
-    row = parsed(_OwnRow, line)
-    return row if isinstance(row, str) else Question(**row.model_dump())
+def _own_question(raw: Mapping[str, Any], _: str) -> Question | str:
+    row = parsed(_OwnRow, raw)
+    if isinstance(row, str):
+        return row
+    choice = read_choice(row.options, row.answer)
+    if isinstance(choice, str):
+        return choice
+    return Question(**row.model_dump() | {"id": str(row.id), "options": choice[0], "answer": choice[1]})
 
 
 EXAM_FORMATS: Mapping[str, ExamFormat] = {
-    "cmb": ExamFormat("a CMB file or folder", (".json", ".zip"), cmb.read, fits=lambda row: "option" in row),
-    "apollo": ExamFormat(
-        "Apollo's zh.json",
-        (".json",),
-        _read_apollo,
-        fits=lambda row: isinstance(row.get("options"), str) and "question" in row and "source" in row,
+    "cmb": ExamFormat("a CMB file or folder", (*_ROWS, ".zip"), cmb.read, fits=lambda row: "option" in row),
+    "jsonl": ExamFormat(
+        "our own .jsonl", _ROWS, lambda source: read_rows(source, _own_question), fits=lambda row: "stem" in row
     ),
-    "cmexam": ExamFormat("a CMExam .xlsx or .csv", (".xlsx", ".csv"), _read_cmexam),
-    "jsonl": ExamFormat("our own .jsonl", (".jsonl",), _read_own),
+    "apollo": _Columns("Apollo", of="source", full_stop=True).format(
+        "Apollo's zh.json", lambda row: str(row.get("options")).startswith("(")
+    ),
+    "cmexam": _Columns("CMExam").format("a CMExam .xlsx or .csv", lambda row: "Question" in row),
+    "cnmleqa": _Columns("CNMLEQA", options="op", apart=True).format("CNMLEQA's files"),
+    "medqa": _Columns("MedQA", answer="answer_idx").format("MedQA's"),
+    "ceval": _Columns("C-Eval", options="", apart=True).format("C-Eval's"),
+    "mmlu": _Columns("MMLU", options="choices", counted=True).format("MMLU's"),
+    "choice": _Columns("choice").format("rows of question, options and answer"),
 }

@@ -17,12 +17,24 @@ class Matcher:
     """A way to read a choice: letters as its makers' program gives them, and whether these are right.
 
     `as_sets`: letters are compared as sets; else as strings, in the order in which they were read and published.
+    It knows options up to `last`, and with `multi` reads several letters.
     """
 
     name: str
     source: str
     read: Callable[[str, Options, QType], str]
     as_sets: bool = True
+    last: str = "Z"
+    multi: bool = True
+
+    @property
+    def limit(self) -> str:
+        """Return what it applies to, in words."""
+        return f"texts, A to {self.last}" if self.multi else "texts, single choice"
+
+    def applies(self, options: Options, qtype: QType) -> bool:
+        """Return whether a response to such a question is one that it can read."""
+        return (self.multi or qtype == "single") and max(options, default="A") <= self.last
 
     def is_right(self, letters: str, answer: str) -> bool:
         """Return whether what was read is the published answer."""
@@ -36,8 +48,11 @@ def _ours(response: str, options: Options, qtype: QType) -> str:
 def _cmb(response: str, _: Options, qtype: QType) -> str:
     """Return letters A to G after the first 答案 or 正确选项 with 是, 为 or a colon, up to a full stop; else all.
 
-    Of a single-choice answer only the first letter is kept.
+    Of a single-choice answer only the first letter is kept. Nothing but letters is what CMB's files of answers hold:
+    its scorer compares them as they stand.
     """
+    if not response.strip("ABCDEFG"):
+        return response
     found = re.search(r"(?:答案|正确选项)(?:应该)?(?:是|为|(?<!应该)：)(.*?)(?:。|\.|$)", response, re.DOTALL)
     letters = "".join(re.findall("[A-G]", found.group(1) if found else response))
     return letters[:1] if qtype == "single" else letters
@@ -107,8 +122,8 @@ def _opencompass(response: str, options: Options, _: QType) -> str:
 OURS = Matcher("ours", "this project", _ours)
 MATCHERS: tuple[Matcher, ...] = (
     OURS,
-    Matcher("cmb", "FreedomIntelligence/CMB, src/utils.py and src/score_test.py", _cmb, as_sets=False),
-    Matcher("authors", "the paper's authors: every letter A to E", _authors),
-    Matcher("lm-eval", "lm-evaluation-harness, multi_choice_regex as its MMLU tasks set it", _lm_eval),
-    Matcher("opencompass", "OpenCompass, first_option_postprocess", _opencompass),
+    Matcher("cmb", "FreedomIntelligence/CMB, src/utils.py and src/score_test.py", _cmb, as_sets=False, last="G"),
+    Matcher("authors", "the paper's authors: every letter A to E", _authors, last="E"),
+    Matcher("lm-eval", "lm-evaluation-harness, multi_choice_regex as its MMLU tasks set it", _lm_eval, multi=False),
+    Matcher("opencompass", "OpenCompass, first_option_postprocess", _opencompass, multi=False),
 )

@@ -15,8 +15,8 @@ from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import read_json_lines
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import encode
+from openbook_eval.models.settings import HF, is_vllm
 
-_HF = ("hf", "hf-auto", "huggingface")
 # A letter, and the token that an engine generates in any case.
 _RANKED = 2
 
@@ -105,7 +105,7 @@ def check(tasks: Sequence[Any], config: Any) -> list[Fit]:
 
 
 def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
-    """Return the prompts of a task, built by lm-eval itself."""
+    """Return the prompts of a task, built by lm-eval itself. Raises OpenbookError where they are not as was asked."""
     from jinja2 import TemplateError
     from lm_eval.evaluator_utils import get_sample_size
 
@@ -113,7 +113,7 @@ def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
     if not isinstance(samples, dict):
         raise OpenbookError(f"--samples {samples}: must be a JSON object of task names and question numbers, or a file")
     try:
-        return [
+        prompts = [
             task.fewshot_context(
                 doc,
                 num_fewshot=0,
@@ -129,9 +129,26 @@ def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
         ]
     except AssertionError as error:
         raise OpenbookError(f"--samples: {error}") from error
-    except (ValueError, TypeError, TemplateError) as error:
-        # A tokenizer without a chat format, or one that a model's own code would have to write.
+    except (ValueError, TemplateError) as error:
+        raise OpenbookError(no_chat(window.tokenizer, error)) from error
+    except TypeError as error:  # of a format that a model's own code would have to write
         raise UncheckedError(f"the prompts of {task.task_name} cannot be built ({error})") from error
+    said = (config.system_instruction or "").strip()
+    if missing := sum(said not in prompt for prompt in prompts):
+        raise OpenbookError(
+            f"--system_instruction: the chat template of {window.tokenizer.name_or_path} leaves it out of {missing} of "
+            f"{len(prompts)} prompts of {task.task_name}; leave it out, or take a template that has a system message"
+        )
+    return prompts
+
+
+def no_chat(tokenizer: Any, error: Exception) -> str:
+    """Return one line on a model that has no chat format, or one that fails with `error`."""
+    reason = first_line(error).partition("!")[0]
+    return (
+        f"{tokenizer.name_or_path} cannot be asked as a chat ({reason}); leave out --apply_chat_template, or give its "
+        "tokenizer a chat template"
+    )
 
 
 def _misfit(fits: Sequence[Fit], length: int, window: "ContextWindow") -> str:
@@ -161,10 +178,9 @@ class ContextWindow:
 
         Raises UncheckedError for a model without a tokenizer of its own (API models) and for one that cannot be loaded.
         """
-        # lm-eval's vLLM model for text, or one built on it.
-        self.is_vllm = name == "vllm" or (name.startswith("vllm-") and name != "vllm-vlm")
+        self.is_vllm = is_vllm(name)
         self.arguments, self.trusted = arguments, trusted
-        if not (self.is_vllm or name in _HF):
+        if not (self.is_vllm or name in HF):
             raise UncheckedError(f"lm-eval's model {name} has no tokenizer here")
         if not self.is_vllm and arguments.get("truncation"):
             raise UncheckedError("truncation=True lets the tokenizer cut as well")

@@ -16,6 +16,7 @@ from openbook_eval import models
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256_json
 from openbook_eval.models.cache import ResponseCache, engine_identity
+from openbook_eval.models.context_window import no_chat
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import EngineResponse, Ids, Prompt, Ranking, encode, least, order, rankings
 
@@ -112,10 +113,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         try:
             return str(super().apply_chat_template(chat_history, add_generation_prompt))
         except (ValueError, jinja2.exceptions.TemplateError) as error:
-            raise OpenbookError(
-                f"{self.tokenizer.name_or_path} cannot be asked as a chat ({first_line(error).partition('!')[0]}); "
-                "leave out --apply_chat_template, or give its tokenizer a chat template"
-            ) from error
+            raise OpenbookError(no_chat(self.tokenizer, error)) from error
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Return the responses to lm-eval's requests, in order. Raises OpenbookError where a prompt does not fit."""

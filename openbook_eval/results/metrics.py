@@ -82,7 +82,7 @@ class Scores:
 
 def _title(run: Run, asked: str) -> str:
     exam = f"{run.exam.name}, version {run.exam.version}, sha256 {run.exam.sha256[:12]}"
-    return f"{run.model}, {asked}\nexam {exam}; run {run.date}"
+    return "\n".join(filter(None, (f"{run.model}, {asked}", f"exam {exam}; run {run.date}", run.exam.changes)))
 
 
 def reading_runs(found: Runs) -> list[dict[str, Run]]:

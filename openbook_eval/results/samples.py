@@ -136,21 +136,31 @@ def _is_ours(sample: Mapping[str, Any]) -> bool:
 
 
 def each_sample(path: Path, read: Callable[[Any], T | None]) -> Iterator[T]:
-    """Give what `read` makes of each line of a samples file, but for None.
+    """Give what `read` makes of each line of a samples file, or of each row of a .json, but for None.
 
     Raises OpenbookError where the file cannot be read or a line lacks what `read` takes.
     """
     number = 0
     try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007 (named where a line is broken)
-                if line.strip() and (found := read(json.loads(line))) is not None:
-                    yield found
+        for number, row in enumerate(_rows(path), 1):  # noqa: B007 (named where a line is broken)
+            if row is not None and (found := read(row)) is not None:
+                yield found
     except OSError as error:
         raise OpenbookError(f"{path}: cannot be read ({error.strerror}); run again") from error
     except BROKEN as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise OpenbookError(f"{path}: line {number} is no sample of a choice task ({reason}); run again") from error
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    """Give the lines of a file as JSON, None for blank ones; of a .json its list, or its objects with their names."""
+    if path.suffix == ".json":
+        whole = json.loads(path.read_bytes())
+        yield from ({"id": name, **row} for name, row in whole.items()) if isinstance(whole, dict) else whole
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            yield json.loads(line) if line.strip() else None
 
 
 @dataclass(frozen=True, slots=True)

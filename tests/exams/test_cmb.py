@@ -11,7 +11,7 @@ from openbook_eval.errors import ExamError
 from openbook_eval.exams import cmb, read_path
 from openbook_eval.exams.exam_file import ExamFile
 from openbook_eval.types import SIX_EXAMS, Entry
-from tests.conftest import ANSWERS, BOOK, QUESTIONS, VALIDATION, cmb_answer, cmb_entry, cmb_row, write
+from tests.conftest import ANSWERS, BOOK, QUESTIONS, VALIDATION, cmb_answer, cmb_entry, cmb_row, faults, write
 
 
 def read(folder: Path, *rows: dict[str, object], answers: list[dict[str, object]] | None = None) -> ExamFile:
@@ -52,27 +52,41 @@ def test_a_folder_with_the_zip_and_the_zip_itself_read_like_the_folder(cmb_folde
         assert (read_path(path).questions, read_path(path).sha256) == (exam.questions, exam.sha256)
 
 
-def test_each_faulty_row_of_answers_or_entries_is_named_and_a_notebook_is_not_the_book(cmb_folder: Path) -> None:
+def test_a_row_of_answers_or_entries_that_belongs_to_no_question_is_named_and_a_notebook_is_not_the_book(
+    cmb_folder: Path,
+) -> None:
     (cmb_folder / "CMB-test" / BOOK).rename(cmb_folder / "CMB-test" / "my-notebook.json")
     assert Entry.given_or_statement(read_path(cmb_folder).questions[0]).provider == "statement"
-    write(cmb_folder / "CMB-test" / BOOK, [cmb_entry(1), cmb_entry(1), {"id": 2}, {"book_content": "x"}])
-    with pytest.raises(ExamError) as caught:
-        read_path(cmb_folder)
-    assert str(caught.value).splitlines()[1:] == [
-        f"  row {n}: wants an 'id' that stands once in the file" for n in (2, 4)
-    ]
+    rows = [cmb_entry(1), cmb_entry(1), cmb_entry(2), cmb_entry(2, "别的。"), {"id": 3}, {"book_content": "x"}, 7]
+    write(cmb_folder / "CMB-test" / BOOK, rows)
+    exam = read_path(cmb_folder)
+    assert exam.notices[:2] == (
+        f"3 rows of CMB-test/{BOOK} have no id, or that of another row with another text; neither is taken "
+        "(row 4, row 6, row 7)",
+        f"5 questions have no entry in CMB-test/{BOOK}; theirs is made by the authors' rule (ids 2, 3, 4, 5, 6)",
+    )
     write(cmb_folder / "CMB-test" / BOOK, [{"id": 1}])
     with pytest.raises(ExamError, match="no row has a text under 'book_content'"):
         read_path(cmb_folder)
 
 
-@pytest.mark.parametrize("answer", ["大山楂丸是伤食类药物。", "9", "E", "AB", ""])
-def test_an_answer_that_cannot_be_one_costs_its_question_only(tmp_path: Path, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("大山楂丸是伤食类药物。", "answer '大山楂丸是伤食类药物。' is none of its options: A, B, C"),
+        ("9", "answer '9' may count from 0 or from 1; write the letter: A, B, C"),
+        ("E", "answer E is not among the options A, B, C"),
+        ("AB", "a single-choice question has 2 right letters: AB"),
+        ("", ""),
+    ],
+)
+def test_an_answer_that_cannot_be_one_costs_its_question_only(tmp_path: Path, answer: str, fault: str) -> None:
     exam = read(
         tmp_path, cmb_row(1), cmb_row(2), cmb_row(3), answers=[cmb_answer(1, answer), cmb_answer(2), cmb_answer(3)]
     )
-    assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["2", "3"], ["1"])
-    assert "1 questions without a published answer (ids 1): read, but not asked" in exam.notices
+    assert [q.id for q in exam.questions] == ["2", "3"]
+    assert faults(exam) == ([f"row 1: {fault}"] if fault else [])
+    assert exam.record["not_asked"] == ({"faulty": 1} if fault else {"no_answer": 1})
 
 
 def test_a_folder_without_the_book_says_that_all_entries_are_made(cmb_folder: Path) -> None:
@@ -126,13 +140,14 @@ def test_the_exam_as_it_lies_on_the_hub_is_read_whole(tmp_path: Path) -> None:
     write(tmp_path / ANSWERS, key)
     write(tmp_path / BOOK, [{"id": row["id"], "book_content": "条目。"} for row in key if row["id"] not in bare])
     exam = read_path(tmp_path)
-    assert (len(exam.questions), len(exam.unmarkable)) == (11_200, 0)
+    assert (len(exam.questions), exam.dropped, exam.corrected) == (11_200, (), 29)
     assert any(notice.startswith("29 answers of CMB's first key are corrected") for notice in exam.notices)
     assert any(notice.startswith(f"29 questions have no entry in {BOOK}; theirs is made by") for notice in exam.notices)
 
 
 def test_entries_that_are_missing_other_than_the_rule_or_of_no_question_are_told(cmb_folder: Path) -> None:
-    rows = [cmb_row(1, question="（1～3题共用题干）第1题的正确说法是( )。"), *(cmb_row(n) for n in range(2, 7))]
+    rows = [cmb_row(n) for n in range(1, 7)]
+    rows[1]["question"] = "（1～3题共用题干）第2题的正确说法是( )。"
     write(cmb_folder / "CMB-test" / QUESTIONS, rows)
     write(cmb_folder / "CMB-test" / ANSWERS, [cmb_answer(n) for n in (2, 3, 4, 5, 6, 7, 8)])
     entries = [cmb_entry(n, "另有说法。" if n == 2 else None) for n in (1, 2, 4, 6, 7)]
@@ -140,7 +155,7 @@ def test_entries_that_are_missing_other_than_the_rule_or_of_no_question_are_told
     exam = read_path(cmb_folder)
     assert exam.notices == (
         "1 questions without a published answer (ids 1): read, but not asked",
-        "1 questions name a background that the file lacks (ids 1)",
+        "1 questions name a background that the file lacks (ids 2)",
         "2 answers belong to no question (ids 7, 8)",
         "2 questions have no entry in CMB-test/test-book.json; theirs is made by the authors' rule (ids 3, 5)",
         "1 entries of CMB-test/test-book.json differ from the authors' own rule (ids 2)",
@@ -175,17 +190,31 @@ def test_a_folder_that_is_no_exam_says_what_is_missing(tmp_path: Path, names: li
 
 
 @pytest.mark.parametrize(
-    ("changes", "answer", "fault"),
+    ("changes", "fault"),
     [
-        ({"question_type": []}, "B", "row 1: question_type: input should be '单项选择题' or '多项选择题'"),
-        ({"option": {"A": {"x": 1}, "B": "y"}}, "B", "row 1: option.A: input should be a valid string"),
-        ({"answer": "A"}, "B", "row 1: answer A here, but B in the answer file"),
-        ({"id": None}, "B", "row 1: has no id to find its answer by"),
-        ({"id": 2}, "B", "row 2: id '2' is already that of row 1"),
+        ({"question_type": []}, "row 1: question_type: input should be '单项选择题' or '多项选择题'"),
+        ({"question_type": "判断题"}, "row 1: question_type: input should be '单项选择题' or '多项选择题'"),
+        ({"question": None}, "row 1: question: input should be a valid string"),
+        ({"question": " "}, "row 1: the question has no text"),
+        (
+            {"option": None},
+            "row 1: options: wants an object of letters and texts, a list of texts or one text, not None",
+        ),
+        ({"option": {"B": "y"}}, "row 1: needs at least two options, has 1"),
+        ({"option": {"A": {"x": 1}, "B": "y"}}, "row 1: option A: wants a text"),
+        ({"answer": "A"}, "row 1: answer A here, but B in the answer file"),
+        ({"id": None}, "row 1: has no id to find its answer by"),
+        ({"id": 2}, "row 2: id '2' is already that of row 1"),
     ],
 )
-def test_faults_name_file_and_row(tmp_path: Path, changes: dict[str, object], answer: str, fault: str) -> None:
-    with pytest.raises(ExamError) as caught:
-        read(tmp_path, cmb_row(1, **changes), cmb_row(2), answers=[cmb_answer(1, answer), cmb_answer(2)])
-    assert QUESTIONS in str(caught.value)
-    assert fault in str(caught.value)
+def test_a_fault_costs_its_row_only(tmp_path: Path, changes: dict[str, object], fault: str) -> None:
+    exam = read(tmp_path, cmb_row(1, **changes), cmb_row(2), answers=[cmb_answer(1), cmb_answer(2)])
+    assert ([q.id for q in exam.questions], faults(exam)) == (["2"], [fault])
+    assert exam.notices[0] == f"1 rows with a fault are not asked ({fault})"
+
+
+def test_a_row_of_the_validation_set_without_an_answer_is_that_row_only(tmp_path: Path) -> None:
+    rows = [cmb_row(1, answer="C", exam_subject=None), cmb_row(2)]
+    write(tmp_path / VALIDATION, [{key: value for key, value in row.items() if key != "id"} for row in rows])
+    exam = read_path(tmp_path)
+    assert ([q.id for q in exam.questions], [d.name for d in exam.dropped]) == (["val-1"], ["val-2"])

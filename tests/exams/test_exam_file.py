@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openbook_eval.errors import ExamError
-from openbook_eval.exams.exam_file import ExamSource, build
+from openbook_eval.exams.exam_file import Dropped, ExamSource, build
 from openbook_eval.types import Question
 from tests.conftest import question, write
 
@@ -19,12 +19,13 @@ def source(tmp_path: Path) -> ExamSource:
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        *((data, "f.json: wants a JSON array of questions that is not empty") for data in (b"{}", b"[]")),
+        *(
+            (data, "f.json: no row can be read; wants a JSON array of")
+            for data in (b'{\n"a": 1\n}', b"[]", b"[1]", b"x")
+        ),
         (b'[{"id": 1},\n {"id": }]', "f.json: line 2 is not JSON"),
-        (b'[{"id": 1}, 2, "x"]',
-         "f.json: 2 faults, nothing was read:\n  row 2: not a JSON object\n  row 3: not a JSON object"),
     ],
-)  # fmt: skip
+)
 def test_json_that_is_not_a_list_of_questions_is_refused(tmp_path: Path, data: bytes, fault: str) -> None:
     (tmp_path / "f.json").write_bytes(data)
     with pytest.raises(ExamError) as caught:
@@ -32,7 +33,20 @@ def test_json_that_is_not_a_list_of_questions_is_refused(tmp_path: Path, data: b
     assert str(caught.value).startswith(f"{tmp_path}/{fault}")
 
 
-def test_every_fault_of_a_file_is_told_at_once(source: ExamSource) -> None:
+@pytest.mark.parametrize("name", ["f.json", "f.jsonl"])
+def test_an_array_and_lines_are_read_whatever_the_suffix_and_what_is_no_object_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text('[{"id": 1}, 2, "x"]')
+    faulty = "not a JSON object"
+    assert ExamSource(tmp_path / name).rows() == [("row 1", {"id": 1}), ("row 2", faulty), ("row 3", faulty)]
+    (tmp_path / name).write_text('{"id": 1}\n\n"x"\n{"id": 2')
+    first, second, (place, fault) = ExamSource(tmp_path / name).rows()
+    assert (first, second, place) == (("line 1", {"id": 1}), ("line 3", faulty), "line 4")
+    assert fault == "not JSON (unexpected end of data)"
+
+
+def test_every_fault_of_a_file_without_a_good_row_is_told_at_once(source: ExamSource) -> None:
     rows: list[tuple[str, Question | str]] = [
         ("row 1", question(stem="")),
         ("row 2", question(answer="E")),
@@ -41,10 +55,9 @@ def test_every_fault_of_a_file_is_told_at_once(source: ExamSource) -> None:
     with pytest.raises(ExamError) as caught:
         build(source, rows)
     assert str(caught.value).splitlines() == [
-        f"{source.path}: 4 faults, nothing was read:",
+        f"{source.path}: 3 faults, nothing was read:",
         "  row 1: the question has no text",
-        "  row 2: id 'q1' is already that of row 1",
-        "  row 2: answer E is not among the options A, B, C",
+        "  row 2: id 'q1' is already that of row 1; answer E is not among the options A, B, C",
         "  row 3: not JSON",
     ]
 
@@ -67,13 +80,20 @@ def test_questions_without_an_answer_are_kept_apart_and_oddities_are_told(source
         ("row 3", question(id="q3", exam="other")),
     ]
     exam = build(source, rows)
-    assert ([q.id for q in exam.questions], [q.id for q in exam.unmarkable]) == (["q1", "q3"], ["q2"])
+    assert ([q.id for q in exam.questions], exam.dropped) == (
+        ["q1", "q3"],
+        (Dropped("q2", "no_answer", question=question(id="q2", answer="")),),
+    )
     assert exam.notices == (
         "1 questions without a published answer (ids q2): read, but not asked",
         "1 questions carry none of the six exam labels; cmed_openbook_other asks them",
         "1 questions have two options with the same text (ids q1)",
     )
     assert build(source, rows[2:]).notices == ()
+    assert build(source, [*rows[2:], ("row 4", "bad"), ("row 5", "worse")]).notices == (
+        "2 rows with a fault are not asked (row 4: bad, row 5: worse); most rows have one: "
+        "is this file what it is taken for?",
+    )
     with pytest.raises(
         ExamError, match=r"f\.json: no question with a published answer; answers in a file of their own"
     ):

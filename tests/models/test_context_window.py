@@ -1,5 +1,6 @@
 """The check before a run, with lm-eval's own tasks and the tiny model's tokenizer; no engine starts."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,35 @@ def test_what_cannot_be_counted_is_said_and_stops_nothing(
     (message,) = [record.getMessage() for record in caplog.records if record.name == context_window.__name__]
     assert message.startswith(f"not checked whether the model gets every prompt whole: {reason}")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            None,
+            r"\S+ cannot be asked as a chat \(Cannot use chat template functions because .*\); leave out --apply_chat",
+        ),
+        ("{{ raise_exception('no system') if messages[0].role == 'system' }}{{ messages[0].content }}", "--system_ins"),
+        (
+            "{{ messages[-1].content }}",
+            "--system_instruction: the chat template of .* leaves it out of 43 of 43 prompts",
+        ),
+    ],
+)
+@pytest.mark.parametrize("model", ["hf", "vllm-openbook"])
+def test_a_chat_that_is_not_as_was_asked_is_refused(
+    tiny_model: str, tmp_path: Path, model: str, template: str | None, message: str
+) -> None:
+    shutil.copytree(tiny_model, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").unlink()
+    if template:
+        (tmp_path / "chat_template.jinja").write_text(template, encoding="utf-8")
+    settings = {"apply_chat_template": True, "system_instruction": "你是医生。\n"}
+    asked = config(str(tmp_path), {"max_model_len": 2048}, model=model, **settings)
+    with pytest.raises(OpenbookError, match=f"^{message}") as caught:
+        check(load("cmed_openbook_nursing"), asked)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_text_that_begins_with_the_first_token_gets_no_second(tiny_model: str, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     path = write_run(tmp_path, chat=True, model_args={"profile": "qwen1.5-chat"}, openbook=parts)
     (run,) = read_runs([tmp_path]).runs
     assert (run.model, run.condition, run.date) == ("some/model", "openbook", "2026-01-02T03-04-05")
-    assert run.exam.model_dump() == {"name": "invented", "version": "1.0", "sha256": "e" * 64}
+    assert run.exam.model_dump(exclude_defaults=True) == {"name": "invented", "version": "1.0", "sha256": "e" * 64}
     assert (run.entries_sha256, run.task_version, run.asked, run.limited, run.shots) == ("d" * 64, "1.0", 60, False, 0)
     assert (run.truncation.checked, run.truncation.prompts) == (True, 60)
     assert (run.cost, run.profile) == ({"prompts": 60}, "qwen1.5-chat")
@@ -231,6 +231,12 @@ OTHER_EXAM = {"name": "other", "version": "2", "sha256": "f" * 64}
             ),
             "its tasks have more than one exam file; run them again together",
         ),
+        (
+            lambda path: change_results(
+                path, lambda told: told["configs"]["cmed_openbook_nursing"].update(metric_list=[{"metric": "bypass"}])
+            ),
+            "taken with --predict_only: nothing is scored; openbook-eval rescore FILE.jsonl reads the responses of a ",
+        ),
     ],
 )
 def test_a_run_with_a_fault_is_left_out_and_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
@@ -341,3 +347,10 @@ def test_whatever_stands_in_a_results_file_breaks_nothing(content: object, key: 
     with TemporaryDirectory() as name:
         change_results(beside_a_sound_run(Path(name)), lambda told: told.update({key: content}))
         assert "sound/model" in [run.model for run in read_runs(Path(name)).runs]
+
+
+def test_an_output_path_that_names_a_file_names_its_runs(tmp_path: Path) -> None:
+    path = write_run(tmp_path, questions=12)
+    path = path.rename(path.with_name(path.name.replace("results", "X")))
+    (run,) = read_runs(path.with_name("X.json")).runs
+    assert run.results == str(path)

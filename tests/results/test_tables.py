@@ -11,9 +11,11 @@ from rich.console import Console
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.results import ITEMS, Run, Scores, read_runs, reading_metrics
 from openbook_eval.results.metrics import reading_report
-from openbook_eval.results.rescoring import read_responses, rescore
+from openbook_eval.results.rescoring import rescore
+from openbook_eval.results.responses import read_responses
 from openbook_eval.types import EXAM_NAMES
 from tests.results.lm_eval_output import write_run
+from tests.results.spoil import change_results
 
 READING = ("open", "closed", "library_4k", "library_256k", "unanswerable", "counterfactual")
 
@@ -52,6 +54,19 @@ def test_the_exams_stand_above_their_averages(tmp_path: Path) -> None:
     assert row(lines, "95 % interval") == ["70.0-91.2"]
     assert row(lines, "weighted by size") == ["60", "83.33"]
     assert not any("TRUNCATED" in line or "limit" in line for line in lines)
+
+
+def test_what_the_exam_lacks_and_what_is_corrected_in_it_stands_beside_its_name(tmp_path: Path) -> None:
+    counts = {"not_asked": {"faulty": 2, "no_answer": 1, "no_picture": 3}, "corrected": 29}
+    path = write_run(tmp_path, questions=6)
+    change_results(
+        path, lambda told: [each["metadata"]["exam_file"].update(counts) for each in told["configs"].values()]
+    )
+    text = " ".join(" ".join(table(tmp_path)).split())
+    assert (
+        "29 answers corrected; not asked: 2 with a fault, 1 without a published answer, "
+        "3 about a picture that is not there"
+    ) in text
 
 
 def test_a_metric_that_a_run_does_not_have_has_no_column(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""Settings that lm-eval would ignore, or fail over when the engine has started."""
+
+import sys
+from typing import Any
+
+import pytest
+from lm_eval.config.evaluate_config import EvaluatorConfig
+
+from openbook_eval import task_functions
+from openbook_eval.errors import OpenbookError
+from openbook_eval.models import settings
+
+# transformers and torch warn of their own affairs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def config(**changes: Any) -> Any:
+    return EvaluatorConfig(**{"model": "hf", "tasks": ["cmed_openbook"], **changes})._configure()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"cache_requests": {"cache_requests": True}},
+            "--cache_requests: lm-eval keeps prompts by the names of tasks, ",
+        ),
+        ({"cache_requests": True}, "--cache_requests: "),  # as a --config file says it
+        (
+            {"use_cache": "x.db"},
+            "--use_cache: .* leave it out: --model vllm-openbook and api-openbook keep theirs in a ",
+        ),
+        ({"num_fewshot": 5}, "--num_fewshot 5: these exams show no examples, lm-eval ignores it; leave it out"),
+        *(
+            ({"gen_kwargs": {name: 16}}, f"--gen_kwargs {name}=16: .*; say max_gen_toks=16")
+            for name in ("max_new_tokens", "max_tokens", "max_completion_tokens")
+        ),
+        ({"model_args": {"max_gen_toks": 16}}, "--model_args max_gen_toks=16: .*; say it in --gen_kwargs"),
+        *(
+            ({"gen_kwargs": one}, "--gen_kwargs: only do_sample=True with a temperature draws answers")
+            for one in ({"temperature": 0.7}, {"do_sample": True})
+        ),
+        ({"gen_kwargs": {"stop": ["x"]}}, r"--gen_kwargs stop: what ends an answer is until here; say until=\[...\]"),
+        ({"gen_kwargs": {"max_gen_tok": 16}}, "--gen_kwargs max_gen_tok: .*; did you mean 'max_gen_toks'?"),
+        ({"model_args": {"enable_thinking": True}}, "enable_thinking=True .*; add think_end_token="),
+        (
+            {"model": "vllm", "model_args": {"chat_template_args": {"enable_thinking": False}}},
+            "--model_args chat_template_args: lm-eval ignores its enable_thinking; say enable_thinking= beside it",
+        ),
+    ],
+)
+def test_a_setting_that_would_not_do_what_it_says_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(OpenbookError, match=f"^{message}") as caught:
+        settings.refuse(config(**changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "api-openbook"}, "--model api-openbook generates answers; tasks that rank options need --model "),
+        (
+            {"model_args": {"enable_thinking": True, "think_end_token": "</think>"}},
+            "enable_thinking=True is for tasks that generate",
+        ),
+    ],
+)
+def test_a_model_that_cannot_rank_is_refused_before_it_is_asked(changes: dict[str, Any], message: str) -> None:
+    settings.refuse(config(**changes), ["generate_until"])
+    with pytest.raises(OpenbookError, match=f"^{message}"):
+        settings.refuse(config(**changes), ["generate_until", "multiple_choice"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"cache_requests": {"cache_requests": False, "delete_requests_cache": True}, "num_fewshot": 0},
+        {"gen_kwargs": {"max_gen_toks": 16, "do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": ["x"]}},
+        # An endpoint draws by temperature alone, and knows settings of its own.
+        {"model": "api-openbook", "gen_kwargs": {"temperature": 0.7, "reasoning_effort": "low"}},
+    ],
+)
+def test_settings_that_do_what_they_say_pass(changes: dict[str, Any]) -> None:
+    settings.refuse(config(**changes))
+
+
+@pytest.mark.parametrize("program", ["/bin/lm_eval", "/bin/lm-eval", "/lib/lm_eval/__main__.py", "/bin/my_script.py"])
+def test_plain_lm_eval_is_refused_by_its_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "--tasks", "cmed_openbook", "--model", "hf", "--cache_req", "true"])
+    settings.refuse_by_command_line.cache_clear()
+    if program.endswith("script.py"):  # a call from Python, whose command line says nothing of lm-eval's
+        assert len(task_functions.docs("openbook", "nursing", exam="mini")["test"]) == 43
+        return
+    with pytest.raises(SystemExit):
+        task_functions.docs("openbook", "nursing", exam="mini")
+    assert capsys.readouterr().err.startswith("openbook-eval: --cache_requests: lm-eval keeps prompts by the names of")
