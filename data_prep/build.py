@@ -21,7 +21,7 @@ import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
-from data_prep.clean import judge, where
+from data_prep.clean import judge, repair, where
 from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates, plain
 from data_prep.formats import Fault
@@ -53,6 +53,7 @@ _ESCAPES = {sign: orjson.dumps(sign).decode()[1:-1] for sign in map(chr, (*range
 # Of all rows: what a clean one has more than read.SCHEMA, and what a dropped one has.
 _ALL_SCHEMA: Mapping[str, pl.DataType] = {
     **SCHEMA,
+    "repaired": pl.Boolean(),
     "reason": pl.String(),
     "tokens": pl.UInt32(),
     "key": pl.UInt64(),
@@ -238,6 +239,7 @@ def _state(file: Path) -> tuple[int, int] | None:
 
 def _sort_out(frame: pl.DataFrame, settings: Cleaning, index: ExamIndex | None) -> pl.DataFrame:
     """Return the rows with the reason to drop them: unclean, or an exam item; the clean ones with tokens and keys."""
+    frame = repair(frame)
     frame = frame.hstack(judge(frame, settings))
     plain_texts = {"plain_question": plain(pl.col("question")), "plain_answer": plain(pl.col("answer"))}
     # Lazily, so that what the columns share is found once.
@@ -262,8 +264,11 @@ def _without_duplicates(rows: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, p
 
 def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, faults: _Faults) -> dict[str, Flow]:
     """Count what became of the rows of each source; reasons in alphabetical order."""
-    reasons = pl.concat([kept.select("source", reason=pl.lit("kept")), dropped.select("source", "reason")])
+    reasons = pl.concat(
+        [kept.select("source", "repaired", reason=pl.lit("kept")), dropped.select("source", "repaired", "reason")]
+    )
     counted = reasons.group_by("source", "reason").len().sort("reason").rows()
+    repaired = dict(reasons.group_by("source").agg(pl.col("repaired").sum()).rows())
     flows: dict[str, Flow] = {}
     for source in spec.sources:
         counts = {reason: rows for name, reason, rows in counted if name == source.name}
@@ -272,6 +277,7 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, faults: _Fault
             licence=source.licence,
             read=sum(counts.values()),
             broken=sum(part.source.name == source.name and fault.row > 0 for part, fault in faults),
+            repaired=repaired.get(source.name, 0),
             kept=counts.pop("kept", 0),
             exact=counts.pop("duplicate", 0),
             near=counts.pop("near_duplicate", 0),

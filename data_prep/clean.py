@@ -1,13 +1,15 @@
-"""Which rows are fit to train on: one filter a reason, and the first reason that applies drops the row.
+"""Which rows are fit to train on: what can be repaired is; then one filter a reason, and the first that applies drops.
 
 Of a million rows only a few thousand are suspect. So a cheap test of all texts comes first, and what costs more sees an
 empty text in place of all others.
 """
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
 
+import orjson
 import polars as pl
 
 from data_prep.spec import Cleaning
@@ -47,6 +49,45 @@ def _map(suspect: pl.Expr, text: pl.Expr, test: Callable[[str], bool]) -> pl.Exp
 def _found(pattern: str, suspect: pl.Expr | None = None) -> pl.Expr:
     """Find a pattern in the question or in the answer of rows that are suspect."""
     return _either(lambda text: (text if suspect is None else where(suspect, text)).str.contains(pattern))
+
+
+# --- Repair: what stands for a character or for nothing
+
+# Alpaca's word for an empty field, which its translations hold in many forms.
+_NO_INPUT = r"(?i:[\"“]?<\s*(?:no\s?-?(?:input|output)|n/a|无输[入出][^<>]{0,3}|无)\s*>[\"”]?)"
+_BREAK = r"(?i:<br\s*/?>)"
+_ENTITY = (
+    r"&(?:lt|gt|amp|quot|apos|nbsp|[lr][ds]quo|[mn]dash|middot|hellip|deg|times|plusmn|[lg]e"
+    r"|#\d{1,6}|#x[\da-fA-F]{1,5});"
+)
+
+
+def repair(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with entities, line breaks of HTML and marks of empty fields as what they stand for.
+
+    `frame` has the columns question, answer and turns; the new column `repaired` is true where one of them changed.
+    HTML that the question asks for stays as it is.
+    """
+    suspect = _found(f"{_ENTITY}|{_BREAK}|{_NO_INPUT}", _found("[&<]")) & ~_asked()
+    frame = frame.with_columns(repaired=suspect.fill_null(value=False))
+    changes = ((QUESTION, repaired), (ANSWER, repaired), (pl.col("turns"), _repaired_turns))
+    return frame.with_columns(
+        pl.coalesce(pl.when("repaired").then(text).map_elements(change, return_dtype=pl.String()), text)
+        for text, change in changes
+    )
+
+
+def repaired(text: str) -> str:
+    """Return a text with entities, also those of entities, line breaks and marks of empty fields replaced."""
+    for _ in range(2):
+        text = re.sub(_ENTITY, lambda found: html.unescape(found[0]), text)
+    text = re.sub(_NO_INPUT, "", re.sub(_BREAK, "\n", text))
+    return text.replace("\xa0", " ").strip()
+
+
+def _repaired_turns(turns: str) -> str:
+    said = ({**turn, "content": repaired(turn["content"])} for turn in orjson.loads(turns))
+    return orjson.dumps(list(said)).decode()
 
 
 # --- Sizes
@@ -122,15 +163,10 @@ _TAG = (
     r"|script|style|iframe|audio|video|center|form|button|blockquote|pre)(?:\s[^<>]{0,500})?/?>"
     r"|</[abius]>|<(?:a|link|meta|input)\s+[a-z-]+\s*="
 )
-_ENTITY = (
-    r"&(?:lt|gt|amp|quot|apos|nbsp|[lr][ds]quo|[mn]dash|middot|hellip|deg|times|plusmn|[lg]e"
-    r"|#\d{1,6}|#x[\da-fA-F]{1,5});"
-)
 _LEFT_OVER = (
     # Tokens of chat templates and tokenizers.
     r"<\|[A-Za-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:bos|eos|pad|unk|sop|eop)>|\[(?:gMASK|UNK|PAD)\]"
-    # Alpaca's word for an empty field, which its translations hold in many forms.
-    r"|(?i:<\s*(?:no\s?-?(?:input|output)|n/a|无输[入出][^<>]{0,3}|无)\s*>)"
+    rf"|{_NO_INPUT}"
     # A picture or page that is only promised: <插入流程图> as the whole answer.
     r"|^\W*<[^<>\n]*\p{Han}[^<>\n]*>\W*$"
     # Headers of instruction data and of CQADupStack's questions.
@@ -139,6 +175,7 @@ _LEFT_OVER = (
     # Bulletin board code, and pictures, which no model of text can see.
     r"|(?i:\[/(?:url|img|b|i|color|size|quote)\]|\[(?:url|img)[=\]])|!\[[^\]\n]{0,200}\]\("
 )
+_CODE = r"(?i)```|^\s*<(?:!doctype|html)\b"
 _ASKS_FOR_TAGS = r"(?i)html|xml|css|svg|javascript|网页|网站|标签|代码|表单"
 
 
@@ -146,8 +183,13 @@ def markup(_settings: Cleaning) -> pl.Expr:
     """Find rows with markup; HTML stays where the question is about it, entities there only inside HTML."""
     suspect = _found(_SUSPECT)
     tag, entity, left_over = (_found(pattern, suspect) for pattern in (_TAG, _ENTITY, _LEFT_OVER))
-    asked = tag & where(suspect, QUESTION).str.contains(_ASKS_FOR_TAGS)
-    return left_over | ((tag | entity) & ~asked)
+    return left_over | ((tag | entity) & ~_asked(suspect))
+
+
+def _asked(suspect: pl.Expr | None = None) -> pl.Expr:
+    """Find rows whose HTML is what the question is about, or stands in code of the answer."""
+    question, answer = (text if suspect is None else where(suspect, text) for text in (QUESTION, ANSWER))
+    return _found(_TAG, suspect) & (question.str.contains(_ASKS_FOR_TAGS) | answer.str.contains(_CODE))
 
 
 # --- Repetition: one thing over and over, as a model says it that has lost its way

@@ -54,13 +54,15 @@ class InputFile(FileContent):
 class Flow(_ManifestPart):
     """What became of a source's rows. `read` are whole rows: dropped, duplicate, contaminated or kept; not `broken`.
 
-    `exact` and `near` are duplicates of rows that were kept, of this source or another.
+    `repaired` are those whose text clean.repair changed, whatever became of them. `exact` and `near` are duplicates of
+    rows that were kept, of this source or another.
     """
 
     domain: str
     licence: str
     read: int
     broken: int
+    repaired: int
     dropped: dict[str, int]
     exact: int
     near: int
@@ -129,7 +131,10 @@ class BuildFacts(_ManifestPart):
             content["decontaminate"]["exams"].sort()
         content = json.loads(canonical_json(content))
         return cls(
-            versions={"openbook-eval": __version__, "polars": pl.__version__, "rensa": version("rensa")},
+            versions={
+                "openbook-eval": __version__,
+                **{library: version(library) for library in ("opencc", "polars", "rensa")},
+            },
             spec=content,
             spec_sha256=sha256_json(content),
             scale=float(scale),

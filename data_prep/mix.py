@@ -23,6 +23,8 @@ Count = Callable[[Sequence[str]], list[int]]
 
 # Rows whose texts go to the tokenizer at once.
 _BATCH = 1_000
+# Rows among which those are looked for that fill up a share of tokens.
+_FILLERS = 100
 # What SplitMix64 adds at every step, the golden ratio in 64 bits; odd, so that multiplying by it loses nothing.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -109,7 +111,8 @@ def split_mix(values: Keys) -> Keys:
 def _pools(rows: pl.DataFrame, seed: int) -> dict[Domain, pl.DataFrame]:
     """The places of each domain's rows in the order in which they are taken, with the rows and tokens up to each."""
     order = pl.Series("order", seeded_hash(rows["key"], seed, "rows of a mix"))
-    ordered = rows.select("domain", "key", pl.col("tokens").cast(pl.UInt64)).with_row_index("place")
+    size = pl.col("tokens").cast(pl.Int64)
+    ordered = rows.select("domain", "key", size=size, tokens=size).with_row_index("place")
     ordered = ordered.with_columns(order).sort("order")
     upto = {"rows": pl.int_range(1, pl.len() + 1), "tokens": pl.col("tokens").cum_sum()}
     return {domain: ordered.filter(pl.col("domain") == domain).with_columns(**upto) for domain in DOMAINS}
@@ -142,10 +145,15 @@ def _chosen(rows: pl.DataFrame, pools: Mapping[Domain, pl.DataFrame], name: str,
 def _take(pool: pl.DataFrame, mix: Mix, share: int) -> pl.DataFrame:
     """The rows that fill a share, and how often each was taken before.
 
-    A share of tokens is filled until the next row would pass it; what is missing is less than that row.
+    A share of tokens takes rows in order until one would pass it, then those of the next ones that still fit: what is
+    missing is less than any of these, and a share larger by that many rows contains this one.
     """
     rounds, rest = divmod(share, _whole(pool, mix)) if share else (0, 0)
-    taken = [pool] * rounds + [pool.filter(pl.col(mix.over) <= rest)]
+    last = pool.filter(pl.col(mix.over) <= rest)
+    left, gap = pool[last.height : last.height + _FILLERS], rest - _whole(last, mix)
+    while (fits := left.filter(pl.col("size") <= gap)).height and mix.over == "tokens":
+        last, left, gap = pl.concat([last, fits[:1]]), fits[1:], gap - fits["size"][0]
+    taken = [pool] * rounds + [last]
     return pl.concat(part.select("place", "key", repeat=pl.lit(number, pl.UInt32)) for number, part in enumerate(taken))
 
 

@@ -65,6 +65,10 @@ def show_built(mixes: Mapping[str, Manifest], out: Path) -> Iterator[Table | Tex
     ]
     columns = ("source", "read", "broken", "unclean", "twice", "alike", "exam", "kept")
     yield table(columns, flows, "rows of the sources")
+    if mended := {name: of.repaired for name, of in build.sources.items() if of.repaired}:
+        yield line(
+            f"entities and <br> replaced in {', '.join(f'{rows:,} rows of {name}' for name, rows in mended.items())}"
+        )
     counts = {
         name: [part.rows if (part := mix.domains.get(domain)) else None for domain in DOMAINS]
         for name, mix in mixes.items()

@@ -3,6 +3,7 @@
 All numbers are made up: those of cards are test numbers of their issuers or made to fit the check digit.
 """
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clean import FILTERS, judge
+from data_prep.clean import FILTERS, judge, repair, repaired
 from data_prep.spec import Cleaning, Reason
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
@@ -234,6 +235,41 @@ def test_other_languages_are_dropped_and_what_is_asked_in_chinese_stays() -> Non
 @pytest.mark.parametrize("question", ["编写一个 HTML 表单", "创建网页", "生成代码以显示表格", "把 XML 转为 JSON"])
 def test_html_stays_where_it_is_asked_for(question: str) -> None:
     assert not drops("markup", question, "<table>\n<tr><td>1&nbsp;</td></tr>\n</table>")
+
+
+@pytest.mark.parametrize("answer", ["<!DOCTYPE html>\n<p>你好</p>", "如下：\n```\n<p>你好</p>\n```"])
+def test_html_stays_in_code_of_an_answer(answer: str) -> None:
+    assert not drops("markup", "给我看一个例子，谢谢", answer)
+
+
+# --- Repair
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("血清胆红素&gt;17.1μmol/L", "血清胆红素>17.1μmol/L"),
+        ("指导意见：<br>多喝水。<BR />多休息&nbsp;", "指导意见：\n多喝水。\n多休息"),
+        ("找最大的国家。\n&lt;无输入&gt;", "找最大的国家。"),
+        ('讲一个故事。\n"<noinput>"', "讲一个故事。"),
+        ("A&amp;gt;B，P&#39;波", "A>B，P'波"),
+        ("&copy=1，AT&T，a<b", "&copy=1，AT&T，a<b"),
+    ],
+)
+def test_what_stands_for_a_character_or_for_nothing_is_replaced(text: str, mended: str) -> None:
+    turns = [{"role": "user", "content": f'{text}"'}, {"role": "assistant", "content": "好。"}]
+    frame = rows((text, ANSWER), (QUESTION, text)).with_columns(turns=pl.Series([None, json.dumps(turns)]))
+    found = repair(frame)
+    assert (found["question"][0], found["answer"][0], found["turns"][0]) == (mended, ANSWER, None)
+    assert (found["question"][1], found["answer"][1]) == (QUESTION, mended)
+    assert found["repaired"].to_list() == [mended != text] * 2
+    said = repaired(f'{text}"') if mended != text else f'{text}"'
+    assert json.loads(found["turns"][1]) == [{**turns[0], "content": said}, turns[1]]
+
+
+def test_html_that_is_asked_for_is_not_repaired() -> None:
+    frame = rows(("编写网页", "<table><td>1&nbsp;<br></td></table>")).with_columns(turns=pl.lit(None, pl.String))
+    assert repair(frame).equals(frame.with_columns(repaired=pl.lit(value=False)))
 
 
 @given(st.text("咳嗽发热怎么办abc，。", min_size=20, max_size=40), st.integers(4, 50))

@@ -75,6 +75,31 @@ def test_equal_rows_have_equal_keys_and_others_not_whatever_stands_beside_them()
     assert keys_of() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("每次1.5 mg", "每次 1.5mg。"), ("P < 0.05", "P＜0.05"),
+        ("請問感冒該怎麼辦呢，需要吃藥嗎？", "请问感冒该怎么办呢，需要吃药吗？"),
+        ("皮疹（+）", "皮疹(+)"), ("𠮷著乾隆", "𠮷著干隆"),
+    ],
+)  # fmt: skip
+def test_copies_in_another_script_width_or_punctuation_are_equal(text: str, same: str) -> None:
+    assert len(set(keys_of((text, ""), ("", text), (same, ""), ("", same)))) == 2
+
+
+_OTHERS = [
+    ("每次1.5 mg", "每次15 mg"), ("2+2等于几", "2×2等于几"), ("钾<3.5", "钾>3.5"), ("皮疹(+)", "皮疹(-)"),
+    ("什么是C++", "什么是C#"), ("降到-5", "降到5"), ("3-5天", "35天"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "other"), _OTHERS)
+def test_signs_that_change_what_a_text_says_make_another_row(text: str, other: str) -> None:
+    answer = texts(1)[0]
+    assert len(set(keys_of((text, answer), (other, answer), (answer, text), (answer, other)))) == 4
+    assert near_duplicates(rows([(answer, text + answer), (answer, other + answer)], [0, 1]), 0.8).tolist() == [0, 1]
+
+
 # Equal rows.
 
 _PLACES = st.lists(
@@ -149,6 +174,13 @@ def test_the_same_question_with_another_answer_is_another_row() -> None:
     (question,) = texts(1)
     some = rows([(question, answer) for answer in ("答案：A", "答案：C", "答案： Ａ。")], [0, 1, 2])
     assert near_duplicates(some, 0.8).tolist() == [0, 1, 0]
+
+
+def test_another_question_with_the_same_answer_is_another_row() -> None:
+    (answer,) = texts(1)
+    question = "含有天麻的方剂有哪些，请推荐几种并说明"
+    asked = [question, question.replace("说明", "解释"), "含有海马的中成药叫什么名字"]
+    assert near_duplicates(rows([(some, answer) for some in asked], [0, 1, 2]), 0.8).tolist() == [0, 0, 2]
 
 
 def test_punctuation_does_not_matter_and_short_texts_are_alike_only_if_they_are_the_same() -> None:

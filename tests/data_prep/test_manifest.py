@@ -74,7 +74,7 @@ def test_it_says_no_place_and_no_time_and_chinese_is_written_as_it_is(tmp_path: 
     assert text.endswith("}\n")
     assert "学术使用" in text
     assert str(tmp_path) not in text
-    assert set(json.loads(text)["build"]["versions"]) == {"openbook-eval", "polars", "rensa"}
+    assert set(json.loads(text)["build"]["versions"]) == {"openbook-eval", "opencc", "polars", "rensa"}
 
 
 def facts(declared: Spec) -> BuildFacts:

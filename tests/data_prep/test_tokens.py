@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from opencc import OpenCC
 
 from data_prep.clean import estimate
 from data_prep.dedup import plain
@@ -94,7 +95,10 @@ def test_without_transformers_the_error_says_what_to_do() -> None:
     assert done.stdout.endswith("; install it, or leave `tokenizer` out for an estimate\n")
 
 
+HAN = [chr(point) for point in range(0x4E00, 0xA000)]
+SIMPLIFIED = dict(zip(HAN, OpenCC("t2s").convert("\n".join(HAN)).split("\n"), strict=True))
 IN_FULL = pl.col("text").str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[\s\p{Z}\p{P}\p{S}\p{C}]+", "")
+IN_FULL = IN_FULL.str.split("").list.eval(pl.element().replace(SIMPLIFIED)).list.join("")
 
 
 def plainly(*texts: str, by: pl.Expr = plain(pl.col("text"))) -> list[str]:  # noqa: B008
