@@ -8,7 +8,7 @@ memory, about twice the bytes of the files.
 import fcntl
 import os
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -141,12 +141,12 @@ def build(
         (out / CONTAMINATION).unlink(missing_ok=True)
         if checked:
             _replace(work / CONTAMINATION, out / CONTAMINATION)
-        with _step("choosing rows"):
-            chosen = choose(kept, mixes, spec.seed, count)
         flows = _flows(spec, kept, dropped, faults)
+        with _step("choosing rows"):
+            chosen = choose(kept, mixes, spec.seed, count, _losses(flows.values()))
         contaminated, report = sum(flow.contaminated for flow in flows.values()), CONTAMINATION if checked else None
         contamination = Contamination(exams=named, rows=contaminated, report=report) if names else None
-        facts = BuildFacts.of(spec, inputs, flows, contamination, scale)
+        facts = BuildFacts.of(spec, inputs, flows, contamination, scale, mixes)
         return _write_mixes(out, work, mixes, chosen, facts)
 
 
@@ -285,6 +285,18 @@ def _flows(spec: Spec, kept: pl.DataFrame, dropped: pl.DataFrame, faults: _Fault
             dropped=counts,
         )
     return flows
+
+
+def _losses(flows: Iterable[Flow]) -> dict[str, str]:
+    """Say of each domain how many rows were read, and why how many of them are not kept."""
+    lost: dict[str, Counter[str]] = {}
+    for flow in flows:
+        gone = {"read": flow.read, "duplicate": flow.exact + flow.near, "contaminated": flow.contaminated}
+        lost.setdefault(flow.domain, Counter()).update({**gone, "broken": flow.broken, **flow.dropped})
+    return {
+        domain: "; ".join(f"{rows:,} {reason}" for reason, rows in counts.most_common() if rows or reason == "read")
+        for domain, counts in lost.items()
+    }
 
 
 # --- Writing

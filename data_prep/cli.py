@@ -74,11 +74,16 @@ def plan(spec: _Spec, scale: _Scale = 1.0, data: _Data = None, mix: _Mixes = Non
 
 
 @app.command()
-def verify(folder: _Folder) -> None:
+def verify(
+    folder: _Folder,
+    allow_unchecked: Annotated[
+        bool, typer.Option("--allow-unchecked", help="An exam of the spec that could not be fetched is no fault.")
+    ] = False,
+) -> None:
     """Check a mix, or all mixes of a folder, against their manifests; exit code 1 where something is not as built."""
     from data_prep import manifest
 
-    differences = manifest.verify(folder)
+    differences = manifest.verify(folder, unchecked=allow_unchecked)
     for difference in differences:
         print(visible(difference))
     if differences:

@@ -4,7 +4,7 @@ A manifest says nothing of when, where or by whom a mix was built: two builds of
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -101,8 +101,9 @@ class DomainCount(RowCount):
 
 
 class BuildFacts(_ManifestPart):
-    """What all mixes of a build share."""
+    """What all mixes of a build share; `mixes` are their names."""
 
+    mixes: list[str]
     versions: dict[str, str]
     spec: dict[str, Any]
     spec_sha256: str
@@ -122,6 +123,7 @@ class BuildFacts(_ManifestPart):
         sources: Mapping[str, Flow],
         contamination: Contamination | None = None,
         scale: float = 1.0,
+        mixes: Iterable[str] = (),
     ) -> "BuildFacts":
         """Put the facts in an order in which that of sources and files makes no difference."""
         content = spec.model_dump(mode="json")
@@ -131,6 +133,7 @@ class BuildFacts(_ManifestPart):
             content["decontaminate"]["exams"].sort()
         content = json.loads(canonical_json(content))
         return cls(
+            mixes=sorted(mixes),
             versions={
                 "openbook-eval": __version__,
                 **{library: version(library) for library in ("opencc", "polars", "rensa")},
@@ -256,8 +259,11 @@ def mixes_in(folder: Path) -> list[Path]:
     raise OpenbookError(f"{folder}: holds no mix; a mix is a folder with {TRAIN} and {MANIFEST}")
 
 
-def verify(folder: Path) -> list[str]:
-    """Return the faults of a mix, or of all mixes in a folder, a line each. Raises OpenbookError where no mix is."""
+def verify(folder: Path, *, unchecked: bool = False) -> list[str]:
+    """Return the faults of a mix, or of all mixes in a folder, a line each. Raises OpenbookError where no mix is.
+
+    That an exam of the spec was not checked is a fault, unless `unchecked` allows it.
+    """
     faults: list[str] = []
     sound: dict[str, Manifest] = {}
     rows: dict[str, pl.DataFrame] = {}
@@ -270,12 +276,27 @@ def verify(folder: Path) -> list[str]:
                 sound[manifest.mix], rows[manifest.mix] = manifest, read_rows(mix)
         except OpenbookError as error:
             faults.append(str(error))
-    nested = nesting(rows)
-    for name, manifest in sound.items():
+    faults += [] if unchecked else _unchecked_exams(sound)
+    if folder not in mixes_in(folder):
+        asked = {name for manifest in sound.values() for name in manifest.build.mixes}
+        gone = sorted(name for name in asked if not (folder / name).is_dir())
+        faults += [f"{name}: is missing; the build that was to make it did not end: run it again" for name in gone]
+    return [*faults, *_not_nested(sound, nesting(rows))]
+
+
+def _unchecked_exams(mixes: Mapping[str, Manifest]) -> Iterator[str]:
+    for name, manifest in mixes.items():
+        exams = manifest.build.contamination
+        if exams and (lacking := exams.names(checked=False)):
+            fault = f"not checked against {', '.join(lacking)}, which could not be fetched"
+            yield f"{name}: {fault}; build it again, or allow that by --allow-unchecked"
+
+
+def _not_nested(mixes: Mapping[str, Manifest], nested: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[str]:
+    for name, manifest in mixes.items():
         for other, domains in manifest.nested_in.items():
-            if other in sound and (untrue := set(domains).difference(nested[name].get(other, ()))):
-                faults.append(f"{name}: {MANIFEST} says that {other} holds its rows of {sorted(untrue)}; it does not")
-    return faults
+            if other in mixes and (untrue := set(domains).difference(nested[name].get(other, ()))):
+                yield f"{name}: {MANIFEST} says that {other} holds its rows of {sorted(untrue)}; it does not"
 
 
 def _changed_files(folder: Path, manifest: Manifest) -> list[str]:

@@ -30,14 +30,18 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def choose(
-    rows: pl.DataFrame, mixes: Mapping[str, Mix], seed: int, count: Count | None = None
+    rows: pl.DataFrame,
+    mixes: Mapping[str, Mix],
+    seed: int,
+    count: Count | None = None,
+    losses: Mapping[str, str] | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, tokens and any others.
 
     They stand in the order of the mix's file, with one more column: `repeat` (UInt32), 0 where a row is taken for the
     first time. `count`, if any, counts the tokens of their texts. Raises OpenbookError that says of every domain of
-    every mix by how much it is too small. Where a mix allows it, its rows are repeated instead: all rows equally often,
-    and the first of the order once more.
+    every mix by how much it is too small, and of its `losses`. Where a mix allows it, its rows are repeated instead:
+    all rows equally often, and the first of the order once more.
     """
     if count and all(mix.over == "rows" for mix in mixes.values()):
         # Only of the rows chosen, which are the first of their domains: of these, the same ones are chosen again.
@@ -45,7 +49,7 @@ def choose(
         rows = rows.join(taken, on="key", how="semi")
     rows = _counted(rows, count) if count else rows
     pools = _pools(rows, seed)
-    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools)]
+    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools, losses or {})]
     fix = "take less, add sources, or say allow_repeat: true in the mix"
     if len(found) == 1:
         raise OpenbookError(f"{found[0]}; {fix}")
@@ -123,13 +127,14 @@ def _whole(pool: pl.DataFrame, mix: Mix) -> int:
     return int(pool[mix.over][-1]) if pool.height else 0
 
 
-def _shortages(name: str, mix: Mix, pools: Mapping[Domain, pl.DataFrame]) -> Iterator[str]:
+def _shortages(name: str, mix: Mix, pools: Mapping[Domain, pl.DataFrame], losses: Mapping[str, str]) -> Iterator[str]:
     for domain, share in wanted(mix).items():
         there = _whole(pools[domain], mix)
         # What is not there cannot be repeated.
         if share > there and not (mix.allow_repeat and there):
-            few = f"{share - there:,} too few"
-            yield f"mix {name}: {domain} has {there:,} {mix.over} and {share:,} are wanted, {few}"
+            why = f" ({losses[domain]})" if domain in losses else ""
+            has = f"{domain} has {there:,} {mix.over}{why}"
+            yield f"mix {name}: {has} and {share:,} are wanted, {share - there:,} too few"
 
 
 def _chosen(rows: pl.DataFrame, pools: Mapping[Domain, pl.DataFrame], name: str, mix: Mix, seed: int) -> pl.DataFrame:

@@ -31,6 +31,8 @@ _PACKED = (".gz", ".gzip", ".zst", ".zstd")
 _UNWANTED = ["dataset_info*.json", "*.lock.json", "requirements*.txt", "LICENSE*", "README*"]
 # Faults of a refused file that are printed, and characters of a broken row that are kept: it may be the rest of a file.
 _SHOWN, _LONGEST = 20, 10_000
+# Rows that are named of those with the same fault.
+_NAMED = 3
 # Rows that are read one by one and handed on at once, and bytes by which lines of JSON are told from an array.
 _ROWS, _HEAD = 20_000, 64 << 10
 
@@ -151,7 +153,7 @@ def read(part: Part) -> Iterator[Chunk]:
             cut = [fault._replace(text=fault.text[:_LONGEST]) for fault in faults]
             yield Chunk(texts.with_columns(*columns).select(list(SCHEMA)), cut)
     if refused:
-        raise _refusal(part.label, [f"row {row}: {reason}" if row else reason for row, reason, _ in refused])
+        raise _refusal(part.label, refused)
 
 
 def _texts(part: Part, layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:
@@ -196,10 +198,23 @@ def _one_by_one(items: Iterable[Item], layout: Layout) -> Iterator[tuple[pl.Data
         yield pl.DataFrame(found, _TEXTS, orient="row"), faults
 
 
-def _refusal(label: str, faults: Sequence[str]) -> OpenbookError:
+def _refusal(label: str, faults: Sequence[Fault]) -> OpenbookError:
+    """Name each fault once, with the first rows that have it."""
+    rows: dict[str, list[int]] = {}
+    for row, reason, _ in faults:
+        rows.setdefault(reason, []).append(row)
+    found = [f"{_named(numbers)}{reason}" for reason, numbers in rows.items()]
     way_out = "fix it or the source's fields, or say broken: salvage there to take all other rows"
-    if len(faults) == 1:
-        return OpenbookError(f"{label}: {faults[0]}; {way_out}")
-    more = [f"and {len(faults) - _SHOWN:,} more"] if len(faults) > _SHOWN else []
+    if len(found) == 1:
+        return OpenbookError(f"{label}: {found[0]}; {way_out}")
+    more = [f"and {len(found) - _SHOWN:,} other faults"] if len(found) > _SHOWN else []
     head = f"{label}: {len(faults):,} faults, nothing was taken; {way_out}:"
-    return OpenbookError("\n  ".join([head, *faults[:_SHOWN], *more]))
+    return OpenbookError("\n  ".join([head, *found[:_SHOWN], *more]))
+
+
+def _named(rows: Sequence[int]) -> str:
+    """Name rows at the beginning of a line; row 0 is the file."""
+    if len(rows) == 1:
+        return f"row {rows[0]}: " if rows[0] else ""
+    more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+    return f"{len(rows):,} rows ({', '.join(map(str, rows[:_NAMED]))}{more}): "

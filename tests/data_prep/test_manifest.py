@@ -132,6 +132,12 @@ def test_a_mix_as_it_was_built_has_no_fault_alone_or_among_others_or_scaled(buil
     assert verify(tmp_path / "half") == []
 
 
+def test_a_mix_that_a_killed_build_did_not_make_is_missing(mixes: Path) -> None:
+    shutil.rmtree(mixes / "r91")
+    assert verify(mixes) == ["r91: is missing; the build that was to make it did not end: run it again"]
+    assert verify(mixes / "r41") == []
+
+
 def test_a_folder_without_a_mix_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OpenbookError, match=r"holds no mix; a mix is a folder with train.jsonl and manifest.json"):
         verify(tmp_path)

@@ -370,13 +370,17 @@ def test_frames_have_the_schema_and_a_large_file_comes_in_several(tmp_path: Path
          ["a.jsonl: is no array of JSON (trailing comma is not allowed, at line 1); fix it or the "
           "source's fields, or say broken: salvage there to take all other rows"]),
         (json_lines([{"instruction": "甲"}] * 1200),
-         ["a.jsonl: 1,200 faults, nothing was taken; fix it or the source's fields, or say broken: salvage there to "
+         ["a.jsonl: 1,200 rows (1, 2, 3 and 1,197 more): key 'output' is missing; the row has instruction; fix it or "
+          "the source's fields, or say broken: salvage there to take all other rows"]),
+        (json_lines([{f"x{n}": "甲"} for n in (*range(30), 0)]),
+         ["a.jsonl: 31 faults, nothing was taken; fix it or the source's fields, or say broken: salvage there to "
           "take all other rows:",
-          *(f"  row {n}: key 'output' is missing; the row has instruction" for n in range(1, 21)),
-          "  and 1,180 more"]),
+          "  2 rows (1, 31): key 'instruction' is missing; the row has x0",
+          *(f"  row {n + 1}: key 'instruction' is missing; the row has x{n}" for n in range(1, 20)),
+          "  and 10 other faults"]),
     ],
 )  # fmt: skip
-def test_a_file_with_faults_is_refused_with_the_first_twenty_and_their_number(
+def test_a_file_with_faults_is_refused_with_twenty_of_them_each_once(
     tmp_path: Path, data: bytes, lines: list[str]
 ) -> None:
     with pytest.raises(OpenbookError) as caught:
