@@ -72,7 +72,7 @@ def frames(draw: np.random.Generator, words: Words, rows: int, questions: Sequen
 
 def in_plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Return question and answer in the form in which they are compared."""
-    return frame.select(plain(pl.col(name)).alias(f"plain_{name}") for name in ("question", "answer"))
+    return frame.select("question", *(plain(pl.col(name)).alias(f"plain_{name}") for name in ("question", "answer")))
 
 
 def speed(index: ExamIndex, words: Words, rows: int, questions: Sequence[Question]) -> None:

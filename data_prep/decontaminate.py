@@ -9,7 +9,7 @@ patient's longer question stays, and as the row's whole question goes.
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -33,6 +33,8 @@ PHRASES = tuple((Path(__file__).parent / "phrases.txt").read_text(encoding="utf-
 WHOLE = 14
 # The same where the row asks nothing else.
 _WHOLE_QUESTION = 8
+# From and up to how many characters a stem is looked for as the last sentence of a longer question.
+_LAST_SENTENCE = (4, 40)
 # Of its characters, those that are no stock phrase and not in many questions.
 _OWN = 8
 # Share of the n-grams of a stem that was rewritten, and characters that they must cover. The fewer characters the
@@ -105,36 +107,63 @@ class Match(NamedTuple):
 class ExamIndex:
     """The exams in the form in which rows are checked against them.
 
-    `items` are the questions, then the passages. `grams` has the columns hash, text and wanted: text 2n is the stem of
+    `items` are the questions and passages. `grams` has the columns hash, text and wanted: text 2n is the stem of
     question n or passage n, text 2n + 1 the question's options; `wanted` is how many n-grams of the text a row must
-    hold to be looked at. `table` has a bit for the upper bits of each hash. `common` are three-grams that tell nothing.
+    hold to be looked at. `table` has a bit for the upper bits of each hash. `common` are for each item the three-grams
+    that tell nothing, `stems` the questions by their stems.
     """
 
     items: tuple[ExamItem, ...]
     grams: pl.DataFrame
     table: NDArray[np.uint8]
-    common: frozenset[str]
+    common: tuple[frozenset[str], ...]
+    stems: Mapping[str, int]
 
     @classmethod
     def of(cls, exams: Sequence[ExamFile]) -> "ExamIndex":
-        """Index these exams; the order of exams and of their questions makes no difference."""
-        questions, passages = items(exams)
-        grams = _grams(questions, passages)
+        """Index these exams; the order of exams and of their questions makes no difference.
+
+        What is common is so among the questions of one exam, or its passages: a further exam takes nothing away.
+        """
+        groups = [group for exam in sorted(exams, key=lambda exam: (exam.name, exam.sha256)) for group in items(exam)]
+        found = tuple(chain.from_iterable(groups))
+        grams = _grams(groups)
         there = np.zeros(1 << _BITS, dtype=np.bool_)
         there[grams["hash"].to_numpy() >> np.uint32(32 - _BITS)] = True
         stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
-        common = stock.union(*(_common([item.text for item in group]) for group in (questions, passages)))
-        return cls((*questions, *passages), grams, np.packbits(there, bitorder="little"), common)
+        common = [(stock.union(_common([item.text for item in group])),) * len(group) for group in groups]
+        stems = {item.text: number for number, item in reversed(list(enumerate(found))) if item.options and item.text}
+        return cls(found, grams, np.packbits(there, bitorder="little"), tuple(chain.from_iterable(common)), stems)
 
     def check(self, rows: pl.DataFrame) -> dict[int, Match]:
         """Return for each row that holds an exam item, by its place, the item that it holds most of.
 
-        `rows` have the columns plain_question and plain_answer.
+        `rows` have the columns question, plain_question and plain_answer.
         """
         texts = rows.select(pl.concat_str("plain_question", "plain_answer")).to_series()
         questions = rows["plain_question"]
-        found = {row: self._best(questions[row], texts[row], numbers) for row, numbers in self._likely(texts)}
-        return {row: match for row, match in found.items() if match}
+        likely = {row: self._best(questions[row], texts[row], numbers) for row, numbers in self._likely(texts)}
+        found = {row: match for row, match in likely.items() if match}
+        for row, item in self._asked(rows):
+            if (row not in found) or (found[row].kind, found[row].share) != ("stem", 1.0):
+                found[row] = Match(item.exam, item.id, "stem", 1.0, item.shown)
+        return found
+
+    def _asked(self, rows: pl.DataFrame) -> Iterator[tuple[int, ExamItem]]:
+        """Rows whose question is a stem, however common its words, or ends in one as a sentence of its own."""
+        questions = rows["plain_question"].str.replace(r"^\d{1,3}", "")
+        for row in questions.is_in(list(self.stems)).arg_true():
+            yield row, self.items[self.stems[questions[row]]]
+        for length in range(*_LAST_SENTENCE):
+            stems = [stem for stem in self.stems if len(stem) == length and self._tells(stem)]
+            tails = questions.str.tail(length)
+            for row in tails.is_in(stems).arg_true() if stems else ():
+                if tails[row] in _ends(rows["question"][row], length):
+                    yield row, self.items[self.stems[tails[row]]]
+
+    def _tells(self, stem: str) -> bool:
+        """Whether a stem is more than phrases that every exam has."""
+        return not self.common[self.stems[stem]].issuperset(_three_grams(stem))
 
     def _likely(self, texts: pl.Series) -> Iterator[tuple[int, list[int]]]:
         """Rows that share enough n-grams with some texts of the index, and the items that these are of."""
@@ -163,17 +192,19 @@ class ExamIndex:
     def _best(self, question: str, row: str, numbers: Sequence[int]) -> Match | None:
         """The item that the row holds most of; of equals that whose kind tells more, then the earlier one."""
         found: list[Match] = []
-        for item in (self.items[number] for number in numbers):
-            if held := self._held(item, question, row):
+        for number in numbers:
+            item = self.items[number]
+            if held := self._held(item, self.common[number], question, row):
                 found.append(Match(item.exam, item.id, *held, item.shown))
             if held == ("stem", 1.0):
                 break
         best = min(found, key=lambda match: (-match.share, KINDS.index(match.kind)), default=None)
         return best and best._replace(share=round(best.share, 4))
 
-    def _held(self, item: ExamItem, question: str, row: str) -> tuple[Kind, float] | None:
+    @staticmethod
+    def _held(item: ExamItem, common: Set[str], question: str, row: str) -> tuple[Kind, float] | None:
         """What of an item is in the row, and the share of its n-grams; none where it is no evidence."""
-        own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in self.common]
+        own = [place for place, gram in enumerate(_three_grams(item.text)) if gram not in common]
         whole = bool(item.options and item.text) and item.text in row
         enough = _WHOLE_QUESTION if whole and _asks_only(item.text, question) else WHOLE
         if whole and len(item.text) >= enough and _covered(own) >= _OWN:
@@ -188,22 +219,19 @@ class ExamIndex:
 # What of an exam is looked for.
 
 
-def items(exams: Sequence[ExamFile]) -> tuple[tuple[ExamItem, ...], tuple[ExamItem, ...]]:
-    """Return questions and passages, each different one once, by the first exam and question that has it."""
-    pairs = sorted(
-        ((exam.name, question) for exam in exams for question in exam.questions),
-        key=lambda pair: (pair[0], pair[1].id, pair[1].stem, *pair[1].options.values()),
-    )
-    texts = _plain(text for _, asked in pairs for text in (_NUMBER.sub("", asked.stem, 1), *asked.options.values()))
+def items(exam: ExamFile) -> tuple[tuple[ExamItem, ...], tuple[ExamItem, ...]]:
+    """Return the questions and the passages of an exam, each different one once, by the first question that has it."""
+    asked = sorted(exam.questions, key=lambda question: (question.id, question.stem, *question.options.values()))
+    texts = _plain(text for each in asked for text in (_NUMBER.sub("", each.stem, 1), *each.options.values()))
     questions: dict[tuple[str, ...], ExamItem] = {}
-    for exam, asked in pairs:
-        stem, *options = (next(texts) for _ in range(1 + len(asked.options)))
-        shown = " ".join([asked.stem, *(f"{letter}. {text}" for letter, text in asked.options.items())])
-        questions.setdefault((stem, *options), ExamItem(exam, asked.id, stem, tuple(options), _shortened(shown)))
-    pieces = [(exam, asked.id, piece) for exam, asked in pairs for text in _book(asked) for piece in cut(text, _PIECE)]
+    for each in asked:
+        stem, *options = (next(texts) for _ in range(1 + len(each.options)))
+        shown = " ".join([each.stem, *(f"{letter}. {text}" for letter, text in each.options.items())])
+        questions.setdefault((stem, *options), ExamItem(exam.name, each.id, stem, tuple(options), _shortened(shown)))
+    pieces = [(each.id, piece) for each in asked for text in _book(each) for piece in cut(text, _PIECE)]
     passages: dict[str, ExamItem] = {}
-    for (exam, number, piece), text in zip(pieces, _plain(piece for *_, piece in pieces), strict=True):
-        passages.setdefault(text, ExamItem(exam, number, text, (), _shortened(piece)))
+    for (number, piece), text in zip(pieces, _plain(piece for _, piece in pieces), strict=True):
+        passages.setdefault(text, ExamItem(exam.name, number, text, (), _shortened(piece)))
     return tuple(questions.values()), tuple(passages.values())
 
 
@@ -257,18 +285,23 @@ def _common(texts: Sequence[str]) -> set[str]:
     return {gram for gram, count in counts.items() if count > max(_MANY, len(texts) // _ONE_IN)}
 
 
-def _grams(questions: Sequence[ExamItem], passages: Sequence[ExamItem]) -> pl.DataFrame:
-    """The n-grams of all texts that tell which text it is; columns as ExamIndex.grams, each pair once."""
-    count = len(questions)
-    texts = [(2 * number, each.text) for number, each in enumerate((*questions, *passages))]
-    texts += [(2 * number + 1, text) for number, each in enumerate(questions) for text in option_texts(each.options)]
-    found = _windows(texts)
+def _grams(groups: Sequence[Sequence[ExamItem]]) -> pl.DataFrame:
+    """The n-grams of all texts that tell which text of its group it is; columns as ExamIndex.grams, each pair once."""
     stock = _windows([(0, phrase) for phrase in PHRASES])
-    telling = found.join(stock, on="hash", how="anti").filter(pl.len().over("hash") <= _TELLING)
-    stem_or_entry = pl.when(pl.col("text") < 2 * count).then(_LOOK["stem"]).otherwise(_LOOK["entry"])
-    look = pl.when(pl.col("text") % 2 == 1).then(_LOOK["options"]).otherwise(stem_or_entry)
-    wanted = pl.max_horizontal((look * pl.len()).ceil(), pl.min_horizontal(pl.len(), _LEAST))
-    return telling.with_columns(wanted=wanted.over("text").cast(pl.UInt32))
+    found = [pl.DataFrame(schema={"hash": pl.UInt32, "text": pl.Int64, "wanted": pl.UInt32})]
+    first = 0
+    for group in groups:
+        texts = [(2 * number, each.text) for number, each in enumerate(group, first)]
+        texts += [
+            (2 * number + 1, text) for number, each in enumerate(group, first) for text in option_texts(each.options)
+        ]
+        first += len(group)
+        telling = _windows(texts).join(stock, on="hash", how="anti").filter(pl.len().over("hash") <= _TELLING)
+        whole = _LOOK["stem" if group and group[0].options else "entry"]
+        look = pl.when(pl.col("text") % 2 == 1).then(_LOOK["options"]).otherwise(whole)
+        wanted = pl.max_horizontal((look * pl.len()).ceil(), pl.min_horizontal(pl.len(), _LEAST))
+        found.append(telling.with_columns(wanted=wanted.over("text").cast(pl.UInt32)))
+    return pl.concat(found)
 
 
 def _windows(texts: Sequence[tuple[int, str]]) -> pl.DataFrame:
@@ -326,6 +359,14 @@ def _occurrences(gram: str, row: str) -> Iterator[int]:
 def _covered(places: Sequence[int]) -> int:
     """Characters that n-grams at these places cover; places in order."""
     return sum(min(_N, following - place) for place, following in pairwise([*places, sys.maxsize]))
+
+
+def _ends(question: str, length: int) -> list[str]:
+    """The last parts of a question, each from a sign to its end, in plain form; only those not much longer."""
+    starts = [
+        sign.end() for sign in re.finditer(r"[^\w]+", question) if len(question) - sign.end() <= 3 * length + _SLACK
+    ]
+    return list(_plain(question[start:] for start in starts))
 
 
 def _asks_only(stem: str, question: str) -> bool:
