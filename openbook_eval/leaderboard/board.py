@@ -208,7 +208,9 @@ class Comparison:
     but questions without a label, where there are others; so are the `counts`: right in both runs, in one of them, in
     neither, or missing from one. `test` is that of exams and all items; the average has the t-test of clusters always.
     `detectable` is the smallest difference that would be found. `flipped` has the items that one of them got right, and
-    which letters are right ("" where abstaining is); `notes` say what is to be known of the two runs.
+    which letters are right ("" where abstaining is); `notes` say what is to be known of the two runs. `extremes` are
+    the deciding difference in the worst case for A and in the best, of all items: were what A lacks wrong and what B
+    lacks right, and the other way round; none where no score is missing.
     """
 
     a: Run
@@ -219,11 +221,18 @@ class Comparison:
     detectable: float | None
     flipped: pl.DataFrame
     notes: tuple[str, ...]
+    extremes: tuple[Difference, ...] = ()
 
     @property
     def overall(self) -> Difference:
         """The difference that decides: of the plain mean of six exams, else of all items."""
         return self.differences.get("average", self.differences["all items"])
+
+    @property
+    def better(self) -> int:
+        """1 where A is surely better, -1 where B is, whatever the missing answers were; else 0."""
+        ways = {each.way for each in (self.overall, *self.extremes)}
+        return ways.pop() if len(ways) == 1 else 0
 
 
 def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Comparison:
@@ -240,8 +249,9 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
     corrected = [replace(each, adjusted=float(p)) for each, p in zip(of_exams, adjusted, strict=True)]
     average = {"average": found.macro} if is_complete(table.exams) else {}
     right_a, right_b = counted.scores()
+    missing = np.isnan(right_a + right_b)
     cells = {"both": right_a * right_b, "only_a": right_a * (1 - right_b), "only_b": (1 - right_a) * right_b,
-             "neither": (1 - right_a) * (1 - right_b), "missing": np.isnan(right_a + right_b)}  # fmt: skip
+             "neither": (1 - right_a) * (1 - right_b), "missing": missing}  # fmt: skip
     return Comparison(
         a=a,
         b=b,
@@ -251,7 +261,17 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         detectable=stats.sensitivity(counted.scores(), counted.ranked_design(cluster), [(0, 1)])[0],
         flipped=_flipped(table),
         notes=tuple(notes(table, {})),
+        extremes=tuple(_extremes(counted, cluster)) if missing.any() else (),
     )
+
+
+def _extremes(counted: ScoreTable, cluster: Cluster) -> Iterator[Difference]:
+    """Return the deciding difference were all that is missing to speak against the first run, and were it for it."""
+    for guesses in ([[0.0], [1.0]], [[1.0], [0.0]]):
+        scores = counted.scores()
+        filled = np.where(np.isnan(scores), guesses, scores)
+        found = stats.paired_difference(filled, counted.design(cluster))
+        yield found.macro if is_complete(counted.exams) else found.micro
 
 
 def _flipped(table: ScoreTable) -> pl.DataFrame:

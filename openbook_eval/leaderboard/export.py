@@ -220,17 +220,20 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
 
 
 def conclusion(comparison: Comparison) -> str:
-    """Return who does better, in words: surely where both p and the interval, found in different ways, say so."""
+    """Return who does better, in words: surely where `Comparison.better` says so."""
     found, interval = comparison.overall, comparison.overall.estimate.interval
     if not isfinite(found.p) or interval is None:
         return "too little to tell: an exam of one item, or of one group, says nothing of chance"
-    if found.p >= stats.ALPHA or interval.low <= 0 <= interval.high:
+    if found.way == 0:
         nothing = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
         least = comparison.detectable
         return nothing if least is None else f"{nothing}; it would find one of {percent(least)} points (power 80 %)"
-    better, way = ("A", 1) if found.estimate.value > 0 else ("B", -1)
-    low, high = sorted(way * 100 * end for end in (interval.low, interval.high))
-    return f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f}), surely"
+    better = "A" if found.way > 0 else "B"
+    low, high = sorted(found.way * 100 * end for end in (interval.low, interval.high))
+    of_both = f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f})"
+    if comparison.better:
+        return f"{of_both}, surely"
+    return f"not sure: of the items that both answered {of_both}; the missing answers could change that"
 
 
 def _grounds(comparison: Comparison) -> Iterator[str]:
@@ -238,7 +241,9 @@ def _grounds(comparison: Comparison) -> Iterator[str]:
     words = "right in both {both:,}, in A only {only_a:,}, in B only {only_b:,}, in neither {neither:,} items"
     yield words.format_map(counts)
     if counts["missing"]:
-        yield f"{counts['missing']:,} items have no score in one of them and are left out"
+        least, most = (points(each.estimate.value) for each in comparison.extremes)
+        missing = f"{counts['missing']:,} items have no score in one of them and are left out"
+        yield f"{missing}; whatever they were, A - B of all items lies from {least} to {most} points"
     apart = "average" in comparison.differences and comparison.test != stats.T_TEST
     yield f"p by the {comparison.test}" + (f", of the average by the {stats.T_TEST}" if apart else "")
 
@@ -253,6 +258,7 @@ def comparison_export(comparisons: Sequence[Comparison]) -> Export:
             "test": each.test,
             "detectable": each.detectable,
             "counts": each.counts,
+            "extremes": [case.estimate.value for case in each.extremes],
             "differences": list(_rows(each)),
             "flipped": each.flipped.to_dicts(),
         }

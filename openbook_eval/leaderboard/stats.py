@@ -247,6 +247,13 @@ class Difference:
     p: float
     adjusted: float | None = None
 
+    @property
+    def way(self) -> int:
+        """Its sign where it is sure: both p and the interval, found in different ways, say so; else 0."""
+        interval = self.estimate.interval
+        sure = interval and self.p < ALPHA and not interval.low <= 0 <= interval.high
+        return (1 if self.estimate.value > 0 else -1) if sure else 0
+
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:

@@ -75,6 +75,24 @@ def test_nothing_is_sure_whose_interval_holds_zero() -> None:
     assert conclusion(unsure).startswith("no difference that this exam can tell: +60.0 points (-0.1 to +90.0)")
 
 
+@pytest.mark.parametrize(
+    ("answered", "b", "words", "extremes"),
+    [
+        (16, lambda _, place: not 8 <= place < 16, "not sure: .* better by 50.0 points", [-0.4, 0.2]),
+        (28, lambda _, place: place >= 8, "not sure: .* better by 28.6 points", [-0.1, 0.2]),
+        (38, first(8), "A is better by 78.9 points (72.8 to 83.7), surely", [0.75, 0.8]),
+    ],
+)
+def test_nothing_is_sure_that_the_missing_answers_could_turn(
+    answered: int, b: Outcome, words: str, extremes: list[float]
+) -> None:
+    # A is right wherever it answers; in the first case B has 80 % of all.
+    found = compared(lambda _, place: True if place < answered else None, b, sizes=40)
+    assert found.counts["missing"] == 6 * (40 - answered)
+    assert re.match(re.escape(words).replace(r"\.\*", ".*"), conclusion(found))
+    assert [case.estimate.value for case in found.extremes] == pytest.approx(extremes)
+
+
 def test_one_item_and_exams_of_one_group_tell_nothing_however_far_apart() -> None:
     assert conclusion(compared(first(1), first(0), sizes={"nursing": 1})).startswith("too little to tell")
     found = compared(first(10), first(1), groups=10)
