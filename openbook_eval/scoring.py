@@ -71,7 +71,8 @@ class Metric:
 
     `compute` returns None where a response has no such number. `label` heads its column. `scopes` are those whose
     responses have it. `averaged` metrics, which all of these have, have a mean over the six exams. `graded` ones lie
-    between 0 and 1, all others are either.
+    between 0 and 1, all others are either. Those `of_letters` follow from the letters read, the letters of the options
+    and those that are right, and are refused in samples where they do not.
     """
 
     label: str
@@ -81,6 +82,7 @@ class Metric:
     higher_is_better: bool = True
     averaged: bool = True
     graded: bool = False
+    of_letters: bool = True
 
 
 METRICS: Mapping[str, Metric] = {
@@ -133,6 +135,7 @@ METRICS: Mapping[str, Metric] = {
         lambda attempt: attempt.letter_mass,
         _RANKED,
         graded=True,
+        of_letters=False,
     ),
 }
 

@@ -28,6 +28,7 @@ from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.metrics import reading_metrics
 from openbook_eval.results.runs import ORDER, READING, AskedExam, Run, Runs, SamplesFile, TrainingRecord
 from openbook_eval.results.samples import BROKEN, ITEMS, read_items
+from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
 Json = Mapping[str, Any]
@@ -35,6 +36,7 @@ Json = Mapping[str, Any]
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
+_MOST_BYTES = 2**29
 # The key of our own in a results file.
 _KEY = "openbook"
 # What lm-eval puts in the place of a task's metrics where it is told --predict_only.
@@ -56,7 +58,7 @@ def read_runs(paths: Sequence[Path] | Path | str) -> Runs:
     # polars and hashing let other threads work.
     with ThreadPoolExecutor(2) as pool:
         read = [each for own in pool.map(_read_file, files.values()) for each in own]
-    refused = [*dict.fromkeys(_orphans(paths)), *(each for each in read if isinstance(each, str))]
+    refused = [*dict.fromkeys((*_no_files(paths), *_orphans(paths))), *(each for each in read if isinstance(each, str))]
     found = {each[0].id: each for each in read if not isinstance(each, str)}
     if not found:
         raise OpenbookError(f"{', '.join(map(str, paths))}: {_nothing(refused)}")
@@ -91,14 +93,18 @@ def results_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.suffix == ".json":
-        return sorted(file for file in path.parent.glob("*.json") if _DATED.sub("", file.stem) == path.stem)
-    return sorted(file for file in path.rglob("*.json") if _DATED.search(file.stem))
+        found = [file for file in path.parent.glob("*.json") if _DATED.sub("", file.stem) == path.stem]
+    else:
+        found = [file for file in path.rglob("*.json") if _DATED.search(file.stem)]
+    # A pipe or a device has no end.
+    return sorted(file for file in found if _is_file(file))
 
 
 def samples_files(file: Path) -> dict[str, Path]:
     """Return the samples that a results file has beside it, by task."""
     dated = _DATED.search(file.stem)
-    return {task_of(path): path for path in sorted(file.parent.glob(f"samples_*{dated[0]}.jsonl"))} if dated else {}
+    found = sorted(file.parent.glob(f"samples_*{dated[0]}.jsonl")) if dated else []
+    return {task_of(path): path for path in found if _is_file(path)}
 
 
 def task_of(samples: Path) -> str:
@@ -106,11 +112,26 @@ def task_of(samples: Path) -> str:
     return _DATED.sub("", samples.stem).removeprefix("samples_")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link to itself, or a folder that may not be read
+        return False
+
+
+def _no_files(paths: Iterable[Path]) -> Iterator[str]:
+    """Name what is called as results and samples are, and is no file."""
+    for path in paths:
+        for file in (path, *sorted(path.rglob("*.json*"))):
+            if _DATED.search(file.stem) and not _is_file(file):
+                yield f"{file}: is a pipe, a device or a broken link; remove it"
+
+
 def _orphans(paths: Iterable[Path]) -> Iterator[str]:
     """Name samples whose results file is missing."""
     for file in (file for path in paths for file in sorted(path.rglob("samples_cmed_*.jsonl"))):
         dated = _DATED.search(file.stem)
-        if dated and not any(file.parent.glob(f"*{dated[0]}.json")):
+        if dated and _is_file(file) and not any(file.parent.glob(f"*{dated[0]}.json")):
             yield (
                 f"{file.parent}: samples of {dated[1]} without a results file; the run was cut off, or the file lies "
                 "elsewhere: run again, or put it beside them"
@@ -121,7 +142,7 @@ def _read_file(file: Path) -> list[tuple[Run, pl.DataFrame] | str]:
     """Return the runs of a results file, each with its items or, in place of both, why there is none."""
     conditions: dict[str, dict[str, Json]] = {}
     try:
-        results = json.loads(file.read_bytes())
+        results = _loaded(file)
         parts = {task: config.get("metadata") for task, config in results["configs"].items()}
         ours = {task: part for task, part in parts.items() if isinstance(part, dict) and "exam_file" in part}
         for task, part in sorted(ours.items(), key=lambda each: EXAM_NAMES.index(each[1]["exam_label"])):
@@ -132,6 +153,15 @@ def _read_file(file: Path) -> list[tuple[Run, pl.DataFrame] | str]:
     others = f"{len(parts) - len(ours)} tasks of other exams than ours; openbook-eval rescore takes their samples"
     foreign = [f"{file}: {others} (--log_samples)"] if len(parts) > len(ours) else []
     return [*(_read(file, results, condition, tasks) for condition, tasks in conditions.items()), *foreign]
+
+
+def _loaded(file: Path) -> Json:
+    """Read a results file. Raises OSError, or one of BROKEN: for half a surrogate pair, too, which can go nowhere."""
+    if (size := file.stat().st_size) > _MOST_BYTES:
+        raise ValueError(f"{size:,} bytes are too many")
+    results: Json = json.loads(file.read_bytes())
+    json.dumps(results, ensure_ascii=False).encode()
+    return results
 
 
 def _read(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -> tuple[Run, pl.DataFrame] | str:
@@ -156,7 +186,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         raise OpenbookError(f"no samples of {some(missing)}: no item can be compared; run again with --log_samples")
     counts = [results["n-samples"][task] for task in tasks]
     read = [
-        _samples(paths[task], part["exam_label"], count["effective"])
+        _samples(paths[task], part["exam_label"], CONDITIONS[condition].scope, count["effective"])
         for (task, part), count in zip(tasks.items(), counts, strict=True)
     ]
     samples = tuple(own for own, _, _ in read)
@@ -192,10 +222,10 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
     return run, items.select(pl.lit(run.id).alias("run"), pl.exclude("doc_hash"))
 
 
-def _samples(path: Path, exam: Any, effective: int) -> tuple[SamplesFile, str, pl.DataFrame]:
+def _samples(path: Path, exam: Any, scope: Scope, effective: int) -> tuple[SamplesFile, str, pl.DataFrame]:
     """Return the samples of a task, the digest of what was asked, and the items; the results are of `effective`."""
     try:
-        items = read_items(path, exam)
+        items = read_items(path, exam, scope)
     except (OSError, *BROKEN) as error:
         raise OpenbookError(f"{path.name}: {first_line(error)[:160]}; run again") from error
     # lm-eval leaves items without a response, which have no metrics, out of its number.
@@ -280,7 +310,7 @@ def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path
 def _annotate(file: Path, known: Mapping[str, object]) -> bool:
     samples = samples_files(file)
     try:
-        results = json.loads(file.read_bytes())
+        results = _loaded(file)
         block = results.get(_KEY, {})
         if not context_window.our_tasks(results):
             return False

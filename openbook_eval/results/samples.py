@@ -13,12 +13,14 @@ from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
 from openbook_eval.prompt import around_book
-from openbook_eval.scoring import METRICS
-from openbook_eval.types import ExamName, QType, Question, State
+from openbook_eval.scoring import METRICS, Scope, score
+from openbook_eval.types import Choice, ExamName, QType, Question, State, sorted_letters
 
 T = TypeVar("T")
 # What is raised where a file is not as lm-eval and we write it.
-BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
+BROKEN = (
+    ValueError, LookupError, TypeError, AttributeError, RecursionError, MemoryError, pl.exceptions.PolarsError
+)  # fmt: skip
 
 # One row an item of a run, with a column for each metric; null where the run has no such metric or no response came.
 ITEMS = pl.Schema(
@@ -40,11 +42,12 @@ ITEMS = pl.Schema(
 )
 
 _OF_DOC = ("id", "exam", "exam_class", "qtype", "group", "depth", "book_length", "answer", "expected")
+_OPTIONS = pl.List(pl.Struct({"letter": pl.String}))
 _LINE = pl.Schema(
     {
         "doc_hash": pl.String(),
         "filter": pl.String(),
-        "doc": pl.Struct({name: ITEMS.get(name, pl.String()) for name in _OF_DOC}),
+        "doc": pl.Struct({**{name: ITEMS.get(name, pl.String()) for name in _OF_DOC}, "options": _OPTIONS}),
         "filtered_resps": pl.List(pl.String()),
         **dict.fromkeys(METRICS, pl.Float64()),
     }
@@ -52,13 +55,14 @@ _LINE = pl.Schema(
 _CHOICE = pl.Schema(dict.fromkeys(("letters", "state", "rule", "unanswered"), pl.String()))
 # Our tasks have one filter; lm-eval writes a line for each.
 _FILTER = "choice"
+_FOLLOWING = [name for name, metric in METRICS.items() if metric.of_letters]
 
 
-def read_items(path: Path, exam: ExamName) -> pl.DataFrame:
+def read_items(path: Path, exam: ExamName, scope: Scope) -> pl.DataFrame:
     """Read the items of a samples file of our tasks: the columns of ITEMS but for `run`, and `doc_hash`.
 
-    Metrics are taken as they stand. Raises OSError, or one of BROKEN where anything is not as lm-eval and our tasks
-    write it.
+    Raises OSError, or one of BROKEN where anything is not as lm-eval and our tasks write it, and where a metric does
+    not follow from the letters that were read.
     """
     lines = _lines(path.read_bytes()).filter(pl.col("filter").fill_null(_FILTER) == _FILTER).unnest("doc")
     items = lines.hstack(_choices(path, lines["filtered_resps"].list.first()))
@@ -67,6 +71,7 @@ def read_items(path: Path, exam: ExamName) -> pl.DataFrame:
     for fault, rows in faults.items():
         if found[fault][0]:
             raise ValueError(f"item {items.filter(rows)['id'][0]} {fault}")
+    _check_scores(items, scope)
     columns = {name: pl.col(name).cast(dtype) for name, dtype in ITEMS.items() if name != "run"}
     return items.select(**columns | {"expected": pl.coalesce("expected", "answer")}, doc_hash="doc_hash")
 
@@ -129,6 +134,29 @@ def _faults(exam: ExamName) -> dict[str, pl.Expr]:
         if metric.averaged:
             faults[f"lacks the metric {name}"] = answered & ~has & (has.any() | (name == "correct"))
     return faults
+
+
+def _check_scores(items: pl.DataFrame, scope: Scope) -> None:
+    """Score again what differs among the items; few do. Raises ValueError for one whose metrics do not follow."""
+    options = pl.col("options").list.eval(pl.element().struct.field("letter")).list.join("")
+    given = ("qtype", "answer", "letters", "state", "rule", *_FOLLOWING)
+    rows = items.filter(pl.col("unanswered").is_null()).select(
+        "id", *given, options=options, expected=pl.coalesce("expected", "answer")
+    )
+    for row in rows.unique(rows.columns[1:], keep="first", maintain_order=True).to_dicts():
+        letters, options = row["letters"], row["options"]
+        if sorted_letters(letters) != letters or not {*letters, *row["expected"], *row["answer"]} <= set(options or ""):
+            raise ValueError(f"item {row['id']} has letters {letters!r} that its options or its key do not allow")
+        question = Question(
+            id="", stem="", options=dict.fromkeys(options, ""), qtype=row["qtype"], answer=row["answer"]
+        )
+        found = score(Choice(letters, row["state"], row["rule"]), question, scope, row["expected"])
+        for name in _FOLLOWING:
+            if row[name] is not None and (found.metrics.get(name) is None or abs(row[name] - found[name]) > 1e-6):
+                raise ValueError(
+                    f"item {row['id']} has {name} {row[name]:g}, which does not follow from the letters {letters!r} "
+                    f"that were read where {row['expected'] or 'abstaining'!r} is right"
+                )
 
 
 def _is_ours(sample: Mapping[str, Any]) -> bool:

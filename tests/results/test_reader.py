@@ -1,6 +1,7 @@
 """Runs are read into one table; what is broken is refused whole and named with its reason in one line."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,15 +57,13 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     assert len(run.id) == 16
 
 
-def test_metrics_are_taken_as_the_samples_have_them(tmp_path: Path) -> None:
-    path = write_run(tmp_path, questions=12, right=1.0)
-    # A wrong score stays: reading does not score again.
-    change_first(samples_of(path), '"correct": 1.0', '"correct": 0.0')
+def test_metrics_are_taken_from_the_samples(tmp_path: Path) -> None:
+    write_run(tmp_path, questions=12, right=1.0)
     items = read_runs(tmp_path).items
     assert items.schema == ITEMS
-    assert items["correct"].sum() == 11
+    assert items["correct"].sum() == 12
     first = items.filter(exam="nursing").row(0, named=True)
-    assert (first["expected"], first["letters"], first["correct"], first["correct_strict"]) == ("A", "A", False, True)
+    assert (first["expected"], first["letters"], first["correct"], first["correct_strict"]) == ("A", "A", True, True)
     assert first["abstained"] is None
 
 
@@ -263,6 +262,26 @@ def test_samples_without_results_are_named(tmp_path: Path) -> None:
         ('"correct": ', '"x": ', "item nursing-0 lacks the metric correct"),
         ('"answered": ', '"x": ', "item nursing-0 lacks the metric answered"),
         ('\\"letters\\"', '\\"unanswered\\":\\"x\\",\\"letters\\"', "item nursing-0 has the metric correct without"),
+        (
+            '"correct": 1',
+            '"correct": 0',
+            "item nursing-0 has correct 0, which does not follow from the letters 'A' that were",
+        ),
+        ('"answered": 1', '"answered": 0', "item nursing-0 has answered 0, which does not follow"),
+        ('"partial_credit": null', '"partial_credit": 1', "item nursing-0 has partial_credit 1, which does not follow"),
+        ('"expected": "A"', '"expected": "B"', "item nursing-0 has correct 1, which does not follow"),
+        ('\\"letters_only\\"', '\\"concluded\\"', "item nursing-0 has correct_strict 1, which does not follow"),
+        (
+            '\\"letters\\":\\"A\\"',
+            '\\"letters\\":\\"AA\\"',
+            "item nursing-0 has letters 'AA' that its options or its key do",
+        ),
+        (
+            '\\"letters\\":\\"A\\"',
+            '\\"letters\\":\\"Z\\"',
+            "item nursing-0 has letters 'Z' that its options or its key do",
+        ),
+        ('"letter": "A"', '"letter": "F"', "item nursing-0 has letters 'A' that its options or its key do not allow"),
         ('"doc_hash": ', '"x": ', "item nursing-0 has no id, class, answer or hash"),
         ('"exam": "nursing"', '"exam": "pharmacist"', "item nursing-0 is not of the exam nursing"),
         ('"qtype": "single"', '"qtype": "both"', "item nursing-0 is neither single nor multiple choice"),
@@ -310,6 +329,36 @@ def test_a_part_of_ours_that_cannot_be_is_named(tmp_path: Path, part: str, conte
     path = beside_a_sound_run(tmp_path)
     change_results(path, lambda told: told["openbook"].update({part: content}))
     assert refused(tmp_path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)]
+)
+@pytest.mark.parametrize("of", [lambda results: results, samples_of], ids=["results", "samples"])
+def test_what_is_no_file_is_named_and_never_read(
+    tmp_path: Path, make: Callable[[Path], object], of: Callable[[Path], Path]
+) -> None:
+    path = of(beside_a_sound_run(tmp_path))
+    path.unlink()
+    make(path)
+    found = read_runs(tmp_path)
+    assert [run.model for run in found.runs] == ["sound/model"]
+    assert found.refused[0] == f"{path}: is a pipe, a device or a broken link; remove it"
+
+
+def test_a_file_without_end_is_named(tmp_path: Path) -> None:
+    path = beside_a_sound_run(tmp_path)
+    os.truncate(path, 2**40)
+    assert refused(tmp_path).startswith(
+        f"{path}: half-written, or not a results file of lm-eval (ValueError: 1,099,511,"
+    )
+
+
+@pytest.mark.parametrize("half", [rb"sp\ud800", b"sp\xed\xa0\x80"])
+def test_half_a_surrogate_pair_in_a_results_file_is_named(tmp_path: Path, half: bytes) -> None:
+    path = beside_a_sound_run(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"spoilt/model", half))
+    assert refused(tmp_path).startswith(f"{path}: half-written, or not a results file of lm-eval (UnicodeEncodeError")
 
 
 def test_other_tasks_are_counted_and_unknown_conditions_named(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_samples_that_have_changed_since_have_no_texts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "fault"),
-    [('"subject":', "KeyError: 'subject'"), ('"options":', "KeyError: 'options'"), ('"resps":', "KeyError: 'resps'")],
+    [('"subject":', "KeyError: 'subject'"), ('"stem":', "KeyError: 'stem'"), ('"resps":', "KeyError: 'resps'")],
 )
 def test_a_sample_that_lacks_a_text_is_an_error_of_one_line(tmp_path: Path, old: str, fault: str) -> None:
     write_run(tmp_path, questions=6)
