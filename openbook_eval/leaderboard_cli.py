@@ -27,6 +27,12 @@ _Exports = Annotated[
     list[Path] | None,
     typer.Option("--export", metavar="FILE", help="Write a .csv, .md, .tex, .parquet or .json; may be given again."),
 ]
+_Across = Annotated[
+    Literal["settings"] | None,
+    typer.Option(
+        help="settings: compare runs of other settings too (engine, chat template, temperature, limits, stops)."
+    ),
+]
 _LACKING = ("leaderboards need scipy, statsmodels and others", "leaderboard")
 _MEANING = (
     "percent; avg: plain mean of the six exams; all: of all items; interval: 95 %, of what the rank is by; strict: "
@@ -46,6 +52,8 @@ def leaderboard(
     ] = None,
     condition: _Conditions = None,
     cluster: _Cluster = "auto",
+    across: _Across = None,
+    repeats: Annotated[bool, typer.Option("--repeats", help="Show repeated runs of a model too.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the page to this folder.")] = None,
     export: _Exports = None,
     paper: Annotated[bool, typer.Option("--paper", help="Print the paper's tables below.")] = False,
@@ -61,7 +69,8 @@ def leaderboard(
         page.refuse_other(html)
     if not paths and (html or export or not paper):
         raise OpenbookError("leaderboard: name a results file or a folder of runs")
-    found = _only(condition, read_runs(paths)) if paths else None
+    found = _only(condition, read_runs(paths, repeats=repeats)) if paths else None
+    found = found.across_settings() if found and across else found
     boards = board.boards(found, cluster=cluster) if found else []
     for each in boards:
         exports.show(exports.board_sheet(each), below=len(exports.FORM), meaning=_MEANING)
@@ -69,6 +78,7 @@ def leaderboard(
         exports.show(sheet)
     exports.say([published.APPROXIMATION] if paper else [])
     if found:
+        exports.say(board.apart_by_settings(boards))
         exports.say(f"not shown: {reason}" for reason in found.refused)
         exports.export(exports.board_export(boards), export or ())
     if found and html:
@@ -83,6 +93,7 @@ def compare(
     ] = None,
     condition: _Conditions = None,
     cluster: _Cluster = "auto",
+    across: _Across = None,
     shown: Annotated[int, typer.Option("--show", min=0, help="How many flipped items to print, each way.")] = 10,
     export: _Exports = None,
 ) -> None:
@@ -96,7 +107,9 @@ def compare(
     pool = read_runs(among) if among else None
     one, other = (_only(condition, _side(name, pool)) for name in (a, b))
     both = board.together(one, other)
-    pairs, left_out = board.comparable_pairs(one.runs, other.runs)
+    both = both.across_settings() if across else both
+    sides = [[run for run in both.runs if run.id in {own.id for own in side.runs}] for side in (one, other)]
+    pairs, left_out = board.comparable_pairs(*sides)
     found = [board.compare(both, *pair, cluster=cluster) for pair in pairs]
     for comparison in found:
         for sheet in _sheets(comparison, shown):
@@ -132,9 +145,10 @@ def _only(conditions: Sequence[str] | None, found: "Runs") -> "Runs":
 
 def _side(name: str, pool: "Runs | None") -> "Runs":
     from openbook_eval.results.reader import read_runs, results_files
+    from openbook_eval.results.runs import model_name
 
     lies_there = Path(name).exists() or results_files(Path(name))
-    if pool and (named := tuple(run for run in pool.runs if run.model == name)):
+    if pool and (named := tuple(run for run in pool.runs if name in (run.model, model_name(run.weights)))):
         return replace(pool, runs=named)
     if pool and not lies_there:
         # The hint may show a name as it is, and that came from a file.

@@ -12,7 +12,16 @@ import polars as pl
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.stats import Averages, Design, Difference, Estimate, Numbers, Rank
-from openbook_eval.results.runs import ComparableGroup, Run, Runs, comparable, comparable_groups, why_not_comparable
+from openbook_eval.results.runs import (
+    ComparableGroup,
+    Run,
+    Runs,
+    comparable,
+    comparable_groups,
+    differing,
+    told_apart,
+    why_not_comparable,
+)
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName
 
 # Metrics that stand beside the averages of `correct`.
@@ -135,6 +144,18 @@ def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
     return [_board(group, ScoreTable.of(group.runs, runs.items), cluster) for group in groups]
 
 
+def apart_by_settings(boards: Sequence[Board]) -> Iterator[str]:
+    """Return a line for each condition of which several boards would be one, but for how the models were asked."""
+    alike: dict[tuple[object, ...], list[Run]] = {}
+    for run in (each.group.runs[0] for each in boards):
+        alike.setdefault(run.model_copy(update={"across": True}).comparison, []).append(run)
+    for first, *others in alike.values():
+        if others:
+            names = ", ".join(differing([first, *others])).replace("_", " ")
+            boards_of = f"{first.condition}: {1 + len(others)} boards differ in settings alone ({names})"
+            yield f"{boards_of}; --across settings makes them one"
+
+
 def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board:
     counted, beside = table.parts()
     scores, design = counted.scores(), counted.ranked_design(cluster)
@@ -186,10 +207,8 @@ def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
     if six and len(six) < len(table.exams):
         yield "questions without a label (other) stand beside the six exams and are in no average"
     models: dict[str, list[str]] = {}
-    for run in table.runs:
-        for word, sentence in run.caveats().items():
-            if word != "gaps":
-                models.setdefault(sentence, []).append(run.model)
+    for sentence, model in _of_runs(table.runs):
+        models.setdefault(sentence, []).append(model)
     for sentence, of in models.items():
         yield sentence if len(of) == len(table.runs) else f"{sentence}: {some(of)}"
     for run in (run for run in table.runs if run.id in unanswered):
@@ -198,6 +217,15 @@ def notes(table: ScoreTable, unanswered: Mapping[str, int]) -> Iterator[str]:
             f"{run.model}: {unanswered[run.id]:,} of {run.asked:,} items have no response{reason}; it has no rank, and "
             "its averages are of the others"
         )
+
+
+def _of_runs(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+    """Yield what is to be said of single runs, with their models: what they lack, and settings that not all have."""
+    for run in runs:
+        yield from ((sentence, run.model) for word, sentence in run.caveats().items() if word != "gaps")
+    for name in differing(runs):
+        for run in runs:
+            yield f"asked with {name.replace('_', ' ')} {run.settings.get(name, 'not set')}", run.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,11 +311,15 @@ def _flipped(table: ScoreTable) -> pl.DataFrame:
 
 
 def together(one: Runs, other: Runs) -> Runs:
-    """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once."""
+    """Return the runs and items of both sides, as `compare` takes them; a run that is on both is there once.
+
+    Names tell apart what is on both sides, days as well.
+    """
     runs = {run.id: run for run in (*one.runs, *other.runs)}
     first = one.items.filter(pl.col("run").is_in([run.id for run in one.runs]))
     others = other.items.filter(pl.col("run").is_in(list(runs)), ~pl.col("run").is_in(first["run"].unique().to_list()))
-    return Runs(tuple(runs.values()), pl.concat([first, others]), tuple(dict.fromkeys(one.refused + other.refused)))
+    refused = tuple(dict.fromkeys(one.refused + other.refused))
+    return Runs(told_apart(list(runs.values())), pl.concat([first, others]), refused)
 
 
 def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tuple[Run, Run]], list[str]]:
@@ -321,4 +353,10 @@ def comparable_pairs(one: Sequence[Run], other: Sequence[Run]) -> tuple[list[tup
 def _refusal(a: Run, b: Run) -> OpenbookError:
     reasons = "; ".join(why_not_comparable(a, b))
     where = f"{b.model} cannot be compared with {a.model}, {a.condition}"
-    return OpenbookError(visible(f"{where}: {reasons}; run them with the same settings"))
+    alike = [run.model_copy(update={"across": True}) for run in (a, b)]
+    fix = (
+        "say --across settings to compare them nevertheless"
+        if comparable(*alike)
+        else "run them with the same settings"
+    )
+    return OpenbookError(visible(f"{where}: {reasons}; {fix}"))

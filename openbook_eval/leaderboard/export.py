@@ -53,7 +53,7 @@ _WIDE = 100
 _ESTIMATES = ("average", "all_items", *EXAM_NAMES)
 _TEXTS = (
     "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
-    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps",
+    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps", "settings",
 )  # fmt: skip
 # A row of an exported table of boards, shares of 1.
 RUNS = pl.Schema(
@@ -204,6 +204,7 @@ def of_run(run: Run) -> dict[str, Any]:
     """Return what is exported of a run."""
     own = {name: getattr(run, name) for name in set(RUNS) & set(Run.model_fields)}
     own |= {f"exam_{name}": getattr(run.exam, name) for name in ("name", "version", "sha256")}
+    own["settings"] = ", ".join(f"{name} {value}" for name, value in run.settings.items())
     own |= {"run": run.id, "prompts_cut": run.truncation.cut, "truncation_checked": run.truncation.checked}
     return {name: own[name] for name in RUNS if name in own}
 

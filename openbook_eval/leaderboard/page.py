@@ -199,7 +199,7 @@ def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int
     for name, board in own or [("index.html", None)]:
         write(name, "board", board=board)
         for row in board.rows if board else ():
-            facts = row.run.model_dump(exclude={"samples": True, "truncation": {"tasks"}})
+            facts = row.run.model_dump(exclude={"samples": True, "weights": True, "truncation": {"tasks"}})
             others = [other.run for other in rows if other.run.model == row.run.model and other is not row]
             write(of_run[row.run.id], "run", board=board, back=name, row=row, facts=facts, others=others)
     for view in ("paper", "plots", "items"):

@@ -133,11 +133,10 @@ def _by_way(boards: Sequence[Board]) -> list[list[tuple[str, dict[str, Run]]]]:
 
     Of two runs of a model under one condition (on other items, say) that which was asked more stands.
     """
-    found: dict[tuple[object, ...], dict[tuple[str, str | None], dict[str, Run]]] = {}
+    found: dict[tuple[object, ...], dict[str, dict[str, Run]]] = {}
     for run in sorted((row.run for board in boards for row in board.rows), key=lambda run: run.asked):
-        models = found.setdefault((run.exam.sha256, run.shots, run.system_instruction), {})
-        models.setdefault((run.model, run.chat_template), {})[run.condition] = run
-    return [[(model, runs) for (model, _), runs in models.items()] for models in found.values()]
+        found.setdefault(run.way, {}).setdefault(run.model, {})[run.condition] = run
+    return [list(models.items()) for models in found.values()]
 
 
 def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFrame]) -> tuple[Any, ...] | None:

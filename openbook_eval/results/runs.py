@@ -1,8 +1,8 @@
-"""Runs: each a model under one condition, with the items that it was asked; which of them may be compared."""
+"""Runs: each a model under one condition, with the items that it was asked; their names, and which may be compared."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
 import polars as pl
@@ -18,6 +18,13 @@ from openbook_eval.types import ExamName
 # In the order in which boards are shown.
 ORDER = {name: place for place, name in enumerate(CONDITIONS)}
 READING = tuple(name for name, condition in CONDITIONS.items() if condition.frame == "reading")
+
+# Arguments that say what a model's weights are: folders and names that its own name has, what it has beside them, and
+# what it has only where models would be called alike.
+PLACES = ("model", "peft", "lora_local_path", "delta")
+WORDS = ("revision", "subfolder", "gguf_file", "quantization", "load_in_8bit", "load_in_4bit", "bnb_4bit_quant_type",
+         "gptqmodel", "autogptq", "dtype")  # fmt: skip
+HIDDEN = ("base_url", "profile", "model_sha", "peft_sha", "delta_sha")
 
 # Figures that no run can have would stop a whole board later.
 _MOST = 2**53
@@ -65,11 +72,13 @@ class TrainingRecord(_Record, extra="allow"):
 class Run(_Record, extra="forbid"):
     """A model under one condition, evaluated once.
 
-    `id` is the first 16 digits of a sha256 over model, condition, date and the digests of the samples. `date` is that
-    of lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
+    `id` is the first 16 digits of a sha256 over weights, condition, date and the digests of the samples. `model` is
+    what it is called among the runs that were read with it, `weights` what tells it from all others. `date` is that of
+    lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
     asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none.
-    `system_instruction` and `chat_template` are lm-eval's digests of them. `cost`, `truncation` and `trained_on` are
-    parts of the results file's `openbook` block.
+    `system_instruction` and `chat_template` are lm-eval's digests of them. `settings` are how it was asked beside that:
+    engine, chat template, and what was set for generation; a run `across` may stand beside runs of others. `cost`,
+    `truncation` and `trained_on` are parts of the results file's `openbook` block.
     """
 
     id: str
@@ -94,6 +103,9 @@ class Run(_Record, extra="forbid"):
     versions: Mapping[str, str]
     results: str
     samples: tuple[SamplesFile, ...]
+    weights: Mapping[str, str] = {}
+    settings: Mapping[str, str] = {}
+    across: bool = False
 
     @model_validator(mode="after")
     def _refuse_impossible_truncation(self) -> Self:
@@ -103,12 +115,15 @@ class Run(_Record, extra="forbid"):
 
     @property
     def comparison(self) -> tuple[Any, ...]:
-        """Return what two runs must have in common to be compared.
+        """Return what two runs must have in common to be compared."""
+        return (self.condition, self.items_sha256, *self.way)
 
-        The chat template is no part of it: each model has its own.
-        """
-        source = (self.exam.sha256, self.entries_sha256, self.items_sha256)
-        return (self.condition, *source, self.task_version, self.shots, self.system_instruction)
+    @property
+    def way(self) -> tuple[Any, ...]:
+        """Return what runs under two conditions must have in common to be set against each other."""
+        settings = () if self.across else tuple(sorted(self.settings.items()))
+        source = (self.exam.sha256, self.entries_sha256, self.task_version)
+        return (*source, self.shots, self.system_instruction, settings)
 
     def caveats(self) -> dict[str, str]:
         """Return what keeps the figures from being those of the whole exam: a word each, and a sentence."""
@@ -144,6 +159,64 @@ class Runs:
         """Return the items of one run."""
         return self.items.filter(pl.col("run") == run.id)
 
+    def across_settings(self) -> "Runs":
+        """Return the runs as such that may be compared whatever their settings, with names that tell these apart."""
+        return replace(self, runs=told_apart([run.model_copy(update={"across": True}) for run in self.runs]))
+
+
+def model_name(weights: Mapping[str, str], short: Mapping[str, str] | None = None) -> str:
+    """Return what a model is called by its weights, its folders by their `short` names."""
+    words = ", ".join(_words(weights, WORDS))
+    places = " + ".join((short or {}).get(weights[key], weights[key]) for key in PLACES if key in weights)
+    return f"{places} ({words})" if words else places
+
+
+def _words(values: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    for name in (name for name in names if name in values):
+        yield name if values[name] == "True" else f"{name.replace('_', ' ')} {values[name]}"
+
+
+def short_places(places: Iterable[str]) -> dict[str, str]:
+    """Return what folders are called: the last two names of a path, of those that end alike as many as tell them apart.
+
+    A name on the hub and a path that begins here stay whole.
+    """
+    parts = {place: PurePosixPath(place).parts[place.startswith("/") :] for place in places}
+    found = {}
+    for place, own in parts.items():
+        others, many = {each for each in parts.values() if each != own}, 2
+        while many < len(own) and any(own[-many:] == each[-many:] for each in others):
+            many += 1
+        found[place] = "/".join(own[-many:]) if place.startswith(("/", ".", "~")) else place
+    return found
+
+
+def told_apart(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return runs by names that tell them apart: other weights, and of comparable ones other settings or other days."""
+    short = short_places({run.weights[key] for run in runs for key in PLACES if key in run.weights})
+    names = {run.id: model_name(run.weights, short) or run.model for run in runs}
+
+    def tell(alike: Callable[[Run], object], told: Callable[[Run, Sequence[Run]], str]) -> None:
+        groups: dict[object, list[Run]] = {}
+        for run in runs:
+            groups.setdefault((names[run.id], alike(run)), []).append(run)
+        for group in groups.values():
+            words = {run.id: told(run, group) for run in group}
+            if len(set(words.values())) > 1:
+                names.update({name: f"{names[name]} ({word})" for name, word in words.items() if word})
+
+    tell(lambda _: None, lambda run, _: ", ".join(_words(run.weights, HIDDEN)))
+    tell(lambda run: run.comparison, lambda run, group: ", ".join(_words(run.settings, differing(group))))
+    tell(lambda run: run.comparison, lambda run, _: run.date)
+    return tuple(run.model_copy(update={"model": names[run.id]}) for run in runs)
+
+
+def differing(runs: Iterable[Run]) -> list[str]:
+    """Return the names of the settings that are not the same in all runs."""
+    known = [run.settings for run in runs]
+    names = dict.fromkeys(name for settings in known for name in settings)
+    return [name for name in names if len({settings.get(name) for settings in known}) > 1]
+
 
 @dataclass(frozen=True, slots=True)
 class ComparableGroup:
@@ -161,13 +234,19 @@ def comparable(one: Run, other: Run) -> bool:
 
 
 def comparable_groups(runs: Iterable[Run]) -> list[ComparableGroup]:
-    """Return the runs by what they asked: conditions in their order, of one condition the largest group first."""
+    """Return the runs by what they asked: conditions in their order, of one condition the largest group first.
+
+    The title tells the settings in which groups of one condition and exam differ.
+    """
     found: dict[tuple[Any, ...], list[Run]] = {}
+    beside: dict[tuple[str, AskedExam], list[Run]] = {}
     for run in runs:
         found.setdefault(run.comparison, []).append(run)
+        beside.setdefault((run.condition, run.exam), []).append(run)
     groups = []
     for asked, (first, *others) in found.items():
-        title = f"{first.exam.name} {first.exam.version}"
+        others_settings = [] if first.across else differing(beside[first.condition, first.exam])
+        title = ", ".join([f"{first.exam.name} {first.exam.version}", *_words(first.settings, others_settings)])
         groups.append(ComparableGroup(sha256(repr(asked))[:12], first.condition, title, (first, *others)))
     return sorted(groups, key=lambda group: (ORDER[group.condition], -len(group.runs), group.key))
 
@@ -186,7 +265,12 @@ def why_not_comparable(one: Run, other: Run) -> list[str]:
     }
     # Of another source all items differ.
     items = _other_items(one, other, same_source=same_exam and same_entries)
-    return [*(reason for reason, differs in differences.items() if differs), *items]
+    settings = [] if one.across and other.across else differing([one, other])
+    asked = (
+        f"{name.replace('_', ' ')} {other.settings.get(name, 'not set')} instead of {one.settings.get(name, 'not set')}"
+        for name in settings
+    )
+    return [*(reason for reason, differs in differences.items() if differs), *items, *asked]
 
 
 def _other_items(one: Run, other: Run, *, same_source: bool) -> Iterator[str]:

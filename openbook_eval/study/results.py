@@ -176,7 +176,8 @@ def _read(cell: Cell, folder: Path, state: State, refused: list[str]) -> Iterato
     places = {condition: part["results"] for condition, part in state.parts.items()}
     for place in dict.fromkeys(places.values()):
         try:
-            found = read_runs(folder / place)
+            # Families have chat formats of their own; what one arm is less another is asked of both in one way.
+            found = read_runs(folder / place).across_settings()
         except OpenbookError as error:
             refused.append(str(error))
             continue

@@ -70,8 +70,8 @@ def build_report(folder: Path) -> Report:
     write_run(
         runs, model=BASE, condition=["openbook", LIBRARY, "openbook_ranked"], questions=questions, right=0.9, chat=True
     )
-    write_run(runs, model=TUNED, condition=["openbook", LIBRARY], questions=questions, right=0.6)
-    hostile = write_run(runs, model=HOSTILE, questions=questions, respond=attack)
+    write_run(runs, model=TUNED, condition=["openbook", LIBRARY], questions=questions, right=0.6, chat=True)
+    hostile = write_run(runs, model=HOSTILE, questions=questions, respond=attack, chat=True)
     for samples in hostile.parent.glob("samples_*"):
         # JSON can tell half of a surrogate pair, UTF-8 cannot.
         samples.write_bytes(samples.read_bytes().replace(b"half a pair", rb"\ud800 half a pair"))

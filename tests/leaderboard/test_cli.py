@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from openbook_eval import leaderboard_cli
 from openbook_eval.errors import OpenbookError
-from tests.results.lm_eval_output import invented, write_run
+from tests.results.lm_eval_output import GREEDY, invented, write_run
 
 HOSTILE = "[red]x[/red]\x1b[31m\u202e/evil"
 
@@ -88,6 +88,32 @@ def test_files_and_page_are_written(run: Run, runs: Path, tmp_path: Path) -> Non
     assert str(tmp_path / "page" / "index.html") in text
 
 
+def test_runs_of_other_settings_stand_on_one_board_where_asked_and_repeats_where_asked(
+    run: Run, tmp_path: Path
+) -> None:
+    warm = {"generation_kwargs": GREEDY | {"do_sample": True, "temperature": 0.7}}
+    for day, name in enumerate(("/a/x/merged", "/b/x/merged", "/a/x/merged"), 1):
+        write_run(
+            tmp_path, model=name, questions=24, date=f"2026-01-0{day}T03-04-05", config=warm if day == 2 else None
+        )
+    text = run("leaderboard", tmp_path, width=200)
+    assert "openbook, invented 1.0, temperature 0.7\n" in text
+    assert "openbook: 2 boards differ in settings alone (temperature); --across settings makes them one" in text
+    assert {row[1] for row in rows(text) if row[1:2] and row[1].endswith("merged")} == {"a/x/merged", "b/x/merged"}
+    assert "/a/x" not in text.replace(str(tmp_path), "")
+    text = run("leaderboard", tmp_path, "--across", "settings", "--repeats", width=200)
+    assert "\nopenbook, invented 1.0\n" in text
+    assert "asked with temperature 0.7: b/x/merged" in text
+    assert sum("a/x/merged (2026-01-0" in line for line in text.splitlines() if "asked" not in line) == 2
+    with pytest.raises(
+        OpenbookError, match=r"temperature 0\.7 instead of 0; say --across settings to compare them nevert"
+    ):
+        run("compare", "a/x/merged", "/b/x/merged", "--among", tmp_path)
+    assert "A: a/x/merged, run" in run(
+        "compare", "a/x/merged", "/b/x/merged", "--among", tmp_path, "--across", "settings"
+    )
+
+
 def test_what_can_be_neither_written_nor_read_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").mkdir()
     for option in (("--export", tmp_path / "x.csv"), ("--html", tmp_path)):
@@ -137,4 +163,4 @@ def test_a_comparison_says_what_was_left_out(run: Run, runs: Path, tmp_path: Pat
         write_run(tmp_path, model="one", questions=invented(120), date=f"2026-01-0{day}T03-04-05.678901")
     text = run("compare", tmp_path, runs / "poor", width=400)
     assert "not compared: closedbook: only B has it" in text
-    assert "an older run of one name; the newest stands" in text
+    assert "an older run of one model; the newest stands" in text

@@ -43,9 +43,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    write_run(folder, model="some/base", condition=["openbook", "closedbook"], right=0.8, questions=300)
+    write_run(folder, model="some/base", condition=["openbook", "closedbook"], right=0.8, questions=300, chat=True)
     write_run(folder, model=MODEL, respond=responses, chat=True, questions=300)
-    write_run(folder, model="some/base", condition="reading_library_4k", date="2026-01-03T00-00-00")
+    write_run(folder, model="some/base", condition="reading_library_4k", date="2026-01-03T00-00-00", chat=True)
     (folder / "results_2026-01-01T00-00-00.json").write_text('{"results": ')
     return folder
 

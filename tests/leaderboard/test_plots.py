@@ -93,7 +93,7 @@ def test_gain_is_the_share_right_with_the_book_less_that_without() -> None:
     assert float(str(gain_low)) < 0.5 < float(str(gain_high))
     assert of("gain", shown(runs[0])) == []
     # Asked in another way: not of the same model under the same chat template.
-    other = make_runs({"m": first(4)}, condition="closedbook", id="closed", chat_template="a" * 64)
+    other = make_runs({"m": first(4)}, condition="closedbook", id="closed", settings={"engine": "hf"})
     assert of("gain", shown(together(runs[0], other))) == []
 
 

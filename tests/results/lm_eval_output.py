@@ -19,6 +19,8 @@ EXAM = {"name": "invented", "version": "1.0", "sha256": "e" * 64}
 ENTRIES = "d" * 64
 TEMPLATE = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
 
+GREEDY = {"do_sample": False, "temperature": 0.0, "max_gen_toks": 512, "until": ["<|im_end|>"]}
+
 Doc = dict[str, Any]
 Right = float | Callable[[Question], bool]
 # What a model answers: text, or None for a question that got no answer.
@@ -48,6 +50,7 @@ def write_run(
     samples: bool = True,
     model_args: Mapping[str, Any] | None = None,
     openbook: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
     """Writes a run of `model` into `<folder>/<model>/`; returns its results file.
@@ -55,7 +58,7 @@ def write_run(
     `condition` is named as in `CONDITIONS`; a run may have several. `right` is the share of right answers,
     or says of each question whether it is right; `respond` gives the responses themselves, of a question and the
     letters that are right. `limit` asks the first questions of each exam. `openbook` are parts of our own in the
-    results, `changes` replace what lm-eval has written there.
+    results, `config` of each task's config, `changes` replace what lm-eval has written there.
     """
     questions = invented(questions) if isinstance(questions, int) else questions
     conditions = [condition] if isinstance(condition, str) else condition
@@ -74,6 +77,8 @@ def write_run(
             lines = (json.dumps(sample, ensure_ascii=False) + "\n" for sample in own)
             (home / f"samples_{task}_{date}.jsonl").write_text("".join(lines), encoding="utf-8")
     results = _results(tasks, sizes, chat=chat, limit=limit)
+    for task in results["configs"].values():
+        task.update(config or {"generation_kwargs": GREEDY})
     results["config"]["model_args"] = {"pretrained": model, **(model_args or {})}
     results |= {"model_name": model, "model_name_sanitized": home.name}
     path = home / f"results_{date}.json"

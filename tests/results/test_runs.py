@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from openbook_eval.results import Run, comparable, comparable_groups, read_runs, why_not_comparable
-from openbook_eval.results.runs import AskedExam
+from openbook_eval.results import ITEMS, Run, Runs, comparable, comparable_groups, read_runs, why_not_comparable
+from openbook_eval.results.runs import AskedExam, short_places
 from tests.results.lm_eval_output import DATE, invented, write_run
 
 
@@ -20,8 +20,8 @@ def changed(run: Run, **fields: object) -> Run:
     return run.model_copy(update={"id": "f" * 16, **fields})
 
 
-def test_models_with_chat_formats_of_their_own_may_be_compared(run: Run) -> None:
-    other = changed(run, model="other/model", chat_template="f" * 64, date="2027", versions={}, cost={})
+def test_runs_of_other_models_days_and_versions_may_be_compared(run: Run) -> None:
+    other = changed(run, model="other/model", date="2027", versions={}, cost={})
     assert comparable(run, other)
     assert why_not_comparable(run, other) == []
     assert [len(group.runs) for group in comparable_groups([run, other])] == [2]
@@ -36,6 +36,10 @@ def test_models_with_chat_formats_of_their_own_may_be_compared(run: Run) -> None
         ),
         ({"entries_sha256": "c", "items_sha256": "0"}, ["its books have other entries (see the setting `entries`)"]),
         ({"system_instruction": "c" * 64}, ["has another system instruction (--system_instruction)"]),
+        (
+            {"settings": {"engine": "hf", "chat_template": "none", "temperature": "0", "max_gen_toks": "512"}},
+            ["engine hf instead of vllm-openbook", "until not set instead of '<|im_end|>'"],
+        ),
         ({"items_sha256": "0"}, ["asks other questions, or lays their books in another way"]),
         (
             {"condition": "closedbook", "shots": 5, "task_version": "2.0"},
@@ -52,6 +56,45 @@ def test_all_that_differs_is_said(run: Run, fields: dict[str, object], reasons: 
     assert not comparable(run, other)
     assert why_not_comparable(run, other) == reasons
     assert len(comparable_groups([run, other])) == 2
+
+
+def test_runs_across_settings_share_a_group_and_their_names_tell_these_apart(run: Run) -> None:
+    warm = changed(run, settings={**run.settings, "temperature": "0.7"})
+    titles = {group.title for group in comparable_groups([run, warm])}
+    assert titles == {"invented 1.0, temperature 0", "invented 1.0, temperature 0.7"}
+    both = Runs((run, warm), ITEMS.to_frame()).across_settings()
+    (group,) = comparable_groups(both.runs)
+    assert [each.model for each in group.runs] == ["some/model (temperature 0)", "some/model (temperature 0.7)"]
+    assert group.title == "invented 1.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"peft": "/x/y/adapter"}, "some/model + y/adapter"),
+        ({"lora_local_path": "out/adapter"}, "some/model + out/adapter"),
+        ({"delta": "owner/delta", "revision": "v2"}, "some/model + owner/delta (revision v2)"),
+        ({"revision": "main", "dtype": "auto", "load_in_4bit": False}, "some/model"),
+        ({"quantization": "awq", "dtype": "float16"}, "some/model (quantization awq, dtype float16)"),
+        ({"load_in_4bit": True}, "some/model (load_in_4bit)"),
+        ({"base_url": "http://localhost:1/v1"}, "some/model (base url http://localhost:1/v1)"),
+    ],
+)
+def test_all_that_changes_the_weights_is_part_of_a_name(
+    tmp_path: Path, arguments: dict[str, object], name: str
+) -> None:
+    write_run(tmp_path, questions=6, model_args=arguments)
+    write_run(tmp_path, questions=6, date=DATE.replace("01-02", "01-03"))
+    found = read_runs(tmp_path)
+    assert [run.model for run in found.runs] == sorted({name, "some/model"})
+    assert len(found.refused) == (name == "some/model")
+
+
+def test_folders_that_end_alike_get_the_shortest_names_that_tell_them_apart() -> None:
+    places = ("/a/x/merged", "/b/x/merged", "/c/d/merged", "owner/model", "/srv/owner/model", "./z/own", "/q", "a/b/c")
+    assert list(short_places(places).values()) == [
+        "a/x/merged", "b/x/merged", "d/merged", "owner/model", "srv/owner/model", "z/own", "q", "a/b/c"
+    ]  # fmt: skip
 
 
 def test_a_limit_and_other_exams_are_said_from_both_sides(tmp_path: Path) -> None:
