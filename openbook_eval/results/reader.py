@@ -77,13 +77,14 @@ def read_runs(paths: Sequence[Path] | Path | str, *, repeats: bool = False) -> R
     found = {each[0].id: each for each in read if not isinstance(each, str)}
     if not found:
         raise OpenbookError(f"{', '.join(map(str, paths))}: {_nothing(refused)}")
-    named = told_apart([run for run, _ in found.values()])
-    older = {} if repeats else _older(named)
+    every = [run for run, _ in found.values()]
+    newest = {} if repeats else _newest(every)
     # Names tell apart what is shown.
-    runs = list(told_apart([run for run in named if run.id not in older]))
+    runs = list(told_apart([run for run in every if newest.get(run.id, run.id) == run.id]))
+    older = _older_lines(every, newest, {run.id: run for run in runs})
     runs.sort(key=lambda run: (ORDER[run.condition], run.model, run.date, run.id))
     items = pl.concat([pl.DataFrame(schema=ITEMS), *(found[run.id][1] for run in runs)])
-    return Runs(tuple(runs), items, (*refused, *older.values()))
+    return Runs(tuple(runs), items, (*refused, *older))
 
 
 def _nothing(refused: Sequence[str]) -> str:
@@ -93,18 +94,20 @@ def _nothing(refused: Sequence[str]) -> str:
     return f"no run that can be shown: {'; '.join([*refused[:_SHOWN], *more])}"
 
 
-def _older(runs: Iterable[Run]) -> dict[str, str]:
-    """Return a line for each run that is older than a comparable one of the same model, by its id."""
-    newest: dict[object, Run] = {}
-    older = {}
-    for run in sorted(runs, key=attrgetter("date", "id"), reverse=True):
-        stands = newest.setdefault((tuple(run.weights.items()), run.comparison), run)
-        if stands is not run:
-            older[run.id] = (
-                f"{run.results}: {model_name(run.weights)}, {run.condition}, of {run.date}: an older run of one model; "
-                f"the newest stands ({stands.date}); --repeats shows all"
-            )
-    return dict(reversed(older.items()))
+def _newest(runs: Iterable[Run]) -> dict[str, str]:
+    """Return by the id of each run that of the newest comparable one of the same model."""
+    newest: dict[object, str] = {}
+    last_first = sorted(runs, key=attrgetter("date", "id"), reverse=True)
+    return {run.id: newest.setdefault((tuple(run.weights.items()), run.comparison), run.id) for run in last_first}
+
+
+def _older_lines(runs: Iterable[Run], newest: Mapping[str, str], shown: Mapping[str, Run]) -> Iterator[str]:
+    for run in sorted((run for run in runs if run.id not in shown), key=attrgetter("date", "id")):
+        stands = shown[newest[run.id]]
+        yield (
+            f"{run.results}: {stands.model}, {run.condition}, of {run.date}: an older run of one model; the newest "
+            f"stands ({stands.date}); --repeats shows all"
+        )
 
 
 def results_files(path: Path) -> list[Path]:

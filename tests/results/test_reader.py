@@ -153,7 +153,7 @@ def test_of_two_runs_with_one_name_that_asked_the_same_the_newest_stands(tmp_pat
     assert [(run.date, run.asked) for run in found.runs] == [("2026-01-02T03-04-05", 60), ("2026-01-03T00-00-00", 12)]
     assert found.items_of(found.runs[1])["correct"].all()
     assert len(found.refused) == 2
-    assert "some/model, openbook, of 2026-01-01T00-00-00: an older run of one name; the newest" in found.refused[0]
+    assert "some/model, openbook, of 2026-01-01T00-00-00: an older run of one model; the newest" in found.refused[0]
 
 
 def test_results_are_found_where_output_path_puts_them(tmp_path: Path) -> None:
