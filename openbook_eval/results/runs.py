@@ -239,16 +239,20 @@ def comparable_groups(runs: Iterable[Run]) -> list[ComparableGroup]:
     The title tells the settings in which groups of one condition and exam differ.
     """
     found: dict[tuple[Any, ...], list[Run]] = {}
-    beside: dict[tuple[str, AskedExam], list[Run]] = {}
+    beside: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         found.setdefault(run.comparison, []).append(run)
-        beside.setdefault((run.condition, run.exam), []).append(run)
+        beside.setdefault((run.condition, _title(run)), []).append(run)
     groups = []
     for asked, (first, *others) in found.items():
-        others_settings = [] if first.across else differing(beside[first.condition, first.exam])
-        title = ", ".join([f"{first.exam.name} {first.exam.version}", *_words(first.settings, others_settings)])
+        apart = [] if first.across else differing(beside[first.condition, _title(first)])
+        title = ", ".join([_title(first), *_words(first.settings, apart)])
         groups.append(ComparableGroup(sha256(repr(asked))[:12], first.condition, title, (first, *others)))
     return sorted(groups, key=lambda group: (ORDER[group.condition], -len(group.runs), group.key))
+
+
+def _title(run: Run) -> str:
+    return f"{run.exam.name} {run.exam.version}"
 
 
 def why_not_comparable(one: Run, other: Run) -> list[str]:
