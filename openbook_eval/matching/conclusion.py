@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from openbook_eval.matching.mentions import Mention, Sentence, plain_form, unwrapped
-from openbook_eval.matching.patterns import NOT_CHOSEN
+from openbook_eval.matching.patterns import NOT_CHOSEN, one_of
 from openbook_eval.matching.response import Reading, Response, read_option_list
 from openbook_eval.matching.wordings import abstention, similar_option
 
@@ -26,31 +26,52 @@ _FIELDS = tuple(
 )
 _BETWEEN_LETTERS = re.compile(r"[\s、,，;；/&|+\"'*_()（）\[\]【】{}.．。:：]|\band\b|和")
 _LAST_LINE, _BRIEFEST, _BRIEF = 40, 3, 200
+# So many different answers, none of which takes another back, are none.
+_SEVERAL = 3
 
 # Words behind which the answer stands: that sum up, that announce it, and that call something the most likely.
 _SUMMARY = re.compile(
-    r"综上|综合(?:以上|上述|考虑|分析|来看)|总之|总而言之|由此|因此|因而|所以|故(?=[选本答正此应,])|最终|得出|结论|只有"
-    r"|\A不[,对]|\b(?:therefore|thus|hence|in conclusion|in summary|to sum up|overall|so|consequently)\b"
+    one_of(
+        "综上/综合(?:以上|上述|考虑|分析|来看)/总之/总而言之/由此/因此/因而/所以/故(?=[选本答正此应,])/最终/得出/结论/只有/剩下/只剩"
+        r"/不(?<=\A不)[,对]/therefore/thus\b/hence\b/in (?:conclusion|summary)/to sum up/overall/so\b/consequently"
+        r"/leaves\b"
+    )
 )
 _ANSWER = re.compile(
-    r"答案|正确的?(?:选项|说法)|故选|应(?:该|当)?[是为选]|\banswers?\b|\bchoose\b|\bselect(?:ed)?\b"
-    r"|correct (?:option|choice|statement)s?\b"
-    r"|(?<![不非勿未误首能])选择?(?=[是为:]|(?:选项)?[\s(【]*[a-h](?![a-z])|第[一二三四五六])"
+    one_of(
+        r"答案/正确的?(?:选项|说法)/故选/应(?:该|当)?[是为选]/answers?\b/choose\b/select(?:ed)?\b"
+        r"/correct (?:option|choice|statement)s?\b"
+        r"/选(?<![不非勿未误首能]选)择?(?=[是为:]|(?:选项)?[\s(【]*[a-h](?![a-z])|第[一二三四五六])"
+    )
 )
 _ASSERTION = re.compile(
-    r"(?:最|首选|首先|首要|正确|错误|不(?:正确|恰当|符合|属于|包括|宜)|诊断|考虑|更|主要|应)"
-    r"[^,。]{0,40}?(?:是|为|考虑|可能|选|:)"
-    r"|(?:是|为|属于)[^,。]{0,6}(?:最|首选|正确|更)"
-    r"|\b(?:most|best|correct|right|first|next|primary|initial|likely|appropriate|incorrect|false)\b"
-    r"[^.]{0,120}?(?:\b(?:is|are|was|would be|should be|with|be)\b|:)"
-    r"|\b(?:is|are|would be|should be) (?:the |a )?"
-    r"(?:most|best|correct|right|first|next|primary|recommended|indicated|used)"
+    "|".join(
+        (
+            one_of(
+                "最/首选/首先/首要/正确/错误/不(?:正确|恰当|符合|属于|包括|宜)/诊断/考虑/更/主要/应",
+                "[^,。]{0,40}?(?:是|为|考虑|可能|选|:)",
+            ),
+            one_of("是/为/属于", "[^,。]{0,6}(?:最|首选|正确|更)"),
+            one_of(
+                "most/best/correct/right/first/next/primary/initial/likely/appropriate/incorrect/false",
+                r"\b[^.]{0,120}?(?:\b(?:is|are|was|would be|should be|with|be)\b|:)",
+            ),
+            one_of(
+                "is/are/would be/should be",
+                r" (?:the |a )?(?:most|best|better|correct|right|first|next|primary|preferred|recommended|indicated"
+                r"|\w+ of choice)",
+            ),
+            one_of("最/更", "为?(?:大|高|合适|符合|恰当|适合|好|佳|可能|准确)"),
+        )
+    )
 )
 _POINTS_TO = re.compile(
-    r"\bconsistent with|\bsuggest(?:s|ive of)?\b|\bindicat(?:es|ive of)\b|\bsupports?\b"
-    r"|\bdiagnosis (?:of|is)\b|\bthis is an?\b"
+    one_of(
+        r"consistent with/suggest(?:s|ive of)?\b/indicat(?:es|ive of)\b/supports?\b/diagnosis (?:of|is)\b/this is an?\b"
+    )
 )
-_NEGATION = re.compile(r"不|非|\bnot\b|n't|\bless\b|\bno\b")
+_ONE_OF_MANY = re.compile(r"之一|\bone of the\b")
+_NEGATION = re.compile(r"不|非|错|n't|" + one_of(r"not\b/less\b/no\b"))
 # Between options and the word that announces them: "A和C都是正确的" answer.
 _IS = re.compile(
     r"[\s)\"”」]*(?:[两三四五]?个?选?项)?(?:[均都皆也才就]|应该?)*(?:[是为]|\bis|\bare|\bwould be)\s*"
@@ -60,22 +81,29 @@ _COPULA = re.compile(r"(?:[是为选]|\bis|\bare)[\s:(]*(?:选项|option )?$")
 _HEDGES = re.compile(r"或|可能|也许|\bor\b|either|maybe")
 # Between two answers: the later one takes the earlier one back.
 _CORRECTS = re.compile(
-    r"但|然而|不[,对]|而是|其实|实际|更正|纠正|修正|改|有误|遗漏|抱歉|重新|综上|因此|所以|最终|总之|即"
-    r"|\bbut\b|however|actually|wait|sorry|correct(?:ion|ing)|therefore"
+    one_of(
+        "但/然而/不[,对]/而是/其实/实际/更正/纠正/修正/改/有误/遗漏/抱歉/重新/综上/因此/所以/最终/总之/即"
+        r"/but\b/however/actually/wait/sorry/correct(?:ion|ing)/therefore"
+    )
 )
 _CHOOSES_NONE = re.compile(
-    r"(?:无法|不能|没有|难以|并无|无)[^,。]{0,16}(?:选项|答案|选择)|none of the (?:options|above|choices)"
-    r"|(?:cannot|can't|unable to|not possible to) (?:choose|select|answer|determine|decide)"
+    one_of("无法/不能/没有/难以/并无/无", "[^,。]{0,16}(?:选项|答案|选择)")
+    + "|"
+    + one_of(
+        "none of the (?:options|above|choices)/cannot X/can't X/unable to X/not possible to X".replace(
+            "X", "(?:choose|select|answer|determine|decide)"
+        )
+    )
 )
 _DENIED_BEFORE = re.compile(
     r"(?:不是|并非|而非|误选|不(?:能|可|宜|会|该|要|建议)?选|排除|除外?|除了|不像|不支持|不考虑|不属于|不包括|不应|不符合"
-    r"|不倾向于?|不同于|区别于|鉴别|\bnot|\brather than|\binstead of|\brul(?:e|es|ed|ing) out"
+    r"|不倾向于?|不同于|区别于|鉴别|\bnot|\brather than|\binstead of|比|\brul(?:e|es|ed|ing) out"
     r"|\bexclud(?:e|es|ed|ing)|\bunlike|\bother than|\bthan|n't)"
     r"(?:[\s\"“「'(是为选:]|选项|只有|该|应|可|能|择|\bthe|\ban?|\boption|\bbe|\bhave)*$"
 )
 _ABOUT = r"[\s)\"”」]*(?:[两三四五]?个?选?项|的?说法|的?描述)?(?:[都均也皆则]|可能|肯定|,这)*"
 _DENIED_AFTER = re.compile(
-    rf"[\s)]*(?:选项|项)?也[是为]?一?[个种]?可能|{_ABOUT}(?:(?:是|为|可以?|被|应该?|予以|完全|明显)*"
+    rf"[\s)]*(?:选项|项)?也[是为有]?一?[个种]?可能|{_ABOUT}(?:(?:是|为|可以?|被|应该?|予以|完全|明显)*"
     r"(?:不正确|错误|不对|[都均皆]不是|排除|错|除外|不合适|不可能|不太可能|不考虑|不(?:能|应|该)?选|不符合)"
     r"|\s*(?:is|are|was|were|can be|may be|would be) (?:therefore |also |thus )*"
     r"(?:one (?:possib|of)|not|incorrect|wrong|unlikely|less|ruled|excluded|false))"
@@ -85,12 +113,22 @@ _AFFIRMED_AFTER = re.compile(
     r"|\s*(?:is|are) (?:therefore |also |thus )*(?:correct|true)$)"
 )
 # Judgements of single options: behind it at once, or at the end of its line.
-_JUDGEMENT = r"(不?)(正确|对|符合|合理|成立|错误|错|\b(?:incorrect|correct|right|wrong|true|false)\b|[✓✔√✗✘×❌✅])"
+_JUDGEMENT = (
+    r"(不?)(正确|对(?![象于比应照侧症称立抗])|符合|合理|成立|错误|错(?![觉位构])"
+    r"|\b(?:incorrect|correct|right|wrong|true|false)\b|[✓✔√✗✘×❌✅])"
+)
 _JUDGED = re.compile(
     rf"[\s:.、)(—\-–\"”」]*(?:[两三四五]?个?选?项)?(?:的?(?:说法|表述|描述|内容))?"
     rf"[\s(]*(?:[均都皆才就也]|应该?|应当)*(?:是|为|属于|(?:is|are) (?:the )?)?\s*{_JUDGEMENT}"
 )
 _JUDGED_IN_LINE = re.compile(rf"[—\-–:,\s]\s*(?:[是为])?{_JUDGEMENT}")
+_BEST_IN_LINE = re.compile(
+    r"(?:\b(?:is|are|would be)(?: the)?|[是为])\s*(?:best|most (?:likely|appropriate)|最(?:佳|合适|可能|符合))"
+)
+_ALL_RIGHT = re.compile(
+    r"(?:以上|上述|所有|全部|[三四五六]个)的?(?:选项|说法|答案)?(?:都|均|皆|全部)[是为]?(?:正确|对|符合)|全选"
+    r"|(?i:all (?:of the )?(?:above|options))"
+)
 _WRONG = {"错误", "错", "incorrect", "wrong", "false", "✗", "✘", "×", "❌"}
 _IN_LINE = 120
 
@@ -116,11 +154,14 @@ def answer_field(response: Response) -> Reading | None:
 def last_line(response: Response) -> Reading | None:
     """Read a last line of nothing but letters, below other text that is not such a line."""
     head, _, line = response.text.rstrip().rpartition("\n")
-    if not head.strip() or len(line) > _LAST_LINE:
+    if not head.strip() or len(line) > _LAST_LINE or line.endswith((":", "：")):
         return None
     letters = _bare_letters(line, response.options)
-    before = head.rstrip().rpartition("\n")[2]
-    if not letters or (not response.multi and len(letters) > 1) or _bare_letters(before, response.options):
+    before = head.rstrip().rpartition("\n")[2].lstrip()
+    # "B. text" above "C.": a list that was cut off.
+    if not letters or before[:1] == chr(ord(letters[0]) - 1) or _bare_letters(before, response.options):
+        return None
+    if not response.multi and len(letters) > 1:
         return None
     return Reading(letters)
 
@@ -158,27 +199,39 @@ def concluded(response: Response) -> Reading | None:
     summed_up = [(number, found) for number, each in enumerate(sentences) if (found := _summed_up(each, response))]
     if summed_up:
         return _last_word(sentences, summed_up)
-    if len(sentences) > 1 and sentences[0].heading and sentences[0].mentions[0].is_listed:
+    first = response.sentences[0] if response.sentences else None
+    if first and len(response.sentences) > 1 and first.heading and first.mentions[0].is_listed:
         return None
     asserted = [found for sentence in sentences if (found := _asserted(sentence, response))]
+    asserted = [found for found in asserted if not found.by_text] or asserted
     if not asserted:
         return None
     # Whoever begins with the answer says why afterwards; whoever begins with the reasons ends with the answer.
-    return asserted[0] if _asserted(sentences[0], response) else asserted[-1]
+    if asserted[0] == _asserted(sentences[0], response):
+        return asserted[0]
+    return asserted[-1] if len({found.letters for found in asserted}) < _SEVERAL else None
 
 
 def _without_lists(sentences: Sequence[Sentence]) -> list[Sentence]:
     """Return the sentences but for options in a row, each at the start of its line: given back, or gone through."""
     kept: list[Sentence] = []
     expected = ""
-    for sentence, following in zip(sentences, [*sentences[1:], Sentence("", "", ())], strict=True):
+    for number, sentence in enumerate(sentences):
         if expected and sentence.heading == expected:
             expected = _next(expected)
-        elif following.heading and following.heading == _next(sentence.opens):
-            expected = following.heading
+        elif (letter := sentence.opens) and _goes_on(sentences, number, _next(letter)):
+            expected = _next(letter)
         else:
             kept.append(sentence)
     return kept
+
+
+def _goes_on(sentences: Sequence[Sentence], number: int, expected: str) -> bool:
+    """Return whether the list that a sentence opens goes on: at once where it is announced, else after remarks."""
+    announced = _ANSWER.search(sentences[number].besides)
+    later = sentences[number + 1 : number + 2 if announced else None]
+    heading = next((each for each in later if each.heading), None)
+    return bool(heading and heading.heading == expected and not (announced and _NEGATION.search(heading.besides)))
 
 
 def _next(letter: str) -> str:
@@ -190,11 +243,12 @@ def _last_word(sentences: Sequence[Sentence], summed_up: Sequence[tuple[int, Rea
 
     A letter outdoes a text.
     """
+    said = {other.letters for _, other in summed_up if not other.by_text}
     number, last = next((each for each in reversed(summed_up) if not each[1].by_text), summed_up[-1])
     for before, other in summed_up[-2:-1]:
         if last.by_text or other.by_text or not (last.letters and other.letters):
             break
-        if before == number - 1 and set(last.letters) != set(other.letters):
+        if (before == number - 1 or len(said) >= _SEVERAL) and set(last.letters) != set(other.letters):
             earlier = sentences[before]
             if not _CORRECTS.search(earlier.text[earlier.mentions[-1].end :] + sentences[number].text):
                 return Reading(reason="contradiction")
@@ -221,7 +275,7 @@ def _summed_up(sentence: Sentence, response: Response) -> Reading | None:
 
 def _asserted(sentence: Sentence, response: Response) -> Reading | None:
     """Read a sentence that says of an option that it is the most likely, the best, the first ..., in either order."""
-    if not sentence.mentions or sentence.is_option:
+    if not sentence.mentions or sentence.is_option or _ONE_OF_MANY.search(sentence.besides):
         return None
     text = sentence.text
     made = [
@@ -243,7 +297,8 @@ def _asserted(sentence: Sentence, response: Response) -> Reading | None:
         # "A. text" is a line of a list, not the subject of what it says.
         is_line = sentence.heading and text[sentence.mentions[0].end :][:1] in ".、:("
         if found and pattern is _ASSERTION and not is_line and not _NEGATION.search(sentence.besides):
-            return _first_chosen(sentence, 0, response)
+            before = [_chosen(sentence, run, response) for run in sentence.runs() if run[-1].end <= found.start()]
+            return next(filter(None, reversed(before)), None) or _first_chosen(sentence, 0, response)
     return None
 
 
@@ -314,13 +369,18 @@ def judged(response: Response) -> Reading | None:
             found = _JUDGED.match(sentence.text, run[-1].end)
             if not found and sentence.heading and len(sentence.runs()) == 1:
                 found = _JUDGED_IN_LINE.search(sentence.text, run[-1].end, run[-1].end + _IN_LINE)
+                best = _BEST_IN_LINE.search(sentence.text, run[-1].end, run[-1].end + _IN_LINE)
+                if best and not found:
+                    judgements[run[0].letters] = True
             if not found:
                 continue
             for letter in "".join(mention.letters for mention in run):
                 # The last word on an option counts, and stands last.
                 judgements.pop(letter, None)
                 judgements[letter] = not found.group(1) and found.group(2) not in _WRONG
-    return _of_judgements(response, judgements) if judgements else None
+    if judgements:
+        return _of_judgements(response, judgements)
+    return Reading("".join(response.options)) if response.multi and _ALL_RIGHT.search(response.text) else None
 
 
 def _of_judgements(response: Response, judgements: Mapping[str, bool]) -> Reading | None:
@@ -328,11 +388,17 @@ def _of_judgements(response: Response, judgements: Mapping[str, bool]) -> Readin
     right = [letter for letter, positive in judgements.items() if positive]
     wrong = [letter for letter, positive in judgements.items() if not positive]
     if not right:
+        left = response.options.keys() - set(wrong)
+        if len(left) == 1 and len(wrong) > 1:
+            return Reading("".join(left))
+        mentions = [each for sentence in response.sentences for each in sentence.mentions]
+        named = {each.letters for each in mentions if each.by_letter} or {each.letters for each in mentions}
+        if named != set(wrong):
+            return None
         # "So E is wrong", and no word of others: the question asked for what is wrong.
-        others = {each.letters for sentence in response.sentences for each in sentence.mentions if each.by_letter}
-        return Reading(wrong[0]) if not response.multi and others == set(wrong) else None
+        return Reading(reason="undecided") if response.multi or len(wrong) > 1 else Reading(wrong[0])
     if response.multi or len(right) in (1, len(response.options)):
         return Reading("".join(right))
     if len(wrong) == 1 and len(judgements) == len(response.options):
         return Reading(wrong[0])
-    return Reading(right[-1])
+    return Reading(right[-1]) if len(right) + len(wrong) < len(response.options) else Reading(reason="undecided")

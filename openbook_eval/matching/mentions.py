@@ -17,7 +17,9 @@ _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]*)\}|\
 _SPACE, _BLANKS = re.compile(r"\s+"), re.compile(r"[ \t\u3000]+")
 # A full stop ends a sentence only behind a word, so that "A. text" stays whole, and no semicolon between letters does.
 _SENTENCE_END = re.compile(
-    r"[。！!?？\n]+|(?<![A-H])[；;]|(?<=[a-z0-9)\]%\"'\0])\.(?=\s|$)|(?<=\bis [A-H])\.(?=\s)", re.MULTILINE
+    "|".join(f"{sign}[。！!?？\n]*" for sign in ("。", "！", "!", r"\?", "？", "\n"))
+    + r"|；(?<![A-H].)|;(?<![A-H].)|\.(?:(?<=[a-z0-9)\]%\"'\0].)(?=\s|$)|(?<=\bis [A-H].)(?=\s))",
+    re.MULTILINE,
 )
 # Sentences in the middle of a long text are no answers; of a long sentence the end counts.
 _LOOKED_AT, _LONGEST = 40, 2000
@@ -27,7 +29,9 @@ _SMALL = re.compile(r"\b(?:answer|option|choice)s?(?: is)?:? \(?([a-h])\)?(?=\s*
 _ORDINAL = re.compile(
     r"第([一二三四五六])(?:个?(?:选项|答案)|项|个(?=\W|$))|\b(first|second|third|fourth|fifth) (?:option|choice)\b"
 )
+_QUOTES, _AFTER = '\n ([【"“*)]】”', (".", ":", "、")
 _ORDINALS = ("一", "二", "三", "四", "五", "六"), ("first", "second", "third", "fourth", "fifth")
+_GLOSS = re.compile(r"(?:\s*\([^()]*\))?")
 _OWN_TEXT = re.compile(r"[\s:.、)(\-\"“是为选项即]{0,6}")
 _IN_BRACKETS = re.compile(r"\s*\(\s*(?:选项|option)?\s*")
 # Longer than any bullet, and than what stands between two options of a list.
@@ -55,33 +59,30 @@ class Mention(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A sentence in small letters, the same with options' texts blanked out, and what it names in its order."""
+    """A sentence in small letters, the same with options' texts blanked out, and what it names in its order.
+
+    `heading`: the letters that the sentence begins with, as a line of a list does, else "".
+    """
 
     text: str
     besides: str
     mentions: Sequence[Mention]
-
-    @property
-    def heading(self) -> str:
-        """Return the letters that the sentence begins with, as a line of a list does, else ""."""
-        first = self.mentions[0] if self.mentions else None
-        if first and first.by_letter and first.start < _BULLETS and _BULLET.fullmatch(self.text, 0, first.start):
-            return first.letters
-        return ""
+    heading: str
 
     @property
     def opens(self) -> str:
         """Return the letter of the option that ends the sentence, with its text, or follows its colon; else ""."""
         for mention in self.mentions:
-            at_end = mention.end == len(self.text) or self.text[: mention.start].rstrip().endswith(":")
-            if mention.by_letter and mention.is_listed and at_end:
+            at_end = mention.end == len(self.text) and mention.is_listed
+            follows = self.text[: mention.start].rstrip(_QUOTES).endswith(":")
+            if mention.by_letter and (at_end or (follows and self.text[mention.end :].lstrip(_QUOTES)[:1] in _AFTER)):
                 return mention.letters
         return ""
 
     @property
     def is_option(self) -> bool:
-        """Return whether the sentence is nothing but an option with its letter."""
-        return bool(self.heading) and self.mentions[0].end == len(self.text)
+        """Return whether the sentence is nothing but an option with its letter, or with a gloss behind it."""
+        return bool(self.heading) and _GLOSS.fullmatch(self.text, self.mentions[0].end) is not None
 
     def runs(self) -> list[list[Mention]]:
         """Return what is named, options of one list ("A、B和D", "A或B") together."""
@@ -135,6 +136,8 @@ def sentences(text: str, options: Mapping[str, str], patterns: Patterns) -> list
 
 def _blanked(text: str, texts: Sequence[Mention]) -> str:
     """Return a text with places blanked out, which must be in order."""
+    if not texts:
+        return text
     parts, end = [], 0
     for mention in texts:
         parts += [text[end : mention.start], "\0" * (mention.end - mention.start)]
@@ -143,32 +146,32 @@ def _blanked(text: str, texts: Sequence[Mention]) -> str:
 
 
 def _cut(text: str, blanked: str, mentions: Sequence[Mention]) -> Iterator[Sentence]:
-    number = 0
+    number, besides = 0, blanked.lower()
     for begin, end in _places(blanked):
-        while number < len(mentions) and mentions[number].start < begin:
+        while number < len(mentions) and mentions[number][1] < begin:
             number += 1
-        first = number
-        while number < len(mentions) and mentions[number].start < end:
+        own = []
+        while number < len(mentions) and mentions[number][1] < end:
+            letters, start, stop, by_letter = mentions[number]
+            own.append(Mention(letters, start - begin, stop - begin, by_letter))
             number += 1
-        own = [Mention(each[0], each[1] - begin, each[2] - begin, each[3]) for each in mentions[first:number]]
         sentence = text[begin:end]
-        yield Sentence(sentence, blanked[begin:end].lower(), _joined(own, sentence) if len(own) > 1 else own)
+        own = _joined(own, sentence) if len(own) > 1 else own
+        first = own[0] if own else None
+        headed = first and first.by_letter and first.start < _BULLETS and _BULLET.fullmatch(sentence, 0, first.start)
+        yield Sentence(sentence, besides[begin:end], own, first.letters if first and headed else "")
 
 
 def _places(text: str) -> list[tuple[int, int]]:
     """Return where sentences begin and end; what ends in a colon goes on in the next line."""
     places: list[tuple[int, int]] = []
-    begin = 0
-    for found in [*_SENTENCE_END.finditer(text), None]:
-        stop, after = found.span() if found else (len(text), len(text))
+    begin, goes_on = 0, False
+    for stop, after in [*(found.span() for found in _SENTENCE_END.finditer(text)), (len(text), len(text))]:
         part = text[begin:stop].rstrip(" .")
-        end = begin + len(part)
-        start = end - len(part.lstrip())
-        if start < end:
-            if places and text[places[-1][1] - 1] == ":":
-                places[-1] = (places[-1][0], end)
-            else:
-                places.append((start, end))
+        if bare := part.lstrip():
+            end = begin + len(part)
+            places.append((places.pop()[0] if goes_on else end - len(bare), end))
+            goes_on = bare[-1] == ":"
         begin = after
     if len(places) > 2 * _LOOKED_AT:
         places = places[:_LOOKED_AT] + places[-_LOOKED_AT:]
@@ -180,7 +183,7 @@ def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patter
         # "ABD", but not "CBC" or "CAD": several letters of an answer ascend.
         if len(found.group(1)) == 1 or [*found.group(1)] == sorted(set(found.group(1))):
             yield Mention(found.group(1), found.start(1), found.end(1), True)
-    for found in _SMALL.finditer(small) if "is" in small or ":" in small else ():
+    for found in _SMALL.finditer(small) if "option" in small or "answer" in small or "choice" in small else ():
         if (letter := found.group(1).upper()) in options and text[found.start(1)].islower():
             yield Mention(letter, found.start(1), found.end(1), True)
     for found in _ORDINAL.finditer(small) if "第" in small or "option" in small or "choice" in small else ():
@@ -189,31 +192,29 @@ def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patter
             yield Mention([*options][place], found.start(), found.end(), False)
 
 
+@lru_cache(maxsize=10_000)
+def _wanted(options: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """Return options' texts in their plain form with their letters, longer ones first; bare numbers are no texts."""
+    wanted = sorted(((plain_form(text), letter) for letter, text in options), key=lambda each: (-len(each[0]), each[1]))
+    return [each for each in wanted if each[0] and not each[0].isnumeric()]
+
+
 def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:
     """Return where options' texts stand, in order; longer ones first, so that none inside another's text counts."""
     mentions: list[Mention] = []
-    for wanted, letter in sorted(((plain_form(text), letter) for letter, text in options.items()), key=_longest_first):
-        if not wanted or wanted.isnumeric():
-            continue
-        found = [Mention(letter, place, place + len(wanted), False) for place in _places_of(wanted, text)]
+    for wanted, letter in _wanted((*options.items(),)):
+        place = text.find(wanted)
+        found = []
+        while place >= 0:
+            end = place + len(wanted)
+            # One character means the option only where it stands alone.
+            if len(wanted) > 1 or (text[max(0, place - 1) : place] in _ALONE and text[end : end + 1] in _ALONE):
+                found.append(Mention(letter, place, end, False))
+            place = text.find(wanted, end)
         if found:
-            mentions = sorted([*mentions, *found], key=_start)
+            mentions += found
             text = _blanked(text, found)
-    return mentions
-
-
-def _places_of(wanted: str, text: str) -> Iterator[int]:
-    place = text.find(wanted)
-    while place >= 0:
-        end = place + len(wanted)
-        # One character means the option only where it stands alone.
-        if len(wanted) > 1 or (text[max(0, place - 1) : place] in _ALONE and text[end : end + 1] in _ALONE):
-            yield place
-        place = text.find(wanted, end)
-
-
-def _longest_first(option: tuple[str, str]) -> tuple[int, str]:
-    return -len(option[0]), option[1]
+    return sorted(mentions, key=_start)
 
 
 def _inside_word(text: str, mention: Mention) -> bool:
@@ -228,7 +229,7 @@ def _joined(mentions: Sequence[Mention], text: str) -> list[Mention]:
     for mention in mentions:
         last = joined[-1] if joined else None
         if last and last.letters == mention.letters and _OWN_TEXT.fullmatch(text, last.end, mention.start):
-            joined[-1] = Mention(last.letters, last.start, mention.end, True)
+            joined[-1] = Mention(last.letters, last.start, mention.end, last.by_letter or mention.by_letter)
         elif (
             last and mention.by_letter and not last.by_letter and _IN_BRACKETS.fullmatch(text, last.end, mention.start)
         ):

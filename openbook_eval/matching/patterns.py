@@ -17,15 +17,30 @@ _OPENING = rf"[\s{COLON}?？{_QUOTES}(（\[{{【《「『<\\]*+"
 _CLOSING = rf"[\s{STOP}{COMMA}{COLON}!！;；、{_QUOTES})）\]}}】》」』>$]*+"
 # "B超", "A型", "维生素A": letters that belong to a word.
 _NO_WORD_AFTER = r"(?![A-Za-z0-9]|超|型|族|反应蛋白|-?二聚体|语言|组|肽|细胞|淋巴|抗原|抗体|受体|病毒)"
-_NO_WORD_BEFORE = r"(?<![A-Za-z0-9][\s\S])(?<!维生素[\s\S])(?<!辅酶[\s\S])(?<!蛋白[\s\S])"
+# "钙尔奇D", "凝血酶A": what ends in these characters has a letter for its kind.
+_KINDS = "素酶苷酮碱酸醇奇菌毒质"
+_NO_WORD_BEFORE = rf"(?<![A-Za-z0-9{_KINDS}][\s\S])(?<!蛋白[\s\S])"
 # Nor letters of a formula: "38 C", "1 - B", "x_A".
 _NO_NAME_BEFORE = (
-    r"(?<![A-Za-z0-9.\-°_{^][\s\S])(?<!维生素[\s\S])(?<!\d\s[\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
+    rf"(?<![A-Za-z0-9.\-°_{{^{_KINDS}][\s\S])(?<!蛋白[\s\S])(?<!\d [\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
 )
 # "A patient", but "A is", "A and B".
 _NO_ARTICLE = r"(?! +(?!(?:or|and|is|are|was|seems|while|as|because|since|in|with|for)\b)[a-z\d])"
 # Between the letters of one answer in a sentence; a line break ends them there.
 _BETWEEN = rf"(?:[ \u3000、{COMMA};；/&|+和与及{_QUOTES}]|以及|and\b)++"
+
+
+def one_of(words: str, then: str = "") -> str:
+    """Return a pattern for any of the words, written "one/other", and what follows it; English words begin as words do.
+
+    Each branch begins with its own character, which is what lets a search leap from one such character to the next:
+    it is ten times as fast as one whose branches begin with "\\b" or a group.
+    """
+    return "|".join(
+        (rf"{word[0]}(?<![a-z]{word[0]}){word[1:]}" if "a" <= word[0] <= "z" else word) + then
+        for word in words.split("/")
+    )
+
 
 # Words that make what follows the answer: 答案是, 故选, 的说法是, 而是. One pattern each, beginning with its own
 # character: a search for one character leaps through a text several times faster than a search for one of many.
@@ -47,6 +62,7 @@ _ENGLISH = (
     r"hoices?(?:\s++(?:is|are)|(?=[\"']\s*+:))",
     r"boxed\{(?:\\[a-z]+\{)?",
 )
+_WORDS = "|".join((*_CHINESE, *_ENGLISH))
 _ANNOUNCED = rf"[\[(（【]?(?:正确|最佳|参考|标准|最终)?的?(?:{'|'.join(_CHINESE)}|[A-Za-z]?(?:{'|'.join(_ENGLISH)}))"
 ANNOUNCEMENT = re.compile(_ANNOUNCED + _OPENING)
 CLOSING = re.compile(_CLOSING)
@@ -66,6 +82,7 @@ class Patterns:
     option_here: re.Pattern[str]
     option_start: re.Pattern[str]
     named: re.Pattern[str]
+    announced: re.Pattern[str]
     all_but: re.Pattern[str]
 
 
@@ -83,7 +100,7 @@ def patterns_for(options: str) -> Patterns:
         letters=re.compile(letters),
         strict=re.compile(rf"{one}(?:[ 、,，]*+{one})*+"),
         dressed=re.compile(
-            rf"(?:{_ANNOUNCED})?{_OPENING}\$?({one}(?:(?:[\s、,，;；/&|+和与及\"'*]|and\b)*+{one})*+)"
+            rf"(?:{_ANNOUNCED})?{_OPENING}\$?({one}(?:(?:[\s、,，;；/&|+和与及.．\"'*]|and\b)*+{one})*+)"
             rf"{_CLOSING}(?:选项|项)?{_CLOSING}"
         ),
         leading=re.compile(
@@ -95,11 +112,12 @@ def patterns_for(options: str) -> Patterns:
         option_here=re.compile(rf"[ \t\-{_QUOTES}(（\[【「]*+({one}){after}"),
         option_start=re.compile(rf"({one})(?<![^\s;；。、,，\-{_QUOTES}(（\[【「][\s\S]){after}"),
         named=re.compile(
-            rf"({one}{_NO_NAME_BEFORE}{one}*+){_NO_WORD_AFTER}"
+            rf"({one}{_NO_NAME_BEFORE}{one}*+){_NO_WORD_AFTER}(?! ?=)"
             rf"(?:{_NO_ARTICLE}|(?<=ption {one})|(?<=swer {one})|(?<=oice {one}))"
         ),
+        announced=re.compile(rf"(?:{_WORDS})(?:选项|option)?{_OPENING}({one}++)"),
         all_but=re.compile(
-            rf"除了?(?:选项)?\s*{letters}\s*(?:选项|项)?(?:之外|以外|外)"
+            rf"除了?(?:选项)?\s*{letters}\s*(?:选项|项)?(?:之外|以外|外|(?=[{COMMA}]?其[他余]))"
             r"[^。\n]{0,8}?(?:都|均|皆|全)[^。\n]{0,6}?(?:正确|对|符合|是)"
         ),
     )

@@ -13,7 +13,8 @@ from openbook_eval.matching.patterns import Patterns
 BEGINNING = 4000
 # Marks of the turn's end and of parts of an answer that models were trained to write; not part of what they say.
 _TOKENS = re.compile(r"<(?:eo[a-z]|/?s|\|[a-z_]{2,20}\|)>")
-_END = 20_000
+# Who repeats so many characters is in a loop.
+_END, _LOOPED = 20_000, 40
 # How model families write that they begin to think, and that they end. The prompt may have begun it already.
 THINKING = {
     "tags": (r"<(?:think|thinking|reasoning|thought)>", r"</(?:think|thinking|reasoning|thought)>"),
@@ -26,6 +27,8 @@ THINKING = {
 }
 _THINKING = [(re.compile(begin), re.compile(end)) for begin, end in THINKING.values()]
 
+_MAY_THINK = re.compile(r"</?[turc|]|## |analysis")
+
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
 _FORMS = str.maketrans(
     "ＡＢＣＤＥＦＧＨａｂｃｄｅｆｇｈⒶⒷⒸⒹⒺⒻⒼⒽⓐⓑⓒⓓⓔⓕⓖⓗ選項應該為對錯誤確無說題與據綜這擇論結",
@@ -37,8 +40,8 @@ _OTHER_FORMS = re.compile(f"[{''.join(map(chr, _FORMS))}]")
 # The place is looked at after the first character, not before it: so the search leaps from one to the next.
 _AT_START = r"(?<![^\s。].)"
 _NEXT_QUESTION = re.compile(
-    rf"【{_AT_START}(?:材料|要求|题目|问题)】|[问题Q]{_AT_START}(?:题|目|uestion)?\s*+[:：]"
-    rf"|请{_AT_START}你?(?:回答|运用|根据|从|按|直接|选择|选出|阅读)|以{_AT_START}下是中国",
+    rf"【{_AT_START}(?:材料|要求|题目|问题)】|问{_AT_START}题?\s*+[:：]|题{_AT_START}目?\s*+[:：]"
+    rf"|Q{_AT_START}(?:uestion)?\s*+[:：]|请{_AT_START}你?(?:回答|运用|根据|从|按|直接|选择|选出|阅读)|以{_AT_START}下是中国",
     re.DOTALL,
 )
 _COURTESY = 20
@@ -46,7 +49,7 @@ _COURTESY = 20
 _NOTHING = re.compile(r"[\s。:：]*+(?:\d{1,3}[.、])?\s*+")
 # "for example [answer]A": an answer in an instruction is a form, not an answer.
 _EXAMPLE = re.compile(
-    r"(?:例如|比如|形如|示例|例|e\.g\.)[\s:：,，\"“]*+(?:[\[(（【]?(?:正确)?答案[\])）】]?\s*+[:：]?)?\s*+[A-H]++"
+    r"(?:例如|比如|形如|示例|例[:：]|e\.g\.)[\s:：,，\"“]*+(?:[\[(（【]?(?:正确)?答案[\])）】]?\s*+[:：]?)?\s*+[A-H]++"
 )
 _FORM = re.compile(r"[A-H]++[^A-H]{0,14}示例")
 _EXAMPLE_BLOCK = re.compile(r"下面是[一几]个例子")
@@ -61,7 +64,7 @@ def plain(text: str) -> str:
 
 def without_thought(text: str) -> str | None:
     """Return the text after the last thinking of any family of THINKING; None where one was begun and not ended."""
-    if not ("<" in text or "analysis" in text or "## " in text):
+    if not _MAY_THINK.search(text):
         return text
     for begin, end in _THINKING:
         for last in [*end.finditer(text)][-1:]:
@@ -72,7 +75,15 @@ def without_thought(text: str) -> str | None:
 
 
 def ends(text: str) -> str:
-    """Return the first and the last part of a text beyond any answer's length, where an answer would stand."""
+    """Return a text without the rounds that a loop at its end repeats; of one beyond any answer's length both ends."""
+    end = len(text)
+    before = text.rfind(text[-_LOOPED:], 0, -1)
+    if before >= 0 and end > _LOOPED:
+        period = end - _LOOPED - before
+        unit = text[-period:]
+        while end >= 3 * period and text.startswith(unit, end - 2 * period):
+            end -= period
+        text = text[:end]
     return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
 
 

@@ -1,6 +1,7 @@
 """The rules of the choice matcher, in the order of RULES: the first that reads letters, or is sure of none, decides."""
 
 import re
+from collections.abc import Sequence
 
 from openbook_eval.matching.conclusion import (
     all_but,
@@ -11,6 +12,7 @@ from openbook_eval.matching.conclusion import (
     last_line,
     quoted_options,
 )
+from openbook_eval.matching.mentions import Sentence
 from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_CHARACTERS
 from openbook_eval.matching.response import BEGINNING, Reading, Response, Rule, is_list, one_answer, read_option_list
 from openbook_eval.matching.wordings import abstention, abstention_only, exact_option
@@ -24,6 +26,10 @@ _REFUSAL = re.compile(
 _REFUSAL_IN_ENGLISH = re.compile(
     r"(?i:sorry|i(?:'m| am) (?:just|unable|not able)|don't know|none of the|cannot (?:answer|provide|determine))"
 )
+_SIGNS = " .．。:：、;；,，"
+_ANOTHER_QUESTION = re.compile(r"[^A-Z]*(?:[(（]\s*[)）]|[?？:：]\s*A[:：.、])|[^A-Z]{9,}A[:：]|\s*(?:\d+[.、]|下一题)")
+_NUMBERED = re.compile(r"\d\s*[.、:]\s*([A-H])(?![A-Za-z])")
+_NUMBERS = re.compile(r"(?:\s*[A-H]\s*[:：.]\s*\d+(?=\s|$))+\s*")
 _NOT = re.compile(r"\s*(?:选项|项)?\s*(?:(?:肯定|应该)?[不错]|(?:is|are) (?:not|in|wr))")
 _OTHER_ALPHABETS = ("甲乙丙丁戊己庚辛", "①②③④⑤⑥⑦⑧", "abcdefgh")
 
@@ -46,6 +52,19 @@ def one_option_line(response: Response) -> Reading | None:
     return Reading(found.group(1)) if found else None
 
 
+def bare_options(response: Response) -> Reading | None:
+    """Read `A. 胰岛素` and `C. 生长激素` below it: lines that are options as they stand; common, so asked early."""
+    lines = response.text.strip("] \n").split("\n")
+    letters = "".join(line[:1] for line in lines)
+    if [*letters] != sorted(set(letters)) or len(letters) != len(lines) or not set(letters) <= response.options.keys():
+        return None
+    if any(line[1:].strip(_SIGNS) != response.options[line[0]].strip(_SIGNS) for line in lines):
+        return None
+    if response.multi or len(lines) == 1:
+        return Reading(letters)
+    return Reading(reason="all_options") if len(lines) == len(response.options) else None
+
+
 def dressed_letters(response: Response) -> Reading | None:
     """Read `答案：AC。`, `(B)`, `**D**`, `B选项`: the whole response is one answer."""
     found = response.patterns.dressed.fullmatch(response.text.strip())
@@ -58,18 +77,19 @@ def dressed_letters(response: Response) -> Reading | None:
     return Reading(letters)
 
 
-def answer_then_question(response: Response) -> Reading | None:
-    """Read `答案：A` and then another question with its own options: the first paragraph is the answer to ours."""
+def answer_first(response: Response) -> Reading | None:
+    """Read `答案：A` and then reasons that name no other answer, or another question with its own options."""
     if "\n" not in response.text:
         return None
     head, _, rest = response.text.strip().partition("\n")
     found = response.patterns.dressed.fullmatch(head.strip()) if rest and len(head) < _REACH else None
-    if not found:
+    letters = one_answer(found.group(1)) if found else None
+    if not letters or (len(set(letters)) == len(response.options) and not response.multi):
         return None
+    if ANNOUNCEMENT.match(head) and {*response.patterns.announced.findall(rest)} <= {letters}:
+        return Reading(letters)
     starts = "".join(start.group(1) for start in response.patterns.option_start.finditer(rest[:BEGINNING]))
-    question_first = re.match(r"[^A-Z]*(?:[(（]\s*[)）]|[?？:：]\s*A[:：.、])|\s*(?:\d+[.、]|下一题)", rest)
-    letters = one_answer(found.group(1))
-    return Reading(letters) if letters and question_first and is_list(starts) else None
+    return Reading(letters) if _ANOTHER_QUESTION.match(rest) and is_list(starts) else None
 
 
 def option_lines(response: Response) -> Reading | None:
@@ -81,10 +101,21 @@ def option_lines(response: Response) -> Reading | None:
         letters = read_option_list(response, found.end())
     if not letters:
         return None
+    if _NUMBERS.fullmatch(text) and not any(map(str.isnumeric, response.options.values())):
+        return Reading(reason="echo")
     # "D：…，E：…，A：…": all of them, in whatever order.
     listed = {found.group(1) for found in response.patterns.option_start.finditer(text, begin, begin + BEGINNING)}
     nearly_all = len(letters) > 1 and len(listed) >= len(response.options) - 1
-    return Reading(reason="all_options") if nearly_all and not response.multi else Reading(letters)
+    if not nearly_all or response.multi:
+        return Reading(letters)
+    return Reading(letters[0]) if _answers_first(response.sentences) else Reading(reason="all_options")
+
+
+def _answers_first(sentences: Sequence[Sentence]) -> bool:
+    """Return whether the first of all options stands alone, with reasons behind it, and the others with remarks."""
+    headed = [sentence for sentence in sentences if sentence.heading]
+    second = sentences[1] if len(sentences) > 1 else sentences[0]
+    return not second.heading and [each.is_option for each in headed] == [True] + [False] * (len(headed) - 1)
 
 
 def leading_letters(response: Response) -> Reading | None:
@@ -120,7 +151,8 @@ def other_alphabet(response: Response) -> Reading | None:
     if not 0 < len(core) <= len(response.options):
         return None
     for alphabet in _OTHER_ALPHABETS:
-        used = any(sign in option for sign in core for option in response.options.values())
+        texts = response.options.values()
+        used = core in texts if core.isascii() else any(sign in text for sign in core for text in texts)
         if set(core) <= set(alphabet) and not used:
             return Reading("".join("ABCDEFGH"[alphabet.index(sign)] for sign in core))
     return None
@@ -136,6 +168,9 @@ def lone_letters(response: Response) -> Reading | None:
         if mention.by_letter and not is_denied(sentence, run)
     ]
     single = {letters for letters in named if len(letters) == 1}
+    numbered = _NUMBERED.findall(response.text)
+    if len(numbered) > 1 and numbered != sorted(set(numbered)):
+        return Reading(reason="contradiction")
     letters = "".join(sorted(single)) or (named[-1] if named and response.multi else "")
     if not letters:
         return None
@@ -150,8 +185,9 @@ RULES: tuple[tuple[str, State, Rule], ...] = (
     ("one_option_line", "stated", one_option_line),
     ("exact_option", "implied", exact_option),
     ("dressed_letters", "stated", dressed_letters),
+    ("bare_options", "stated", bare_options),
     ("abstention_only", "none", abstention_only),
-    ("answer_then_question", "stated", answer_then_question),
+    ("answer_first", "stated", answer_first),
     ("answer_field", "stated", answer_field),
     ("last_line", "stated", last_line),
     ("all_but", "stated", all_but),

@@ -11,6 +11,8 @@ LISTED = "A. 胰岛素\nB. 胰高血糖素\nC. 生长激素\nD. 肾上腺素\nE.
 
 EXPLAINED = "\n".join(f"{line}：与题意的关系需要讨论。" for line in LISTED.split("\n"))
 
+OTHERS = "B. 胰高血糖素升糖。\nC. 生长激素无关。\nD. 肾上腺素无关。\nE. 胰岛素样生长因子无关。"
+
 # (response, letters), by rule; single choice unless the rule says otherwise.
 STATED = {
     "letters_only": [
@@ -39,6 +41,9 @@ STATED = {
     "option_lines": [
         ("(B) 胰高血糖素", "B"),
         ("C. 生长激素\n因为材料说它促进生长。", "C"),
+        (f"A. 胰岛素\n\n它降低血糖。\n\n{OTHERS}", "A"),
+        (f"A: 胰岛素 (insulin)\n\n它降低血糖。另见教材。\n\n其余：\n{OTHERS}", "A"),
+        (f"A. 胰岛素\n因为它降低血糖。\n{OTHERS.replace('. ', '：')}", "A"),
     ],
     "answer_field": [
         ('{"answer": "B"}', "B"),
@@ -55,9 +60,20 @@ STATED = {
         ("It is not insulin.\n**C**", "C"),
         ("首先排除A和B。\n其次排除C。\n【D】", "D"),
     ],
-    "all_but": [("除C外都正确。", "C"), ("除了选项B以外，其余均符合题意。", "B"), ("除E之外，全都是对的。", "E")],
-    "answer_then_question": [
+    "all_but": [
+        ("除C外都正确。", "C"),
+        ("除了选项B以外，其余均符合题意。", "B"),
+        ("除E之外，全都是对的。", "E"),
+        ("除了D，其他都是对的。", "D"),
+    ],
+    "bare_options": [("] C. 生长激素", "C"), ("]D. 肾上腺素。", "D"), ("\n] A．胰岛素；", "A")],
+    "answer_first": [
+        ("[正确答案]D\n选项A正确，选项B错误，选项C错误。因此，本题答案为D。", "D"),
+        ("[正确答案]D\n中国的教科书都这样写。", "D"),
+        ("答案：C\n\n因此，A区的医院应当收治。", "C"),
+        ("[正确答案]B<eoa>\n\n选项A和选项D都不准确。", "B"),
         ("【正确答案】C\n（参考教科书）下列哪一项正确?A:甲;B:乙;C:丙。【正确答案】B", "C"),
+        ("[正确答案]C\n下列哪一说法是正确的是。A:甲;B:乙;C:丙。[正确答案]A", "C"),
         ("答案：A\n\n2. 最常见的病因是\nA. 高血压\nB. 动脉瘤\n答案：B", "A"),
     ],
     "concluded": [
@@ -71,8 +87,6 @@ STATED = {
         ("The answer is C because of growth.", "C"),
         ("注意不要误选A；本题选B。", "B"),
         ("正确的表述是选项C：生长激素。", "C"),
-        ("[正确答案]D\n选项A正确，选项B错误，选项C错误。因此，本题答案为D。", "D"),
-        ("[正确答案]D\n中国的教科书都这样写。", "D"),
         ("答案: 上述激素中，B项升高血糖。", "B"),
         ("升高血糖的激素是B，降低血糖的另有其他。", "B"),
         (f"{EXPLAINED}\n综上，诊断考虑D。", "D"),
@@ -93,6 +107,10 @@ STATED = {
         ("Answer: c", "C"),
         ("最可能的激素是B：胰高血糖素。\n\n因此，A和E不太可能是正确的答案。", "B"),
         ("所以，首选胰岛素（A选项）。", "A"),
+        ("虽然B也有可能，但D的可能性更大。", "D"),
+        ("D比B更合适", "D"),
+        ("Initially I thought A, but D is better.", "D"),
+        ("A的可能性最大。", "A"),
     ],
     "leading_letters": [
         ("A、C、D均具有这一作用。", "ACD"),
@@ -107,8 +125,11 @@ STATED = {
         ("C项符合材料的说法。", "C"),
         ("Option A is incorrect. Option D is correct.", "D"),
         ("胰岛素降低血糖。因此，选项E是错误的。", "E"),
+        ("血糖下降，因此“生长激素”的说法是错误的。", "C"),
+        ("A不对。B错误。C错误。E也错误。", "D"),
+        ("A: 胰岛素降糖。\nB: 胰高血糖素升糖。\nC: 生长激素是最佳的选择。\nD: 肾上腺素升压。", "C"),
     ],
-    "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B")],
+    "other_alphabet": [("②", "B"), ("答案是乙", "B"), ("b", "B"), ("(b)", "B"), ("b)", "B")],
 }
 IMPLIED = {
     "exact_option": [("胰高血糖素", "B"), ("答案：胰高血糖素。", "B")],
@@ -119,6 +140,7 @@ IMPLIED = {
         ("因此，诊断首先考虑为生长激素过多。\n然而，最终诊断需要进一步检查。", "C"),
         ("选择第三项", "C"),
         ("The answer is the second option.", "B"),
+        ("Insulin was tried, which leaves 肾上腺素.", "D"),
     ],
     "lone_letters": [
         ("下列说法正确的是?B:胰高血糖素升高血糖。", "B"),
@@ -169,6 +191,10 @@ NOTHING = {
         "下列说法正确的是？\nA: 胰岛素；B: 胰高血糖素",
         f"能升高血糖的激素是？\n{LISTED}",
         "请直接给出正确答案的选项字母，例如[正确答案]A。\nA. 甲\nB. 乙",
+        "下列做法正确的是:A:甲;B:乙;C:丙;D:丁。\n" * 4,
+        "规定的是:A:甲;B:甲;C:甲;D:甲。",
+        "A: 1\nB: 2\nC: 3\nD: 4",
+        "问题：下列哪项正确？\nA. 甲\nB. 乙\nC:",
     ],
     "refusal": [
         f"{EXPLAINED}\n综上所述，没有证据支持任何一个选项。",
@@ -178,10 +204,18 @@ NOTHING = {
     ],
     "all_options": [
         LISTED,
+        "【答案】：【A】：它降糖。【B】：它升糖。【C】：它促生长。【D】：它升压。【E】：它也是。",
         "D：肾上腺素，E：胰岛素样生长因子，A：胰岛素，B：胰高血糖素，C：生长激素。",
         "胰岛素、胰高血糖素、生长激素、肾上腺素、胰岛素样生长因子",
     ],
-    "contradiction": ["A\n\nB\n\nC", "答案：B\n答案：D", "A、B、C、AB、BC、ABC"],
+    "contradiction": [
+        "1. B 2. A 3. C 4. D",
+        "1.B, 2.B, 3.D",
+        "答案是A。答案是B。答案是C。",
+        "A\n\nB\n\nC",
+        "答案：B\n答案：D",
+        "A、B、C、AB、BC、ABC",
+    ],
     "undecided": [
         "I have a fever, see a doctor.",
         "维生素B12缺乏",
@@ -200,6 +234,11 @@ NOTHING = {
         "这是A型题，请提供更多信息。",
         "患者有乙型肝炎，请提供更多检查结果。",
         "发生的概率为(1 - B)。",
+        "可以补充钙尔奇D，多晒太阳。",
+        "RGB的计算：B = RgbMod(x);",
+        "胰岛素是最常见的激素之一。胰高血糖素也很常见。生长激素是什么？",
+        "A. 胰岛素：不符合。\nB. 胰高血糖素：符合。\nC. 生长激素：符合。\nD. 肾上腺素：错。\nE. 胰岛素样生长因子：错。",
+        "A. 胰岛素：不符合。\nB. 胰高血糖素：不符合，因为",
         "温度是38 C，用C语言编写。",
         "A 35-year-old woman presents with fear of dogs.",
         "A 55-year-old man has pain in the right eye.",
@@ -239,6 +278,16 @@ def test_every_rule_that_reads_letters_has_a_table() -> None:
     ("response", "letters"),
     [
         (LISTED, "ABCDE"),
+        ("A.C.D", "ACD"),
+        ("A. 胰岛素的惯例\nB. 乙\nD. 丁", "ABD"),
+        ("答案: A.甲的作用\nB.乙的作用\nC.丙的作用\nD.丁的作用\nE.戊的作用", "ABCDE"),
+        (
+            "A: 胰岛素降糖。符合。B: 胰高血糖素 不符合。\nC: 生长激素 不符合。\nD: 肾上腺素 不符合。\nE: 其他 不符合。",
+            "A",
+        ),
+        ("以上选项都正确。", "ABCDE"),
+        ("五个选项都是正确的。", "ABCDE"),
+        ("All of the above.", "ABCDE"),
         ("A. 胰岛素\nC. 生长激素", "AC"),
         ("答案：\nA. 胰岛素\nC. 生长激素", "AC"),
         ("A. 胰岛素；C. 生长激素", "AC"),
