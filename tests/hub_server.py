@@ -47,7 +47,7 @@ class HubServer(LocalServer):
 
     def _answer(self, request: BaseHTTPRequestHandler, *, with_body: bool) -> None:
         path = unquote(request.path)
-        self.requests.append(f"{request.command} {path}")
+        self.requests.append(" ".join(filter(None, (request.command, path, request.headers.get("Range")))))
         if self.refused:
             _send(request, b"", {}, with_body, self.refused)
         elif (found := _REVISION.match(path)) and self.folder(found.group(1), found.group(2)):

@@ -65,7 +65,8 @@ def test_the_wheel_carries_every_task_file_and_the_bundled_exam(wheel: Path) -> 
         files = [file for file in (ROOT / folder).rglob("*") if file.is_file()]
         assert files
         assert {f"openbook_eval/{file.relative_to(ROOT).as_posix()}" for file in files} <= names
-    assert {"openbook_eval/exams/mini/mini.jsonl", "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
+    exams = {f"openbook_eval/exams/{name}" for name in ("mini/mini.jsonl", "cmb_corrections.json")}
+    assert {*exams, "openbook_eval/py.typed", "data_prep/__init__.py"} <= names
     assert {
         f"openbook_eval/tiny_model_files/{name}" for name in ("model.safetensors", "tokenizer.json", "README.md")
     } <= names

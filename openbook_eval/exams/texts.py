@@ -11,7 +11,8 @@ from openbook_eval.types import Question
 
 # Options in one text stand a line each ("A x"; spreadsheets write a backslash and n between), or one after the other.
 _LABEL = r"[(（]?[A-Z][)）.．、:：]"
-_DIVIDERS = (rf"(?:\\n|\n)+\s*(?={_LABEL}|[A-Z] )", rf"\s+(?={_LABEL})", rf"(?={_LABEL})")
+# Repetitions have an end, so that no text takes long.
+_DIVIDERS = (rf"(?:\\n|\s){{0,9}}(?:\\n|\n)\s{{0,9}}(?={_LABEL}|[A-Z] )", rf"\s{{1,9}}(?={_LABEL})", rf"(?={_LABEL})")
 _OPTION = re.compile(r"[(（]?([A-Z])[ )）.．、:：]\s*(.*)", re.DOTALL)
 _BETWEEN_LETTERS = re.compile(r"[\s,，、;；/|.。()（）]+")
 _SHOWN = 40
@@ -92,8 +93,8 @@ def _letters(answer: str, texts: Mapping[str, str], names: Mapping[str, str]) ->
 _ATTRIBUTES = r"""(?:\s+[\w:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+))*\s*/?"""
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});")
 _SCRIPT = re.compile(rf"<(su[bp]){_ATTRIBUTES}>([^<>]{{1,30}})</\1\s*>", re.IGNORECASE)
-_BREAK = re.compile(rf"\s*<(?:br|/p|/div|/li|/tr|/h[1-6]){_ATTRIBUTES}>\s*", re.IGNORECASE)
-_CELL = re.compile(rf"\s*</t[dh]\s*>\s*(?=<t[dh]{_ATTRIBUTES}>)", re.IGNORECASE)
+_BREAK = re.compile(rf"\s{{0,9}}<(?:br|/p|/div|/li|/tr|/h[1-6]){_ATTRIBUTES}>\s{{0,9}}", re.IGNORECASE)
+_CELL = re.compile(rf"\s{{0,9}}</t[dh]\s{{0,9}}>\s{{0,9}}(?=<t[dh]{_ATTRIBUTES}>)", re.IGNORECASE)
 _TAG = re.compile(
     rf"</?([abius]|p|br|div|span|font|strong|em|sub|sup|[uo]l|li|h[1-6]|table|t(?:body|head|foot|r|d|h)|o:p|center)"
     rf"{_ATTRIBUTES}>|<!--.{{0,500}}?-->",

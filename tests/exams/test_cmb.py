@@ -127,7 +127,8 @@ def test_the_corrections_turn_the_first_published_key_into_the_second() -> None:
     assert dict(cmb._corrections()) == corrections
 
 
-def test_the_exam_as_it_lies_on_the_hub_is_read_whole(tmp_path: Path) -> None:
+def write_as_on_the_hub(folder: Path) -> Path:
+    """Write an exam of CMB's 11,200 ids with the first key, and a book that lacks what that key has wrong."""
     key = real_key("CMB-test-choice-answer.v1.json")
     right = {row["id"]: row["answer"] for row in real_key("CMB-test-choice-answer.json")}
     bare = {row["id"] for row in key if row["answer"] != right[row["id"]]}
@@ -136,10 +137,14 @@ def test_the_exam_as_it_lies_on_the_hub_is_read_whole(tmp_path: Path) -> None:
     rows = [
         {**{name: row[name] for name in kept}, "question": f"第{row['id']}题：( )。", "option": options} for row in key
     ]
-    write(tmp_path / QUESTIONS, rows)
-    write(tmp_path / ANSWERS, key)
-    write(tmp_path / BOOK, [{"id": row["id"], "book_content": "条目。"} for row in key if row["id"] not in bare])
-    exam = read_path(tmp_path)
+    write(folder / QUESTIONS, rows)
+    write(folder / ANSWERS, key)
+    write(folder / BOOK, [{"id": row["id"], "book_content": "条目。"} for row in key if row["id"] not in bare])
+    return folder
+
+
+def test_the_exam_as_it_lies_on_the_hub_is_read_whole(tmp_path: Path) -> None:
+    exam = read_path(write_as_on_the_hub(tmp_path))
     assert (len(exam.questions), exam.dropped, exam.corrected) == (11_200, (), 29)
     assert any(notice.startswith("29 answers of CMB's first key are corrected") for notice in exam.notices)
     assert any(notice.startswith(f"29 questions have no entry in {BOOK}; theirs is made by") for notice in exam.notices)

@@ -12,6 +12,7 @@ import pytest
 
 from openbook_eval.exams import read_path
 from tests.conftest import BOOK, VALIDATION, cmb_row, write
+from tests.exams.test_cmb import write_as_on_the_hub
 from tests.hub_server import HubServer
 
 OPEN_BOOK = "wangrongsheng/open-book-CMB-exam"
@@ -36,6 +37,21 @@ try:
 except ExamError as error:
     sys.exit(str(error))
 print(*{entry.provider for entry in prepared.provided.entries.values()})
+"""
+
+_COUNTS = """
+import json, sys
+from openbook_eval.exams import load_exam
+exam = load_exam(sys.argv[1] or None)
+entries = sum(bool(question.knowledge) for question in exam.questions)
+print(json.dumps([len(exam.questions), entries, exam.record["corrected"], exam.notices]))
+"""
+
+_CLI = """
+import sys
+from openbook_eval.cli import main
+sys.argv = ["openbook-eval", "exam", *(sys.argv[2] or "show").split(), sys.argv[1]]
+main()
 """
 
 Load = Callable[..., subprocess.CompletedProcess[str]]
@@ -112,6 +128,79 @@ def test_a_download_that_breaks_off_is_tried_again(hub: HubServer, load: Load, c
     hub.datasets[OPEN_BOOK], hub.cut = cmb_folder, 2
     assert len(json.loads(load().stdout)[3]) == 6
     assert hub.cut == 0
+
+
+def test_a_large_file_that_breaks_off_goes_on_where_it_was(hub: HubServer, load: Load, cmb_folder: Path) -> None:
+    # The client writes pieces of 10 MiB.
+    write(cmb_folder / "CMB-test" / "notes.json", [" " * (24 << 20)])
+    hub.datasets[OPEN_BOOK], hub.cut = cmb_folder, 4
+    assert len(json.loads(load().stdout)[3]) == 6
+    [resumed] = [request for request in hub.requests if "bytes=" in request and not request.endswith("bytes=0-")]
+    assert resumed.startswith("GET /store")
+    assert resumed.endswith("notes.json bytes=10485760-")
+
+
+def test_the_whole_exam_at_its_revision_is_read_as_it_is_and_refused_at_main(
+    hub: HubServer, load: Load, tmp_path: Path
+) -> None:
+    whole = write_as_on_the_hub(tmp_path / "whole")
+    shutil.copytree(whole, tmp_path / "main")
+    (tmp_path / "main" / BOOK).unlink()
+    hub.datasets[OPEN_BOOK] = {"main": tmp_path / "main", WITH_BOOK: whole}
+    questions, entries, corrected, notices = json.loads(load(program=_COUNTS).stdout)
+    assert (questions, entries, corrected) == (11_200, 11_171, 29)
+    assert any(notice.startswith("29 answers of CMB's first key are corrected") for notice in notices)
+    assert any(notice.startswith("29 questions have no entry in test-book.json; theirs is made") for notice in notices)
+    shown = " ".join(load("cmb@main", program=_CLI).stdout.split())
+    assert "11200 questions read, 11200 to be asked" in shown
+    assert f"has no book; {OPEN_BOOK}@{WITH_BOOK} has the authors': OPENBOOK_EXAM=cmb@{WITH_BOOK}; or ask" in shown
+    refused = load("cmb@main", program=_PREPARE).stderr.strip().splitlines()[-1]
+    assert f"{OPEN_BOOK}@{WITH_BOOK} has the authors'" in refused
+
+
+@pytest.mark.parametrize("command", ["audit", "entries", "books"])
+def test_commands_do_not_make_a_missing_book_in_silence(
+    hub: HubServer, load: Load, cmb_folder: Path, tmp_path: Path, command: str
+) -> None:
+    (cmb_folder / "CMB-test" / BOOK).unlink()
+    hub.datasets[OPEN_BOOK] = cmb_folder
+    output = f" --output {tmp_path / 'e.jsonl'}" if command == "entries" else ""
+    refused = load("cmb@main", program=_CLI, entries=command + output)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{OPEN_BOOK}@{WITH_BOOK} has the authors'" in refused.stderr.strip().splitlines()[-1]
+    assert load("cmb@main", program=_CLI, entries=f"{command}{output} --entries statement").returncode == 0
+
+
+# Only the boundary is played: the package is not installed here. Its documented call, of
+# modelscope.hub.snapshot_download: (dataset_id, revision, ..., allow_patterns, ignore_patterns) -> folder.
+_MODELSCOPE = """
+def dataset_snapshot_download(dataset_id, revision="master", *, allow_patterns=None, ignore_patterns=None):
+    if dataset_id != "some/exam":
+        return None
+    assert (allow_patterns, ignore_patterns) == (["*.json", "*.zip"], ["*train*"])
+    print(revision)
+    return FOLDER
+"""
+
+
+def test_a_data_set_of_modelscope_is_fetched_by_its_own_package(load: Load, cmb_folder: Path, tmp_path: Path) -> None:
+    package = tmp_path / "site" / "modelscope" / "hub"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "snapshot_download.py").write_text(_MODELSCOPE.replace("FOLDER", repr(str(cmb_folder))))
+    path = {"PYTHONPATH": os.pathsep.join([str(package.parents[1]), os.environ.get("PYTHONPATH", "")])}
+    for spec, revision in (("modelscope:some/exam", "master"), ("modelscope:some/exam@v2", "v2")):
+        first, last = load(spec, **path).stdout.splitlines()
+        name, version, _, questions = json.loads(last)
+        assert (first, name, version, len(questions)) == (revision, spec, f"modelscope:some/exam@{revision}", 6)
+    error = load("modelscope:no/such", **path).stderr.strip().splitlines()[-1]
+    assert error.startswith("modelscope:no/such@master: cannot be fetched (")
+
+
+def test_without_its_package_a_data_set_of_modelscope_says_what_to_install(load: Load) -> None:
+    [error] = load("modelscope:some/exam").stderr.strip().splitlines()
+    assert error == "modelscope:some/exam: the package of ModelScope is not installed; pip install modelscope"
 
 
 def test_a_refused_token_is_one_line(hub: HubServer, load: Load, cmb_folder: Path) -> None:
