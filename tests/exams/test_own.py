@@ -1,5 +1,6 @@
 """Our own format: strict keys, hints, every encoding; what is written can be read."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openbook_eval import task_functions
 from openbook_eval.exams import formats, read_path
 from openbook_eval.types import Question
 from tests.conftest import faults
@@ -84,3 +86,17 @@ def test_the_documented_keys_are_the_keys_of_the_format(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert documented == list(formats._OwnRow.model_json_schema()["properties"])
+
+
+def test_the_page_makes_an_open_book_exam_of_reference_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exam_format.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})  # noqa: S102 - the project's own page
+    asked = {"exam": "leaflets.jsonl", "entries": "passage"}
+    [open_book] = task_functions.docs("openbook", "pharmacist", **asked)["test"]
+    [closed_book] = task_functions.docs("closedbook", "pharmacist", **asked)["test"]
+    text = "【性状】本品为肠溶包衣片。 【贮藏】密封，在阴凉干燥处（不超过20℃）保存。"
+    assert (open_book["entry"]["text"], open_book["entry"]["provider"]) == (text, "passage")
+    assert text in task_functions.prompt(open_book)
+    assert text not in task_functions.prompt(closed_book)
