@@ -140,14 +140,24 @@ def too_long(settings: Cleaning) -> pl.Expr:
 _ASKED_IN_CHINESE = r"\p{Han}{4}"
 
 
+# Letters of Japanese and Korean, whose Han characters are no Chinese; a Chinese question that quotes them has one of
+# these words. Above this share of the letters the text is in their language.
+_KANA_OR_HANGUL = r"[\p{Hiragana}\p{Katakana}\p{Hangul}]"
+_CHINESE_WORDS = "[的了吗呢么这们你您我把将请]"
+_MOST_FOREIGN = 0.1
+
+
 def not_chinese(settings: Cleaning) -> pl.Expr:
     """Find rows with fewer Han among their letters than there must be, unless the question asks in Chinese.
 
-    A row without letters, a sum such as `6 + 3 = ?`, is of no language and stays.
+    Japanese and Korean are not Chinese, however many Han they have. A row without letters, a sum such as `6 + 3 = ?`,
+    is of no language and stays.
     """
-    text = where(~QUESTION.str.contains(_ASKED_IN_CHINESE), QUESTION + ANSWER)
+    foreign = QUESTION.str.contains(_KANA_OR_HANGUL) & ~QUESTION.str.contains(_CHINESE_WORDS)
+    text = where(~QUESTION.str.contains(_ASKED_IN_CHINESE) | foreign, QUESTION + ANSWER)
     han, letters = (text.str.replace_all(rf"\P{{{kind}}}+", "").str.len_chars() for kind in ("Han", "L"))
-    return han < settings.min_chinese * letters
+    few = han < settings.min_chinese * letters
+    return few | ((text.str.count_matches(_KANA_OR_HANGUL) > _MOST_FOREIGN * letters) & (settings.min_chinese > 0))
 
 
 # --- Markup: HTML, entities, tokens of chat templates, headers of other data sets
