@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
@@ -25,7 +26,7 @@ from openbook_eval import install, models
 from openbook_eval.errors import OpenbookError, did_you_mean, first_line
 from openbook_eval.models import context_window, profiles
 from openbook_eval.models.context_window import Truncation
-from openbook_eval.models.endpoints import checked
+from openbook_eval.models.endpoints import checked, endpoints, settings_help
 from openbook_eval.models.settings import refuse
 from openbook_eval.results.reader import annotate, results_files, versions
 
@@ -59,6 +60,9 @@ def run(arguments: list[str], show: Show) -> None:
         raise OpenbookError(f"lm-eval cannot be imported ({error}); install openbook-eval[cpu] or [gpu]") from error
     harness = HarnessCLI()
     flags, others = _own_flags(arguments)
+    if flags.help:
+        _print_help(harness)
+        return
     sys.argv = ["openbook-eval", "run", *others]
     namespace, config = _parsed(harness)
     _check_model(config)
@@ -77,6 +81,8 @@ def run(arguments: list[str], show: Show) -> None:
     # Everything that is said of a run beyond its averages comes from its samples.
     namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
     log = None if flags.dry_run else _log_file(config.output_path)
+    # Not for the models that write entries: these are the same whatever a run's results are called.
+    models.responses = _folder(config.output_path) / "responses" if config.output_path else None
     with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
         namespace.output_path = config.output_path or gone_after
         printed, files = _execute(harness, namespace, log, only_ours=only_ours)
@@ -160,14 +166,14 @@ def _begin(logger: type, begun: dict[str, Any], *values: Any, **settings: Any) -
     return begun[logger.__name__]
 
 
-def _log_file(output: str | None) -> Path:
-    """Return where the logs go: beside the results, whose --output_path may name a folder or a file.
+def _folder(output: str) -> Path:
+    """Return the folder of an --output_path, which may name a folder or a file."""
+    return Path(output).parent if output.endswith(".json") else Path(output)
 
-    Raises OpenbookError where results could not be written there.
-    """
-    folder = Path(tempfile.gettempdir())
-    if output:
-        folder = Path(output).parent if output.endswith(".json") else Path(output)
+
+def _log_file(output: str | None) -> Path:
+    """Return where the logs go: beside the results. Raises OpenbookError where results could not be written there."""
+    folder = _folder(output) if output else Path(tempfile.gettempdir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -184,6 +190,7 @@ def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     """Return the flags that lm-eval does not know, and all others; a profile brings our model and its chat format."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--profile")
     try:
         flags, others = parser.parse_known_args(arguments)
@@ -195,6 +202,26 @@ def _own_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
             raise OpenbookError(f"--profile {flags.profile}: is for our own model; leave out --model")
         others += ["--model", models.VLLM, "--apply_chat_template"]
     return flags, others
+
+
+def _print_help(harness: Any) -> None:
+    """Print lm-eval's flags below our own, and what our models take."""
+    parser = harness._subparsers.choices["run"]
+    parser.usage = "openbook-eval run --model MODEL --model_args KEY=VALUE,... --tasks TASK,... [flags]"
+    parser.description = "Ask a model the exams, and score its answers. The flags of lm-eval are taken as they are."
+    own = parser.add_argument_group("openbook-eval's own")
+    own.add_argument(
+        "--profile", metavar="<name>", help="a model of the paper, asked in its own format: qwen1.5-chat-7b"
+    )
+    own.add_argument(
+        "--dry-run", action="store_true", help=f"with {models.API}: print requests, tokens and cost, and ask nothing"
+    )
+    parser.epilog = (
+        f"openbook-eval's own models:\n  {models.VLLM}: vLLM, shared books computed once; takes what vllm takes\n"
+        f"  {models.API}: a chat endpoint; takes profile= ({', '.join(endpoints())}) and, lists and\n"
+        f'  objects as JSON (--model_args \'{{"model": "m", "omit": ["stop"], ...}}\'):\n{settings_help()}'
+    )
+    parser.print_help()
 
 
 def _parsed(harness: Any) -> tuple[argparse.Namespace, Any]:
@@ -312,13 +339,17 @@ class _Bar:
     """Shows a bar out of all that is written: on a terminal as it grows, elsewhere as it ends."""
 
     def __init__(self, terminal: IO[str]) -> None:
-        self._terminal, self._last = terminal, ""
+        self._terminal, self._last, self._next = terminal, "", 0.0
 
     def tell(self, text: str) -> None:
         grows = self._terminal.isatty()
         if _BAR.search(text):
             self._last = text
             self._terminal.write(text if grows else "")
+            if not grows and "sent again" in text and time.monotonic() > self._next:
+                # Where nobody watches it grow, the log of a scheduler says each minute why a run waits.
+                self._terminal.write(f"{text.strip()}\n")
+                self._next = time.monotonic() + 60
         elif text == "\n" and "100%" in self._last:
             self._terminal.write("\n" if grows else f"{self._last.strip()}\n")
             self._last = ""

@@ -1,6 +1,7 @@
 """Models under test: vLLM's engine and chat endpoints, what they are asked, what they answered, what that cost."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 VLLM, API = "vllm-openbook", "api-openbook"
@@ -10,6 +11,8 @@ _CPU_CACHE_GIB = "2"
 # What the model of this process has spent and counted, by the name of its part of a results file, for whoever writes
 # that: lm-eval hands no model out.
 reports: dict[str, Any] = {}
+# Where `openbook-eval run` keeps responses: beside its results. None is the user's cache.
+responses: Path | None = None
 
 
 def register() -> None:

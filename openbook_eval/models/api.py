@@ -2,9 +2,11 @@
 
 import copy
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lm_eval.models.openai_completions import LocalChatCompletion
@@ -13,11 +15,19 @@ from openbook_eval import models
 from openbook_eval.errors import OpenbookError
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import Outcome, ask_all, kept_replies
-from openbook_eval.models.endpoints import FINAL, EndpointSettings, Reply, Request, Usage, read_settings
+from openbook_eval.models.endpoints import FINAL, EndpointSettings, Reply, Request, Usage, read_settings, reasons
 from openbook_eval.types import Unanswered
 
 # Tokens of an answer where nothing is known: the prompt asks for letters and nothing else.
 _LETTERS = 8
+
+# How answers that are counted are told.
+_TOLD = {
+    "unended_thinking": "answers are thinking that does not end",
+    "only_reasoning": "answers are only reasoning",
+    "empty": "answers are empty",
+    "cut_off": "answers were cut off at their limit of tokens",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +47,10 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
             ) from error
         # The endpoint knows how long its prompts may be; lm-eval's default is not it.
         self.max_length = None
-        self._cache = ResponseCache(self._settings.identity)
+        self._cache = ResponseCache(self._settings.identity, models.responses)
         self._keys: list[str] = []
         self._requests: dict[str, Request] = {}
-        self._lost = Usage()
+        self._new, self._seconds = 0, 0.0
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Return the responses to lm-eval's requests, in their order; `Unanswered` stands where there is none.
@@ -51,15 +61,24 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         asked = self._asked(requests)
         distinct = {request.key: request for request in asked}
         if self._settings.dry_run:
-            print("\n".join(plan_lines(distinct.values(), kept_replies(distinct, self._cache), self._settings)))
+            kept = kept_replies(distinct, self._cache.records())
+            print("\n".join(plan_lines(distinct.values(), kept, self._settings)))
             raise SystemExit(0)
+        begun = time.monotonic()
         self._keys += [request.key for request in asked]
         self._requests |= distinct
         # All of the run, so that its budget holds over lm-eval's several calls; what was answered is not asked again.
         outcome = ask_all(list(self._requests.values()), self._settings, self._cache, quiet=disable_tqdm)
-        self._lost += outcome.lost
-        self._tell(outcome)
-        models.reports["api"] = found = Tally.of(self._keys, self._requests, outcome, self._lost, self._settings)
+        if outcome.stopped:
+            raise OpenbookError(
+                f"{self._settings.base_url}: stopped with {len(outcome.replies)} of {len(self._requests)} questions "
+                f"answered and kept ({outcome.stopped}); the same command goes on from there"
+            ) from outcome.stopped
+        self._new += outcome.asked
+        self._seconds += time.monotonic() - begun
+        found = Tally.of(self._keys, self._requests, outcome, self._settings)
+        now = {"kept": len(outcome.replies) - self._new, "seconds": self._seconds}
+        models.reports["api"] = found = Tally({**found.part, **now}, self._cache.path)
         _log.info("%s; %d requests were sent", found.line(), outcome.attempts)
         return [self._response(request.key, outcome) for request in asked]
 
@@ -70,16 +89,6 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         )
 
     loglikelihood_rolling = loglikelihood
-
-    def _tell(self, outcome: Outcome) -> None:
-        """Say what was not answered. Raises OpenbookError where the run had to stop."""
-        for reason, said in {failure.reason: failure.said for failure in outcome.failures.values()}.items():
-            _log.warning("not answered, %s: such as %s", reason.replace("_", " "), said)
-        if outcome.stopped:
-            raise OpenbookError(
-                f"{self._settings.base_url}: stopped with {len(outcome.replies)} of {len(self._requests)} questions "
-                f"answered and kept ({outcome.stopped}); the same command goes on from there"
-            ) from outcome.stopped
 
     def _asked(self, requests: Sequence[Any]) -> list[Request]:
         seen: Counter[int] = Counter()
@@ -102,7 +111,7 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         if not payload["stop"]:
             del payload["stop"]
         payload = {name: value for name, value in payload.items() if name not in settings.omit} | dict(settings.extra)
-        if settings.thinking_budget is not None:
+        if settings.thinking_budget is not None and settings.thinking_name != "none":
             payload[settings.thinking_name] = settings.thinking_budget
         return payload
 
@@ -130,7 +139,7 @@ def plan_lines(requests: Iterable[Request], replies: Mapping[str, Reply], settin
         source = f"prices of {settings.price_date}, {settings.price_source}" if settings.price_date else "prices given"
         money = f"about {likely.cost(settings):.2f} {settings.currency}, {most.cost(settings):.2f} at most ({source})"
     return [
-        f"{len(new):,} requests to {settings.model} at {settings.identity['host']}{kept}",
+        f"{len(new):,} requests to {settings.model} at {settings.host}{kept}",
         f"about {likely.prompt:,} tokens in and {likely.completion:,} out, {most.completion:,} out at most",
         money,
     ]
@@ -140,85 +149,71 @@ def plan_lines(requests: Iterable[Request], replies: Mapping[str, Reply], settin
 class Tally:
     """What came of a run's questions, and the tokens of all their answers, of this run and of those it goes on from.
 
-    `failures` counts questions without an answer by reason; they are never scored. `unended_thinking` and `empty` are
-    answers that say nothing. `thinking_tokens` are among the `completion_tokens`. `lost_tokens` are of this run's
-    requests that came to nothing after the endpoint had begun; they are in the `cost`, which is None where prices are
-    not known.
+    In `part`, which goes into the results, `failures` counts questions without an answer by reason, and `said` has an
+    example of each in the endpoint's words; they are never scored. `unended_thinking`, `only_reasoning` and `empty`
+    count answers that say nothing, `cut_off` those that reached the limit of their tokens, `kept` those from the
+    response cache, `file`. `thinking_tokens` are among the `completion_tokens`. `lost_tokens` may have been charged for
+    requests that came to nothing; they are in the `cost`, which is None where prices are not known. `seconds` are those
+    of this run.
     """
 
-    model: str
-    host: str
-    questions: int
-    answered: int
-    failures: Mapping[str, int]
-    unended_thinking: int
-    empty: int
-    prompt_tokens: int
-    completion_tokens: int
-    thinking_tokens: int
-    lost_tokens: int
-    cost: float | None
-    currency: str
-    prices: Mapping[str, Any]
+    part: Mapping[str, Any]
+    file: Path | None = None
 
     @classmethod
     def of(
-        cls,
-        keys: Sequence[str],
-        requests: Mapping[str, Request],
-        outcome: Outcome,
-        lost: Usage,
-        settings: EndpointSettings,
+        cls, keys: Sequence[str], requests: Mapping[str, Request], outcome: Outcome, settings: EndpointSettings
     ) -> "Tally":
         """Count the questions of `keys`, of which several may share one request; tokens are counted once a request."""
-        answered = {key: reply for key, reply in outcome.replies.items() if key in requests}
-        end = settings.think_end_token
-        texts = [answered[key].answer(end) for key in keys if key in answered]
+        end, answered = settings.think_end_token, outcome.replies
+        replies = [answered[key] for key in keys if key in answered]
+        lacks = Counter[str | None](reply.lacks(end) for reply in replies)
         usage = sum((reply.usage(requests[key].expected) for key, reply in answered.items()), Usage())
-        return cls(
-            **settings.identity,
-            questions=len(keys),
-            answered=len(texts),
-            failures=dict(Counter(outcome.failures[key].reason for key in keys if key not in answered)),
-            unended_thinking=texts.count(None),
-            empty=sum(text is not None and not text.strip() for text in texts),
-            prompt_tokens=usage.prompt,
-            completion_tokens=usage.completion,
-            thinking_tokens=sum(reply.thinking_tokens(end) for reply in answered.values()),
-            lost_tokens=lost.tokens,
-            cost=(usage + lost).cost(settings) if settings.prices else None,
-            currency=settings.currency,
-            prices=settings.prices,
-        )
+        part = {
+            "model": settings.model,
+            "host": settings.host,
+            "questions": len(keys),
+            "answered": len(replies),
+            "failures": dict(Counter(outcome.failures[key].reason for key in keys if key not in answered)),
+            "said": {failure.reason: failure.said for failure in outcome.failures.values()},
+            **{name: lacks[name] for name in _TOLD},
+            "cut_off": sum(reply.finish == "length" for reply in replies),
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.completion,
+            "thinking_tokens": sum(reply.thinking_tokens(end) for reply in answered.values()),
+            "lost_tokens": outcome.lost.tokens,
+            "cost": (usage + outcome.lost).cost(settings) if settings.prices else None,
+            "currency": settings.currency,
+            "prices": settings.prices,
+        }
+        return cls(part)
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of a results file."""
-        return asdict(self)
+        return dict(self.part)
 
     def line(self) -> str:
         """Return one line for the terminal."""
-        parts = [f"{self.answered} of {self.questions} questions answered"]
-        if self.failures:
-            parts.append(f"not answered: {self._reasons()}")
-        if self.unended_thinking:
-            parts.append(f"{self.unended_thinking} answers are thinking that does not end")
-        thinking = f" ({self.thinking_tokens:,} of thinking)" if self.thinking_tokens else ""
-        parts.append(f"{self.prompt_tokens:,} tokens in, {self.completion_tokens:,} out{thinking}")
-        if self.cost is not None:
-            parts.append(f"{self.cost:.4f} {self.currency}")
-        return "; ".join(parts)
+        part = self.part
+        told = {**_TOLD, "kept": f"answers taken from {self.file}"}
+        counts = [f"{part[name]} {words}" for name, words in told.items() if part[name]]
+        if part["failures"]:
+            counts.insert(0, f"not answered: {reasons(part['failures'])}, such as {'; '.join(part['said'].values())}")
+        thinking = f" ({part['thinking_tokens']:,} of thinking)" if part["thinking_tokens"] else ""
+        lost = f", {part['lost_tokens']:,} at most lost to failures" if part["lost_tokens"] else ""
+        cost = "cost unknown without prices" if part["cost"] is None else f"{part['cost']:.4f} {part['currency']}"
+        tokens = f"{part['prompt_tokens']:,} tokens in, {part['completion_tokens']:,} out{thinking}{lost}"
+        head = f"{part['answered']} of {part['questions']} questions answered"
+        return "; ".join([head, *counts, tokens, cost, f"{part['seconds']:.1f} s"])
 
     def refuse_gaps(self) -> None:
         """Raise OpenbookError where questions got no answer that asking again may bring.
 
         Questions that the endpoint refuses, as content filters do, it would refuse again: they do not fail a run.
         """
-        if self.failures.keys() - FINAL:
+        failures, questions = self.part["failures"], self.part["questions"]
+        if failures.keys() - FINAL:
             raise OpenbookError(
-                f"{self.questions - self.answered} of {self.questions} questions are not answered "
-                f"({self._reasons()}) and left out of the scores; the same command asks only these again"
+                f"{questions - self.part['answered']} of {questions} questions are not answered ({reasons(failures)}) "
+                "and left out of the scores; the same command asks only these again"
             )
-
-    def _reasons(self) -> str:
-        ordered = sorted(self.failures.items(), key=lambda failure: (-failure[1], failure[0]))
-        return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in ordered)

@@ -1,12 +1,16 @@
 """The response cache: what a model has answered is kept, one JSON line each, and is not asked again.
 
 The identity of a model and its settings is in the file's name, so that another model, or the same with other settings,
-never gets responses that are not its own. A run that is killed goes on where it stopped.
+never gets responses that are not its own. A run that is killed goes on where it stopped. One process writes at a time,
+and a line that is not as it was written is not believed.
 """
 
+import fcntl
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,44 +25,80 @@ VARIABLE = "OPENBOOK_CACHE"
 
 Record = dict[str, Any]
 
+_log = logging.getLogger(__name__)
+
 
 class ResponseCache:
-    """The responses of one identity: a JSON Lines file that any number of processes append to at once."""
+    """The responses of one identity: a JSON Lines file, each line with a checksum."""
 
-    def __init__(self, identity: Mapping[str, Any]) -> None:
-        """Find the file; `identity` is all that determines responses beside the prompts and how they are asked."""
-        folder = os.environ.get(VARIABLE)
+    def __init__(self, identity: Mapping[str, Any], folder: Path | None = None) -> None:
+        """Find the file, in `folder` where the environment names none, else among the user's caches.
+
+        `identity` is all that determines responses beside the prompts and how they are asked.
+        """
+        named = os.environ.get(VARIABLE)
         self._identity = {"identity": dict(identity)}
         self.path: Path | None = None
         # Without a file, for this process alone.
         self._memory: dict[str, Record] = {}
-        if folder != "none":
-            place = Path(folder) if folder else user_cache_path("openbook-eval") / "responses"
+        if named != "none":
+            place = Path(named) if named else folder or user_cache_path("openbook-eval") / "responses"
             self.path = place / f"{sha256_json(self._identity)[:16]}.jsonl"
 
     def records(self) -> dict[str, Record]:
-        """Return what is kept, by key; of several records of one key the first, whichever process wrote it.
+        """Return what is kept, by key; of several records of one key the first.
 
-        Raises OpenbookError where the file cannot be read.
+        What was changed since it was written is passed over and said. Raises OpenbookError where the file cannot be
+        read.
         """
-        found = dict(self._memory)
+        found, changed = dict(self._memory), 0
         for line in read_json_lines(self.path) if self.path else ():
             if isinstance(line, dict) and isinstance(line.get("key"), str):
-                found.setdefault(line["key"], line)
+                if line.pop("checksum", None) == _checksum(line):
+                    found.setdefault(line["key"], line)
+                else:
+                    changed += 1
+        if changed:
+            _log.warning("%s: %d lines are not as they were written, and are asked again", self.path, changed)
         return found
 
     def append(self, key: str, record: Mapping[str, Any]) -> None:
         """Write a record at once. Raises OpenbookError where it cannot be written whole."""
+        line = {"key": key, **record}
         if self.path is None:
-            self._memory.setdefault(key, dict(record))
+            self._memory.setdefault(key, line)
             return
         try:
-            if not self.path.exists():
+            if not self.path.exists() or not self.path.stat().st_size:
                 # For whoever looks into the file: whose responses these are.
                 append_json_line(self.path, self._identity)
-            append_json_line(self.path, {"key": key, **record})
+            append_json_line(self.path, {**line, "checksum": _checksum(line)})
         except (OSError, OpenbookError) as error:
             raise OpenbookError(f"{error}; name another folder in {VARIABLE}") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep others from writing meanwhile: two runs would ask, and pay for, the same questions.
+
+        Raises OpenbookError where another one writes.
+        """
+        with ExitStack() as opened:
+            if self.path:
+                try:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    file = opened.enter_context(self.path.open("ab"))
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    reason = "another run of this model is writing its responses; wait until it ends, or"
+                    raise OpenbookError(f"{self.path}: {reason} name another folder in {VARIABLE}") from error
+                except OSError as error:
+                    reason = f"cannot be written or locked ({error.strerror});"
+                    raise OpenbookError(f"{self.path}: {reason} name another folder in {VARIABLE}") from error
+            yield
+
+
+def _checksum(line: Record) -> str:
+    return sha256_json(line)[:16]
 
 
 # Settings of speed and memory: none of them changes what is computed, so that a run may go on with others.

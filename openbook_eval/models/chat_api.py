@@ -1,45 +1,58 @@
 """The client of chat endpoints: many requests, some at a time, within a budget, each reply kept as it comes."""
 
 import asyncio
+import json
 import logging
+import random
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from openbook_eval.errors import OpenbookError, visible
-from openbook_eval.models.cache import ResponseCache
-from openbook_eval.models.endpoints import FINAL, EndpointSettings, Failure, Reason, Reply, Request, Usage, read_reply
+from openbook_eval.models.cache import Record, ResponseCache
+from openbook_eval.models.endpoints import FINAL, EndpointSettings, Failure, Reply, Request, Usage, read_reply, reasons
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from httpx import AsyncClient
 
-# The endpoint had begun when these happened, and may charge for the prompt.
-_CHARGED: frozenset[Reason] = frozenset({"timeout", "malformed"})
-# Questions given up in a row, and refusals before the first answer, after which the fault is not the questions'.
+# Questions without an answer in a row after which the fault is not theirs: given up, forbidden, or before the first
+# answer refused or answered with nothing.
 _IN_A_ROW = 10
-_REFUSED_FIRST = 5
+_ADVICE = "does it end within its tokens (thinking_budget=), and does the server tell it from thinking?"
 # Seconds. An endpoint that asks for a longer wait has a limit for the day, which a run cannot wait for.
 _LONGEST_PAUSE, _LONGEST_WAIT = 60.0, 600.0
+_LONGEST_REPLY = 10_000_000
 _AGAIN = {408, 409, 425}
-_SAID_AT_MOST = 200
+# Of gateways that waited for an answer in vain (524 is Cloudflare's).
+_TIMED_OUT = {408, 504, 524}
+# As OpenAI, Zhipu and Alibaba say it, with a status that others give for other things.
+_NOTHING_LEFT = {"insufficient_quota", "1113", "Arrearage"}
+_SAID_AT_MOST, _SHOWN = 200, 60
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of requests: replies and failures by key, attempts made, tokens lost to failures, why it stopped."""
+    """What came of requests: replies and failures by key, attempts made, tokens lost to failures, why it stopped.
+
+    `asked` counts the replies that were not kept from before. `lost` are what failures may be charged for, those of
+    earlier runs of these requests included.
+    """
 
     replies: dict[str, Reply]
     failures: dict[str, Failure] = field(default_factory=dict)
     attempts: int = 0
+    asked: int = 0
     lost: Usage = field(default_factory=Usage)
     stopped: OpenbookError | None = None
 
@@ -51,31 +64,35 @@ def ask_all(
 
     Requests with one key are asked once. After a fault that is not one question's (a refused key, a spent budget, an
     endpoint that is down) no further request is sent, those under way may finish. `quiet` None shows progress in a
-    terminal only. Raises OpenbookError where the key or the client is missing.
+    terminal only. Raises OpenbookError where the key is missing, or another run writes to the cache.
     """
     distinct = {request.key: request for request in requests}
-    outcome = Outcome(kept_replies(distinct, cache))
-    new = deque(request for key, request in distinct.items() if key not in outcome.replies)
-    if not new:
-        return outcome
-    spent = sum((reply.usage(distinct[key].expected) for key, reply in outcome.replies.items()), Usage())
-    with tqdm(total=len(distinct), initial=len(outcome.replies), disable=quiet, desc="Questions answered") as bar:
-        asyncio.run(_Run(settings, cache, outcome, bar, new, spent).work())
+    with cache.writing():
+        records = cache.records()
+        outcome = Outcome(kept_replies(distinct, records), lost=_lost_before(distinct, records))
+        new = deque(request for key, request in distinct.items() if key not in outcome.replies)
+        if not new:
+            return outcome
+        spent = sum((reply.usage(distinct[key].expected) for key, reply in outcome.replies.items()), outcome.lost)
+        with tqdm(total=len(distinct), initial=len(outcome.replies), disable=quiet, desc="Questions answered") as bar:
+            asyncio.run(_Run(settings, cache, outcome, bar, new, spent).work())
     if not outcome.stopped and not outcome.replies:
         outcome.stopped = OpenbookError(next(iter(outcome.failures.values())).said)
-    # Where two runs asked the same, both take the reply that was written first.
-    outcome.replies |= kept_replies(outcome.replies, cache)
     return outcome
 
 
-def kept_replies(keys: Mapping[str, object], cache: ResponseCache) -> dict[str, Reply]:
+def kept_replies(keys: Collection[str], records: Mapping[str, Record]) -> dict[str, Reply]:
     """Return the replies to these keys that are kept; what is no reply is passed over."""
     found = {}
-    for key, record in cache.records().items():
+    for key in keys & records.keys():
         with suppress(ValidationError):
-            if key in keys:
-                found[key] = Reply.model_validate(record)
+            found[key] = Reply.model_validate(records[key])
     return found
+
+
+def _lost_before(keys: Collection[str], records: Mapping[str, Record]) -> Usage:
+    lost = (Usage(*record["lost"]) for record in records.values() if record.get("of") in keys)
+    return sum(lost, Usage())
 
 
 @dataclass
@@ -90,33 +107,36 @@ class _Run:
     spent: Usage
     under_way: list[Request] = field(default_factory=list)
     in_a_row: int = 0
-    # No request goes before this time, since the endpoint asked to wait.
+    again: Counter[str] = field(default_factory=Counter)
+    # No request goes before these times: the limits of a minute, and what the endpoint asked to wait.
+    next_turn: float = 0.0
     resume_at: float = 0.0
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> None:
-        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
-
-        first = self.settings.retry_seconds
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda result: isinstance(result, Failure) and result.reason not in FINAL),
-            stop=stop_after_attempt(self.settings.max_retries + 1),
-            wait=wait_exponential_jitter(initial=first, max=_LONGEST_PAUSE, jitter=first),
-            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-        )
-
-        async def work_one() -> None:
-            while self.pending:
-                request = self.pending.popleft()
-                try:
-                    self._record(request, await retrying.copy()(self._attempt, request))
-                except OpenbookError as stop:
-                    self.pending.clear()
-                    self.outcome.stopped = self.outcome.stopped or stop
-
         async with self.client, asyncio.TaskGroup() as group:
             for _ in range(min(self.settings.num_concurrent, len(self.pending))):
-                group.create_task(work_one())
+                group.create_task(self._work_one())
+
+    async def _work_one(self) -> None:
+        while self.pending:
+            request = self.pending.popleft()
+            try:
+                self._record(request, await self._insist(request))
+            except OpenbookError as stop:
+                self.pending.clear()
+                self.outcome.stopped = self.outcome.stopped or stop
+
+    async def _insist(self, request: Request) -> Reply | Failure:
+        """Send a request until it is answered or refused, or given up; pauses double, and differ between workers."""
+        pause = self.settings.retry_seconds
+        for left in range(self.settings.max_retries, -1, -1):
+            result = await self._attempt(request)
+            if isinstance(result, Reply) or result.reason in FINAL or not left:
+                break
+            await asyncio.sleep(pause + random.uniform(0, self.settings.retry_seconds))  # noqa: S311 (no secret)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return result
 
     async def _attempt(self, request: Request) -> Reply | Failure:
         """Send a request once, when its turn has come. Raises OpenbookError where the run has ended."""
@@ -127,20 +147,33 @@ class _Run:
         finally:
             self.under_way.remove(request)
             self.settled.set()
+        self.spent += (usage := result.usage(request.expected))
         if isinstance(result, Reply):
-            self.spent += result.usage(request.expected)
             return result
-        if result.reason in _CHARGED:
-            self.spent += Usage(request.expected.prompt)
-            self.outcome.lost += Usage(request.expected.prompt)
+        self._lose(request, usage)
         self.resume_at = max(self.resume_at, time.monotonic() + result.wait)
+        if result.reason not in FINAL:
+            self.again[result.reason] += 1
+            wait = f", waiting {result.wait:.0f} s" if result.wait > 1 else ""
+            self.bar.set_postfix_str(f"sent again: {reasons(self.again)}{wait} ({result.said[:_SHOWN]})")
         return result
 
+    def _lose(self, request: Request, lost: Usage) -> None:
+        """Count tokens that may be charged for nothing, and keep the count for the runs that go on from this one."""
+        if lost.tokens:
+            self.outcome.lost += lost
+            record = {"of": request.key, "lost": [lost.prompt, lost.completion]}
+            self.cache.append(f"lost {time.time_ns()}", record)
+
     async def _turn(self, request: Request) -> None:
-        for limiter, amount in self._limiters:
-            # A request above the limit of a whole minute goes alone in its minute.
-            await limiter.acquire(min(amount(request), limiter.max_rate))
-        while (wait := self.resume_at - time.monotonic()) > 0:
+        # Evenly: a minute's worth at once is what endpoints refuse.
+        settings, turn = self.settings, max(time.monotonic(), self.next_turn)
+        shares = (
+            1 / (settings.requests_per_minute or inf),
+            request.expected.tokens / (settings.tokens_per_minute or inf),
+        )
+        self.next_turn = turn + 60 * max(shares)
+        while (wait := max(turn, self.resume_at) - time.monotonic()) > 0:
             await asyncio.sleep(wait)
         while not self.outcome.stopped and (limit := self._exceeded(request)):
             # What is under way may take less than it might.
@@ -162,72 +195,74 @@ class _Run:
         return ""
 
     @cached_property
-    def _limiters(self) -> list[tuple[Any, Any]]:
-        from aiolimiter import AsyncLimiter
+    def client(self) -> "AsyncClient":
+        import httpx
 
-        settings, limiters = self.settings, list[tuple[Any, Any]]()
-        if settings.requests_per_minute:
-            # Evenly: a minute's worth at once is what endpoints refuse.
-            limiters.append((AsyncLimiter(1, 60 / settings.requests_per_minute), lambda _: 1))
-        if settings.tokens_per_minute:
-            limiters.append((AsyncLimiter(settings.tokens_per_minute), lambda request: request.expected.tokens))
-        return limiters
-
-    @cached_property
-    def client(self) -> "AsyncOpenAI":
-        try:
-            import openai
-        except ImportError as error:
-            raise OpenbookError(f"endpoints need the openai client ({error}); install openbook-eval[api]") from error
         # A line of the transport's log for each request would bury our own; a level that someone has set stays.
-        for name in ("httpx", "httpx2"):
-            if (logger := logging.getLogger(name)).level == logging.NOTSET:
-                logger.setLevel(logging.WARNING)
-        # A redirection could carry the key to another host. Retries are ours: each attempt is counted and paid for.
-        return openai.AsyncOpenAI(
-            base_url=self.settings.base_url,
-            api_key=self.settings.key,
+        if (logger := logging.getLogger("httpx")).level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+        # A redirection could carry the key to another host.
+        return httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {self.settings.key}", "Content-Type": "application/json"},
             timeout=self.settings.timeout,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+            limits=httpx.Limits(max_connections=self.settings.num_concurrent),
+            follow_redirects=False,
         )
 
     async def _post(self, request: Request) -> Reply | Failure:
         """Return what the endpoint says. Raises OpenbookError where it would say the same to all others."""
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
+        import httpx
 
-        payload = dict(request.payload)
+        # Half a surrogate pair cannot be sent.
+        content = json.dumps(dict(request.payload), ensure_ascii=False).encode("utf-8", "replace")
+        address, body = f"{self.settings.base_url}/chat/completions", b""
         try:
             # The client's own limit is between two bytes; this one is for the whole.
-            async with asyncio.timeout(self.settings.timeout):
-                response = await self.client.chat.completions.with_raw_response.create(
-                    model=payload.pop("model"), messages=payload.pop("messages"), extra_body=payload
-                )
-            return read_reply(response.content)
-        except APIStatusError as error:
-            return self._refusal(error)
-        except (APITimeoutError, TimeoutError):
-            return Failure("timeout", f"no answer within {self.settings.timeout:g} s")
-        except APIConnectionError as error:
-            return Failure("connection", self._said(f"{error} {error.__cause__ or ''}"))
+            async with (
+                asyncio.timeout(self.settings.timeout),
+                self.client.stream("POST", address, content=content) as response,
+            ):
+                async for part in response.aiter_bytes():
+                    body += part
+                    if len(body) > _LONGEST_REPLY:
+                        return Failure("malformed", f"the reply has more than {_LONGEST_REPLY:,} bytes", begun=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            return Failure("connection", self._said(str(error) or "no connection"))
+        except (httpx.TimeoutException, TimeoutError):
+            return Failure("timeout", f"no answer within {self.settings.timeout:g} s", begun=True)
+        except httpx.HTTPError as error:
+            return Failure("connection", self._said(str(error) or type(error).__name__), begun=True)
+        found, status, (fault, code) = read_reply(body), response.status_code, _error(body)
+        if response.is_success:
+            if isinstance(found, Reply) or not fault:
+                return found if isinstance(found, Reply) else replace(found, said=self._said(found.said))
+            # Some say their errors with status 200, and the status that they mean within.
+            status = int(code) if code.isdecimal() else 0
+        said = self._said(fault or body[:_SAID_AT_MOST].decode("utf-8", "replace"))
+        return self._refusal(status, code, f"{status}: {said}" if status else said, response.headers.get("Retry-After"))
 
-    def _refusal(self, error: "APIStatusError") -> Failure:
-        status, body = error.status_code, error.body
-        fault = body if isinstance(body, dict) else {"message": body or ""}
-        said = f"{status}: {self._said(str(fault.get('message') or body))}"
-        if status in {401, 403}:
+    def _refusal(self, status: int, code: str, said: str, retry_after: str | None) -> Failure:
+        wait = _wait(retry_after or "")
+        if status == HTTPStatus.UNAUTHORIZED:
             raise OpenbookError(f"the endpoint refuses the key in {self.settings.key_variable} ({said})")
-        if status == HTTPStatus.PAYMENT_REQUIRED or fault.get("code") == "insufficient_quota":
+        if status == HTTPStatus.PAYMENT_REQUIRED or code in _NOTHING_LEFT:
             raise OpenbookError(f"the account has nothing left ({said})")
-        if status < HTTPStatus.BAD_REQUEST or status in {404, 405}:
-            raise OpenbookError(f"{said}; does the address end in /v1, and is the model called so?")
-        wait = _wait(error.response.headers.get("Retry-After", ""))
+        if 0 < status < HTTPStatus.BAD_REQUEST or status in {404, 405}:
+            if not self.outcome.replies:
+                raise self._wrong_address(said)
+            return Failure("wrong_address", said)
         if wait > _LONGEST_WAIT:
             raise OpenbookError(f"{said}; the endpoint asks to wait {wait:.0f} s")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return Failure("rate_limit", said, wait)
-        again = status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return Failure("server_error" if again else "refused", said, wait)
+        if status in _TIMED_OUT:
+            return Failure("timeout", said, wait, begun=True)
+        again = status in _AGAIN or not status or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return Failure("server_error" if again else "refused", said, wait, status)
+
+    @staticmethod
+    def _wrong_address(said: str) -> OpenbookError:
+        return OpenbookError(f"{said}; does the address end in /v1, and is the model called so?")
 
     def _said(self, text: str) -> str:
         """Return what an endpoint said in one printable line, without the key."""
@@ -236,22 +271,44 @@ class _Run:
 
     def _record(self, request: Request, result: Reply | Failure) -> None:
         """Keep a reply, count a failure. Raises OpenbookError where failures are not those of single questions."""
+        replies = self.outcome.replies
         if isinstance(result, Reply):
-            # The whole reply as it came, so that thinking and token counts of a resumed run are those of a run in one.
-            self.cache.append(request.key, result.model_dump(exclude_defaults=True))
-            self.outcome.replies[request.key], self.in_a_row = result, 0
-            self.bar.update()
-            return
-        failures = self.outcome.failures
-        failures[request.key] = result
-        if result.reason in FINAL:
-            refused = sum(failure.reason in FINAL for failure in failures.values())
-            if not self.outcome.replies and refused >= _REFUSED_FIRST:
-                raise OpenbookError(f"the endpoint refused the first {refused} questions ({result.said})")
+            lacks = None if replies else result.lacks(self.settings.think_end_token)
+            if lacks is None:
+                self._keep(request, result)
+                return
+            # Whether that is the model's answer is not known before it has said something.
+            self._lose(request, result.usage(request.expected))
+            self.pending.append(request)
+            result = Failure("malformed", f"the reply is {lacks.replace('_', ' ')}; {_ADVICE}")
+        self.outcome.failures[request.key] = result
+        if result.reason == "wrong_address":
+            raise self._wrong_address(result.said)
+        # That some questions are refused is their own affair, but not that the key is.
+        if result.reason in FINAL and replies and result.status != HTTPStatus.FORBIDDEN:
             return
         self.in_a_row += 1
         if self.in_a_row >= _IN_A_ROW:
             raise OpenbookError(f"{self.in_a_row} questions in a row got no answer ({result.said})")
+
+    def _keep(self, request: Request, reply: Reply) -> None:
+        # The whole reply as it came, so that thinking and token counts of a resumed run are those of a run in one.
+        self.cache.append(request.key, reply.model_dump(exclude_defaults=True))
+        self.outcome.replies[request.key] = reply
+        self.outcome.failures.pop(request.key, None)
+        self.outcome.asked += 1
+        self.in_a_row = 0
+        self.bar.update()
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """Return message and code of the error in a body, "" for what is not there."""
+    try:
+        found = orjson.loads(body)
+        error = found.get("error") or found
+        return (error, "") if isinstance(error, str) else (str(error.get("message") or ""), str(error.get("code")))
+    except (ValueError, AttributeError):
+        return "", ""
 
 
 def _wait(said: str) -> float:

@@ -6,13 +6,11 @@ of --model_args is what lm-eval 0.4.13 and vLLM make of them; no engine is start
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from openbook_eval.errors import OpenbookError, first_line, some
-from openbook_eval.files import read_json_lines
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import encode
 from openbook_eval.models.settings import HF, is_vllm
@@ -298,49 +296,3 @@ class ContextWindow:
         known = {field.name for field in fields(EngineArgs)} - {"max_model_len"}
         settings = {name: value for name, value in self.arguments.items() if name in known}
         return int(EngineArgs(model=model, **settings).create_model_config().max_model_len)
-
-
-def find(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, Any]:
-    """Find out whether prompts of a run were cut, of lm-eval's results and the samples file of each task, as JSON.
-
-    A run is not checked where its model is none of vLLM's or transformers', its tokenizer cannot be loaded without
-    running code of it, samples are missing or a file is broken; nothing is raised.
-    """
-    try:
-        return asdict(Truncation.of(list(_found(results, samples))))
-    except (UncheckedError, OpenbookError) as error:
-        reason = str(error)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError) as error:
-        reason = f"the results or samples are not as lm-eval writes them ({type(error).__name__}: {error})"
-    return asdict(Truncation.unchecked(reason))
-
-
-def our_tasks(results: Mapping[str, Any]) -> list[str]:
-    """Return the tasks of a results file that are ours: those that name a condition."""
-    return [task for task, config in results["configs"].items() if (config.get("metadata") or {}).get("condition")]
-
-
-def _found(results: Mapping[str, Any], samples: Mapping[str, Path]) -> Iterator[Fit]:
-    arguments = results["config"]["model_args"]
-    if isinstance(arguments, str):
-        from lm_eval.utils import simple_parse_args_string
-
-        arguments = simple_parse_args_string(arguments)
-    # The file is anybody's: the code of a tokenizer it names is not run.
-    model = ContextWindow(str(results["config"]["model"]), dict(arguments))
-    length = int(results["max_length"])
-    for task in our_tasks(results):
-        if task not in samples:
-            raise UncheckedError(f"no samples of {task} beside the results")
-        yield model.fit(task, _logged(samples[task]), results["configs"][task].get("generation_kwargs"), length)
-
-
-def _logged(path: Path) -> list[str]:
-    """Return the logged prompts, each question's once: lm-eval writes a line for every filter of a task."""
-    prompts: dict[object, str] = {}
-    for row in read_json_lines(path):
-        prompt = row["arguments"]["gen_args_0"]["arg_0"]
-        if not isinstance(prompt, str):
-            raise TypeError(f"{path.name}: a prompt is {prompt!r:.40}, not text")
-        prompts.setdefault(row["doc_id"], prompt)
-    return list(prompts.values())

@@ -36,51 +36,45 @@ def _variable(name: str) -> str:
     return name
 
 
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+# Of a body that cannot be read.
+_SHOWN = 400
 
 
 class EndpointSettings(BaseModel):
-    """One endpoint, one model, and how it is asked.
-
-    `key_variable` is the environment's variable that holds the key. Prices are for a million tokens.
-    `tokens_per_character` is what a Chinese character takes. Of a request, `max_tokens_name` is what the limit of an
-    answer is called, `omit` are fields that the endpoint refuses, `extra` those that it wants beyond.
-    `thinking_budget` are tokens of thinking before an answer, on top of the answer's own, passed on as
-    `thinking_name`; `think_end_token` ends thinking where it is not `</think>`. A request that fails is made again up
-    to `max_retries` times, after `retry_seconds` at first. `max_tokens_total` and `max_cost` (in `currency`) limit
-    what all answers of the run take, those that were kept before included.
-    """
+    """One endpoint, one model, and how it is asked; `openbook-eval run --help` prints what the settings mean."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    base_url: str
-    model: Annotated[str, Field(min_length=1)]
-    key_variable: Annotated[str, AfterValidator(_variable)] = "OPENAI_API_KEY"
+    base_url: str = Field(description="address of the server, such as http://127.0.0.1:8000/v1")
+    model: str = Field(min_length=1, description="what the server calls the model")
+    key_variable: Annotated[str, AfterValidator(_variable)] = Field(
+        "OPENAI_API_KEY", description="variable of the environment that holds the key"
+    )
     needs_key: bool = False
-    num_concurrent: Count = 8
-    requests_per_minute: Positive | None = None
-    tokens_per_minute: Positive | None = None
-    timeout: Positive = 300
-    max_retries: Annotated[int, Field(ge=0)] = 6
-    retry_seconds: Positive = 1.0
-    tokens_per_character: Positive = 1.0
-    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    num_concurrent: int = Field(8, ge=1, description="requests under way at once")
+    requests_per_minute: float | None = Field(None, gt=0, description="requests that go in a minute, evenly")
+    tokens_per_minute: float | None = Field(None, gt=0, description="tokens that go in a minute: prompts and limits")
+    timeout: float = Field(300, gt=0, description="seconds that one answer may take")
+    max_retries: int = Field(6, ge=0, description="times that a failed request is sent again")
+    retry_seconds: float = Field(1.0, gt=0, description="pause before the first of these; it doubles")
+    tokens_per_character: float = Field(1.0, gt=0, description="tokens of a Chinese character, for estimates")
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="what the endpoint calls the limit of an answer"
+    )
     # YAML has lists only, and pydantic's strictness wants a tuple.
-    omit: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    extra: Mapping[str, Any] = {}
-    thinking_budget: Annotated[int, Field(ge=0)] | None = None
-    thinking_name: str = "thinking_token_budget"
-    think_end_token: str | None = None
-    seed: int = 1234
-    currency: str = "USD"
-    price_in: Amount | None = None
-    price_out: Amount | None = None
+    omit: tuple[str, ...] = Field((), strict=False, description="fields that the endpoint refuses")
+    extra: Mapping[str, Any] = Field({}, description="fields that go with each request")
+    thinking_budget: int | None = Field(None, ge=0, description="tokens of thinking, on top of max_gen_toks")
+    thinking_name: str = Field("thinking_token_budget", description="field that the budget goes in, or none")
+    think_end_token: str | None = Field(None, description="text that ends thinking, where it is not </think>")
+    seed: int = Field(1234, description="goes with each request")
+    currency: str = Field("USD", description="that of the prices and of max_cost")
+    price_in: float | None = Field(None, ge=0, description="price of a million tokens of prompts")
+    price_out: float | None = Field(None, ge=0, description="price of a million tokens of answers")
     price_date: str | None = None
     price_source: str | None = None
-    max_tokens_total: Count | None = None
-    max_cost: Amount | None = None
+    max_tokens_total: int | None = Field(None, ge=1, description="tokens that a run may take, earlier starts included")
+    max_cost: float | None = Field(None, ge=0, description="money that a run may cost, earlier starts included")
     dry_run: bool = False
 
     @property
@@ -91,8 +85,13 @@ class EndpointSettings(BaseModel):
 
     @property
     def identity(self) -> dict[str, str]:
-        """Return who answers: the model and the host, but not the port, which a local server changes at every start."""
-        return {"model": self.model, "host": urlsplit(self.base_url).hostname or ""}
+        """Return who answers: two servers of one host may call different models by one name."""
+        return {"model": self.model, "base_url": self.base_url}
+
+    @property
+    def host(self) -> str:
+        """Return what results say of the address."""
+        return urlsplit(self.base_url).hostname or ""
 
     @property
     def key(self) -> str:
@@ -108,6 +107,15 @@ class EndpointSettings(BaseModel):
         return key or _NO_KEY
 
 
+def settings_help() -> str:
+    """Return what `--model_args` of an endpoint may hold, a line each, with defaults."""
+    lines = []
+    for name, field in EndpointSettings.model_fields.items():
+        default = "" if field.is_required() or not field.default else f" ({field.default})"
+        lines += [f"  {name + '=':<22}{field.description}{default}"] if field.description else []
+    return "\n".join(lines)
+
+
 def checked(config: Any, *, dry_run: bool) -> dict[str, Any]:
     """Return the model's arguments in lm-eval's `config`, with `dry_run` among them where it is asked for.
 
@@ -118,8 +126,6 @@ def checked(config: Any, *, dry_run: bool) -> dict[str, Any]:
         if dry_run:
             raise OpenbookError(f"--dry-run is for --model {API}; other models cost nothing to ask")
         return arguments
-    if config.use_cache:
-        raise OpenbookError(f"--use_cache with --model {API}: leave it out; responses are kept without it")
     arguments = arguments | ({"dry_run": True} if dry_run else {})
     read_settings(arguments)
     return arguments
@@ -236,18 +242,9 @@ class Request:
         return cls(sha256_json([dict(payload), repeat]), payload, expected)
 
 
-Reason = Literal["rate_limit", "server_error", "connection", "timeout", "malformed", "refused"]
+Reason = Literal["rate_limit", "server_error", "connection", "timeout", "malformed", "wrong_address", "refused"]
 # Asking again says the same.
 FINAL: frozenset[Reason] = frozenset({"refused"})
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a question got no answer; `said` is one printable line, `wait` what the endpoint asks to wait, in seconds."""
-
-    reason: Reason
-    said: str
-    wait: float = 0.0
 
 
 class Reply(BaseModel):
@@ -265,6 +262,14 @@ class Reply(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
+
+    def lacks(self, end: str | None = None) -> Literal["unended_thinking", "only_reasoning", "empty"] | None:
+        """Return why there is no answer, None where there is one."""
+        text = self.answer(end)
+        if text is None:
+            return "unended_thinking"
+        said = self.reasoning.strip() or self.content.strip()
+        return None if text.strip() else "only_reasoning" if said else "empty"
 
     def answer(self, end: str | None = None) -> str | None:
         """Return the text behind the end of thinking, None where thinking does not end.
@@ -294,32 +299,87 @@ class Reply(BaseModel):
         return Usage(expected.prompt if self.prompt_tokens is None else self.prompt_tokens, completion)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a question got no answer.
+
+    `said` is one printable line, `wait` what the endpoint asks to wait, in seconds, and `status` that of HTTP, 0 where
+    it says nothing. `begun` is whether the endpoint may have worked on an answer, and will charge for it; `reply` is
+    the part that came of one.
+    """
+
+    reason: Reason
+    said: str
+    wait: float = 0.0
+    status: int = 0
+    begun: bool = False
+    reply: Reply | None = None
+
+    def usage(self, expected: Usage) -> Usage:
+        """Return the tokens that may be charged for it, at most."""
+        return self.reply.usage(expected) if self.reply else expected if self.begun else Usage()
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """Return counts by reason in words, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in ordered)
+
+
+# Why an answer ended, in the words of OpenAI, DeepSeek, Zhipu and OpenRouter: a filter cut it, a fault that will pass
+# did, or it reached a limit.
+_FILTERED = {"content_filter", "sensitive"}
+_BROKEN = {"insufficient_system_resource", "network_error", "error", "aborted"}
+_AT_LIMIT = {"max_tokens", "model_context_window_exceeded"}
+# No answer has more tokens.
+_MOST = 10**9
+
+
 def read_reply(body: bytes) -> Reply | Failure:
     """Read the body of a chat completion.
 
-    One that a content filter stopped is refused; anything that is no completion, or one without a choice, is malformed.
+    One that a filter stopped is refused, one that a fault of the endpoint stopped may be asked again. What is no
+    completion, or has no choice, is malformed, and told in the words that came.
     """
     try:
         completion = orjson.loads(body)
-        choice, usage = completion["choices"][0], completion.get("usage") or {}
-        message, details = choice["message"], usage.get("completion_tokens_details") or {}
+        choice, usage = completion["choices"][0], completion.get("usage")
+        message, finish = choice["message"], str(choice.get("finish_reason"))
+        content, thinking = _texts(message.get("content") or message.get("refusal"))
         reply = Reply(
-            content=_text(message.get("content")),
-            reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
-            finish=str(choice.get("finish_reason")),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
-            reasoning_tokens=details.get("reasoning_tokens"),
+            content=content,
+            reasoning=thinking or _texts(message.get("reasoning_content") or message.get("reasoning"))[0],
+            finish="length" if finish in _AT_LIMIT else finish,
+            prompt_tokens=_count(usage, "prompt_tokens"),
+            completion_tokens=_count(usage, "completion_tokens"),
+            reasoning_tokens=_count(usage, "completion_tokens_details", "reasoning_tokens"),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
-        return Failure("malformed", "what came is no chat completion")
-    if reply.finish == "content_filter":
-        return Failure("refused", "a content filter stopped the answer")
+        said = body[:_SHOWN].decode("utf-8", "replace")
+        return Failure("malformed", f"what came is no chat completion: {said or 'nothing'}", begun=True)
+    if finish in _FILTERED:
+        return Failure("refused", f"a content filter stopped the answer (finish_reason {finish})", reply=reply)
+    if finish in _BROKEN:
+        return Failure("server_error", f"the endpoint broke the answer off (finish_reason {finish})", reply=reply)
     return reply
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str | None):
-        raise TypeError("the content is no text")
+def _texts(content: object) -> tuple[str, str]:
+    """Return the text and the thinking of a message's content: a text, or a list of parts that have a type each."""
+    parts: list[Any] = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    texts = {"text": "", "thinking": ""}
+    for part in parts:
+        kind = "thinking" if "thinking" in part else "text"
+        own: Any = part.get(kind, "")
+        # Thinking may be a list of parts again.
+        texts[kind] += "".join(each["text"] for each in own) if isinstance(own, list) else own
     # Half a surrogate pair is legal JSON and no text.
-    return (value or "").encode("utf-8", "replace").decode()
+    text, thinking = (each.encode("utf-8", "replace").decode() for each in texts.values())
+    return text, thinking
+
+
+def _count(usage: object, *path: str) -> int | None:
+    """Return a count of tokens, rounded up; None where none can be it, such as a negative one."""
+    for name in path:
+        usage = usage.get(name) if isinstance(usage, dict) else None
+    return math.ceil(usage) if isinstance(usage, int | float) and 0 <= usage <= _MOST else None

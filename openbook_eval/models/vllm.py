@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -41,7 +42,7 @@ class Cost:
     want of memory once more; `least_tokens` are the nodes of the prompts' prefix trie, `least_block_tokens` the least
     for a cache that keeps whole blocks. Both begin with an empty cache each time that the model is asked; one that has
     read the same prompts before takes less. `engine_seconds` pass while the engine works, `other_seconds` before, after
-    and between: tokenising, ordering, writing.
+    and between: tokenising, ordering, writing. `file` is the response cache.
     """
 
     prompts: int = 0
@@ -53,6 +54,7 @@ class Cost:
     generated_tokens: int = 0
     engine_seconds: float = 0.0
     other_seconds: float = 0.0
+    file: Path | None = None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -62,13 +64,14 @@ class Cost:
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of a results file."""
-        return {**asdict(self), "tokens_per_second": self.tokens_per_second}
+        own = {name: value for name, value in asdict(self).items() if name != "file"}
+        return {**own, "tokens_per_second": self.tokens_per_second}
 
     def line(self) -> str:
         """Return one line for the terminal."""
         asked = f"cost: {self.prompts:,} prompts of {self.prompt_tokens:,} tokens"
         if self.kept:
-            asked += f" (and {self.kept:,} answered from the response cache)"
+            asked += f" (and {self.kept:,} answers taken from {self.file})"
         if not self.prompts:
             return asked
         return (
@@ -104,8 +107,10 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         if self._profile:
             self.tokenizer.chat_template = self.hf_chat_template = self._profile.template
         dtype = str(self.model.llm_engine.model_config.dtype)
-        self._cache = ResponseCache(engine_identity(self.model_args, arguments.get("lora_local_path"), dtype))
-        models.reports["cost"] = self.cost = Cost()
+        self._cache = ResponseCache(
+            engine_identity(self.model_args, arguments.get("lora_local_path"), dtype), models.responses
+        )
+        models.reports["cost"] = self.cost = Cost(file=self._cache.path)
         self.model.llm_engine.logger_manager.stat_loggers.append(_Recomputed(self))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
@@ -177,7 +182,10 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         cost, in_engine = self.cost, self.cost.engine_seconds
         cost.prompts += len(new)
         cost.kept += len(known)
-        with tqdm(total=len(distinct), initial=len(known), disable=quiet or not new, desc="Questions answered") as bar:
+        with (
+            self._cache.writing(),
+            tqdm(total=len(distinct), initial=len(known), disable=quiet or not new, desc="Questions answered") as bar,
+        ):
             for prompt, output in self._stream(ordered):
                 known[prompt.key] = response = _response(prompt, output.outputs[0])
                 cost.prompt_tokens += len(prompt.tokens)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
@@ -22,8 +23,9 @@ from pydantic import ValidationError
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import sha256, sha256_file, write_atomic
-from openbook_eval.models import context_window, profiles
-from openbook_eval.models.context_window import Truncation
+from openbook_eval.models import profiles
+from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
+from openbook_eval.models.endpoints import FINAL, reasons
 from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.metrics import reading_metrics
 from openbook_eval.results.runs import (
@@ -40,7 +42,7 @@ from openbook_eval.results.runs import (
     model_name,
     told_apart,
 )
-from openbook_eval.results.samples import BROKEN, ITEMS, read_items
+from openbook_eval.results.samples import BROKEN, ITEMS, prompts_sent, read_items
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
@@ -225,7 +227,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
         items_sha256=sha256("\n".join(sorted(f"{own.exam} {asked}" for own, asked, _ in read))),
         asked=sum(own.items for own in samples),
-        limited=any(count["effective"] < count["original"] for count in counts),
+        limited=any(own.items < count["original"] for own, count in zip(samples, counts, strict=True)),
         shots=_one("number of examples", (results.get("n-shot", {}).get(task, 0) for task in tasks)),
         system_instruction=results.get("system_instruction_sha"),
         chat_template=results.get("chat_template_sha"),
@@ -321,10 +323,11 @@ def _gaps(api: Json | None) -> str:
     """Say what the results of a model behind an API tell of questions without an answer."""
     if not api or not api["failures"]:
         return ""
-    failures = sorted(api["failures"].items(), key=lambda failure: (-failure[1], failure[0]))
-    reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in failures)
     missing = f"{api['questions'] - api['answered']} of {api['questions']} questions of the run not answered"
-    return f"{missing} ({reasons}) and not scored: run again"
+    refused = "the endpoint would refuse the refused again, " if api["failures"].keys() & FINAL else ""
+    asked = "the rest" if refused else "them"
+    again = f"the same command asks {asked} again" if api["failures"].keys() - FINAL else "asking again changes nothing"
+    return f"{missing} ({reasons(api['failures'])}) and not scored: {refused}{again}"
 
 
 def _versions(results: Json) -> dict[str, str]:
@@ -364,11 +367,11 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
     try:
         results = _loaded(file)
         block = results.get(_KEY, {})
-        if not context_window.our_tasks(results):
+        if not _our_tasks(results):
             return False
         parts = {name: part for name, part in known.items() if _lacks(block, name)}
         if samples and _lacks(block | parts, "truncation"):
-            parts["truncation"] = context_window.find(results, samples)
+            parts["truncation"] = find_truncation(results, samples)
         if samples and _lacks(block, "reading"):
             parts["reading"] = _reading(file, results)
         if samples and _lacks(block, "trained_on"):
@@ -386,6 +389,36 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         _log.warning("%s; %s not added", error, ", ".join(parts))
         return False
     return True
+
+
+def _our_tasks(results: Json) -> list[str]:
+    return [task for task, config in results["configs"].items() if (config.get("metadata") or {}).get("condition")]
+
+
+def find_truncation(results: Json, samples: Mapping[str, Path]) -> Json:
+    """Find out from the samples file of each task whether prompts of a run were cut.
+
+    A run is not checked where its model is none of vLLM's or transformers', its tokenizer cannot be loaded without
+    running code of it, samples are missing or a file is broken; nothing is raised.
+    """
+    try:
+        arguments = results["config"]["model_args"]
+        if isinstance(arguments, str):
+            from lm_eval.utils import simple_parse_args_string
+
+            arguments = simple_parse_args_string(arguments)
+        # The file is anybody's: the code of a tokenizer it names is not run.
+        window, fits = ContextWindow(str(results["config"]["model"]), dict(arguments)), []
+        for task in _our_tasks(results):
+            if task not in samples:
+                raise UncheckedError(f"no samples of {task} beside the results")
+            generation = results["configs"][task].get("generation_kwargs")
+            fits.append(window.fit(task, prompts_sent(samples[task]), generation, int(results["max_length"])))
+        return asdict(Truncation.of(fits))
+    except (UncheckedError, OpenbookError) as error:
+        return asdict(Truncation.unchecked(str(error)))
+    except (OSError, ImportError, *BROKEN) as error:
+        return asdict(Truncation.unchecked(f"the results are not as lm-eval writes them ({_short(error)})"))
 
 
 def _lacks(block: Json, name: str) -> bool:

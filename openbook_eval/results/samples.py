@@ -191,6 +191,21 @@ def _rows(path: Path) -> Iterator[Any]:
             yield json.loads(line) if line.strip() else None
 
 
+def prompts_sent(path: Path) -> list[str]:
+    """Return the prompts of a samples file, each question's once: lm-eval writes a line for every filter of a task.
+
+    Raises OpenbookError where one is missing.
+    """
+
+    def read(sample: Any) -> tuple[object, str]:
+        prompt = sample["arguments"]["gen_args_0"]["arg_0"]
+        if not isinstance(prompt, str):
+            raise TypeError(f"a prompt is {prompt!r:.40}, not text")
+        return sample["doc_id"], prompt
+
+    return list(dict(each_sample(path, read)).values())
+
+
 @dataclass(frozen=True, slots=True)
 class ItemText:
     """An item as text from outside, kept as it is, half characters and control characters too.

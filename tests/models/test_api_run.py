@@ -34,10 +34,19 @@ def command(chat: ChatServer, exam: Path, *more: str, tasks: str = "cmed_openboo
     return [*line, "--metadata", json.dumps({"exam": str(exam)}), *more]
 
 
+def output(line: list[str], exam: Path) -> list[str]:
+    return [*line, "--log_samples", "--output_path", str(exam.parent / "out")]
+
+
+def environment(exam: Path) -> dict[str, str]:
+    """Responses lie where they do by themselves."""
+    return {key: value for key, value in quiet_environment(exam.parent).items() if key != "OPENBOOK_CACHE"}
+
+
 def run(chat: ChatServer, exam: Path, *more: str, tasks: str = "cmed_openbook") -> subprocess.CompletedProcess[str]:
     """Runs it; whatever it says and writes, it is not the key."""
-    line = command(chat, exam, *more, "--log_samples", "--output_path", str(exam.parent / "out"), tasks=tasks)
-    result = subprocess.run(line, env=quiet_environment(exam.parent), capture_output=True, text=True, check=False)
+    line = output(command(chat, exam, *more, tasks=tasks), exam)
+    result = subprocess.run(line, env=environment(exam), capture_output=True, text=True, check=False)
     assert KEY not in result.stdout + result.stderr
     written = [file for file in exam.parent.rglob("*") if file.is_file()]
     assert not [file for file in written if KEY.encode() in file.read_bytes()]
@@ -74,7 +83,8 @@ def test_failures_are_counted_and_never_scored(chat: ChatServer, exam: Path) -> 
         [BIN / "openbook-eval", "scores", exam.parent / "out"], capture_output=True, text=True, check=False
     )
     told = " ".join(scores.stdout.split())
-    assert "3 of 12 questions of the run not answered (2 refused, 1 server error) and not scored: run again" in told
+    missing = "3 of 12 questions of the run not answered (2 refused, 1 server error) and not scored: "
+    assert f"{missing}the endpoint would refuse the refused again, the same command asks the rest again" in told
 
     # Run again, only what failed is asked, and the results are those of a run without failures.
     chat.reply = lambda *_: completion("B")
@@ -89,8 +99,9 @@ def test_failures_are_counted_and_never_scored(chat: ChatServer, exam: Path) -> 
 @pytest.mark.engine
 def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(chat: ChatServer, exam: Path) -> None:
     chat.delay = 0.3
+    kept_in = exam.parent / "out" / "responses"
     started = subprocess.Popen(
-        command(chat, exam), env=quiet_environment(exam.parent), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        output(command(chat, exam), exam), env=environment(exam), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while len(chat.bodies) < 6:
@@ -99,24 +110,26 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(chat: ChatSer
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)
     started.wait()
-    kept = len((next((exam.parent / "cache").glob("*.jsonl"))).read_bytes().splitlines()) - 1
+    kept = len((next(kept_in.glob("*.jsonl"))).read_bytes().splitlines()) - 1
     assert 0 < kept < 12
     chat.delay = 0
     chat.bodies.clear()
     assert run(chat, exam).returncode == 0
     assert len(chat.bodies) == 12 - kept
     whole = results(exam)
-    for file in (exam.parent / "cache").glob("*.jsonl"):
-        file.unlink()
+    (file,) = kept_in.glob("*.jsonl")
+    file.unlink()
     assert run(chat, exam).returncode == 0
     other = results(exam)
+    assert [each["openbook"]["api"].pop("kept") for each in (whole, other)] == [kept, 0]
+    assert min(each["openbook"]["api"].pop("seconds") for each in (whole, other)) > 0
     assert (whole["results"], whole["openbook"]) == (other["results"], other["openbook"])
     assert whole["results"][TASK]["correct,choice"] == 1.0
     found = whole["openbook"]["api"]
     assert min(found.pop("prompt_tokens"), found.pop("completion_tokens")) > 0
     who: dict[str, Any] = {"model": "m", "host": "127.0.0.1", "cost": None, "currency": "USD", "prices": {}}
-    counts = {"questions": 12, "answered": 12, "failures": {}, "unended_thinking": 0, "empty": 0}
-    assert found == {**who, **counts, "thinking_tokens": 0, "lost_tokens": 0}
+    none = ("unended_thinking", "only_reasoning", "empty", "cut_off", "thinking_tokens", "lost_tokens")
+    assert found == {**who, "questions": 12, "answered": 12, "failures": {}, "said": {}, **dict.fromkeys(none, 0)}
     assert {header["authorization"] for header in chat.headers} == {f"Bearer {KEY}"}
 
 
@@ -125,7 +138,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(chat: ChatSer
     [
         (["--model_args", f"api_key={KEY}"], "--model_args api_key: a key does not belong there"),
         (["--model_args", "profil=deepseek"], "--model_args: unknown key 'profil'; did you mean 'profile'?"),
-        (["--use_cache", "c"], "--use_cache with --model api-openbook: leave it out"),
+        (["--use_cache", "c"], "--use_cache: lm-eval keeps answers without the name of their model"),
         (["--model", "vllm", "--dry-run"], "--dry-run is for --model api-openbook"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,31 @@ def test_records_come_back_as_they_were_kept_and_the_first_of_a_key_counts() -> 
     # What is no record is passed over.
     cache.path.write_bytes(b'null\n[]\n{"text":"a"}\n\xff\xfe\n{"key":1}\n' + cache.path.read_bytes())
     assert list(cache.records()) == ["a"]
+
+
+def test_a_line_that_was_changed_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
+    cache = ResponseCache(IDENTITY)
+    for key in ("a", "b"):
+        cache.append(key, {"text": f"答案{key}", "logprobs": [[-0.5]]})
+    assert cache.path
+    whole = cache.path.read_bytes()
+    cache.path.write_bytes(whole.replace("答案a".encode(), "答案b".encode()))
+    assert list(ResponseCache(IDENTITY).records()) == ["b"]
+    assert f"{cache.path}: 1 lines are not as they were written, and are asked again" in caplog.text
+    # Neither is one that lost its checksum.
+    cache.path.write_bytes(re.sub(rb',"checksum":"[0-9a-f]{16}"', b"", whole))
+    assert ResponseCache(IDENTITY).records() == {}
+
+
+def test_responses_lie_beside_the_results_unless_the_environment_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ResponseCache(IDENTITY, tmp_path / "out").path
+    monkeypatch.delenv("OPENBOOK_CACHE")
+    beside = ResponseCache(IDENTITY, tmp_path / "out").path
+    assert named
+    assert beside
+    assert (named.parent, beside.parent) == (tmp_path / "cache", tmp_path / "out")
 
 
 @given(texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=4), data=st.data())
@@ -68,7 +94,7 @@ def test_a_file_that_cannot_be_read_or_written_says_so_in_one_line(tmp_path: Pat
     monkeypatch.setenv("OPENBOOK_CACHE", "none")
     cache = ResponseCache(IDENTITY)
     cache.append("a", {"text": "甲"})
-    assert (cache.records(), ResponseCache(IDENTITY).records()) == ({"a": {"text": "甲"}}, {})
+    assert (cache.records(), ResponseCache(IDENTITY).records()) == ({"a": {"key": "a", "text": "甲"}}, {})
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 
 from openbook_eval.exams import load_exam
 from openbook_eval.install import tasks_dir
-from openbook_eval.models.context_window import ContextWindow, Fit, Truncation, find
+from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
+from openbook_eval.results.reader import find_truncation
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 from tests.models.conftest import BIN, quiet_environment
@@ -61,7 +62,7 @@ def found(folder: Path, results: object, rows: dict[str, Sequence[object]] | Non
     samples = {task: folder / f"samples_{task}.jsonl" for task in rows}
     for task, lines in rows.items():
         samples[task].write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
-    return Truncation.from_json(json.loads(json.dumps(find(cast(Any, results), samples))))
+    return Truncation.from_json(json.loads(json.dumps(find_truncation(cast(Any, results), samples))))
 
 
 @pytest.mark.parametrize("model", ["vllm", "hf", "vllm-ours"])
@@ -84,7 +85,7 @@ def test_the_prompts_that_were_cut_are_counted_task_by_task(
 
 
 LINES: list[list[object]] = [[{}], [row(0, 7)], [row(0, "甲"), []], ["text"]]
-BROKEN = "the results or samples are not as lm-eval writes them ("
+BROKEN = "the results are not as lm-eval writes them ("
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ BROKEN = "the results or samples are not as lm-eval writes them ("
         ({"model_args": {"pretrained": "/no/such"}}, None, "the tokenizer of /no/such cannot be loaded: "),
         ({"model_args": 3}, None, f"{BROKEN}TypeError"),
         ({}, {OPEN: [row(0, "甲")]}, f"no samples of {CLOSED} beside the results"),
-        *[({}, {OPEN: lines, CLOSED: []}, BROKEN) for lines in LINES],
+        *[({}, {OPEN: lines, CLOSED: []}, "samples_cmed_openbook_nursing.jsonl: line ") for lines in LINES],
     ],
 )
 def test_a_run_that_cannot_be_checked_says_why(

@@ -117,10 +117,11 @@ def test_an_item_without_a_response_is_counted_and_has_no_metric(tmp_path: Path)
     )
     found = read_runs(tmp_path)
     assert (found.runs[0].asked, found.items.height) == (12, 12)
-    assert found.runs[0].gaps == "1 of 12 questions of the run not answered (1 timeout) and not scored: run again"
-    missing = found.items.filter(pl.col("correct").is_null()).to_dicts()
-    assert [item["id"] for item in missing] == ["nursing-0"]
-    assert {missing[0][key] for key in ("letters", "state", "rule", "answered", "format_followed")} == {None}
+    missing = "1 of 12 questions of the run not answered (1 timeout) and not scored: the same command asks them again"
+    assert found.runs[0].gaps == missing
+    items = found.items.filter(pl.col("correct").is_null()).to_dicts()
+    assert [item["id"] for item in items] == ["nursing-0"]
+    assert {items[0][key] for key in ("letters", "state", "rule", "answered", "format_followed")} == {None}
 
 
 def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
