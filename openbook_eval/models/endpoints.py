@@ -48,33 +48,37 @@ class EndpointSettings(BaseModel):
     base_url: str = Field(description="address of the server, such as http://127.0.0.1:8000/v1")
     model: str = Field(min_length=1, description="what the server calls the model")
     key_variable: Annotated[str, AfterValidator(_variable)] = Field(
-        "OPENAI_API_KEY", description="variable of the environment that holds the key"
+        default="OPENAI_API_KEY", description="variable of the environment that holds the key"
     )
     needs_key: bool = False
-    num_concurrent: int = Field(8, ge=1, description="requests under way at once")
-    requests_per_minute: float | None = Field(None, gt=0, description="requests that go in a minute, evenly")
-    tokens_per_minute: float | None = Field(None, gt=0, description="tokens that go in a minute: prompts and limits")
-    timeout: float = Field(300, gt=0, description="seconds that one answer may take")
-    max_retries: int = Field(6, ge=0, description="times that a failed request is sent again")
-    retry_seconds: float = Field(1.0, gt=0, description="pause before the first of these; it doubles")
-    tokens_per_character: float = Field(1.0, gt=0, description="tokens of a Chinese character, for estimates")
+    num_concurrent: int = Field(default=8, ge=1, description="requests under way at once")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="requests that go in a minute, evenly")
+    tokens_per_minute: float | None = Field(
+        default=None, gt=0, description="tokens that go in a minute: prompts and limits"
+    )
+    timeout: float = Field(default=300, gt=0, description="seconds that one answer may take")
+    max_retries: int = Field(default=6, ge=0, description="times that a failed request is sent again")
+    retry_seconds: float = Field(default=1.0, gt=0, description="pause before the first of these; it doubles")
+    tokens_per_character: float = Field(default=1.0, gt=0, description="tokens of a Chinese character, for estimates")
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="what the endpoint calls the limit of an answer"
+        default="max_tokens", description="what the endpoint calls the limit of an answer"
     )
     # YAML has lists only, and pydantic's strictness wants a tuple.
-    omit: tuple[str, ...] = Field((), strict=False, description="fields that the endpoint refuses")
-    extra: Mapping[str, Any] = Field({}, description="fields that go with each request")
-    thinking_budget: int | None = Field(None, ge=0, description="tokens of thinking, on top of max_gen_toks")
-    thinking_name: str = Field("thinking_token_budget", description="field that the budget goes in, or none")
-    think_end_token: str | None = Field(None, description="text that ends thinking, where it is not </think>")
-    seed: int = Field(1234, description="goes with each request")
-    currency: str = Field("USD", description="that of the prices and of max_cost")
-    price_in: float | None = Field(None, ge=0, description="price of a million tokens of prompts")
-    price_out: float | None = Field(None, ge=0, description="price of a million tokens of answers")
+    omit: tuple[str, ...] = Field(default=(), strict=False, description="fields that the endpoint refuses")
+    extra: Mapping[str, Any] = Field(default={}, description="fields that go with each request")
+    thinking_budget: int | None = Field(default=None, ge=0, description="tokens of thinking, on top of max_gen_toks")
+    thinking_name: str = Field(default="thinking_token_budget", description="field that the budget goes in, or none")
+    think_end_token: str | None = Field(default=None, description="text that ends thinking, where it is not </think>")
+    seed: int = Field(default=1234, description="goes with each request")
+    currency: str = Field(default="USD", description="that of the prices and of max_cost")
+    price_in: float | None = Field(default=None, ge=0, description="price of a million tokens of prompts")
+    price_out: float | None = Field(default=None, ge=0, description="price of a million tokens of answers")
     price_date: str | None = None
     price_source: str | None = None
-    max_tokens_total: int | None = Field(None, ge=1, description="tokens that a run may take, earlier starts included")
-    max_cost: float | None = Field(None, ge=0, description="money that a run may cost, earlier starts included")
+    max_tokens_total: int | None = Field(
+        default=None, ge=1, description="tokens that a run may take, earlier starts included"
+    )
+    max_cost: float | None = Field(default=None, ge=0, description="money that a run may cost, earlier starts included")
     dry_run: bool = False
 
     @property

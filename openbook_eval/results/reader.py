@@ -416,7 +416,8 @@ def find_truncation(results: Json, samples: Mapping[str, Path]) -> Json:
             fits.append(window.fit(task, prompts_sent(samples[task]), generation, int(results["max_length"])))
         return asdict(Truncation.of(fits))
     except (UncheckedError, OpenbookError) as error:
-        return asdict(Truncation.unchecked(str(error)))
+        beside = next((f"{path.parent}/" for path in samples.values()), "")
+        return asdict(Truncation.unchecked(str(error).removeprefix(beside)))
     except (OSError, ImportError, *BROKEN) as error:
         return asdict(Truncation.unchecked(f"the results are not as lm-eval writes them ({_short(error)})"))
 
