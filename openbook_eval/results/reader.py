@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
@@ -24,7 +23,7 @@ from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import sha256, sha256_file, write_atomic
 from openbook_eval.models import profiles
-from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import FINAL, reasons
 from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.metrics import reading_metrics
@@ -42,7 +41,7 @@ from openbook_eval.results.runs import (
     model_name,
     told_apart,
 )
-from openbook_eval.results.samples import BROKEN, ITEMS, prompts_sent, read_items
+from openbook_eval.results.samples import BROKEN, ITEMS, find_truncation, our_tasks, read_items
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
@@ -367,7 +366,7 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
     try:
         results = _loaded(file)
         block = results.get(_KEY, {})
-        if not _our_tasks(results):
+        if not our_tasks(results):
             return False
         parts = {name: part for name, part in known.items() if _lacks(block, name)}
         if samples and _lacks(block | parts, "truncation"):
@@ -389,37 +388,6 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         _log.warning("%s; %s not added", error, ", ".join(parts))
         return False
     return True
-
-
-def _our_tasks(results: Json) -> list[str]:
-    return [task for task, config in results["configs"].items() if (config.get("metadata") or {}).get("condition")]
-
-
-def find_truncation(results: Json, samples: Mapping[str, Path]) -> Json:
-    """Find out from the samples file of each task whether prompts of a run were cut.
-
-    A run is not checked where its model is none of vLLM's or transformers', its tokenizer cannot be loaded without
-    running code of it, samples are missing or a file is broken; nothing is raised.
-    """
-    try:
-        arguments = results["config"]["model_args"]
-        if isinstance(arguments, str):
-            from lm_eval.utils import simple_parse_args_string
-
-            arguments = simple_parse_args_string(arguments)
-        # The file is anybody's: the code of a tokenizer it names is not run.
-        window, fits = ContextWindow(str(results["config"]["model"]), dict(arguments)), []
-        for task in _our_tasks(results):
-            if task not in samples:
-                raise UncheckedError(f"no samples of {task} beside the results")
-            generation = results["configs"][task].get("generation_kwargs")
-            fits.append(window.fit(task, prompts_sent(samples[task]), generation, int(results["max_length"])))
-        return asdict(Truncation.of(fits))
-    except (UncheckedError, OpenbookError) as error:
-        beside = next((f"{path.parent}/" for path in samples.values()), "")
-        return asdict(Truncation.unchecked(str(error).removeprefix(beside)))
-    except (OSError, ImportError, *BROKEN) as error:
-        return asdict(Truncation.unchecked(f"the results are not as lm-eval writes them ({_short(error)})"))
 
 
 def _lacks(block: Json, name: str) -> bool:

@@ -12,6 +12,7 @@ from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
+from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
 from openbook_eval.prompt import around_book
 from openbook_eval.scoring import METRICS, Scope, score
 from openbook_eval.types import Choice, ExamName, QType, Question, State, sorted_letters
@@ -191,11 +192,8 @@ def _rows(path: Path) -> Iterator[Any]:
             yield json.loads(line) if line.strip() else None
 
 
-def prompts_sent(path: Path) -> list[str]:
-    """Return the prompts of a samples file, each question's once: lm-eval writes a line for every filter of a task.
-
-    Raises OpenbookError where one is missing.
-    """
+def _prompts(path: Path) -> list[str]:
+    """Return the prompts of a samples file, each question's once: lm-eval writes a line for every filter of a task."""
 
     def read(sample: Any) -> tuple[object, str]:
         prompt = sample["arguments"]["gen_args_0"]["arg_0"]
@@ -204,6 +202,42 @@ def prompts_sent(path: Path) -> list[str]:
         return sample["doc_id"], prompt
 
     return list(dict(each_sample(path, read)).values())
+
+
+def our_tasks(results: Mapping[str, Any]) -> list[str]:
+    """Return the tasks of a results file that are ours: those that name a condition."""
+    return [task for task, config in results["configs"].items() if (config.get("metadata") or {}).get("condition")]
+
+
+def find_truncation(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, Any]:
+    """Find out from the samples file of each task whether prompts of a run were cut.
+
+    A run is not checked where its model is none of vLLM's or transformers', its tokenizer cannot be loaded without
+    running code of it, samples are missing or a file is broken; nothing is raised.
+    """
+    try:
+        arguments = results["config"]["model_args"]
+        if isinstance(arguments, str):
+            from lm_eval.utils import simple_parse_args_string
+
+            arguments = simple_parse_args_string(arguments)
+        # The file is anybody's: the code of a tokenizer it names is not run.
+        window, fits = ContextWindow(str(results["config"]["model"]), dict(arguments)), []
+        for task in our_tasks(results):
+            if task not in samples:
+                raise UncheckedError(f"no samples of {task} beside the results")
+            generation = results["configs"][task].get("generation_kwargs")
+            fits.append(window.fit(task, _prompts(samples[task]), generation, int(results["max_length"])))
+        return asdict(Truncation.of(fits))
+    except (UncheckedError, OpenbookError) as error:
+        beside = next((f"{path.parent}/" for path in samples.values()), "")
+        return asdict(Truncation.unchecked(str(error).removeprefix(beside)))
+    except (OSError, ImportError, *BROKEN) as error:
+        return asdict(
+            Truncation.unchecked(
+                f"the results are not as lm-eval writes them ({type(error).__name__}: {first_line(error)})"
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
-from openbook_eval.results.reader import find_truncation
+from openbook_eval.results.samples import find_truncation
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 from tests.models.conftest import BIN, quiet_environment
