@@ -95,10 +95,12 @@ _CHOOSES_NONE = re.compile(
         )
     )
 )
+# "not", "would not cause", "isn't due to", but "not D but".
+_NOT = r"(?:\bnot|n't)(?: (?!but\b)[a-z]{2,}){0,2}"
 _DENIED_BEFORE = re.compile(
     r"(?:不是|并非|而非|误选|不(?:能|可|宜|会|该|要|建议)?选|排除|除外?|除了|不像|不支持|不考虑|不属于|不包括|不应|不符合"
-    r"|不倾向于?|不同于|区别于|鉴别|\bnot|\brather than|\binstead of|比|\brul(?:e|es|ed|ing) out"
-    r"|\bexclud(?:e|es|ed|ing)|\bunlike|\bother than|\bthan|n't)"
+    rf"|不倾向于?|不同于|区别于|鉴别|{_NOT}|\brather than|\binstead of|比|\brul(?:e|es|ed|ing) out"
+    r"|\bexclud(?:e|es|ed|ing)|\bunlike|\bother than|\bthan|不(?:会|能)[^,。]{0,3})"
     r"(?:[\s\"“「'(是为选:]|选项|只有|该|应|可|能|择|\bthe|\ban?|\boption|\bbe|\bhave)*$"
 )
 _ABOUT = r"[\s)\"”」]*(?:[两三四五]?个?选?项|的?说法|的?描述)?(?:[都均也皆则]|可能|肯定|,这)*"

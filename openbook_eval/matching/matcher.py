@@ -20,12 +20,16 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
     """Read which letters of `options` (letters and texts) a response commits to.
 
     Options are called by single capital letters, others are not looked for; without any, A to E are taken to be
-    there. Never raises, whatever the text; of one longer than 40,000 characters the first and last 20,000 are read.
+    there. Never raises: None is an empty response, other objects are read as they print. Of a response longer than 40,000
+    characters the first and last 20,000 are read.
     """
     known = options or _UNKNOWN_OPTIONS
+    if not (
+        known.keys() <= _LETTERS and isinstance(response, str) and all(type(text) is str for text in known.values())
+    ):
+        named = {name: str(text) for name, text in options.items() if name in _LETTERS and text is not None}
+        return match_choice("" if response is None else str(response), named, qtype)
     letters = "".join(known)
-    if len(letters) != len(known) or not (letters.isascii() and letters.isalpha() and letters.isupper()):
-        return match_choice(response, {name: text for name, text in options.items() if name in _LETTERS}, qtype)
     patterns = patterns_for(letters)
     # The two commonest responses, the letter that was asked for and one option line, need no preparation.
     if response in known:

@@ -194,9 +194,11 @@ def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patter
 
 @lru_cache(maxsize=10_000)
 def _wanted(options: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
-    """Return options' texts in their plain form with their letters, longer ones first; bare numbers are no texts."""
+    """Return options' texts in their plain form with their letters, longer ones first; numbers and letters are none."""
     wanted = sorted(((plain_form(text), letter) for letter, text in options), key=lambda each: (-len(each[0]), each[1]))
-    return [each for each in wanted if each[0] and not each[0].isnumeric()]
+    return [
+        each for each in wanted if each[0] and not each[0].isnumeric() and not (len(each[0]) == 1 and each[0].isascii())
+    ]
 
 
 def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:

@@ -22,7 +22,8 @@ _KINDS = "素酶苷酮碱酸醇奇菌毒质"
 _NO_WORD_BEFORE = rf"(?<![A-Za-z0-9{_KINDS}][\s\S])(?<!蛋白[\s\S])"
 # Nor letters of a formula: "38 C", "1 - B", "x_A".
 _NO_NAME_BEFORE = (
-    rf"(?<![A-Za-z0-9.\-°_{{^{_KINDS}][\s\S])(?<!蛋白[\s\S])(?<!\d [\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
+    rf"(?<![A-Za-z0-9.\-°_{{^{_KINDS}][\s\S])(?<!蛋白[\s\S])(?<![{_KINDS}][A-Z]、[\s\S])"
+    r"(?<!\d [\s\S])(?<!group\s[\s\S])(?<![-+=*/^]\s[\s\S])"
 )
 # "A patient", but "A is", "A and B".
 _NO_ARTICLE = r"(?! +(?!(?:or|and|is|are|was|seems|while|as|because|since|in|with|for)\b)[a-z\d])"

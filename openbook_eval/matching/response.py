@@ -81,9 +81,10 @@ def ends(text: str) -> str:
     if before >= 0 and end > _LOOPED:
         period = end - _LOOPED - before
         unit = text[-period:]
-        while end >= 3 * period and text.startswith(unit, end - 2 * period):
+        while end >= 4 * period and text.startswith(unit, end - 2 * period):
             end -= period
-        text = text[:end]
+        # The last round is cut off somewhere: its last line is none.
+        text = text[:end].rpartition("\n")[0] if end < len(text) and "\n" in unit else text[:end]
     return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
 
 
