@@ -121,7 +121,7 @@ _JUDGEMENT = (
 )
 _JUDGED = re.compile(
     rf"[\s:.、)(—\-–\"”」]*(?:[两三四五]?个?选?项)?(?:的?(?:说法|表述|描述|内容))?"
-    rf"[\s(]*(?:[均都皆才就也]|应该?|应当)*(?:是|为|属于|(?:is|are) (?:the )?)?\s*{_JUDGEMENT}"
+    rf"[\s(]*(?:[均都皆才就也]|应该?|应当)*(?:是|为|属于|(?:is|are) (?:the |all |both |also )*)?\s*{_JUDGEMENT}"
 )
 _JUDGED_IN_LINE = re.compile(rf"[—\-–:,\s]\s*(?:[是为])?{_JUDGEMENT}")
 _BEST_IN_LINE = re.compile(

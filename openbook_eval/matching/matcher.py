@@ -20,8 +20,8 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
     """Read which letters of `options` (letters and texts) a response commits to.
 
     Options are called by single capital letters, others are not looked for; without any, A to E are taken to be
-    there. Never raises: None is an empty response, other objects are read as they print. Of a response longer than 40,000
-    characters the first and last 20,000 are read.
+    there. Never raises: None is an empty response, other objects are read as they print. Of a response of more than
+    40,000 characters the first and last 20,000 are read.
     """
     known = options or _UNKNOWN_OPTIONS
     if not (

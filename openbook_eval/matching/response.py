@@ -75,17 +75,19 @@ def without_thought(text: str) -> str | None:
 
 
 def ends(text: str) -> str:
-    """Return a text without the rounds that a loop at its end repeats; of one beyond any answer's length both ends."""
+    """Return the first and the last part of a text beyond any answer's length, without the rounds of a last loop."""
+    if len(text) > 2 * _END:
+        text = f"{text[:_END]}\n{text[-_END:]}"
     end = len(text)
     before = text.rfind(text[-_LOOPED:], 0, -1)
-    if before >= 0 and end > _LOOPED:
-        period = end - _LOOPED - before
-        unit = text[-period:]
-        while end >= 4 * period and text.startswith(unit, end - 2 * period):
-            end -= period
-        # The last round is cut off somewhere: its last line is none.
-        text = text[:end].rpartition("\n")[0] if end < len(text) and "\n" in unit else text[:end]
-    return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
+    if before < 0 or end <= _LOOPED:
+        return text
+    period = end - _LOOPED - before
+    unit = text[-period:]
+    while end >= 4 * period and text.startswith(unit, end - 2 * period):
+        end -= period
+    # The last round is cut off somewhere: its last line is none.
+    return text[:end].rpartition("\n")[0] if end < len(text) and "\n" in unit else text[:end]
 
 
 def own_answer(text: str) -> tuple[str, str]:

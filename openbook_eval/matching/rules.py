@@ -103,16 +103,16 @@ def option_lines(response: Response) -> Reading | None:
         return None
     if _NUMBERS.fullmatch(text) and not any(map(str.isnumeric, response.options.values())):
         return Reading(reason="echo")
+    if response.multi or (len(letters) > 1 and _answers_first(response.sentences)):
+        return Reading(letters if response.multi else letters[0])
     # "D：…，E：…，A：…": all of them, in whatever order.
     listed = {found.group(1) for found in response.patterns.option_start.finditer(text, begin, begin + BEGINNING)}
     nearly_all = len(letters) > 1 and len(listed) >= len(response.options) - 1
-    if not nearly_all or response.multi:
-        return Reading(letters)
-    return Reading(letters[0]) if _answers_first(response.sentences) else Reading(reason="all_options")
+    return Reading(reason="all_options") if nearly_all else Reading(letters)
 
 
 def _answers_first(sentences: Sequence[Sentence]) -> bool:
-    """Return whether the first of all options stands alone, with reasons behind it, and the others with remarks."""
+    """Return whether the first option stands alone, with reasons behind it, and the others with remarks."""
     headed = [sentence for sentence in sentences if sentence.heading]
     second = sentences[1] if len(sentences) > 1 else sentences[0]
     return not second.heading and [each.is_option for each in headed] == [True] + [False] * (len(headed) - 1)

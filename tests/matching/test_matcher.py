@@ -100,6 +100,12 @@ def test_states_and_reasons_are_those_of_the_labels_for_nearly_all() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("response", "letters"), [(None, ""), (3, ""), (["B"], "B"), (b"x", ""), ({"a": 1}, "")])
+def test_what_is_no_text_gives_a_choice_as_well(response: object, letters: str) -> None:
+    assert match_choice(response, OPTIONS).letters == letters  # type: ignore[arg-type]
+    assert match_choice("答案是B", {"A": None, "B": 3, 1: "x"}).letters == "B"  # type: ignore[dict-item]
+
+
 def labelled(name: str) -> list[dict[str, object]]:
     beside = Path(__file__).parents[3] / "shared" / "data"
     path = Path(os.environ.get("OPENBOOK_REAL_DATA", beside)) / "outputs" / name

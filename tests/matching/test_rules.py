@@ -235,6 +235,7 @@ NOTHING = {
         "患者有乙型肝炎，请提供更多检查结果。",
         "发生的概率为(1 - B)。",
         "可以补充钙尔奇D，多晒太阳。",
+        "可给予维生素B、D和钙剂。",
         "RGB的计算：B = RgbMod(x);",
         "胰岛素是最常见的激素之一。胰高血糖素也很常见。生长激素是什么？",
         "A. 胰岛素：不符合。\nB. 胰高血糖素：符合。\nC. 生长激素：符合。\nD. 肾上腺素：错。\nE. 胰岛素样生长因子：错。",
@@ -285,6 +286,7 @@ def test_every_rule_that_reads_letters_has_a_table() -> None:
             "A: 胰岛素降糖。符合。B: 胰高血糖素 不符合。\nC: 生长激素 不符合。\nD: 肾上腺素 不符合。\nE: 其他 不符合。",
             "A",
         ),
+        ("So D is true. Wait, B, C, D are all true", "BCD"),
         ("以上选项都正确。", "ABCDE"),
         ("五个选项都是正确的。", "ABCDE"),
         ("All of the above.", "ABCDE"),
@@ -385,6 +387,8 @@ ENGLISH = {"A": "Aspirin", "B": "Warfarin", "C": "Morphine", "D": "Ibuprofen", "
         ("Morphine should be the first drug given. Aspirin and warfarin are not necessary.", "C"),
         ("This picture is most consistent with an overdose of codeine.", "E"),
         ("I cannot select any of the options.", ""),
+        ("D: Ibuprofen\n\nIt is safe.\n\nE: Codeine - less likely. Therefore, she would not take codeine.", "D"),
+        ("The answer is not A but C.", "C"),
     ],
 )
 def test_options_are_found_by_their_text_in_any_case(response: str, letters: str) -> None:
@@ -393,6 +397,16 @@ def test_options_are_found_by_their_text_in_any_case(response: str, letters: str
 
 def test_without_options_letters_from_a_to_e_are_possible() -> None:
     assert match_choice("【答案】BD <eoa>", {}, "multi").letters == "BD"
+
+
+def test_letters_that_are_texts_of_options_are_letters() -> None:
+    assert (
+        match_choice("This is a migraine, so it is option E.", dict(zip("ABCDE", "ABCDE", strict=True))).letters == "E"
+    )
+
+
+def test_a_list_that_goes_round_in_circles_ends_in_no_answer() -> None:
+    assert match_choice(f"{LISTED}\n" * 9 + "A", OPTIONS).letters == ""
 
 
 def test_only_bare_letters_follow_the_format() -> None:
