@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console, RenderableType
 
 from openbook_eval.leaderboard.stats import Design, Numbers
 from openbook_eval.study.results import Arm
@@ -17,6 +18,15 @@ from tests.results.lm_eval_output import invented, write_run
 BASE = "models/tiny"
 QUESTIONS = invented(60)
 CONDITIONS = ("openbook", "closedbook")
+
+
+def printed(parts: Iterable[RenderableType], width: int = 160) -> str:
+    """What a terminal of so many columns shows."""
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return capture.get()
 
 
 def trained(ratio: str, seed: int, *, table: int | None = 4, rows: int = 400, model: str = BASE) -> Cell:

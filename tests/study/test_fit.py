@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study.fit import (
@@ -23,6 +22,7 @@ from openbook_eval.study.fit import (
 )
 from openbook_eval.study.report import fit_report
 from openbook_eval.study.results import POINTS, paper_points
+from tests.study.made import printed
 
 # Accuracy by the medical share of a mix and its rows.
 Truth = Callable[[float, int], float]
@@ -57,16 +57,10 @@ def points(
         for seed in range(1, seeds + 1):
             value = float(np.clip(asked + random.normal(0, noise), 0, 1))
             cell = f"{model}_{general}{medical}_{size}-seed{seed}"
-            about = {
-                "source": "made",
-                "table": 4,
-                "model": model,
-                "base": base or model,
-                "recipe": recipe,
-                "cell": cell,
-            }
+            names = {"source": "made", "model": model, "base": base or model, "recipe": recipe, "cell": cell}
             mix = {"general": general, "medical": medical, "rows": size, "seed": seed, "condition": condition}
-            rows.append({**about, **mix, "share": value, "items": items, "evaluation": f"{base} {recipe} {cell}"})
+            own = {"table": 4, "share": value, "items": items, "evaluation": f"{base} {recipe} {cell}"}
+            rows.append({**names, **mix, **own})
     return pl.DataFrame(rows, schema=POINTS)
 
 
@@ -89,10 +83,7 @@ def chosen(made: FitArms) -> str:
 
 
 def text(found: StudyFit, width: int = 300) -> str:
-    console = Console(width=width)
-    with console.capture() as capture:
-        console.print(fit_report(found))
-    return capture.get()
+    return printed([fit_report(found)], width)
 
 
 @pytest.mark.parametrize(
@@ -196,21 +187,21 @@ def test_the_best_ratio_weighs_reading_against_knowledge(weight: float) -> None:
     assert best.interval.low <= true <= best.interval.high
 
 
-def test_reading_alone_is_best_at_an_edge_and_the_trade_off_is_undetermined() -> None:
-    found = fit(points(lambda r, _d: 0.6 - 0.1 * r, FIVE, 0.001), draws=100)
+@pytest.mark.parametrize(
+    ("slope", "noise", "best", "said"),
+    [
+        (0.1, 0.001, 0.0, "0% medical (0% to 0%)"),
+        # Only chance differs.
+        (0.0, 0.02, None, "undetermined"),
+    ],
+)
+def test_reading_alone_is_best_at_an_edge_or_nowhere(slope: float, noise: float, best: float | None, said: str) -> None:
+    found = fit(points(lambda r, _d: 0.6 - slope * r, FIVE, noise, generator=1), draws=400)
     assert found.groups[0].optimum
-    assert found.groups[0].optimum.medical == 0.0
-    assert "best ratio for reading alone with 1,000 rows: 0% medical (0% to 0%)" in text(found)
+    assert found.groups[0].optimum.medical == best
+    assert f"best ratio for reading alone with 1,000 rows: {said}" in text(found)
     assert "the trade-off is undetermined: closed-book runs are not fitted (there are none)" in text(found)
-    assert "no mix was trained there: 10% to 90% medical were" in text(found)
-
-
-def test_where_only_chance_differs_the_best_ratio_is_undetermined() -> None:
-    found = fit(points(lambda _r, _d: 0.5, FIVE, 0.02, generator=1), draws=400)
-    best = found.groups[0].optimum
-    assert best
-    assert best.medical is None
-    assert "best ratio for reading alone with 1,000 rows: undetermined" in text(found)
+    assert ("no mix was trained there: 10% to 90% medical were" in text(found)) is (best is not None)
 
 
 def test_the_next_cell_is_where_the_draws_part_most() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from rich.filesize import decimal
 
 from openbook_eval.models.profiles import size_of
@@ -13,22 +12,19 @@ from openbook_eval.study.runner import plan_report
 from openbook_eval.study.spec import StudyExam, read_study
 from openbook_eval.study.workflow import evaluation_need, workflow_of
 from tests.study.folders import PAPER, SPEC, leave, workflow, write, write_recipe
+from tests.study.made import printed
 
 # Two seeds, a LoRA of the 7B model merged for its evaluation.
 LORA: dict[str, Any] = {"models": [], "data": {"spec": "paper"}, "groups": [{"recipes": ["qwen7b_mix11"]}]}
 
 
-def printed(path: Path, width: int = 1000) -> str:
-    console = Console(width=width)
+def plan(path: Path, width: int = 1000) -> str:
     study = read_study(path)
-    with console.capture() as capture:
-        for part in plan_report(study, workflow_of(study), path.parent / "work"):
-            console.print(part)
-    return capture.get()
+    return printed(plan_report(study, workflow_of(study), path.parent / "work"), width)
 
 
 def rows(path: Path, width: int = 1000) -> list[list[str]]:
-    lines = printed(path, width).replace("the tiny model", "tiny").splitlines()
+    lines = plan(path, width).replace("the tiny model", "tiny").splitlines()
     return [line.split() for line in lines if line.split()[1:2] == ["tiny"]]
 
 
@@ -46,9 +42,9 @@ def test_a_row_stands_for_all_seeds_of_an_arm_and_says_what_is_there_on_a_line_o
         ["4", "tiny", "mix91", "9:1", "40", "2", "1/7"],
         ["4", "tiny", "mix11", "1:1", "40", "2", "1"],
     ]
-    assert "5 cells, 15 steps, of which 1 are done" in printed(path)
+    assert "5 cells, 15 steps, of which 1 are done" in plan(path)
     log = tmp_path / "work" / "train" / "own_mix11-seed1" / "log.txt"
-    assert rf"failed: train/own_mix11-seed1: \x1b[2J [red]x[/red] (log: {log})" in printed(path)
+    assert rf"failed: train/own_mix11-seed1: \x1b[2J [red]x[/red] (log: {log})" in plan(path)
 
 
 def test_gpu_hours_and_disk_are_the_sums_of_what_is_left(tmp_path: Path) -> None:
@@ -58,7 +54,7 @@ def test_gpu_hours_and_disk_are_the_sums_of_what_is_left(tmp_path: Path) -> None
     assert steps["train/qwen7b_mix11-seed1"].need.hours == pytest.approx(2.3, abs=0.05)
 
     def left() -> float:
-        (row,) = [line.split() for line in printed(path).splitlines() if "mix11" in line and "1:1" in line]
+        (row,) = [line.split() for line in plan(path).splitlines() if "mix11" in line and "1:1" in line]
         return float(row[7])
 
     before = left()
@@ -115,39 +111,39 @@ def test_what_is_asked_of_a_machine_is_half_as_much_again_as_is_expected() -> No
 
 
 def test_a_disk_that_is_too_small_is_told(tmp_path: Path) -> None:
-    assert "name another disk by --work, or set evaluate: adapter" in printed(PAPER)
-    assert "another disk" not in printed(write(tmp_path))
+    assert "name another disk by --work, or set evaluate: adapter" in plan(PAPER)
+    assert "another disk" not in plan(write(tmp_path))
 
 
 def test_raw_files_that_are_not_there_are_named_until_the_mixes_are_built(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "raw" / "western.jsonl").unlink()
-    assert "source western: no file western.jsonl; its rows are missing" in printed(path)
+    assert "source western: no file western.jsonl; its rows are missing" in plan(path)
     done(path, "mix/mix91", "mix/mix11")
-    assert "source western" not in printed(path)
+    assert "source western" not in plan(path)
 
 
 def test_an_exam_that_the_mixes_are_not_checked_against_is_told(tmp_path: Path) -> None:
     path = write(tmp_path)
     told = "exam mini: the mixes are not checked against it"
-    assert told in printed(path)
+    assert told in plan(path)
     (tmp_path / "spec.yml").write_text(f"{SPEC}decontaminate: {{exams: [cmb, mini]}}\n", encoding="utf-8")
-    assert told not in printed(path)
+    assert told not in plan(path)
     # As data-prep leaves it where the hub could not be reached.
     done(path, "mix/mix91", "mix/mix11")
     exams = [{"name": "cmb", "not_checked": "could not be fetched"}, {"name": "mini", "version": "1.0"}]
     manifest = tmp_path / "work" / "mix" / "mix91" / "mix91" / "manifest.json"
     manifest.parent.mkdir()
     manifest.write_text(json.dumps({"build": {"contamination": {"exams": exams}}}), encoding="utf-8")
-    assert "exam cmb: could not be fetched, so that rows of it were not looked for in mix91" in printed(path)
+    assert "exam cmb: could not be fetched, so that rows of it were not looked for in mix91" in plan(path)
 
 
 def test_the_hub_code_of_others_and_providers_are_told(tmp_path: Path) -> None:
     models = [{"profile": "ivygpt-13b"}, {"model": "a/b"}, {"endpoint": "glm-4"}]
-    text = printed(write(tmp_path, models=models, groups=[], exam="cmb"))
+    text = plan(write(tmp_path, models=models, groups=[], exam="cmb"))
     hub = "wangrongsheng/Baichuan2-13B-Chat-sft-multi-mix"
     assert f"2 models come from the hub, unless cached: a/b, {hub}; 28 GB and 1 of unknown size" in text
     assert f"{hub}: run code of their authors" in text
     assert "glm-4: asked through an API, which costs money" in text
     engine = {"model_args": {"trust_remote_code": True}}
-    assert "code of their authors" not in printed(write(tmp_path, models=models, groups=[], engine=engine))
+    assert "code of their authors" not in plan(write(tmp_path, models=models, groups=[], engine=engine))

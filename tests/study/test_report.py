@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.svg import Plot, draw
@@ -18,7 +17,7 @@ from openbook_eval.study.report import Report, curves, lay_out
 from openbook_eval.study.results import Arm
 from openbook_eval.study.workflow import Workflow
 from openbook_eval.types import Question
-from tests.study.made import CONDITIONS, arm, as_it_is, examine, fail, record, trained, workflow_of
+from tests.study.made import CONDITIONS, arm, as_it_is, examine, fail, printed, record, trained, workflow_of
 
 HOSTILE = "<script>alert(1)</script> | [x](http://y) \x1b[31m`"
 
@@ -48,14 +47,6 @@ def falling(work: Path) -> Workflow:
 def files(folder: Path) -> dict[str, str]:
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
-
-
-def printed(report: Report) -> str:
-    console = Console(width=160, force_terminal=False)
-    with console.capture() as capture:
-        for part in lay_out(report):
-            console.print(part)
-    return capture.get()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +102,7 @@ def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert "0 failed, 1 are to be done" in text
     assert "index.html" not in text
-    assert "0 of 1 cells are evaluated" in printed(report)
+    assert "0 of 1 cells are evaluated" in printed(lay_out(report))
 
 
 def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path: Path) -> None:
@@ -127,7 +118,7 @@ def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path:
         r"- failed: tiny\_mix41\_400-seed1: train/tiny\_mix41\_400-seed1: CUDA out of memory (log: log.txt)",
         r"- to be done: tiny\_mix41\_400-seed2: train/tiny\_mix41\_400-seed2: not done yet",
     ]
-    assert "CUDA out of memory" in printed(report)
+    assert "CUDA out of memory" in printed(lay_out(report))
 
 
 def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) -> None:
@@ -141,7 +132,7 @@ def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) 
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert "- in no figure: " in text
     assert str(tmp_path) not in text.replace("\\", "")
-    assert "in no figure:" in printed(report)
+    assert "in no figure:" in printed(lay_out(report))
     assert "5 of 6 cells are evaluated" in text
     assert "1 more have no run that is in a figure." in text
 
@@ -157,7 +148,7 @@ def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
             assert b"<script>alert" not in path.read_bytes()
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| \[x\](http\://y)" in text
-    assert "\x1b" not in text + printed(report)
+    assert "\x1b" not in text + printed(lay_out(report))
 
 
 def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:
@@ -173,7 +164,7 @@ def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) ->
 
 
 def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:
-    text = printed(written)
+    text = printed(lay_out(written))
     for part in ("5 of 5 cells are evaluated", "Table 4", "as it is", "replicates", "not in this study", "index.html"):
         assert part in text
 
