@@ -96,8 +96,7 @@ def test_the_same_results_make_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
-    graph = workflow_of([trained("9:1", 1)])
-    report = reporting.write(graph, tmp_path)
+    report = reporting.write(workflow_of([trained("9:1", 1)]), tmp_path)
     assert set(files(report.folder)) == {"report.md", "points.csv"}
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert "0 failed, 1 are to be done" in text
@@ -105,36 +104,34 @@ def test_of_nothing_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     assert "0 of 1 cells are evaluated" in printed(lay_out(report))
 
 
-def test_a_failed_cell_stands_in_the_report_and_the_others_are_counted(tmp_path: Path) -> None:
+def test_what_failed_waits_cannot_be_read_or_was_asked_something_else_stands_beside_what_is_counted(
+    tmp_path: Path,
+) -> None:
     graph = falling(tmp_path)
-    failed, waiting = trained("4:1", 1), trained("4:1", 2)
+    failed, waiting, broken, other = (trained("4:1", seed) for seed in (1, 2, 3, 4))
     fail(tmp_path, "train", failed, "CUDA out of memory")
-    more = workflow_of([*graph.cells, waiting, failed])
-    report = reporting.write(more, tmp_path)
+    (tmp_path / f"evaluate/{broken.name}").mkdir(parents=True)
+    record(tmp_path, "evaluate", broken, CONDITIONS)
+    examine(tmp_path, other, right(0.5), limit=5)
+    report = reporting.write(workflow_of([*graph.cells, waiting, failed, broken, other]), tmp_path)
     text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "5 of 7 cells are evaluated" in text
-    assert "1 failed, 1 are to be done." in text
-    assert [line for line in text.splitlines() if r"tiny\_mix41\_400" in line] == [
+    for said in (
+        "5 of 9 cells are evaluated",
+        "2 more have no run that is in a figure.",
+        "1 failed, 1 are to be done.",
+    ):
+        assert said in text
+    missing, asked = text.partition("## What is missing")[2].splitlines(), "asks 30 of 60 questions (--limit)"
+    lines = [line for line in missing if r"4-seed" in line or line.startswith("- ")][:5]
+    assert lines[:2] == [
         r"- failed: tiny\_mix41\_400-seed1: train/tiny\_mix41\_400-seed1: CUDA out of memory (log: log.txt)",
         r"- to be done: tiny\_mix41\_400-seed2: train/tiny\_mix41\_400-seed2: not done yet",
     ]
-    assert "CUDA out of memory" in printed(lay_out(report))
-
-
-def test_a_run_that_cannot_be_read_is_named_without_its_folders(tmp_path: Path) -> None:
-    graph = falling(tmp_path)
-    bad = trained("4:1", 1)
-    (tmp_path / f"evaluate/{bad.name}").mkdir(parents=True)
-    record(tmp_path, "evaluate", bad, CONDITIONS)
-    more = workflow_of([*graph.cells, bad])
-    report = reporting.write(more, tmp_path)
-    assert len(report.found.refused) == 1
-    text = (report.folder / "report.md").read_text(encoding="utf-8")
-    assert "- in no figure: " in text
+    assert lines[2].startswith("- in no figure: ")
+    assert report.found.refused[1:] == tuple(f"{other.name}, {name}: {asked}" for name in CONDITIONS)
     assert str(tmp_path) not in text.replace("\\", "")
-    assert "in no figure:" in printed(lay_out(report))
-    assert "5 of 6 cells are evaluated" in text
-    assert "1 more have no run that is in a figure." in text
+    assert "CUDA out of memory" in printed(lay_out(report))
+    assert {each.cell.ratio for each in report.found.arms} == {"as it is", "9:1", "1:9"}
 
 
 def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
@@ -149,18 +146,6 @@ def test_text_from_outside_is_shown_and_never_markup(tmp_path: Path) -> None:
     text = (report.folder / "report.md").read_text(encoding="utf-8")
     assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| \[x\](http\://y)" in text
     assert "\x1b" not in text + printed(lay_out(report))
-
-
-def test_runs_that_were_asked_something_else_are_in_no_figure(tmp_path: Path) -> None:
-    graph = falling(tmp_path)
-    other = trained("4:1", 1)
-    examine(tmp_path, other, right(0.5), limit=5)
-    report = reporting.write(workflow_of([*graph.cells, other]), tmp_path)
-    assert report.found.refused == (
-        "tiny_mix41_400-seed1, openbook: asks 30 of 60 questions (--limit)",
-        "tiny_mix41_400-seed1, closedbook: asks 30 of 60 questions (--limit)",
-    )
-    assert {each.cell.ratio for each in report.found.arms} == {"as it is", "9:1", "1:9"}
 
 
 def test_the_terminal_shows_cells_claims_and_where_the_files_lie(written: Report) -> None:
@@ -183,10 +168,6 @@ RATIOS = ("9:1", "4:1", "1:1", "1:4", "1:9")
 HALF = np.tile([1.0, 0.0], 60)
 
 
-def drawn(arms: Sequence[Arm]) -> list[Plot]:
-    return list(curves(arms))
-
-
 def own(figure: Plot, panel: str = "open book") -> list[tuple[Any, ...]]:
     return [row for row in figure.frame.rows() if row[0] == panel]
 
@@ -205,11 +186,11 @@ def study(model: str = "models/tiny", conditions: Sequence[str] = ("openbook", "
 
 
 def test_a_study_without_trainings_of_tables_4_and_5_has_no_curve() -> None:
-    assert drawn([arm(HALF[None, :], None, table=1), arm(HALF[None, :], "1:0", table=3)]) == []
+    assert list(curves([arm(HALF[None, :], None, table=1), arm(HALF[None, :], "1:0", table=3)])) == []
 
 
 def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
-    ratio, _ = drawn(study())
+    ratio, _ = curves(study())
     panel, model, _, x, seeds, share, low, high = own(ratio)[0]
     assert (panel, model, x, seeds) == ("open book", "the tiny model", "9:1", 3)
     assert share == (0.5 + 0.5 + 1) / 3
@@ -222,13 +203,13 @@ def test_a_ratio_has_the_mean_over_seeds_and_stands_beside_the_paper() -> None:
 
 def test_names_of_models_are_text_in_a_picture_and_chinese_ones_stand_whole() -> None:
     for model in ("x/<script>alert(1)</script>", "owner/医学模型"):
-        picture = draw(drawn(study(model))[0])
+        picture = draw(next(curves(study(model))))
         assert "<script" not in picture
         assert ("医学模型" in picture) is (model == "owner/医学模型")
 
 
 def test_what_was_trained_twice_in_other_ways_is_two_lines() -> None:
     twice = [arm(HALF[None, :], ratio) for ratio in ("9:1", "1:9", "9:1", "1:9")]
-    (ratio,) = drawn(twice)
+    (ratio,) = curves(twice)
     assert [row[3] for row in own(ratio)] == ["9:1", "1:9", "9:1", "1:9"]
     assert sum(mark.css == "c0 line" for mark in ratio.panels[0].marks) == 2
