@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
 Row = TypeVar("Row", bound="BaseModel")
 
@@ -52,7 +52,21 @@ def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
         return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}"
+
+
+def validation_messages(
+    error: "ValidationError", kind: "type[BaseModel]", parts: "Mapping[str, type[BaseModel]]"
+) -> list[str]:
+    """Return every fault that pydantic found in a `kind`, a line each; `parts` are the models that its keys hold."""
+    found = []
+    for fault in error.errors():
+        *place, _ = map(str, fault["loc"] or ("",))
+        known = parts.get(place[0], kind) if place else kind
+        message = validation_message(fault, [".".join([*place, key]) for key in known.model_fields])
+        found.append(message if fault["loc"] else fault["msg"].removeprefix("Value error, "))
+    return found
 
 
 def parsed(kind: type[Row], row: object) -> Row | str:

@@ -1,6 +1,6 @@
 """Profiles of model families: how each wants to be asked, and its models by size; one YAML file a family."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_messages
 from openbook_eval.files import load_yaml
 
 _FOLDER = Path(__file__).with_name("families")
@@ -76,14 +76,8 @@ def read_profile(path: Path) -> Profile:
     try:
         return Profile.model_validate({"name": path.stem} | load_yaml(path))
     except ValidationError as error:
-        raise OpenbookError(f"{path}: {'; '.join(_faults(error))}") from error
-
-
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
-        place = [str(part) for part in fault["loc"][:-1]]
-        known = Size.model_fields if place[:1] == ["sizes"] else Profile.model_fields
-        yield validation_message(fault, [".".join([*place, key]) for key in known])
+        faults = validation_messages(error, Profile, {"sizes": Size})
+        raise OpenbookError(f"{path}: {'; '.join(faults)}") from error
 
 
 @cache

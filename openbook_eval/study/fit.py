@@ -273,15 +273,13 @@ def _with_shares(cells: pl.DataFrame, shares: Numbers) -> pl.DataFrame:
 
 
 class Optimum(NamedTuple):
-    """The medical share that is best for the wanted trade-off, and its value.
+    """The medical share that is best for the wanted trade-off.
 
     None where all are equal, or where the interval leaves all open, but for a twentieth at each end.
     """
 
     medical: float | None
     interval: Interval
-    value: float
-    value_interval: Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,11 +297,11 @@ class FitGroup:
     weight: float
     seed: int
 
-    def _values(self, cells: pl.DataFrame, asked: bool = False) -> Numbers:
+    def _values(self, cells: pl.DataFrame) -> Numbers:
         """Return what is wanted (1 + draws, cells): reading and knowledge by their weights."""
         if self.knowledge is None:
-            return self.reading.shares(cells, asked)
-        return self.weight * self.reading.shares(cells, asked) + (1 - self.weight) * self.knowledge.shares(cells, asked)
+            return self.reading.shares(cells)
+        return self.weight * self.reading.shares(cells) + (1 - self.weight) * self.knowledge.shares(cells)
 
     @property
     def optimum(self) -> Optimum | None:
@@ -313,13 +311,11 @@ class FitGroup:
             return None
         ratios = pl.DataFrame({"medical": np.arange(101) / 100})
         ratios = ratios.with_columns(rows=pl.lit(arms.usual_rows), model=pl.lit(None, pl.String))
-        values = self._values(ratios)
-        best = _highest(values)
+        best = _highest(self._values(ratios))
         at, generator = int(best[0]), np.random.default_rng(seeded_draw(self.seed, "undecided", *arms.models))
-        drawn = np.where(best[1:] >= 0, best[1:] / 100, generator.uniform(size=len(best) - 1))
-        best_of, value_of = interval(drawn), interval(self._values(ratios[at], asked=True)[1:])
-        undetermined = at < 0 or (best_of.low <= 0.05 and best_of.high >= 0.95)
-        return Optimum(None if undetermined else at / 100, best_of, float(values[0, at]), value_of)
+        drawn = interval(np.where(best[1:] >= 0, best[1:] / 100, generator.uniform(size=len(best) - 1)))
+        undetermined = at < 0 or (drawn.low <= 0.05 and drawn.high >= 0.95)
+        return Optimum(None if undetermined else at / 100, drawn)
 
     @property
     def next(self) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from pydantic import (
 from data_prep.manifest import TRAIN
 from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.errors import OpenbookError, did_you_mean, validation_message
+from openbook_eval.errors import OpenbookError, did_you_mean, validation_messages
 from openbook_eval.exams import is_on_hub, load_exam
 from openbook_eval.files import canonical_json, load_yaml, sha256, sha256_json
 from openbook_eval.models.endpoints import endpoints
@@ -398,23 +398,15 @@ def safe_name(name: str) -> str:
 def read_study(path: Path) -> Study:
     """Read the study in a YAML file. Raises OpenbookError with every fault of it, each on a line."""
     content = {"name": path.stem, **load_yaml(path)}
+    sections: dict[str, type[BaseModel]] = {
+        "data": DataSection,
+        "engine": EngineSection,
+        "models": StudyModel,
+        "groups": ModelGroup,
+    }
     try:
         return Study.model_validate(content, context=path.absolute().parent)
     except ValidationError as error:
-        faults = [_message(each) for each in error.errors()]
+        faults = validation_messages(error, Study, sections)
     head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
     raise OpenbookError(f"{path}: {head}" + "\n  ".join(faults))
-
-
-def _message(fault: Mapping[str, Any]) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
-    if not fault["loc"]:
-        return str(message)
-    *place, _ = map(str, fault["loc"])
-    known = _SECTIONS.get(place[0], Study) if place else Study
-    return validation_message({**fault, "msg": message}, [".".join([*place, key]) for key in known.model_fields])
-
-
-_SECTIONS: Mapping[str, type[_Model]] = {
-    "data": DataSection, "engine": EngineSection, "models": StudyModel, "groups": ModelGroup,
-}  # fmt: skip

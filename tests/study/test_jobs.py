@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
 from openbook_eval.study import jobs
@@ -110,12 +108,10 @@ def test_a_failure_leaves_its_reason_in_one_line_and_its_log(work: Path, capsys:
     assert failure == {"reason": r"no such \x1b[2J model", "log": "evaluate/cell/log.txt"}
     assert capsys.readouterr().err == "evaluate cell: no such \\x1b[2J model\n"
     assert not (work / "evaluate" / "cell" / jobs.RECORD).exists()
-
-
-def test_an_exam_without_results_has_failed(work: Path) -> None:
+    # An exam without results has failed.
     program(work.parent / "program", "#!/bin/sh\n")
     with pytest.raises(OpenbookError, match="left no results"):
-        evaluate(work, openbook="1")
+        jobs.do("evaluate", "cell")
 
 
 def test_the_training_environment_is_that_which_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +139,6 @@ def test_the_training_environment_is_that_which_is_named(tmp_path: Path, monkeyp
 )  # fmt: skip
 def test_the_reason_is_the_line_that_helps_most(log: str, code: int, told: str) -> None:
     assert reason(log, code) == told
-
-
-@given(st.text(), st.integers(-31, 255).filter(lambda code: code != 0))
-def test_there_is_a_reason_whatever_the_log(log: str, code: int) -> None:
-    assert reason(log, code)
 
 
 # Holds GPUs of a list, tells which, and keeps them until its input ends; so does a child of it, where one is asked for.

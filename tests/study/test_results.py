@@ -110,43 +110,39 @@ def part(scores: Sequence[Sequence[float]] | Numbers, own: Design = FOUR, seeded
     return Arm("openbook", (trained("1:1", 1) if seeded else as_it_is(),), np.array(scores, float), own)
 
 
-def test_questions_and_seeds_have_each_their_variance() -> None:
-    # Means of items 1, 0.5, 0, 0 vary by 0.6875 / 3; means of seeds by 1/32, which is no more than items bring in.
-    found = contrast([(1.0, part([[1, 1, 0, 0], [1, 0, 0, 0]]))])
-    assert astuple(found) == pytest.approx((0.375, 0.6875 / 12, 3.0, 0.0, 1.0, 4))
+PAIRS = Design(np.zeros(4, int), np.zeros(4, int), np.array([0, 0, 1, 1]))
 
 
-def test_a_difference_is_paired_by_questions() -> None:
-    found = contrast([(1.0, part([[1, 1, 1, 0]], seeded=False)), (-1.0, part([[1, 1, 0, 0]], seeded=False))])
-    assert astuple(found) == pytest.approx((0.25, 0.75 / 12, 3.0, 0.0, 0.0, 4))
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # Means of items 1, 0.5, 0, 0 vary by 0.6875 / 3; means of seeds by 1/32, which is no more than items bring in.
+        ([part([[1, 1, 0, 0], [1, 0, 0, 0]])], (0.375, 0.6875 / 12, 3.0, 0.0, 1.0, 4)),
+        # A difference is paired by questions.
+        ([part([[1, 1, 1, 0]], seeded=False), part([[1, 1, 0, 0]], seeded=False)], (0.25, 0.75 / 12, 3.0, 0.0, 0.0, 4)),
+        # Items of one book are one unit.
+        ([part([[1, 1, 0, 0]], seeded=False)], (0.5, 1 / 12, 3.0, 0.0, 0.0, 4)),
+        ([part([[1, 1, 0, 0]], PAIRS, seeded=False)], (0.5, 0.25, 1.0, 0.0, 0.0, 2)),
+        # An item without a score is left out of all parts.
+        ([part([[1, np.nan, 0, 0]], seeded=False), part([[0, 1, 0, 0]], seeded=False)], (1 / 3, 1 / 9, 2, 0, 0, 3)),
+        # An arm of one seed is taken to differ as the others do.
+        ([part([[1, 1, 1, 1], [0, 0, 0, 0]]), part([[1, 1, 1, 1]])], (-0.5, 0.0, 3.0, 0.5 / 2 + 0.5, 1.0, 4)),
+    ],
+)
+def test_questions_and_seeds_have_each_their_variance(parts: list[Arm], expected: tuple[float, ...]) -> None:
+    assert astuple(contrast(list(zip((1.0, -1.0), parts, strict=False)))) == pytest.approx(expected)
 
 
 def test_exams_weigh_the_same_whatever_their_size() -> None:
     exams = np.array([0, 0, 0, 1])
-    assert part([[0, 0, 0, 1]], Design(exams, exams, np.arange(4)), seeded=False).share == 0.5
-
-
-def test_items_of_one_book_are_one_unit() -> None:
-    pairs = Design(np.zeros(4, int), np.zeros(4, int), np.array([0, 0, 1, 1]))
-    one, other = (contrast([(1.0, part([[1, 1, 0, 0]], own, seeded=False))]) for own in (pairs, FOUR))
-    assert (one.by_items, other.by_items, one.units) == pytest.approx((0.25, 1 / 12, 2))
-
-
-def test_an_item_without_a_score_is_left_out_of_all_parts() -> None:
-    lacking = part([[1, np.nan, 0, 0]], seeded=False)
-    found = contrast([(1.0, lacking), (-1.0, part([[0, 1, 0, 0]], seeded=False))])
-    assert (found.value, found.units, lacking.items) == pytest.approx((1 / 3, 3, 3))
+    own = part([[0, 0, 0, 1]], Design(exams, exams, np.arange(4)), seeded=False)
+    assert (own.share, own.items) == (0.5, 4)
 
 
 def test_an_exam_without_any_score_is_refused() -> None:
     exams = np.array([0, 0, 0, 1])
     with pytest.raises(ValueError, match="an exam without an item"):
         contrast([(1.0, part([[0, 0, 0, np.nan]], Design(exams, exams, np.arange(4))))])
-
-
-def test_an_arm_of_one_seed_is_taken_to_differ_as_the_others_do() -> None:
-    apart = [[1, 1, 1, 1], [0, 0, 0, 0]]
-    assert contrast([(1.0, part(apart)), (-1.0, part(apart[:1]))]).by_seeds == pytest.approx(0.5 / 2 + 0.5)
 
 
 def test_scores_that_are_all_alike_have_wilsons_interval() -> None:

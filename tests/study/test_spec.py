@@ -24,13 +24,11 @@ def fault(path: Path) -> str:
     return str(caught.value).removeprefix(f"{path}: ")
 
 
-def cells(path: Path) -> list[tuple[Any, ...]]:
-    found = read_study(path).cells()
-    return [(each.name, each.table, each.base, each.recipe and each.recipe[:-8], each.mix, each.seed) for each in found]
-
-
-def test_names_become_what_they_mean(tmp_path: Path) -> None:
-    study = read_study(write(tmp_path))
+@pytest.mark.parametrize("named", [True, False])
+def test_names_become_what_they_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    # Raw files are looked for where data-prep looks, unless the study says.
+    monkeypatch.setenv("OPENBOOK_DATA", str(tmp_path / ("elsewhere" if named else "raw")))
+    study = read_study(write(tmp_path, data={"spec": "spec.yml", **({"folder": "raw"} if named else {})}))
     assert (study.name, study.conditions) == ("mine", ["openbook", "closedbook"])
     assert (study.exam.name, study.exam.questions) == ("mini", 258)
     assert study.data is not None
@@ -39,33 +37,34 @@ def test_names_become_what_they_mean(tmp_path: Path) -> None:
     assert (recipe.name, recipe.base, recipe.needs_gpu) == ("own", "models/tiny", False)
 
 
-def test_every_recipe_is_trained_on_every_mix_with_every_seed_and_the_seeds_are_one_arm(tmp_path: Path) -> None:
-    mix91, mix11 = RecipeMix("mix91", 9, 1, 40), RecipeMix("mix11", 1, 1, 40)
-    path = write(tmp_path)
-    assert cells(path) == [
-        ("models-tiny", None, "models/tiny", None, None, None),
-        ("own_mix91-seed1", 4, "models/tiny", "own", mix91, 1),
-        ("own_mix91-seed2", 4, "models/tiny", "own", mix91, 2),
-        ("own_mix11-seed1", 4, "models/tiny", "own", mix11, 1),
-        ("own_mix11-seed2", 4, "models/tiny", "own", mix11, 2),
-    ]
-    assert sorted(Counter(cell.arm for cell in read_study(path).cells()).values()) == [1, 2, 2]
+TINY = ("models-tiny", None, "models/tiny", None, None, None)
+MIX91, MIX11 = RecipeMix("mix91", 9, 1, 40), RecipeMix("mix11", 1, 1, 40)
 
 
-def test_without_mixes_a_recipe_is_trained_on_its_own_and_called_by_its_name_alone(tmp_path: Path) -> None:
-    path = write(tmp_path, seeds=[7], models=[], data={"spec": "paper"}, groups=[{"recipes": ["qwen7b_mix41"]}])
-    assert cells(path) == [
-        ("qwen7b_mix41-seed7", None, "Qwen/Qwen1.5-7B", "qwen7b", RecipeMix("mix41", 4, 1, 100_000), 7)
-    ]
-
-
-def test_models_as_they_are_have_no_seed_and_form_an_arm_each(tmp_path: Path) -> None:
-    models = [{"model": "a/B-1.5"}, {"profile": "pulse-7b", "table": 2}, {"endpoint": "glm-4", "table": 1}]
-    path = write(tmp_path, models=models, groups=[])
-    assert [each[:3] for each in cells(path)] == [
-        ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "OpenMEDLab/PULSE-7bv5"), ("glm-4", 1, "glm-4"),
-    ]  # fmt: skip
-    assert len({cell.arm for cell in read_study(path).cells()}) == 3
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Every recipe on every mix with every seed, which are one arm.
+        ({}, [TINY, *((f"own_{mix.name}-seed{seed}", 4, "models/tiny", "own", mix, seed)
+                      for mix in (MIX91, MIX11) for seed in (1, 2))]),
+        # Without mixes a recipe is trained on its own, and called by its name alone.
+        ({"seeds": [7], "models": [], "data": {"spec": "paper"}, "groups": [{"recipes": ["qwen7b_mix41"]}]},
+         [("qwen7b_mix41-seed7", None, "Qwen/Qwen1.5-7B", "qwen7b", RecipeMix("mix41", 4, 1, 100_000), 7)]),
+        # Models as they are have no seed, and form an arm each.
+        ({"models": [{"model": "a/B-1.5"}, {"profile": "pulse-7b", "table": 2}, {"endpoint": "glm-4", "table": 1}],
+          "groups": []},
+         [(name, table, base, None, None, None) for name, table, base in (
+             ("a-B-1.5", None, "a/B-1.5"), ("pulse-7b", 2, "OpenMEDLab/PULSE-7bv5"), ("glm-4", 1, "glm-4"))]),
+    ],
+)  # fmt: skip
+def test_every_setting_is_an_arm_of_a_cell_a_seed(
+    tmp_path: Path, changes: dict[str, Any], expected: list[tuple[Any, ...]]
+) -> None:
+    found = list(read_study(write(tmp_path, **changes)).cells())
+    assert [
+        (each.name, each.table, each.base, each.recipe and each.recipe[:-8], each.mix, each.seed) for each in found
+    ] == expected
+    assert len({cell.arm for cell in found}) == len({(base, mix) for _, _, base, _, mix, _ in expected})
 
 
 def test_recipes_that_differ_in_mix_and_seed_alone_are_one(tmp_path: Path) -> None:
@@ -183,13 +182,6 @@ def test_the_ratio_and_the_rows_of_a_mix_are_as_its_spec_says(
     spec = (tmp_path / "spec.yml").read_text("utf-8").partition("mixes:")[0]
     (tmp_path / "spec.yml").write_text(f"{spec}mixes:\n  m: {entry}\n", encoding="utf-8")
     assert list(read_study(path).cells())[-1].mix == RecipeMix("m", *shape)
-
-
-def test_raw_files_are_looked_for_where_data_prep_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENBOOK_DATA", str(tmp_path / "raw"))
-    study = read_study(write(tmp_path, data={"spec": "spec.yml"}))
-    assert study.data is not None
-    assert study.data.folder == tmp_path / "raw"
 
 
 @pytest.mark.parametrize("name", ["mini", "cmb"])

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from openbook_eval.models.profiles import profile
 from openbook_eval.training.recipes import (
@@ -124,18 +122,7 @@ def test_the_costs_of_qwen_7b_are_those_worked_out_by_hand() -> None:
     # 2 bytes a weight and 6 of training; activations and logits of one text.
     memory = 8 * 7_721_324_544 + 2048 * 4096 * (2 * 32 + 34) + 10 * 2048 * 151_936
     assert full.memory == pytest.approx(memory / 1e9) == pytest.approx(65.70, abs=0.01)
-
-
-@given(st.sampled_from([cell for cell in CELLS.values() if cell.size]), st.integers(1, 10**6), st.integers(0, 100))
-def test_costs_grow_with_rows_epochs_and_weights(cell: RecipeCell, rows: int, medical: int) -> None:
-    assert cell.size is not None
-    more = replace(cell.mix, rows=3 * rows, general=100 - medical, medical=medical)
-    one, three = (costs(cell.size, mix, settings(cell)) for mix in (replace(more, rows=rows), more))
-    assert three.hours == pytest.approx(3 * one.hours)
-    assert one.memory == three.memory < 80
-    assert need(cell, method="full").hours > need(cell).hours
-    assert need(cell, method="full").memory > need(cell).memory
-    assert need(cell, num_epochs=4).hours == pytest.approx(2 * need(cell).hours)
+    assert need(CELLS["qwen7b_mix41"], num_epochs=4).hours == pytest.approx(2 * found.hours)
 
 
 def test_an_embedding_counts_where_it_makes_the_logits_too() -> None:
@@ -178,17 +165,8 @@ def test_flops_of_a_token_are_those_of_the_papers() -> None:
 
 
 def test_utilisation_is_the_share_of_all_gpus_peak() -> None:
-    peaks = {
-        "NVIDIA A100-SXM4-80GB": 312e12,
-        "NVIDIA H100 80GB HBM3": 989e12,
-        "NVIDIA H100 PCIe": 756e12,
-        "NVIDIA H100 NVL": 835e12,
-        "NVIDIA H200": 989e12,
-        "NVIDIA H20": 148e12,
-        "NVIDIA L40S": 362e12,
-        "NVIDIA L4": 121e12,
-    }
-    for device, peak in peaks.items():
-        assert utilisation(peak / 42e9, 42e9, device, 2) == pytest.approx(0.5), device
+    kinds = {"A100-SXM4-80GB": 312, "H100 80GB HBM3": 989, "H100 PCIe": 756, "H100 NVL": 835, "H200": 989, "H20": 148}
+    for device, peak in {**kinds, "L40S": 362, "L4": 121}.items():
+        assert utilisation(1e12 * peak / 42e9, 42e9, f"NVIDIA {device}", 2) == pytest.approx(0.5), device
     unknown = ("NVIDIA A10G", "NVIDIA GeForce RTX 4090", "cpu")
     assert [utilisation(1.0, 1.0, device, 1) for device in unknown] == [None] * 3
