@@ -26,8 +26,7 @@ from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates, plain
 from data_prep.formats import Fault
 from data_prep.manifest import (
-    MANIFEST,
-    ROWS,
+    FILES,
     TRAIN,
     BuildFacts,
     Contamination,
@@ -122,7 +121,7 @@ def build(
     mixes = wanted_mixes(spec, only, scale)
     for name in (*mixes, DROPPED):
         # What stands there is replaced as a whole.
-        held = sorted(file.name for file in (out / name).glob("*") if file.name not in (TRAIN, MANIFEST, ROWS))
+        held = sorted(file.name for file in (out / name).glob("*") if file.name not in FILES)
         if others := [file for file in held if name != DROPPED or not file.endswith(".jsonl")]:
             raise OpenbookError(f"{out / name}: holds {others[0]}, which no build wrote; move it or build elsewhere")
     count = counter(spec.tokenizer) if spec.tokenizer else None

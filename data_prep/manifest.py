@@ -20,6 +20,13 @@ from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import canonical_json, sha256, sha256_file, sha256_json
 
 TRAIN, MANIFEST, ROWS = "train.jsonl", "manifest.json", "rows.parquet"
+# What LLaMA-Factory wants beside train.jsonl, as the README of its data folder says; other trainers need no more.
+DATASET_INFO = "dataset_info.json"
+FILES = (TRAIN, ROWS, DATASET_INFO, MANIFEST)
+_TAGS = {
+    "role_tag": "role", "content_tag": "content",
+    "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
+}  # fmt: skip
 # Columns of rows.parquet, in the order of the lines of train.jsonl. `file` and `row` are as in data_prep.read; `repeat`
 # is 0 where a row stands for the first time.
 ROWS_SCHEMA: Mapping[str, pl.DataType] = {
@@ -181,7 +188,7 @@ class Manifest(_ManifestPart):
 def write_manifest(
     folder: Path, build: BuildFacts, name: str, mix: Mix, rows: pl.DataFrame, nested_in: dict[str, list[str]]
 ) -> Manifest:
-    """Write rows.parquet and manifest.json beside train.jsonl.
+    """Write rows.parquet, dataset_info.json and manifest.json beside train.jsonl.
 
     `rows` have at least the columns of ROWS_SCHEMA, in the order of train.jsonl; `nested_in` is what mix.nesting says.
     """
@@ -190,6 +197,8 @@ def write_manifest(
     # Into an open file: polars would take signs such as * and [ in a path for a pattern.
     with (folder / ROWS).open("wb") as file:
         whole.write_parquet(file)
+    layout = {"file_name": TRAIN, "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": _TAGS}
+    (folder / DATASET_INFO).write_text(json.dumps({name: layout}, indent=2) + "\n", encoding="utf-8", newline="\n")
     manifest = Manifest(
         mix=name,
         size=mix.size,
@@ -197,7 +206,7 @@ def write_manifest(
         rows=rows.height,
         domains=_count_domains(rows, wanted(mix)),
         keys_sha256=sha256(np.sort(rows["key"].to_numpy()).astype("<u8").tobytes()),
-        outputs={file: FileContent.of(folder / file) for file in (ROWS, TRAIN)},
+        outputs={file: FileContent.of(folder / file) for file in (DATASET_INFO, ROWS, TRAIN)},
         nested_in=nested_in,
         build=build,
     )
@@ -302,7 +311,7 @@ def _not_nested(mixes: Mapping[str, Manifest], nested: Mapping[str, Mapping[str,
 def _changed_files(folder: Path, manifest: Manifest) -> list[str]:
     if manifest.checksum != manifest.own_checksum():
         return [f"{MANIFEST} was changed after the build; its files were not checked against it"]
-    now = {name: FileContent.of(folder / name) for name in (TRAIN, ROWS)}
+    now = {name: FileContent.of(folder / name) for name in (TRAIN, ROWS, DATASET_INFO)}
     return [
         f"{name} was changed after the build; it has {content.bytes:,} bytes"
         for name, content in now.items()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.build import build
-from data_prep.manifest import MANIFEST, ROWS, TRAIN, BuildFacts, read_manifest, read_rows, verify
+from data_prep.manifest import DATASET_INFO, FILES, MANIFEST, ROWS, TRAIN, BuildFacts, read_manifest, read_rows, verify
 from data_prep.spec import Spec
 from openbook_eval.errors import OpenbookError
 from tests.data_prep.raw import spec, write_data
@@ -51,7 +51,7 @@ def test_it_says_spec_outputs_shares_repeats_and_what_holds_what(built: Path) ->
     assert held == {"r91": ["general"], "tcm": ["tcm"]}
     content = (built / "r41" / TRAIN).read_bytes()
     assert found["r41"]["outputs"][TRAIN] == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    assert set(found["r41"]["outputs"]) == {TRAIN, ROWS}
+    assert set(found["r41"]["outputs"]) == {TRAIN, ROWS, DATASET_INFO}
     assert found["r41"]["build"]["spec"]["mixes"]["r41"]["ratio"] == {"general": 4.0, "medical": 1.0}
     assert found["r41"]["build"]["contamination"]["exams"][0]["name"] == "mini"
 
@@ -161,7 +161,7 @@ def test_changed_lines_are_found(mixes: Path, change: Callable[[list[bytes]], li
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from([TRAIN, ROWS, MANIFEST]), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+@given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_any_changed_byte_is_one_fault(built: Path, name: str, place: float, change: int) -> None:
     path = built / "r41" / name
     content = path.read_bytes()
@@ -183,7 +183,7 @@ def _loads(content: bytes) -> Any:
         return None
 
 
-@pytest.mark.parametrize("name", [TRAIN, ROWS, MANIFEST])
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_one_fault(mixes: Path, name: str) -> None:
     path = mixes / "r41" / name
     path.unlink()
