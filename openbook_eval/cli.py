@@ -96,7 +96,7 @@ def match(
     for number, row in enumerate(read_rows(path), 1):
         choice = match_choice(row.output, row.options or {}, row.qtype)
         identity = {"id": row.id if row.id is not None else number}
-        print((orjson.dumps(identity)[:-1] + b"," + orjson.dumps(choice)[1:]).decode())
+        print((orjson.dumps(identity)[:-1] + b"," + orjson.dumps(choice.to_json())[1:]).decode())
 
 
 @app.command()

@@ -11,6 +11,7 @@ import orjson
 from datasets import Dataset
 from lm_eval.api.filter import Filter
 
+from openbook_eval import models
 from openbook_eval.baselines import options_held
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.preparation import ExamSettings, prepare
@@ -18,10 +19,11 @@ from openbook_eval.books.shared_books import Item
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
+from openbook_eval.matching.matcher import choice_when_asked
 from openbook_eval.models.settings import refuse_by_command_line
 from openbook_eval.prompt import build_prompt
 from openbook_eval.scoring import score
-from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Question, Unanswered
+from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Marked, Question, Unanswered
 
 Doc = Mapping[str, Any]
 
@@ -53,6 +55,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
         if isinstance(place := metadata.get(key), dict):
             place.update(provenance)
     _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))
+    models.ask_again = bool(settings.undecided)
     return {"test": Dataset.from_list([_doc(condition, item) for item in items])}
 
 
@@ -99,13 +102,19 @@ class ChoiceFilter(Filter):  # type: ignore[misc]
 
     def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]) -> list[str]:
         """Return the choice of each question as a JSON object of `letters`, `state`, `rule`, or of `unanswered`."""
-        return [orjson.dumps(_choice(responses[0], doc)).decode() for responses, doc in zip(resps, docs, strict=True)]
+        return [
+            orjson.dumps(
+                {"unanswered": text.reason} if isinstance(text, Unanswered) else _choice(text, doc).to_json()
+            ).decode()
+            for (text, *_), doc in zip(resps, docs, strict=True)
+        ]
 
 
-def _choice(response: str, doc: Doc) -> Choice | dict[str, str]:
-    if isinstance(response, Unanswered):
-        return {"unanswered": response.reason}
+def _choice(response: str, doc: Doc) -> Choice:
     question = Question.from_doc(doc)
+    if isinstance(response, Marked):
+        logprobs = response.logprobs
+        return choice_when_asked(logprobs, question.qtype) if logprobs else Choice("", "cut_off", "cut_off")
     return match_choice(response, question.options, question.qtype)
 
 

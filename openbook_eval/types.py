@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, Self, get_args
@@ -11,7 +11,7 @@ from openbook_eval.files import sha256
 
 ExamName = Literal["physician", "nursing", "pharmacist", "technician", "professional", "postgraduate", "other"]
 QType = Literal["single", "multi"]
-State = Literal["stated", "implied", "none"]
+State = Literal["stated", "implied", "asked", "cut_off", "none"]
 
 EXAM_NAMES: tuple[ExamName, ...] = get_args(ExamName)
 # The paper averages these; "other" holds questions that carry none of the six labels.
@@ -164,15 +164,21 @@ class Choice:
     """The letters that a response commits to, or none with the reason.
 
     `letters` is a sorted set of option letters. `state` is `stated` (named as the answer), `implied` (an option's text
-    without its letter, or the only letters there) or `none`. `rule` names the rule that read it, or the reason for
-    nothing; among these are `abstention_only` (nothing but the words that the reading exam asks for where its book does
-    not tell), `abstention` (says so in other words) and `cut_off` (ended in mid-thought). `ranked` is a choice from the
-    probabilities of letters, without a response.
+    without its letter, or the only letters there), `asked` (the model was asked again, `probability` is what the
+    chosen letters have of that of all), `cut_off` (ended in mid-thought) or `none`. `rule` names the rule that read it,
+    or the reason for nothing; among these are `abstention_only` (nothing but the words that the reading exam asks for
+    where its book does not tell) and `abstention` (says so in other words). `ranked` is a choice from the probabilities
+    of letters, without a response.
     """
 
     letters: str
     state: State
     rule: str
+    probability: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields that it has."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
     def format_followed(self) -> bool:
@@ -207,3 +213,20 @@ class Unanswered(str):
         text = super().__new__(cls, "")
         text.reason = reason
         return text
+
+
+class Marked(str):
+    """A response that knows more than its text, handed on by lm-eval.
+
+    `cut_off`: it ended in mid-thought. `logprobs` are those of the letters where the model was asked again.
+    """
+
+    __slots__ = ("cut_off", "logprobs")
+    cut_off: bool
+    logprobs: Mapping[str, float] | None
+
+    def __new__(cls, text: str, *, cut_off: bool = False, logprobs: Mapping[str, float] | None = None) -> "Marked":
+        """Mark a text."""
+        marked = super().__new__(cls, text)
+        marked.cut_off, marked.logprobs = cut_off, logprobs
+        return marked

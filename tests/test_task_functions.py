@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from openbook_eval import task_functions
-from openbook_eval.types import SIX_EXAMS, Question
+from openbook_eval import models, task_functions
+from openbook_eval.matching.matcher import letters_to_ask
+from openbook_eval.types import SIX_EXAMS, Marked, Question, Unanswered
 from tests.conftest import BOOK, cmb_entry, question, write
 from tests.exams.test_own import ROW, write_lines
 
@@ -46,6 +47,32 @@ def test_a_response_is_filtered_to_a_choice_and_marked() -> None:
     # The choice is read by the question's own options.
     two = as_doc(question(options={"A": "肝", "B": "肾"}, answer="B"))
     assert task_functions.ChoiceFilter().apply([["D"]], [two]) == ['{"letters":"","state":"none","rule":"undecided"}']
+
+
+def test_a_response_that_is_nothing_but_thinking_answers_nothing() -> None:
+    marked = Marked("先看B，是胰岛素", cut_off=True)
+    (choice,) = task_functions.ChoiceFilter().apply([[marked]], [as_doc(question())])
+    assert choice == '{"letters":"","state":"cut_off","rule":"cut_off"}'
+    assert marks_of(as_doc(question()), marked)["answered"] == 0.0
+
+
+def test_a_model_that_was_asked_again_is_read_by_its_letters() -> None:
+    marked = Marked("都有可能", logprobs={"A": -3.0, "B": -0.1, "C": -5.0, "D": -9.0})
+    doc = as_doc(question(answer="B"))
+    (choice,) = task_functions.ChoiceFilter().apply([[marked]], [doc])
+    assert choice == '{"letters":"B","state":"asked","rule":"asked","probability":0.941082}'
+    assert task_functions.process_results(doc, [choice])["correct"] == 1.0
+
+
+def test_the_exam_says_whether_the_undecided_is_asked_again(tmp_path: Path) -> None:
+    path = str(write_lines(tmp_path, ROW))
+    for undecided, asks in (("ask", True), (None, False)):
+        (doc,) = task_functions.docs("openbook", "nursing", exam=path, undecided=undecided)["test"]
+        assert models.ask_again is asks
+    assert letters_to_ask(doc, "都有可能") == list(Question.from_doc(doc).options)
+    # What a rule has decided, what ended in mid-thought, and what did not come is not asked again.
+    decided = ("选B", "", Marked("?", cut_off=True), Unanswered("timeout"))
+    assert [letters_to_ask(doc, text) for text in decided] == [[]] * 4
 
 
 def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,8 @@ class ExamSettings(BaseModel):
     """What `--metadata` says of the exam and its books.
 
     `exam` is a name or path, `entries` names the providers, `fill` another exam whose entries fill books. `full` asks
-    all questions on the longest books too. `book_seed` orders questions in groups and entries in books.
+    all questions on the longest books too. `book_seed` orders questions in groups and entries in books. `undecided`
+    says what becomes of responses that no rule decides.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -30,6 +31,7 @@ class ExamSettings(BaseModel):
     fill: str | None = None
     full: bool = False
     book_seed: int = 0
+    undecided: Literal["ask"] | None = None
 
     @classmethod
     def of(cls, metadata: Mapping[str, object]) -> "ExamSettings":

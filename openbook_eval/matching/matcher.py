@@ -3,17 +3,20 @@
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from openbook_eval.matching import response as preparing
 from openbook_eval.matching.patterns import patterns_for
 from openbook_eval.matching.response import Response
 from openbook_eval.matching.rules import RULES
-from openbook_eval.types import Choice, QType
+from openbook_eval.types import Choice, Marked, QType, Question, Unanswered
 
 _SAYS_SOMETHING = re.compile(r"\w|[Ⓐ-Ⓩ①-⑳]")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Where the options are not known, letters up to here are possible.
 _UNKNOWN_OPTIONS = dict.fromkeys("ABCDE", "")
+# What stands behind a response that no rule decides where the model is asked again: a letter follows.
+ASKED_AGAIN = "因此，正确选项的字母是"
 
 
 def match_choice(response: str, options: Mapping[str, str], qtype: QType = "single") -> Choice:
@@ -38,7 +41,7 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
         return Choice(line.group(1), "stated", "one_option_line")
     text = preparing.without_thought(response)
     if text is None:
-        return Choice("", "none", "cut_off")
+        return Choice("", "cut_off", "cut_off")
     head, rest = preparing.own_answer(preparing.plain(preparing.ends(text)))
     choice = _match(Response(head, known, qtype == "multi", False, patterns))
     if rest and not choice.letters and not choice.abstained:
@@ -58,6 +61,22 @@ def _match(response: Response) -> Choice:
         if letters := "".join(sorted(set(found.letters) & response.options.keys())):
             return Choice(letters, "implied" if found.by_text else state, name)
     return Choice("", "none", "undecided")
+
+
+def letters_to_ask(doc: Mapping[str, Any], response: str) -> list[str]:
+    """Return the letters to put to the model again where no rule decides, else nothing."""
+    if isinstance(response, Marked | Unanswered):
+        return []
+    question = Question.from_doc(doc)
+    choice = match_choice(response, question.options, question.qtype)
+    return list(question.options) if choice.rule == "undecided" else []
+
+
+def choice_when_asked(logprobs: Mapping[str, float], qtype: QType) -> Choice:
+    """Return the choice of a model that was asked again, with the part of the letters' probability that it has."""
+    letters = rank_letters(logprobs, qtype).letters
+    shares = letter_shares(logprobs)
+    return Choice(letters, "asked", "asked", round(math.fsum(shares[letter] for letter in letters), 6))
 
 
 def rank_letters(logprobs: Mapping[str, float], qtype: QType) -> Choice:

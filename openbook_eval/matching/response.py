@@ -15,9 +15,13 @@ BEGINNING = 4000
 _TOKENS = re.compile(r"<(?:eo[a-z]|/?s|\|[a-z_]{2,20}\|)>")
 # Who repeats so many characters is in a loop.
 _END, _LOOPED = 20_000, 40
+# The end of a prompt in which a chat template may open thinking.
+_OPENING = 60
 # How model families write that they begin to think, and that they end. The prompt may have begun it already.
 THINKING = {
-    "tags": (r"<(?:think|thinking|reasoning|thought)>", r"</(?:think|thinking|reasoning|thought)>"),
+    "tags": (r"<(?:seed:)?(?:think|thinking|reasoning|thought)>", r"</(?:seed:)?(?:think|thinking|reasoning|thought)>"),
+    "magistral": (r"\[THINK\]", r"\[/THINK\]"),
+    "kimi": (r"◁think▷", r"◁/think▷"),
     "huatuo-o1": (r"(?:\A|\n)## Thinking\b", r"(?:\A|\n)## Final Response\b"),
     "gpt-oss": (r"<\|channel\|>(?:analysis|commentary)\b", r"<\|channel\|>final[^<]{0,40}<\|message\|>"),
     # Decoded without its special tokens.
@@ -27,7 +31,7 @@ THINKING = {
 }
 _THINKING = [(re.compile(begin), re.compile(end)) for begin, end in THINKING.values()]
 
-_MAY_THINK = re.compile(r"</?[turc|]|## |analysis")
+_MAY_THINK = re.compile(r"</?[sturc|]|## |analysis|THINK]|think▷")
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
 _FORMS = str.maketrans(
@@ -72,6 +76,11 @@ def without_thought(text: str) -> str | None:
         if begin.search(text):
             return None
     return text
+
+
+def ends_thinking(prompt: str, text: str) -> bool:
+    """Return whether a response to a prompt has no thinking that goes on: the prompt may end in its opening."""
+    return without_thought(f"...{prompt[-_OPENING:]}{text}") is not None
 
 
 def ends(text: str) -> str:

@@ -13,6 +13,8 @@ _CPU_CACHE_GIB = "2"
 reports: dict[str, Any] = {}
 # Where `openbook-eval run` keeps responses: beside its results. None is the user's cache.
 responses: Path | None = None
+# Whether what no rule decides is put to the model again; a field of the documents would make them other documents.
+ask_again = False
 
 
 def register() -> None:

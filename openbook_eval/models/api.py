@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +14,11 @@ from lm_eval.models.openai_completions import LocalChatCompletion
 
 from openbook_eval import models
 from openbook_eval.errors import OpenbookError
+from openbook_eval.matching.matcher import ASKED_AGAIN, letters_to_ask
 from openbook_eval.models.cache import ResponseCache
 from openbook_eval.models.chat_api import Outcome, ask_all, kept_replies
 from openbook_eval.models.endpoints import FINAL, EndpointSettings, Reply, Request, Usage, read_settings, reasons
-from openbook_eval.types import Unanswered
+from openbook_eval.types import Marked, Unanswered
 
 # Tokens of an answer where nothing is known: the prompt asks for letters and nothing else.
 _LETTERS = 8
@@ -64,11 +66,31 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
             kept = kept_replies(distinct, self._cache.records())
             print("\n".join(plan_lines(distinct.values(), kept, self._settings)))
             raise SystemExit(0)
-        begun = time.monotonic()
         self._keys += [request.key for request in asked]
         self._requests |= distinct
-        # All of the run, so that its budget holds over lm-eval's several calls; what was answered is not asked again.
-        outcome = ask_all(list(self._requests.values()), self._settings, self._cache, quiet=disable_tqdm)
+        outcome = self._ask(disable_tqdm)
+        responses = [self._response(request.key, outcome) for request in asked]
+        if not models.ask_again:
+            return responses
+        again = [letters_to_ask(request.doc, text) for request, text in zip(requests, responses, strict=True)]
+        second = {
+            place: Request.of(self._second(asked[place], responses[place]), self._settings)
+            for place, letters in enumerate(again)
+            if letters
+        }
+        self._requests |= {request.key: request for request in second.values()}
+        outcome = self._ask(disable_tqdm) if second else outcome
+        for place, request in second.items():
+            reply = outcome.replies.get(request.key)
+            known = {letter: reply.logprobs.get(letter, -math.inf) for letter in again[place]} if reply else {}
+            if any(logprob > -math.inf for logprob in known.values()):
+                responses[place] = Marked(responses[place], logprobs=known)
+        return responses
+
+    def _ask(self, quiet: bool) -> Outcome:
+        """Ask all of the run, so that its budget holds over several calls; what was answered is not asked again."""
+        begun = time.monotonic()
+        outcome = ask_all(list(self._requests.values()), self._settings, self._cache, quiet=quiet)
         if outcome.stopped:
             raise OpenbookError(
                 f"{self._settings.base_url}: stopped with {len(outcome.replies)} of {len(self._requests)} questions "
@@ -80,7 +102,16 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         now = {"kept": len(outcome.replies) - self._new, "seconds": self._seconds}
         models.reports["api"] = found = Tally({**found.part, **now}, self._cache.path)
         _log.info("%s; %d requests were sent", found.line(), outcome.attempts)
-        return [self._response(request.key, outcome) for request in asked]
+        return outcome
+
+    def _second(self, first: Request, response: str) -> dict[str, Any]:
+        """Return the payload that asks for one letter behind a response, and for the likeliest first tokens."""
+        turns = [{"role": "assistant", "content": response}, {"role": "user", "content": ASKED_AGAIN}]
+        payload = {
+            name: value for name, value in first.payload.items() if name not in ("stop", self._settings.thinking_name)
+        }
+        messages = [*first.payload["messages"], *turns]
+        return payload | {"messages": messages, self._settings.max_tokens_name: 1, "logprobs": True, "top_logprobs": 20}
 
     def loglikelihood(self, *_: Any, **__: Any) -> list[tuple[float, bool]]:
         """Raise OpenbookError: chat endpoints do not tell how likely a given text is."""
@@ -117,7 +148,8 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
 
     def _response(self, key: str, outcome: Outcome) -> str:
         if reply := outcome.replies.get(key):
-            return reply.answer(self._settings.think_end_token) or ""
+            text = reply.answer(self._settings.think_end_token)
+            return Marked(reply.content, cut_off=True) if text is None else text
         return Unanswered(outcome.failures[key].reason)
 
 

@@ -196,7 +196,7 @@ class ContextWindow:
 
     def fit(self, task: str, prompts: Sequence[str], generation: Mapping[str, Any] | None, length: int) -> Fit:
         """Return how a task's prompts fit beside answers as lm-eval's `generation_kwargs` say, None where it ranks."""
-        room = length - self._answer_length(generation)
+        room = length - self.answer_length(generation)
         counts = self.count(prompts)
         return Fit(task, len(counts), sum(tokens > room for tokens in counts), max(counts, default=0), room)
 
@@ -233,7 +233,7 @@ class ContextWindow:
             others = [message for message in messages if message["role"] != "system"]
             return str(self.tokenizer.apply_chat_template(others, tokenize=False, **settings))
 
-    def _answer_length(self, generation: Mapping[str, Any] | None) -> int:
+    def answer_length(self, generation: Mapping[str, Any] | None) -> int:
         """Return the tokens kept for an answer, by lm-eval's rule. Raises OpenbookError for no number."""
         if generation is None:
             return _RANKED

@@ -69,6 +69,7 @@ class EndpointSettings(BaseModel):
     thinking_budget: int | None = Field(default=None, ge=0, description="tokens of thinking, on top of max_gen_toks")
     thinking_name: str = Field(default="thinking_token_budget", description="field that the budget goes in, or none")
     think_end_token: str | None = Field(default=None, description="text that ends thinking, where it is not </think>")
+    logprobs: bool = Field(default=False, description="whether the endpoint gives log-probabilities")
     seed: int = Field(default=1234, description="goes with each request")
     currency: str = Field(default="USD", description="that of the prices and of max_cost")
     price_in: float | None = Field(default=None, ge=0, description="price of a million tokens of prompts")
@@ -266,6 +267,8 @@ class Reply(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
+    # Of the first token written, those that are likeliest, where they were asked for.
+    logprobs: Mapping[str, float] = {}
 
     def lacks(self, end: str | None = None) -> Literal["unended_thinking", "only_reasoning", "empty"] | None:
         """Return why there is no answer, None where there is one."""
@@ -349,6 +352,7 @@ def read_reply(body: bytes) -> Reply | Failure:
         completion = orjson.loads(body)
         choice, usage = completion["choices"][0], completion.get("usage")
         message, finish = choice["message"], str(choice.get("finish_reason"))
+        first = ((choice.get("logprobs") or {}).get("content") or [{}])[0]
         content, thinking = _texts(message.get("content") or message.get("refusal"))
         reply = Reply(
             content=content,
@@ -357,6 +361,7 @@ def read_reply(body: bytes) -> Reply | Failure:
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
             reasoning_tokens=_count(usage, "completion_tokens_details", "reasoning_tokens"),
+            logprobs={each["token"].strip(): each["logprob"] for each in reversed(first.get("top_logprobs", ()))},
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         said = body[:_SHOWN].decode("utf-8", "replace")

@@ -63,8 +63,18 @@ def _faults(config: Any, outputs: Collection[str]) -> Iterator[str]:
         )
     if config.num_fewshot:
         yield f"--num_fewshot {config.num_fewshot}: these exams show no examples, lm-eval ignores it; leave it out"
+    if (config.metadata or {}).get("undecided") and not _can_ask_again(config.model, config.model_args):
+        yield (
+            f"--metadata undecided: --model {config.model} cannot rank letters behind its own response; leave it out, "
+            f"or take openbook-eval run with --model {models.VLLM}, or with --model {models.API} and logprobs=True in "
+            "--model_args where the endpoint gives log-probabilities"
+        )
     yield from _of_model(config.model, config.model_args, outputs)
     yield from _of_generation(config.model, config.gen_kwargs)
+
+
+def _can_ask_again(model: str, arguments: Mapping[str, Any]) -> bool:
+    return model == models.VLLM or (model == models.API and bool(arguments.get("logprobs")))
 
 
 def _of_model(model: str, arguments: Mapping[str, Any], outputs: Collection[str]) -> Iterator[str]:

@@ -16,10 +16,13 @@ from tqdm import tqdm
 from openbook_eval import models
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256_json
+from openbook_eval.matching.matcher import ASKED_AGAIN, letters_to_ask
+from openbook_eval.matching.response import ends_thinking
 from openbook_eval.models.cache import ResponseCache, engine_identity
 from openbook_eval.models.context_window import no_chat
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import EngineResponse, Ids, Prompt, Ranking, encode, least, order, rankings
+from openbook_eval.types import Marked
 
 # A prefix is shared in whole blocks, so that small ones share more of it. On a CPU vLLM takes 128 unless told, and has
 # its fast kernels for multiples of 32 (vllm.v1.attention.backends.cpu_attn).
@@ -136,10 +139,41 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
             prompts.append(self._seeded(prompt, times[prompt.key]))
             times[prompt.key] += 1
         answers = self._answer(prompts, begun, disable_tqdm)
-        return [
+        texts = (
             postprocess_generated_text(answer.text, until, self.think_end_token)
             for answer, (_, until, _) in zip(answers, settings, strict=True)
+        )
+        responses = [
+            Marked(text, cut_off=True) if self._is_cut_off(request.args[0], answer) else text
+            for request, answer, text in zip(requests, answers, texts, strict=True)
         ]
+        return self._asked_again(requests, answers, responses, disable_tqdm)
+
+    def _asked_again(
+        self, requests: Sequence[Any], answers: Sequence[EngineResponse], responses: list[str], quiet: bool
+    ) -> list[str]:
+        """Rank the letters behind each response that the exam wants decided; one that fits no more stays as it is."""
+        if not models.ask_again:
+            return responses
+        pairs: list[tuple[str, str]] = []
+        asked: list[int] = []
+        for place, (request, answer, response) in enumerate(zip(requests, answers, responses, strict=True)):
+            letters = letters_to_ask(request.doc, response)
+            pairs += [(f"{request.args[0]}{answer.text}\n{ASKED_AGAIN}", letter) for letter in letters]
+            asked += [place] * len(letters)
+        groups = [(one, own) for one, own in rankings(pairs, self._ids) if len(one.context) + 2 <= self.max_length]
+        self._ask_rankings([one for one, _ in groups], time.perf_counter(), quiet)
+        for one, own in groups:
+            logprobs = {pairs[pair][1]: logprob for pair, (logprob, _) in zip(own, one.results(), strict=True)}
+            for place in {asked[pair] for pair in own}:
+                responses[place] = Marked(responses[place], logprobs=logprobs)
+        return responses
+
+    def _is_cut_off(self, prompt: str, answer: EngineResponse) -> bool:
+        """Return whether an answer ended in mid-thought, by the marks of thinking or the engine's word."""
+        end = self.think_end_token
+        runs_on = bool(end) and end not in answer.text and answer.finish == "length"
+        return runs_on or not ends_thinking(prompt, answer.text)
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Result]:
         """Return lm-eval's own results, but of all options of a prompt from one pass wherever that can be."""

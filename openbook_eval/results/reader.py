@@ -7,7 +7,7 @@ NAME.json, with samples_TASK_DATE.jsonl beside it (--log_samples).
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -41,7 +41,7 @@ from openbook_eval.results.runs import (
     model_name,
     told_apart,
 )
-from openbook_eval.results.samples import BROKEN, ITEMS, find_truncation, our_tasks, read_items
+from openbook_eval.results.samples import BROKEN, ITEMS, find_thinking, find_truncation, our_tasks, read_items
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
@@ -213,6 +213,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         for (task, part), count in zip(tasks.items(), counts, strict=True)
     ]
     samples = tuple(own for own, _, _ in read)
+    items = pl.concat([own for _, _, own in read])
     weights = _weights(results, arguments)
     dated = _DATED.search(file.stem)
     date = dated[1] if dated else ""
@@ -233,6 +234,8 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         task_hashes={task: value for task, value in results.get("task_hashes", {}).items() if task in tasks},
         truncation=_truncation(block.get("truncation"), list(tasks)),
         gaps=_gaps(block.get("api")),
+        asked_again=_asked_again(items),
+        cut_off=_cut_off(items.filter(state="cut_off").height, items.height, block.get("thinking")),
         cost=block.get("api") or block.get("cost"),
         profile=arguments.get("profile"),
         trained_on=block.get("trained_on"),
@@ -242,7 +245,6 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         weights=weights,
         settings=_settings(results, tasks, arguments),
     )
-    items = pl.concat([own for _, _, own in read])
     return run, items.select(pl.lit(run.id).alias("run"), pl.exclude("doc_hash"))
 
 
@@ -281,7 +283,7 @@ def _weights(results: Json, arguments: Json) -> dict[str, str]:
 
 
 def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str, str]:
-    """Return how a model was asked: the engine, the chat template, and what was set for generation."""
+    """Return how a model was asked: the engine, the chat template, a second question, what was set for generation."""
     of_tasks = (results["configs"][task].get("generation_kwargs") or {} for task in tasks)
     asked = dict(_one("way of generation", of_tasks))
     with suppress(OpenbookError):
@@ -294,6 +296,8 @@ def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str,
         stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
         asked["until"] = " ".join(sorted(map(repr, stops)))
     how = {"engine": results["config"].get("model"), "chat_template": (results.get("chat_template_sha") or "none")[:8]}
+    metadata = (results["configs"][task]["metadata"] for task in tasks)
+    how["undecided"] = _one("way with what no rule decides", (part.get("undecided") for part in metadata))
     return {name: str(value) for name, value in (how | asked).items() if value is not None}
 
 
@@ -329,6 +333,21 @@ def _gaps(api: Json | None) -> str:
     return f"{missing} ({reasons(api['failures'])}) and not scored: {refused}{again}"
 
 
+def _asked_again(items: pl.DataFrame) -> str:
+    again = items.filter(state="asked").height
+    said = f"{again:,} of {items.height:,} responses, which no rule decides, were put to the model again"
+    return said if again else ""
+
+
+def _cut_off(certain: int, asked: int, thinking: Json | None) -> str:
+    """Say how many responses ended in mid-thought, and how many more by the estimate of `samples.find_thinking`."""
+    said = f"{certain:,} of {asked:,} responses ended in mid-thought and answer nothing" if certain else ""
+    if not (thinking and thinking["cut_off"]):
+        return said
+    more = f"about {thinking['cut_off']:,} of {thinking['responses']:,} did so and were read all the same"
+    return f"{said or 'thinking cut off'}; {more} (an estimate: tokens counted again); --model vllm-openbook knows"
+
+
 def _versions(results: Json) -> dict[str, str]:
     versions = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
     return {name: version for name, version in versions.items() if version}
@@ -355,8 +374,9 @@ def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path
     """Add what is missing to each results file of ours at or under `path`, in one write; return the files that changed.
 
     `known` are parts that are known already. The others are found in samples beside the results: `truncation`,
-    `reading` and `trained_on`. All else in a file stays as it is, and so do parts that it has, but for those that say
-    `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be written is warned of.
+    `thinking`, `reading` and `trained_on`. All else in a file stays as it is, and so do parts that it has, but for
+    those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be written
+    is warned of.
     """
     return [file for file in results_files(path) if _annotate(file, known or {})]
 
@@ -369,12 +389,13 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         if not our_tasks(results):
             return False
         parts = {name: part for name, part in known.items() if _lacks(block, name)}
-        if samples and _lacks(block | parts, "truncation"):
-            parts["truncation"] = find_truncation(results, samples)
-        if samples and _lacks(block, "reading"):
-            parts["reading"] = _reading(file, results)
-        if samples and _lacks(block, "trained_on"):
-            parts["trained_on"] = _trained_on(results)
+        finders: dict[str, Callable[[], object]] = {
+            "truncation": lambda: find_truncation(results, samples),
+            "thinking": lambda: find_thinking(results, samples),
+            "reading": lambda: _reading(file, results),
+            "trained_on": lambda: _trained_on(results),
+        }
+        parts |= {name: find() for name, find in finders.items() if samples and _lacks(block | parts, name)}
     except (OSError, *BROKEN):
         return False
     # As JSON, in which tuples are lists.

@@ -75,7 +75,8 @@ class Run(_Record, extra="forbid"):
     `id` is the first 16 digits of a sha256 over weights, condition, date and the digests of the samples. `model` is
     what it is called among the runs that were read with it, `weights` what tells it from all others. `date` is that of
     lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
-    asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none.
+    asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none,
+    `cut_off` of responses that ended in mid-thought, and `asked_again` of those that were put to the model again.
     `system_instruction` and `chat_template` are lm-eval's digests of them. `settings` are how it was asked beside that:
     engine, chat template, and what was set for generation; a run `across` may stand beside runs of others. `cost`,
     `truncation` and `trained_on` are parts of the results file's `openbook` block.
@@ -97,6 +98,8 @@ class Run(_Record, extra="forbid"):
     task_hashes: Mapping[str, str]
     truncation: Truncation
     gaps: str
+    cut_off: str = ""
+    asked_again: str = ""
     cost: Mapping[str, Any] | None
     profile: str | None
     trained_on: TrainingRecord | None
@@ -131,6 +134,8 @@ class Run(_Record, extra="forbid"):
         found = {
             "limited": "taken with --limit: not all questions were asked" if self.limited else "",
             "gaps": self.gaps,
+            "cut off": self.cut_off,
+            "asked again": self.asked_again,
             "unchecked": "" if cut.checked else f"not checked for truncation ({cut.reason or 'no reason is given'})",
             "cut": f"TRUNCATED: {cut.cut:,} of {cut.prompts:,} {missing}" if cut.checked and cut.cut else "",
         }

@@ -12,12 +12,16 @@ from openbook_eval.books.conditions import Condition
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
+from openbook_eval.matching.response import ends_thinking, without_thought
 from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
+from openbook_eval.models.settings import HF
 from openbook_eval.prompt import around_book
 from openbook_eval.scoring import METRICS, Scope, score
 from openbook_eval.types import Choice, ExamName, QType, Question, State, sorted_letters
 
 T = TypeVar("T")
+# Of an answer's limit: tokens that are counted again may be a few less than those that were written.
+_NEARLY = 0.98
 # What is raised where a file is not as lm-eval and we write it.
 BROKEN = (
     ValueError, LookupError, TypeError, AttributeError, RecursionError, MemoryError, pl.exceptions.PolarsError
@@ -38,6 +42,7 @@ ITEMS = pl.Schema(
         "letters": pl.String,  # what was read out of the response
         "state": pl.String,
         "rule": pl.String,
+        "probability": pl.Float64,  # of the letters, where the model was asked again
         **{name: pl.Float64() if metric.graded else pl.Boolean() for name, metric in METRICS.items()},
     }
 )
@@ -53,7 +58,9 @@ _LINE = pl.Schema(
         **dict.fromkeys(METRICS, pl.Float64()),
     }
 )
-_CHOICE = pl.Schema(dict.fromkeys(("letters", "state", "rule", "unanswered"), pl.String()))
+_CHOICE = pl.Schema(
+    {**dict.fromkeys(("letters", "state", "rule", "unanswered"), pl.String()), "probability": pl.Float64()}
+)
 # Our tasks have one filter; lm-eval writes a line for each.
 _FILTER = "choice"
 _FOLLOWING = [name for name, metric in METRICS.items() if metric.of_letters]
@@ -114,7 +121,7 @@ def _faults(exam: ExamName) -> dict[str, pl.Expr]:
     """Return what no item of a run can be, with the expression that is true of such items."""
     answered, lacks_choice = (
         pl.col("unanswered").is_null(),
-        pl.any_horizontal(pl.col(*_CHOICE).exclude("unanswered").is_null()),
+        pl.any_horizontal(pl.col(*_CHOICE).exclude("unanswered", "probability").is_null()),
     )
     faults = {
         "has no id, class, answer or hash": pl.any_horizontal(
@@ -192,14 +199,14 @@ def _rows(path: Path) -> Iterator[Any]:
             yield json.loads(line) if line.strip() else None
 
 
-def _prompts(path: Path) -> list[str]:
-    """Return the prompts of a samples file, each question's once: lm-eval writes a line for every filter of a task."""
+def _logged(path: Path) -> list[tuple[str, Any]]:
+    """Return the prompts and responses of a samples file, each question's once: lm-eval writes a line a filter."""
 
-    def read(sample: Any) -> tuple[object, str]:
+    def read(sample: Any) -> tuple[object, tuple[str, Any]]:
         prompt = sample["arguments"]["gen_args_0"]["arg_0"]
         if not isinstance(prompt, str):
             raise TypeError(f"a prompt is {prompt!r:.40}, not text")
-        return sample["doc_id"], prompt
+        return sample["doc_id"], (prompt, sample["resps"][0][0])
 
     return list(dict(each_sample(path, read)).values())
 
@@ -216,18 +223,13 @@ def find_truncation(results: Mapping[str, Any], samples: Mapping[str, Path]) -> 
     running code of it, samples are missing or a file is broken; nothing is raised.
     """
     try:
-        arguments = results["config"]["model_args"]
-        if isinstance(arguments, str):
-            from lm_eval.utils import simple_parse_args_string
-
-            arguments = simple_parse_args_string(arguments)
-        # The file is anybody's: the code of a tokenizer it names is not run.
-        window, fits = ContextWindow(str(results["config"]["model"]), dict(arguments)), []
+        window, fits = _window(results), []
         for task in our_tasks(results):
             if task not in samples:
                 raise UncheckedError(f"no samples of {task} beside the results")
             generation = results["configs"][task].get("generation_kwargs")
-            fits.append(window.fit(task, _prompts(samples[task]), generation, int(results["max_length"])))
+            prompts = [prompt for prompt, _ in _logged(samples[task])]
+            fits.append(window.fit(task, prompts, generation, int(results["max_length"])))
         return asdict(Truncation.of(fits))
     except (UncheckedError, OpenbookError) as error:
         beside = next((f"{path.parent}/" for path in samples.values()), "")
@@ -238,6 +240,42 @@ def find_truncation(results: Mapping[str, Any], samples: Mapping[str, Path]) -> 
                 f"the results are not as lm-eval writes them ({type(error).__name__}: {first_line(error)})"
             )
         )
+
+
+def _window(results: Mapping[str, Any]) -> ContextWindow:
+    arguments = results["config"]["model_args"]
+    if isinstance(arguments, str):
+        from lm_eval.utils import simple_parse_args_string
+
+        arguments = simple_parse_args_string(arguments)
+    # The file is anybody's: the code of a tokenizer it names is not run.
+    return ContextWindow(str(results["config"]["model"]), dict(arguments))
+
+
+def find_thinking(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, int] | None:
+    """Estimate how many responses of lm-eval's own models ended in mid-thought and do not say so; None of others.
+
+    These models hand on no reason why an answer ended. Told what ends thinking they leave out what stands before it:
+    then tokens are counted again, and as many as there may be are an end in mid-thought. Else the prompt may end in
+    the opening of thinking, and nothing ends it.
+    """
+    if results["config"]["model"] not in ("vllm", *HF):
+        return None
+    found = {"responses": 0, "cut_off": 0}
+    try:
+        window = _window(results) if "think_end_token" in results["config"]["model_args"] else None
+        for task in our_tasks(results):
+            generation = results["configs"][task].get("generation_kwargs")
+            for prompt, text in _logged(samples[task]) if generation else ():
+                found["responses"] += 1
+                if window:
+                    tokens = len(window.tokenizer(text)["input_ids"])
+                    found["cut_off"] += tokens >= _NEARLY * window.answer_length(generation)
+                else:
+                    found["cut_off"] += without_thought(text) is not None and not ends_thinking(prompt, text)
+    except (UncheckedError, OpenbookError, OSError, ImportError, *BROKEN):
+        return None
+    return found
 
 
 @dataclass(frozen=True, slots=True)

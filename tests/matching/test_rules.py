@@ -3,6 +3,7 @@
 import pytest
 
 from openbook_eval.matching import match_choice
+from openbook_eval.matching.response import ends_thinking
 from openbook_eval.matching.rules import RULES
 from openbook_eval.types import Choice
 
@@ -268,7 +269,7 @@ def test_an_implied_answer_is_read_by_its_rule(rule: str, response: str, letters
     ("reason", "response"), [(reason, text) for reason, texts in NOTHING.items() for text in texts]
 )
 def test_nothing_is_read_with_its_reason(reason: str, response: str) -> None:
-    assert match_choice(response, OPTIONS) == Choice("", "none", reason)
+    assert match_choice(response, OPTIONS) == Choice("", "cut_off" if reason == "cut_off" else "none", reason)
 
 
 def test_every_rule_that_reads_letters_has_a_table() -> None:
@@ -321,10 +322,33 @@ def test_multiple_choice_takes_all_that_is_listed(response: str, letters: str) -
         "analysisWe need the hormone. Answer A?assistantfinal",
         "<|channel>thought\n答案是A<channel|>",
         "<unused94>thought\n答案是A<unused95>",
+        "<seed:think>先看A。</seed:think>",
+        "[THINK]先看A。[/THINK]",
+        "◁think▷先看A。◁/think▷",
     ],
 )
 def test_the_answer_stands_behind_the_thinking_of_every_family(thinking: str) -> None:
     assert match_choice(f"{thinking}B", OPTIONS) == Choice("B", "stated", "letters_only")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "ends"),
+    [
+        # As chat templates end a prompt: DeepSeek-R1, Qwen3 that thinks and that does not, HuatuoGPT-o1, gpt-oss.
+        ("题<｜Assistant｜><think>\n", "先看A", False),
+        ("题<｜Assistant｜><think>\n", "先看A</think>B", True),
+        ("题<|im_start|>assistant\n<think>\n\n</think>\n\n", "B", True),
+        ("题<|im_start|>assistant\n", "B", True),
+        ("题<|im_start|>assistant\n", "<think>先看A", False),
+        ("题\n## Thinking\n\n", "先看A", False),
+        ("题\n## Thinking\n\n", "先看A\n\n## Final Response\n\nB", True),
+        ("题<|start|>assistant<|channel|>analysis<|message|>", "Maybe A", False),
+        ("题<start_of_turn>model\n<unused94>thought\n", "Maybe A<unused95>B", True),
+        ("题<start_of_turn>model\n<unused94>thought\n", "Maybe A", False),
+    ],
+)
+def test_a_prompt_may_have_begun_the_thinking(prompt: str, text: str, ends: bool) -> None:
+    assert ends_thinking(prompt, text) is ends
 
 
 @pytest.mark.parametrize("response", ["analysis: the hormone is B", "Analysis of A, C and D: not so. The answer is B."])

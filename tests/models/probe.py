@@ -9,8 +9,10 @@ from typing import Any
 
 from lm_eval.models.vllm_causallms import VLLM
 
+from openbook_eval import models
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams import load_exam
+from openbook_eval.matching.matcher import ASKED_AGAIN
 from openbook_eval.models.vllm import Cost, VllmOpenbook
 from openbook_eval.prompt import build_prompt
 from openbook_eval.types import Book
@@ -57,6 +59,21 @@ def ranked(model: VllmOpenbook) -> dict[str, Any]:
     return found
 
 
+def asked_again(model: VllmOpenbook) -> dict[str, Any]:
+    """What is written behind words of no question, which no rule decides, and the letters ranked by lm-eval's model."""
+    doc, models.ask_again = QUESTIONS[0].to_doc(), True
+    asked = SimpleNamespace(args=("，".join(WORDS), {"max_gen_toks": 8, "do_sample": False}), task_name="t", doc=doc)
+    model.think_end_token = None
+    (response,) = model.generate_until([asked], True)
+    behind = f"{asked.args[0]}{response}\n{ASKED_AGAIN}"
+    theirs = VLLM.loglikelihood(model, [request(behind, letter) for letter in QUESTIONS[0].options], True)
+    model.think_end_token = "</think>"  # noqa: S105
+    (thinking,) = model.generate_until([asked], True)
+    model.think_end_token, models.ask_again = None, False
+    found = {"response": response, "ours": list((getattr(response, "logprobs", None) or {}).values())}
+    return found | {"theirs": [value for value, _ in theirs], "cut_off": getattr(thinking, "cut_off", False)}
+
+
 def small_cache(model: VllmOpenbook) -> dict[str, Any]:
     """Eight books under 15 questions each, in turn; answers as long as the questions are."""
     draw = random.Random(0)  # noqa: S311
@@ -87,7 +104,7 @@ def main() -> None:
     os.environ["OPENBOOK_CACHE"] = answers
     settings = {"max_model_len": 2048, "enforce_eager": True, "dtype": "float32", "num_gpu_blocks_override": BLOCKS}
     model = VllmOpenbook(folder, **settings)
-    parts = (generated, ranked, small_cache, sampled, refused)
+    parts = (generated, ranked, asked_again, small_cache, sampled, refused)
     print(json.dumps({part.__name__: part(model) for part in parts}))
 
 

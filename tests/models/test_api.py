@@ -1,6 +1,7 @@
 """`api-openbook` as lm-eval meets it: requests in, responses out, and what is kept between runs."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.models.api import ApiOpenbook, Tally
 from openbook_eval.types import Unanswered
 from tests.chat_server import Answer, ChatServer, completion, fault, knowing
+from tests.conftest import question
 
 GENERATION = {"until": ["<|im_end|>"], "max_gen_toks": 512, "do_sample": False, "temperature": 0.0}
 
@@ -173,9 +175,44 @@ def test_only_what_comes_after_thinking_is_the_response_and_thinking_is_counted(
         "第2题": completion("C").body,
     }
     chat.reply = lambda _, prompt: Answer(json.dumps({**json.loads(replies[prompt] or b""), "usage": usage}).encode())
-    assert sit(chat, 3) == ["A", "", "C"]
+    responses = sit(chat, 3)
+    assert responses == ["A", "<think>是B", "C"]
+    assert [getattr(response, "cut_off", False) for response in responses] == [False, True, False]
     found = left()
     assert [found[name] for name in ("answered", "unended_thinking", "empty", "thinking_tokens")] == [3, 1, 0, 90]
+
+
+# What no rule decides
+
+
+def test_what_no_rule_decides_is_asked_once_more_for_a_letter(
+    chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ask_again", True)
+    doc = question(options={"A": "甲", "B": "乙", "C": "丙"}, answer="B").to_doc()
+    asked = [Instance("generate_until", doc, (f"第{number}题", GENERATION), number) for number in range(3)]
+    top = [{"token": " B", "logprob": -0.1}, {"token": "A", "logprob": -3.0}, {"token": "B", "logprob": -9.0}]
+    second = json.loads(completion("B", "length").body or b"")
+    second["choices"][0]["logprobs"] = {"content": [{"token": " B", "logprob": -0.1, "top_logprobs": top}]}
+    replies = {"第0题": completion("选A"), "第1题": completion("都有可能"), "第2题": completion("也许吧")}
+    chat.reply = lambda _, prompt: (
+        replies.get(prompt)
+        or (
+            Answer(json.dumps(second).encode())
+            if chat.bodies[-1]["messages"][0]["content"] == "第1题"
+            else completion("B")
+        )
+    )
+    ours = model(chat, logprobs=True, thinking_budget=5, num_concurrent=1)
+    found = ours.generate_until(asked, True)
+    assert found == ["选A", "都有可能", "也许吧"]
+    # One endpoint's reply had no log-probabilities: it stays as it is.
+    assert [getattr(each, "logprobs", None) for each in found] == [None, {"A": -3.0, "B": -0.1, "C": -math.inf}, None]
+    body = next(body for body in chat.bodies if len(body["messages"]) == 3)
+    assert [turn["content"] for turn in body["messages"]] == ["第1题", "都有可能", "因此，正确选项的字母是"]
+    wanted = {"max_tokens": 1, "logprobs": True, "top_logprobs": 20, "stop": None, "thinking_token_budget": None}
+    assert {name: body.get(name) for name in wanted} == wanted
+    assert (left().questions, left().answered) == (3, 3)
 
 
 # Before anything is asked

@@ -42,6 +42,13 @@ def config(**changes: Any) -> Any:
         ),
         ({"gen_kwargs": {"stop": ["x"]}}, r"--gen_kwargs stop: what ends an answer is until here; say until=\[...\]"),
         ({"gen_kwargs": {"max_gen_tok": 16}}, "--gen_kwargs max_gen_tok: .*; did you mean 'max_gen_toks'?"),
+        *(
+            (
+                {"model": name, "metadata": {"undecided": "ask"}, "model_args": {"model": "m"}},
+                f"--metadata undecided: --model {name} cannot rank letters behind its own response; leave it out, or ",
+            )
+            for name in ("hf", "vllm", "api-openbook")
+        ),
         ({"model_args": {"enable_thinking": True}}, "enable_thinking=True .*; add think_end_token="),
         (
             {"model": "vllm", "model_args": {"chat_template_args": {"enable_thinking": False}}},
@@ -79,6 +86,8 @@ def test_a_model_that_cannot_rank_is_refused_before_it_is_asked(changes: dict[st
         {"gen_kwargs": {"max_gen_toks": 16, "do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": ["x"]}},
         # An endpoint draws by temperature alone, and knows settings of its own.
         {"model": "api-openbook", "gen_kwargs": {"temperature": 0.7, "reasoning_effort": "low"}},
+        {"model": "vllm-openbook", "metadata": {"undecided": "ask"}},
+        {"model": "api-openbook", "metadata": {"undecided": "ask"}, "model_args": {"logprobs": True}},
     ],
 )
 def test_settings_that_do_what_they_say_pass(changes: dict[str, Any]) -> None:

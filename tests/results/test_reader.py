@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError
-from openbook_eval.results import ITEMS, read_runs
+from openbook_eval.results import ITEMS, read_runs, why_not_comparable
 from openbook_eval.results.reader import results_files, samples_files
-from openbook_eval.types import SIX_EXAMS
+from openbook_eval.types import SIX_EXAMS, Marked
 from tests.results.lm_eval_output import DATE, write_run
 from tests.results.spoil import change_first, change_lines, change_results, samples_of
 
@@ -122,6 +122,32 @@ def test_an_item_without_a_response_is_counted_and_has_no_metric(tmp_path: Path)
     items = found.items.filter(pl.col("correct").is_null()).to_dicts()
     assert [item["id"] for item in items] == ["nursing-0"]
     assert {items[0][key] for key in ("letters", "state", "rule", "answered", "format_followed")} == {None}
+
+
+def test_responses_that_end_in_mid_thought_are_counted_and_said(tmp_path: Path) -> None:
+    respond = lambda question, right: "<think>先看A" if question.id == "nursing-0" else right  # noqa: E731
+    write_run(tmp_path, questions=12, respond=respond, openbook={"thinking": {"responses": 12, "cut_off": 3}})
+    found = read_runs(tmp_path)
+    assert found.items.filter(state="cut_off")["id"].to_list() == ["nursing-0"]
+    assert found.runs[0].caveats()["cut off"] == (
+        "1 of 12 responses ended in mid-thought and answer nothing; about 3 of 12 did so and were read all the same "
+        "(an estimate: tokens counted again); --model vllm-openbook knows"
+    )
+
+
+def test_runs_that_ask_again_say_so_and_are_compared_among_themselves(tmp_path: Path) -> None:
+    respond = lambda question, right: Marked("?", logprobs={"A": -0.1, "B": -3.0}) if "0" in question.id else right  # noqa: E731
+    once, again = (
+        write_run(tmp_path / name, questions=12, respond=respond if name == "again" else None, right=1.0)
+        for name in ("once", "again")
+    )
+    change_results(again, lambda results: [c["metadata"].update(undecided="ask") for c in results["configs"].values()])
+    found = read_runs(again)
+    (run,), asked = found.runs, found.items.filter(state="asked")
+    assert asked.height == 6
+    assert asked["probability"].to_list() == pytest.approx([0.947846] * 6)
+    assert run.caveats() == {"asked again": "6 of 12 responses, which no rule decides, were put to the model again"}
+    assert why_not_comparable(read_runs(once).runs[0], run) == ["undecided ask instead of not set"]
 
 
 def test_adapters_of_one_base_are_different_models(tmp_path: Path) -> None:
