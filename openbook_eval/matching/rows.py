@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from openbook_eval.errors import OpenbookError, validation_message
+from openbook_eval.errors import ExamError, parsed
 from openbook_eval.files import read_text
-
-_SHOWN = 20
 
 
 class ResponseRow(BaseModel):
@@ -24,13 +22,7 @@ class ResponseRow(BaseModel):
 
 def read_rows(path: Path) -> list[ResponseRow]:
     """Read the rows of a JSONL file. Raises OpenbookError that names every broken line."""
-    rows, faults = [], []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        try:
-            rows += [ResponseRow.model_validate_json(line)] if line.strip() else []
-        except ValidationError as error:
-            faults.append(f"line {number}: {validation_message(dict(error.errors()[0]), ResponseRow.model_fields)}")
-    if faults:
-        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise OpenbookError("\n  ".join([f"{path}: {len(faults)} broken lines:", *faults[:_SHOWN], *more]))
-    return rows
+    rows = [(at, parsed(ResponseRow, row)) for at, row in enumerate(read_text(path).split("\n"), 1) if row.strip()]
+    if faults := [f"line {at}: {row}" for at, row in rows if isinstance(row, str)]:
+        raise ExamError.from_faults(str(path), faults)
+    return [row for _, row in rows if isinstance(row, ResponseRow)]

@@ -74,7 +74,7 @@
       " \u00b7 read ",
       letters ? cell("letters", foreign(letters)) : cell("none", "no letter"),
       rule ? [" by the rule ", element("code", {}, foreign(rule))] : null,
-      state === "implied" ? ", implied" : null,
+      state === "implied" || (state || "").startsWith("asked") ? `, ${state}` : null,
       followed === "0" ? " \u00b7 format not followed" : null,
       score === "1" && strict === "0" ? " \u00b7 strictly wrong" : null,
     );
