@@ -98,8 +98,8 @@ def _write_items(
         if texts:
             # All runs of a board were asked the same in the same words: the first that has them tells them.
             first = not any(earlier["texts"] for earlier in runs)
-            asked = pl.format("asked again with probability {}", pl.col("probability").round(3))
-            states = dict(items[run.id].select("id", pl.coalesce(asked, "state")).iter_rows())
+            again = pl.format("asked again with probability {}", pl.col("probability").round(3))
+            states = dict(items[run.id].select("id", pl.coalesce(again, "state")).iter_rows())
             _write_texts(data, run, states, numbers[run.id], number if first else None, places)
         runs.append({"id": run.id, "number": numbers[run.id], "model": run.model, "texts": texts})
     title = f"{board.group.condition.replace('_', ' ')}, {board.group.title}"
