@@ -212,7 +212,7 @@ def test_what_no_rule_decides_is_asked_once_more_for_a_letter(
     assert [turn["content"] for turn in body["messages"]] == ["第1题", "都有可能", "因此，正确选项的字母是"]
     wanted = {"max_tokens": 1, "logprobs": True, "top_logprobs": 20, "stop": None, "thinking_token_budget": None}
     assert {name: body.get(name) for name in wanted} == wanted
-    assert (left().questions, left().answered) == (3, 3)
+    assert (left()["questions"], left()["answered"]) == (3, 3)
 
 
 # Before anything is asked

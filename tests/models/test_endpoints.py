@@ -94,7 +94,7 @@ def read(*given: Any, **rest: Any) -> Reply:
 
 def test_a_reply_holds_text_finish_and_the_tokens_that_were_counted() -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 3}}
-    counts = {"prompt_tokens": 7, "completion_tokens": 5, "reasoning_tokens": 3}
+    counts: dict[str, Any] = {"prompt_tokens": 7, "completion_tokens": 5, "reasoning_tokens": 3}
     # vLLM calls thinking reasoning.
     for name in ("reasoning", "reasoning_content"):
         reply = read({"content": "A", name: "想"}, "stop", usage=usage)
