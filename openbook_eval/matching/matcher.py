@@ -27,9 +27,7 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
     40,000 characters the first and last 20,000 are read.
     """
     known = options or _UNKNOWN_OPTIONS
-    if not (
-        known.keys() <= _LETTERS and isinstance(response, str) and all(type(text) is str for text in known.values())
-    ):
+    if not (known.keys() <= _LETTERS and isinstance(response, str) and {*map(type, known.values())} == {str}):
         named = {name: str(text) for name, text in options.items() if name in _LETTERS and text is not None}
         return match_choice("" if response is None else str(response), named, qtype)
     letters = "".join(known)

@@ -14,6 +14,7 @@ from openbook_eval.matching.patterns import Patterns
 
 # What LaTeX and Markdown put around letters: \(B\), $B$, \text{B}, **B**, `B`.
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]*)\}|\\[()\[\]]|[$`]|\*\*")
+_WIDE = (*zip("，：；（）！？．％\u3000", ",:;()!?.% ", strict=True),)
 _SPACE, _BLANKS = re.compile(r"\s+"), re.compile(r"[ \t\u3000]+")
 # A full stop ends a sentence only behind a word, so that "A. text" stays whole, and no semicolon between letters does.
 _SENTENCE_END = re.compile(
@@ -123,7 +124,13 @@ def sentences(text: str, options: Mapping[str, str], patterns: Patterns) -> list
 
     A letter and its own text behind it are one mention; a letter inside an option's text ("维生素B") is none.
     """
-    text = _BLANKS.sub(" ", unicodedata.normalize("NFKC", unwrapped(text)))
+    text = unwrapped(text)
+    # Signs of full width are most of what is to be normalized, and replaced ten times as fast.
+    for wide, narrow in _WIDE:
+        text = text.replace(wide, narrow)
+    if not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    text = _BLANKS.sub(" ", text)
     small = text.lower()
     if len(small) != len(text):  # as of a capital I with a dot
         small = text

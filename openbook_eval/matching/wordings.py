@@ -5,29 +5,31 @@ import re
 from rapidfuzz import fuzz
 
 from openbook_eval.matching.mentions import plain_form
-from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARACTERS
+from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARACTERS, one_of
 from openbook_eval.matching.response import Reading, Response
 from openbook_eval.types import ABSTENTION
 
 _PUNCTUATION = re.compile(r"[\s,，.．。;；、:：()（）\"'“”‘’*]")
 _BRIEF, _SHORT = 40, 200
 # What the question leaves out ("题目信息不完整") is not what the material leaves out.
-_SOURCE = r"(?<!题目)(?<!题干)(?<!问题)(?:材料|资料|原文|文中|文章|上文|信息|书中|段落|内容)"
+_SOURCE = "|".join(
+    f"{word[0]}(?<!题目.)(?<!题干.)(?<!问题.){word[1]}"
+    for word in ("材料", "资料", "原文", "文中", "文章", "上文", "信息", "书中", "段落", "内容")
+)
 _NOT_TOLD = (
     r"(?:并未|未曾|未能|未|并没有|没有|没|不曾|并无|无|不(?=包含|涉及|足))"
     r"(?:明确|直接|具体|足够|充分|相关|有关|任何|可)*+(?:地|的)?"
     r"(?:提及|提到|提供|说明|给出|涉及|包含|告诉|描述|记载|交代|指出|介绍|答案|信息|内容|依据|足|找到|提|说|写|讲)"
     r"|未见"
 )
+_FIND_OUT = "判断/确定/得出/得到/回答/作答/选择/选出/推断/推出/得知/知道/找到/看出"
 _CANNOT_TELL = (
-    r"(?:无法|不能|难以|无从)(?:直接|准确|明确)?"
-    r"(?:判断|确定|得出|得到|回答|作答|选择|选出|推断|推出|得知|知道|找到|看出)"
-    r"|找不到|查不到|看不出"
+    one_of("无法/不能/难以/无从", f"(?:直接|准确|明确)?(?:{one_of(_FIND_OUT)})") + "|" + one_of("找不到/查不到/看不出")
 )
 # The source before, behind, or left out where the response begins so.
 _SAYS_SO = re.compile(
-    rf"{_SOURCE}[^。；;\n]{{0,12}}?(?:{_NOT_TOLD}|{_CANNOT_TELL})"
-    rf"|(?:{_CANNOT_TELL}|(?:无法|不能)(?:从|由|根据|依据))[^。；;\n]{{0,12}}?{_SOURCE}"
+    rf"(?:{_SOURCE})[^。；;\n]{{0,12}}?(?:{_NOT_TOLD}|{_CANNOT_TELL})"
+    rf"|(?:{_CANNOT_TELL}|(?:无法|不能)(?:从|由|根据|依据))[^。；;\n]{{0,12}}?(?:{_SOURCE})"
     r"|\A\W*+(?:未|没有?)提[及到]"
 )
 _SAYS_SO_IN_ENGLISH = re.compile(
