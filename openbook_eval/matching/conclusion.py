@@ -197,7 +197,7 @@ def concluded(response: Response) -> Reading | None:
     """Read `综上所述，患者最可能是组胺中毒。`, `Therefore, Fluoxetine (D) is ...`: the sentence that concludes."""
     if len(response.text) < _BRIEFEST:
         return None
-    sentences = _without_lists(response.sentences)
+    sentences = _without_lists(response.sentences, response.multi)
     summed_up = [(number, found) for number, each in enumerate(sentences) if (found := _summed_up(each, response))]
     if summed_up:
         return _last_word(sentences, summed_up)
@@ -214,26 +214,29 @@ def concluded(response: Response) -> Reading | None:
     return asserted[-1] if len({found.letters for found in asserted}) < _SEVERAL else None
 
 
-def _without_lists(sentences: Sequence[Sentence]) -> list[Sentence]:
+def _without_lists(sentences: Sequence[Sentence], multi: bool) -> list[Sentence]:
     """Return the sentences but for options in a row, each at the start of its line: given back, or gone through."""
     kept: list[Sentence] = []
     expected = ""
     for number, sentence in enumerate(sentences):
         if expected and sentence.heading == expected:
             expected = _next(expected)
-        elif (letter := sentence.opens) and _goes_on(sentences, number, _next(letter)):
+        elif (letter := sentence.opens) and _goes_on(sentences[number:], _next(letter), multi):
             expected = _next(letter)
         else:
             kept.append(sentence)
     return kept
 
 
-def _goes_on(sentences: Sequence[Sentence], number: int, expected: str) -> bool:
-    """Return whether the list that a sentence opens goes on: at once where it is announced, else after remarks."""
-    announced = _ANSWER.search(sentences[number].besides)
-    later = sentences[number + 1 : number + 2 if announced else None]
-    heading = next((each for each in later if each.heading), None)
-    return bool(heading and heading.heading == expected and not (announced and _NEGATION.search(heading.besides)))
+def _goes_on(sentences: Sequence[Sentence], expected: str, multi: bool) -> bool:
+    """Return whether the list that the first sentence opens goes on: at once where it is announced, else after remarks.
+
+    What is denied below the announced answer to a single-choice question is no list with it, but the others.
+    """
+    announced = _ANSWER.search(sentences[0].besides)
+    heading = next((each for each in sentences[1 : 2 if announced else None] if each.heading), None)
+    denied = announced and not multi and heading and _NEGATION.search(heading.besides)
+    return bool(heading and heading.heading == expected and not denied)
 
 
 def _next(letter: str) -> str:

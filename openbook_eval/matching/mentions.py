@@ -75,7 +75,7 @@ class Sentence(NamedTuple):
         """Return the letter of the option that ends the sentence, with its text, or follows its colon; else ""."""
         for mention in self.mentions:
             at_end = mention.end == len(self.text) and mention.is_listed
-            follows = self.text[: mention.start].rstrip(_QUOTES).endswith(":")
+            follows = mention.letters == "A" or self.text[: mention.start].rstrip(_QUOTES).endswith(":")
             if mention.by_letter and (at_end or (follows and self.text[mention.end :].lstrip(_QUOTES)[:1] in _AFTER)):
                 return mention.letters
         return ""
