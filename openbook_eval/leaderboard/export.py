@@ -23,6 +23,7 @@ from openbook_eval.files import write_atomic
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.board import BESIDE, Board, Comparison, Row, is_complete
 from openbook_eval.leaderboard.stats import Interval, Rank
+from openbook_eval.results.metrics import SHORT
 from openbook_eval.results.runs import Run
 from openbook_eval.types import EXAM_NAMES
 
@@ -44,9 +45,7 @@ _LATEX = str.maketrans(
 # A path of this machine, without its last two names: these tell models apart as OWNER/MODEL does on the hub.
 _FOLDERS = re.compile(r"""(?<![^\s'"=(])(?:/[^/\s'",:]+)*?/((?:[^/\s'",:]+/)?[^/\s'",:]+)(?=/?(?:$|[\s'",:)]))""")
 # So that six exams, all averages and names of models stand in a terminal of 100 columns.
-_SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True)) | {
-    "average": "avg", "all items": "all", "answered": "answ", INTERVAL: "interval"
-}  # fmt: skip
+_SHORT = SHORT | {"average": "avg", "all items": "all", "answered": "answ", INTERVAL: "interval"}
 _WIDE = 100
 
 

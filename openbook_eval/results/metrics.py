@@ -27,7 +27,7 @@ DEPTHS = 5
 
 _FOLLOWS = ("follows_context", "follows_memory", "follows_neither")
 # So that eight exams stand in a terminal of 80 columns.
-_SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True))
+SHORT = dict(zip(EXAM_NAMES, ("phys", "nurs", "phar", "tech", "prof", "post", "other"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def _by_condition(metrics: Mapping[str, Any], title: str, notes: Iterable[str]) 
         means = [fmean(six) if len(six) == len(SIX_EXAMS) else None for _ in mean]
         figures = map(_narrow, [*shares.values(), *means, own["correct"]])
         rows.append([CONDITIONS[condition].title, str(own["items"]), *figures])
-    return table(["correct", "items", *(_SHORT[exam] for exam in exams), *mean, "all"], rows, title, notes)
+    return table(["correct", "items", *(SHORT[exam] for exam in exams), *mean, "all"], rows, title, notes)
 
 
 def _by_length(retention: Mapping[str, Any]) -> Table:

@@ -82,6 +82,8 @@ EQUAL, MORE = (arm(scores(share, draw=5), "0:1", table=5, rows=rows) for share, 
         ("alone-mixes", [base(0.9), *mixes(FLAT), *alone([0.4, 0.4])], "replicates", -0.2, UNLIKE),
         ("alone-mixes", [*TWO, EQUAL, MORE], "undecided", 0.0, ""),
         ("alone-mixes", [*TWO, MORE], "replicates", -0.5, UNLIKE),
+        # The mean over equal rows of each kind.
+        ("alone-mixes", [*TWO, EQUAL, MORE, arm(scores(0.8), "9:1", rows=9000)], "replicates", -0.25, ""),
         ("four-to-one", [arm(SAME, "9:1"), arm(NEARLY, "4:1")], "replicates", 0.0, ""),
         ("four-to-one", [arm(SAME, "9:1"), arm(scores(0.8, items=6000), "4:1")], "replicates", 0.2, ""),
         ("four-to-one", [arm(SAME, "9:1"), arm(scores(0.5, items=6000), "4:1")], "contradicts", -0.1, ""),
