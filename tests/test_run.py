@@ -1,7 +1,9 @@
 """What a run of ours checks before lm-eval takes over, and what reaches the terminal."""
 
+import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 from openbook_eval import run as running
 from openbook_eval.errors import OpenbookError
 from openbook_eval.install import tasks_dir
+from openbook_eval.models.endpoints import EndpointSettings
 from openbook_eval.tiny_model import tiny_model_dir
 
 # Writes as lm-eval, an engine, a library and its bar do.
@@ -74,9 +77,30 @@ def test_a_run_reports_its_use_to_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    with pytest.raises(SystemExit):
-        running.run(["--help"], lambda _: None)
+    running.run(["--help"], lambda _: None)
     assert (os.environ["VLLM_NO_USAGE_STATS"], os.environ["DO_NOT_TRACK"]) == ("1", "1")
+
+
+def test_the_help_names_our_command_models_flags_and_all_settings_of_endpoints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    running.run(["-h"], lambda _: None)
+    told = capsys.readouterr().out
+    assert told.startswith("usage: openbook-eval run --model MODEL ")
+    own = {"--profile", "--dry-run", "vllm-openbook", "api-openbook", "--apply_chat_template", "--output_path"}
+    assert own <= set(re.findall(r"[\w-]+", told))
+    hidden = {"needs_key", "price_date", "price_source", "dry_run"}
+    assert set(re.findall(r"^  (\w+)= +\w", told, re.MULTILINE)) == EndpointSettings.model_fields.keys() - hidden
+    assert "  max_retries=          times that a failed request is sent again (6)\n" in told
+
+
+def test_where_nobody_watches_a_run_says_once_a_minute_what_it_waits_for() -> None:
+    terminal = io.StringIO()
+    bar = running._Bar(terminal)
+    for share in ("1%", "2%"):
+        bar.tell(f"\rQuestions answered: {share}, sent again: 3 rate limit (429: slow down)]")
+    assert terminal.getvalue() == "Questions answered: 1%, sent again: 3 rate limit (429: slow down)]\n"
 
 
 def check_tasks(*asked: str) -> tuple[list[str], bool]:

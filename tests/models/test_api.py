@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from openbook_eval.types import Unanswered
 from tests.chat_server import Answer, ChatServer, completion, fault, knowing
 from tests.conftest import question
 
+ROOT = Path(__file__).parents[2]
 GENERATION = {"until": ["<|im_end|>"], "max_gen_toks": 512, "do_sample": False, "temperature": 0.0}
 
 
@@ -25,7 +27,7 @@ def instances(count: int, **generation: Any) -> list[Instance]:
 
 
 def model(chat: ChatServer, **arguments: Any) -> ApiOpenbook:
-    return ApiOpenbook(base_url=chat.url, model="m", retry_seconds=0.001, batch_size=1, **arguments)
+    return ApiOpenbook(**{"base_url": chat.url, "model": "m", "retry_seconds": 0.001, "batch_size": 1, **arguments})
 
 
 def sit(chat: ChatServer, count: int, generation: dict[str, Any] | None = None, **arguments: Any) -> list[str]:
@@ -80,6 +82,33 @@ def test_an_endpoint_is_sent_what_its_profile_says(chat: ChatServer) -> None:
         "do_sample": False,
         "thinking_budget": 100,
     }
+
+
+EXAMPLES = re.findall(r"--model_args '(\{.*?\})'", (ROOT / "docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("example", "sent"),
+    zip(
+        map(json.loads, EXAMPLES),
+        [
+            {"max_completion_tokens": 512 + 8192, "seed": 1234, "reasoning_effort": "low"},
+            {"max_completion_tokens": 512 + 16384, "seed": 1234},
+            {"max_tokens": 512 + 4096, "temperature": 0.0, "seed": 1234, "stop": ["<|im_end|>"]},
+            {"max_tokens": 512, "do_sample": False, "thinking": {"type": "disabled"}},
+        ],
+        strict=True,
+    ),
+    ids=lambda value: value.get("model"),
+)
+def test_the_examples_of_the_docs_send_what_their_endpoints_take(
+    chat: ChatServer, example: dict[str, Any], sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(example.get("key_variable", "OPENAI_API_KEY"), "key")
+    sit(chat, 1, **{**example, "base_url": chat.url})
+    (body,) = chat.bodies
+    del body["messages"]
+    assert body == {"model": example["model"], **sent}
 
 
 # What is kept

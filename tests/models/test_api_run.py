@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -94,6 +95,33 @@ def test_failures_are_counted_and_never_scored(chat: ChatServer, exam: Path) -> 
     again = results(exam)
     assert again["openbook"]["api"]["failures"] == {}
     assert {row["correct,choice"] for row in again["results"].values() if "correct,choice" in row} == {1.0}
+
+
+def call(*line: str | Path) -> str:
+    found = subprocess.run([BIN / "openbook-eval", *line], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return " ".join(found.stdout.split())
+
+
+@pytest.mark.engine
+def test_a_run_with_a_forbidden_question_ends_and_is_read_and_stands_without_a_rank(
+    chat: ChatServer, exam: Path
+) -> None:
+    write(exam, [cmb_row(n, answer="B") for n in range(1, 25)])
+    chat.reply = lambda _, prompt: fault(403, "flagged") if "第8题的" in prompt else completion("B")
+    ours = run(chat, exam, "--model_args", "num_concurrent=1")
+    assert ours.returncode == 0, ours.stderr
+    assert "\n23 of 24 questions answered; not answered: 1 refused, such as 403: flagged; " in ours.stdout
+    chat.reply = lambda _, prompt: completion("A" if "第3题的" in prompt else "B")
+    assert run(chat, exam, "--model_args", "model=other").returncode == 0
+    out = exam.parent / "out"
+    board = call("leaderboard", out)
+    assert "m: 1 of 24 items have no response (1 of 24 questions of the run not answered (1 refused)" in board
+    assert "--limit" not in board
+    assert re.findall(r"(\S+) (other|m) (?=[\d-])", board)[:2] == [("1", "other"), ("-", "m")]
+    files = sorted(out.rglob("results_*.json"))
+    assert "1 items have no score in one of them" in call("compare", *files)
+    assert "the endpoint would refuse the refused again, asking again changes nothing" in call("scores", files[0])
 
 
 @pytest.mark.engine
