@@ -361,7 +361,7 @@ def read_reply(body: bytes) -> Reply | Failure:
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
             reasoning_tokens=_count(usage, "completion_tokens_details", "reasoning_tokens"),
-            logprobs={each["token"].strip(): each["logprob"] for each in reversed(first.get("top_logprobs", ()))},
+            logprobs={each["token"].strip(): each["logprob"] for each in reversed(first.get("top_logprobs") or ())},
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         said = body[:_SHOWN].decode("utf-8", "replace")
