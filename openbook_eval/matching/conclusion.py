@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from openbook_eval.matching.mentions import Mention, Sentence, plain_form, unwrapped
-from openbook_eval.matching.patterns import NOT_CHOSEN, one_of
+from openbook_eval.matching.patterns import NOT_CHOSEN, leaping
 from openbook_eval.matching.response import Reading, Response, read_option_list
 from openbook_eval.matching.wordings import abstention, similar_option
 
@@ -30,48 +30,37 @@ _LAST_LINE, _BRIEFEST, _BRIEF = 40, 3, 200
 _SEVERAL = 3
 
 # Words behind which the answer stands: that sum up, that announce it, and that call something the most likely.
-_SUMMARY = re.compile(
-    one_of(
-        "综上/综合(?:以上|上述|考虑|分析|来看)/总之/总而言之/由此/因此/因而/所以/故(?=[选本答正此应,])/最终/得出/结论/只有/剩下/只剩"
-        r"/不(?<=\A不)[,对]/therefore/thus\b/hence\b/in (?:conclusion|summary)/to sum up/overall/so\b/consequently"
-        r"/leaves\b"
-    )
+_SUMMARY = leaping(
+    "综上/综合(?:以上|上述|考虑|分析|来看)/总之/总而言之/由此/因此/因而/所以/故(?=[选本答正此应,])/最终/得出/结论/只有/剩下/只剩"
+    r"/不(?<=\A不)[,对]/therefore/thus\b/hence\b/in (?:conclusion|summary)/to sum up/overall/so\b/consequently/leaves\b"
 )
-_ANSWER = re.compile(
-    one_of(
-        r"答案/正确的?(?:选项|说法)/故选/应(?:该|当)?[是为选]/answers?\b/choose\b/select(?:ed)?\b"
-        r"/correct (?:option|choice|statement)s?\b"
-        r"/选(?<![不非勿未误首能]选)择?(?=[是为:]|(?:选项)?[\s(【]*[a-h](?![a-z])|第[一二三四五六])"
-    )
+_ANSWER = leaping(
+    r"答案/正确的?(?:选项|说法)/故选/应(?:该|当)?[是为选]/answers?\b/choose\b/select(?:ed)?\b"
+    r"/correct (?:option|choice|statement)s?\b"
+    r"/选(?<![不非勿未误首能]选)择?(?=[是为:]|(?:选项)?[\s(【]*[a-h](?![a-z])|第[一二三四五六])"
 )
-_ASSERTION = re.compile(
-    "|".join(
-        (
-            one_of(
-                "最/首选/首先/首要/正确/错误/不(?:正确|恰当|符合|属于|包括|宜)/诊断/考虑/更/主要/应",
-                "[^,。]{0,40}?(?:是|为|考虑|可能|选|:)",
-            ),
-            one_of("是/为/属于", "[^,。]{0,6}(?:最|首选|正确|更)"),
-            one_of(
-                "most/best/correct/right/first/next/primary/initial/likely/appropriate/incorrect/false",
-                r"\b[^.]{0,120}?(?:\b(?:is|are|was|would be|should be|with|be)\b|:)",
-            ),
-            one_of(
-                "is/are/would be/should be",
-                r" (?:the |a )?(?:most|best|better|correct|right|first|next|primary|preferred|recommended|indicated"
-                r"|\w+ of choice)",
-            ),
-            one_of("最/更", "为?(?:大|高|合适|符合|恰当|适合|好|佳|可能|准确)"),
-        )
-    )
+_ASSERTION = leaping(
+    (
+        "最/首选/首先/首要/正确/错误/不(?:正确|恰当|符合|属于|包括|宜)/诊断/考虑/更/主要/应",
+        "[^,。]{0,40}?(?:是|为|考虑|可能|选|:)",
+    ),
+    ("是/为/属于", "[^,。]{0,6}(?:最|首选|正确|更)"),
+    (
+        "most/best/correct/right/first/next/primary/initial/likely/appropriate/incorrect/false",
+        r"\b[^.]{0,120}?(?:\b(?:is|are|was|would be|should be|with|be)\b|:)",
+    ),
+    (
+        "is/are/would be/should be",
+        r" (?:the |a )?(?:most|best|better|correct|right|first|next|primary|preferred|recommended|indicated"
+        r"|\w+ of choice)",
+    ),
+    ("最/更", "为?(?:大|高|合适|符合|恰当|适合|好|佳|可能|准确)"),
 )
-_POINTS_TO = re.compile(
-    one_of(
-        r"consistent with/suggest(?:s|ive of)?\b/indicat(?:es|ive of)\b/supports?\b/diagnosis (?:of|is)\b/this is an?\b"
-    )
+_POINTS_TO = leaping(
+    r"consistent with/suggest(?:s|ive of)?\b/indicat(?:es|ive of)\b/supports?\b/diagnosis (?:of|is)\b/this is an?\b"
 )
 _ONE_OF_MANY = re.compile(r"之一|\bone of the\b")
-_NEGATION = re.compile(r"不|非|错|n't|" + one_of(r"not\b/less\b/no\b"))
+_NEGATION = leaping(r"不/非/错/'t\b/not\b/less\b/no\b")
 # Between options and the word that announces them: "A和C都是正确的" answer.
 _IS = re.compile(
     r"[\s)\"”」]*(?:[两三四五]?个?选?项)?(?:[均都皆也才就]|应该?)*(?:[是为]|\bis|\bare|\bwould be)\s*"
@@ -80,20 +69,14 @@ _IS = re.compile(
 _COPULA = re.compile(r"(?:[是为选]|\bis|\bare)[\s:(]*(?:选项|option )?$")
 _HEDGES = re.compile(r"或|可能|也许|\bor\b|either|maybe")
 # Between two answers: the later one takes the earlier one back.
-_CORRECTS = re.compile(
-    one_of(
-        "但/然而/不[,对]/而是/其实/实际/更正/纠正/修正/改/有误/遗漏/抱歉/重新/综上/因此/所以/最终/总之/即"
-        r"/but\b/however/actually/wait/sorry/correct(?:ion|ing)/therefore"
-    )
+_CORRECTS = leaping(
+    "但/然而/不[,对]/而是/其实/实际/更正/纠正/修正/改/有误/遗漏/抱歉/重新/综上/因此/所以/最终/总之/即"
+    r"/but\b/however/actually/wait/sorry/correct(?:ion|ing)/therefore"
 )
-_CHOOSES_NONE = re.compile(
-    one_of("无法/不能/没有/难以/并无/无", "[^,。]{0,16}(?:选项|答案|选择)")
-    + "|"
-    + one_of(
-        "none of the (?:options|above|choices)/cannot X/can't X/unable to X/not possible to X".replace(
-            "X", "(?:choose|select|answer|determine|decide)"
-        )
-    )
+_CHOOSES_NONE = leaping(
+    ("无法/不能/没有/难以/并无/无", "[^,。]{0,16}(?:选项|答案|选择)"),
+    ("cannot/can't/unable to/not possible to", " (?:choose|select|answer|determine|decide)"),
+    "none of the (?:options|above|choices)",
 )
 # "not", "would not cause", "isn't due to", but "not D but".
 _NOT = r"(?:\bnot|n't)(?: (?!but\b)[a-z]{2,}){0,2}"
