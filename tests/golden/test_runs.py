@@ -36,7 +36,7 @@ def test_what_the_reading_exam_says_of_a_model(found: dict[str, dict[str, Any]])
 
 
 def test_nothing_else_is_added_and_nothing_is_added_twice(runs: Path, found: dict[str, dict[str, Any]]) -> None:
-    assert {name for part in found.values() for name in part} == {"truncation", "reading"}
+    assert {name for part in found.values() for name in part} == {"truncation", "thinking", "reading"}
     before = {file: file.read_bytes() for file in runs.rglob("*.json")}
     assert adapter.annotated(runs) == found
     assert {file: file.read_bytes() for file in runs.rglob("*.json")} == before
