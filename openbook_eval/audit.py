@@ -7,7 +7,7 @@ from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
-from openbook_eval.baselines import Baseline, baselines, options_held, plain
+from openbook_eval.baselines import Baseline, Reference, options_held, plain
 from openbook_eval.books.shared_books import Cluster, near_duplicates
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import some
@@ -94,7 +94,9 @@ def audit(exam: ExamFile, entries: Mapping[str, Entry]) -> Audit:
         findings=(*_faults(exam, entries), *_repetitions(exam.questions, entries)),
         letter_balance=tuple(_letter_balance(exam.questions)),
         set_sizes=dict(sorted(Counter(len(q.answer) for q in exam.questions if q.qtype == "multi").items())),
-        baselines=baselines(exam.questions, entries),
+        baselines=Reference.of(
+            exam.questions, [entries[q.id].text if q.id in entries else "" for q in exam.questions]
+        ).rows,
     )
 
 
@@ -258,8 +260,8 @@ def _baselines_table(readers: Sequence[Baseline]) -> "Table":
         for exam in EXAM_NAMES
         if any(exam in reader.by_exam for reader in readers)
     ]
-    rows += [(), ("all questions", *(percent(reader.overall) for reader in readers))]
+    rows += [(), ("all items", *(percent(reader.overall) for reader in readers))]
     if any(reader.average is not None for reader in readers):
         rows.append(("Avg.(All exams)", *(percent(reader.average) for reader in readers)))
-    notes = ["expected share of right answers in percent; lexical reader: longest overlap with the entry"]
+    notes = ["expected share of right answers in percent; string matching: longest overlap with the entry"]
     return table(("exam", *(reader.name for reader in readers)), rows, "readers without understanding", notes)

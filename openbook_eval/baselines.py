@@ -4,10 +4,16 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Self
 
-from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, Entry, ExamName, Question
+from pydantic import Field
+
+from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName, Question
+
+READERS = ("chance", "majority letter", "longest option", "string matching", "always abstaining", "ceiling")
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,37 +21,76 @@ class Baseline:
     """The expected share of right answers, of 1, of a reader without understanding; exact, nothing is drawn.
 
     `by_exam` holds the exams that have questions; `average` is the plain mean of the six exams, the paper's "Avg.(All
-    exams)", None where one of them is missing.
+    exams)", None where one of them is missing. `overall` is of all questions, without those of no label where there are
+    others.
     """
 
     name: str
-    by_exam: Mapping[ExamName, float]
-    overall: float
-    average: float | None
+    by_exam: Mapping[ExamName, Share]
+    overall: Share
+    average: Share | None
+
+    @property
+    def ranked(self) -> float:
+        """The mean that boards rank by."""
+        return self.overall if self.average is None else self.average
 
 
-def baselines(questions: Sequence[Question], entries: Mapping[str, Entry]) -> tuple[Baseline, ...]:
-    """Return the rows `random`, `majority letter` and `lexical reader`; none where there are no questions.
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a score must be read with: a row for each reader without understanding, on the items that were asked.
 
-    `entries` are by question id; a question that has none is a blank page to the lexical reader.
+    Where right letters were not shown, `cannot_be_right` counts these items, and the last row is the `ceiling`.
     """
-    if not questions:
-        return ()
-    texts = [entries[question.id].text if question.id in entries else "" for question in questions]
-    # A shared book is the text of many questions, and long.
-    made_plain = {text: plain(text) for text in set(texts)}
-    lexical = [lexical_chance(question, made_plain[text]) for question, text in zip(questions, texts, strict=True)]
-    return (
-        _baseline("random", questions, [random_chance(question) for question in questions]),
-        _baseline("majority letter", questions, _majority_chances(questions)),
-        _baseline("lexical reader", questions, lexical),
-    )
+
+    rows: tuple[Baseline, ...] = ()
+    cannot_be_right: int = 0
+
+    @classmethod
+    def of(cls, questions: Sequence[Question], texts: Sequence[str] | None) -> Self:
+        """Read questions, whose `answer` is what is right as they are asked: "" where that is to abstain.
+
+        `texts` are the books that they are asked on, None without any. There are no rows where there are no questions.
+        """
+        rows = [_baseline(name, questions, chances) for name, chances in _chances(questions, texts)]
+        return cls(tuple(rows), sum(map(_is_impossible, questions)))
+
+    def __str__(self) -> str:
+        """Say what each reader gets, in percent."""
+        return ", ".join(f"{row.name}: {100 * row.ranked:.1f}" for row in self.rows)
+
+
+def _chances(questions: Sequence[Question], texts: Sequence[str] | None) -> Iterator[tuple[str, list[float]]]:
+    if any(question.answer for question in questions):
+        yield "chance", list(map(random_chance, questions))
+        yield "majority letter", _majority_chances(questions)
+        yield "longest option", list(map(longest_chance, questions))
+        if texts is not None:
+            # A shared book is the text of many questions, and long.
+            made_plain = {text: plain(text) for text in set(texts)}
+            pairs = zip(questions, texts, strict=True)
+            yield "string matching", [lexical_chance(question, made_plain[text]) for question, text in pairs]
+    if not all(question.answer for question in questions):
+        yield "always abstaining", [float(not question.answer) for question in questions]
+    if any(map(_is_impossible, questions)):
+        yield "ceiling", [float(not _is_impossible(question)) for question in questions]
+
+
+def _is_impossible(question: Question) -> bool:
+    return not set(question.answer) <= set(question.options)
 
 
 def random_chance(question: Question) -> float:
     """Return the chance of a guess: 1/n of n options, in multiple choice one of all 2^n - 1 sets but the empty one."""
     options = len(question.options)
+    if not question.answer or _is_impossible(question):
+        return 0.0
     return 1 / options if question.qtype == "single" else 1 / (2**options - 1)
+
+
+def longest_chance(question: Question) -> float:
+    """Return the chance of the reader that picks the longest option."""
+    return _chance_of_most(question, {letter: len(plain(text)) for letter, text in question.options.items()})
 
 
 def lexical_chance(question: Question, text: str) -> float:
@@ -58,10 +103,14 @@ def lexical_chance(question: Question, text: str) -> float:
         held = options_held(text, question.options)
         if held and len(held) < len(question.options):
             return float(held == question.answer)
-    overlaps = {letter: overlap(plain(option), text) for letter, option in question.options.items()}
-    longest = max(overlaps.values())
-    best = "".join(sorted(letter for letter, length in overlaps.items() if length == longest))
-    if question.qtype == "multi":
+    return _chance_of_most(
+        question, {letter: overlap(plain(option), text) for letter, option in question.options.items()}
+    )
+
+
+def _chance_of_most(question: Question, sizes: Mapping[str, int]) -> float:
+    best = "".join(sorted(letter for letter, size in sizes.items() if size == max(sizes.values())))
+    if question.qtype == "multi" or not question.answer:
         return float(best == question.answer)
     return 1 / len(best) if question.answer in best else 0.0
 
@@ -78,10 +127,11 @@ def overlap(option: str, text: str) -> int:
 def _majority_chances(questions: Sequence[Question]) -> list[float]:
     answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for question in questions:
-        answers[question.exam, question.qtype][question.answer] += 1
+        if question.answer and not _is_impossible(question):
+            answers[question.exam, question.qtype][question.answer] += 1
     # Of answers that are equally common the first letter, so that every machine names the same one.
     commonest = {group: min(counts, key=lambda a: (-counts[a], a)) for group, counts in answers.items()}
-    return [float(commonest[question.exam, question.qtype] == question.answer) for question in questions]
+    return [float(commonest.get((question.exam, question.qtype)) == question.answer) for question in questions]
 
 
 def _baseline(name: str, questions: Sequence[Question], chances: Sequence[float]) -> Baseline:
@@ -90,7 +140,10 @@ def _baseline(name: str, questions: Sequence[Question], chances: Sequence[float]
         of_exam[question.exam].append(chance)
     by_exam = {exam: _mean(of_exam[exam]) for exam in EXAM_NAMES if exam in of_exam}
     whole = all(exam in by_exam for exam in SIX_EXAMS)
-    return Baseline(name, by_exam, _mean(chances), _mean([by_exam[exam] for exam in SIX_EXAMS]) if whole else None)
+    labelled = [chance for exam in SIX_EXAMS for chance in of_exam[exam]]
+    return Baseline(
+        name, by_exam, _mean(labelled or chances), _mean([by_exam[exam] for exam in SIX_EXAMS]) if whole else None
+    )
 
 
 def _mean(shares: Sequence[float]) -> float:

@@ -60,14 +60,14 @@ def scores(
 
 def _show_scores(paths: Sequence[Path]) -> None:
     from openbook_eval.results import Scores, read_runs, reading_metrics, reading_runs
-    from openbook_eval.results.metrics import reading_report
+    from openbook_eval.results.metrics import floor, reading_report
     from openbook_eval.results.runs import READING
 
     found = read_runs(paths)
     for each in found.runs:
         if each.condition not in READING:
             items = found.items_of(each)
-            show([Scores.of(items).table(each, _interval(each, items))])
+            show([Scores.of(items).table(each, _interval(each, items)), *map(line, floor(each))])
     for runs in reading_runs(found):
         show(reading_report(runs, reading_metrics({name: found.items_of(each) for name, each in runs.items()})))
     show(line(f"left out: {reason}") for reason in found.refused)

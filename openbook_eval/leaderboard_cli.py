@@ -76,7 +76,7 @@ def leaderboard(
         exports.show(exports.board_sheet(each), below=len(exports.FORM), meaning=_MEANING)
     for sheet in published.sheets() if paper else ():
         exports.show(sheet)
-    exports.say([published.APPROXIMATION] if paper else [])
+    exports.say([published.APPROXIMATION, published.CEILING_NOTE] if paper else [])
     if found:
         exports.say(board.apart_by_settings(boards))
         exports.say(f"not shown: {reason}" for reason in found.refused)

@@ -16,7 +16,7 @@ from openbook_eval.baselines import options_held
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.preparation import ExamSettings, prepare
 from openbook_eval.books.shared_books import Item
-from openbook_eval.errors import OpenbookError
+from openbook_eval.errors import ExamError, OpenbookError
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
 from openbook_eval.matching.matcher import choice_when_asked
@@ -28,6 +28,7 @@ from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Marked, Ques
 Doc = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
+_AS_IT_IS = ExamSettings()
 
 # Books by their hash: a document names its book, so that 256,000 characters do not stand in each of them.
 _books: dict[str, Book] = {}
@@ -44,6 +45,8 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
     try:
         refuse_by_command_line()
         settings = ExamSettings.of(metadata)
+        if settings.prompt and CONDITIONS[condition].has_book:
+            raise ExamError('--metadata: prompt "authors" has no room for a book; leave it out, or ask cmed_closedbook')
         prepared = prepare(settings)
         require(prepared.file, exam_label)
         items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)
@@ -56,7 +59,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
             place.update(provenance)
     _log_once(prepared.file.name, (*prepared.file.notices, *prepared.provided.notices))
     models.ask_again = bool(settings.undecided)
-    return {"test": Dataset.from_list([_doc(condition, item) for item in items])}
+    return {"test": Dataset.from_list([_doc(condition, item, settings) for item in items])}
 
 
 @cache  # every task of the exam has the same to say
@@ -65,12 +68,17 @@ def _log_once(name: str, notices: tuple[str, ...]) -> None:
         _log.warning("exam %s: %s", name, notice)
 
 
-def _doc(condition: str, item: Item) -> dict[str, Any]:
+def _doc(condition: str, item: Item, settings: ExamSettings = _AS_IT_IS) -> dict[str, Any]:
     # Nothing of the exam file's name: lm-eval hashes documents, and the same questions are the same items.
     _books[item.book.sha256] = item.book
     held = set(options_held(item.entry.text, item.question.options))
     right = set(item.question.answer)
-    return item.question.to_doc() | {
+    row = item.question.to_doc()
+    if settings.options or settings.prompt:
+        row["options"] = [option for option in row["options"] if option["letter"] in "ABCD"]
+    # Asked in another way the same question is another item.
+    row |= {"prompt": settings.prompt} if settings.prompt else {}
+    return row | {
         "condition": condition,
         "entry": {
             "text": item.entry.text,
@@ -91,7 +99,8 @@ def _doc(condition: str, item: Item) -> dict[str, Any]:
 
 def prompt(doc: Doc) -> str:
     """Return the prompt of a document, with the book that it names."""
-    return build_prompt(Question.from_doc(doc), _books[doc["book"]], CONDITIONS[doc["condition"]].frame)
+    frame = CONDITIONS[doc["condition"]].frame
+    return build_prompt(Question.from_doc(doc), _books[doc["book"]], doc.get("prompt") or frame)
 
 
 class ChoiceFilter(Filter):  # type: ignore[misc]
@@ -135,8 +144,8 @@ def letters(doc: Doc) -> list[str]:
 
 
 def first_right(doc: Doc) -> int:
-    """Return the place of the first right letter among `letters`."""
-    return letters(doc).index(doc["answer"][0])
+    """Return the place of the first right letter among `letters`, 0 where none is shown."""
+    return next((place for place, letter in enumerate(letters(doc)) if letter in doc["answer"]), 0)
 
 
 def process_ranked_results(doc: Doc, results: Sequence[tuple[float, bool]]) -> dict[str, float | None]:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openbook_eval.baselines import Baseline, baselines, lexical_chance, options_held, overlap, plain, random_chance
+from openbook_eval.baselines import (
+    Baseline,
+    Reference,
+    lexical_chance,
+    options_held,
+    overlap,
+    plain,
+    random_chance,
+)
 from openbook_eval.exams import load_exam
 from openbook_eval.types import SIX_EXAMS, Entry, Question
 from tests.conftest import question
@@ -15,8 +23,8 @@ THREE = {"A": "黄芩", "B": "麻黄", "C": "黄连"}
 
 
 def rows(*questions: Question) -> dict[str, Baseline]:
-    found = baselines(questions, {each.id: Entry.given_or_statement(each) for each in questions})
-    return {baseline.name: baseline for baseline in found}
+    found = Reference.of(questions, [Entry.given_or_statement(each).text for each in questions])
+    return {baseline.name: baseline for baseline in found.rows}
 
 
 def test_a_guess_hits_one_option_of_n_or_one_of_all_sets_but_the_empty_one() -> None:
@@ -53,7 +61,7 @@ def test_the_overlap_is_what_trying_every_piece_finds(option: str, text: str) ->
         ("", 1 / 3),
     ],
 )
-def test_the_lexical_reader_picks_the_longest_overlap_and_draws_among_ties(text: str, chance: float) -> None:
+def test_the_string_matching_reader_picks_the_longest_overlap_and_draws_among_ties(text: str, chance: float) -> None:
     assert lexical_chance(question(options=THREE, answer="A"), text) == chance
 
 
@@ -71,18 +79,17 @@ def test_the_lexical_reader_picks_the_longest_overlap_and_draws_among_ties(text:
         ({"A": "黄芩", "B": "炙麻黄", "C": "黄连"}, "B", "黄芩、炙麻黄与黄连", 1.0),
     ],
 )
-def test_of_multiple_choice_the_lexical_reader_picks_what_stands_whole_or_overlaps_most(
+def test_of_multiple_choice_the_string_matching_reader_picks_what_stands_whole_or_overlaps_most(
     options: dict[str, str], answer: str, text: str, chance: float
 ) -> None:
     assert lexical_chance(question(qtype="multi", options=options, answer=answer), text) == chance
 
 
-def test_blanks_and_width_are_nothing_to_the_lexical_reader() -> None:
+def test_blanks_and_width_are_nothing_to_the_string_matching_reader() -> None:
     asked = question(options={"A": "DNA 聚合酶", "B": "RNA酶"}, answer="A")
-    found = baselines([asked], {"q1": Entry("q1", "依赖ＤＮＡ聚　合酶。", "given")})
-    assert found[2].overall == 1.0
-    assert baselines([question()], {})[2].overall == 1 / 3  # without an entry it guesses
-    assert baselines([], {}) == ()
+    assert Reference.of([asked], ["依赖ＤＮＡ聚　合酶。"]).rows[3].overall == 1.0
+    assert Reference.of([question()], [""]).rows[3].overall == 1 / 3  # without an entry it guesses
+    assert Reference.of([], []) == Reference((), 0)
 
 
 def test_the_average_is_the_plain_mean_of_the_six_exams_and_wants_them_all() -> None:
@@ -91,15 +98,29 @@ def test_the_average_is_the_plain_mean_of_the_six_exams_and_wants_them_all() -> 
     whole = rows(*six, *more, question(id="other", exam="other"))["majority letter"]
     # Nursing has one A among six B.
     assert whole.average == pytest.approx((5 + 6 / 7) / 6)
-    assert whole.overall == 12 / 13
+    assert whole.overall == 11 / 12  # without the unlabelled one
+    assert whole.ranked == whole.average
     assert rows(*six[1:])["majority letter"].average is None
+
+
+def test_a_score_is_read_with_rows_in_percent_by_what_was_right_and_shown_as_it_was_asked() -> None:
+    """Four options of which the second is longest and the book names the third; of the last the answer is not shown."""
+    options = {"A": "一", "B": "一二三", "C": "四五", "D": "六"}
+    asked = [question(id=str(n), options=options, answer=answer) for n, answer in enumerate(("B", "C", "C", "E"))]
+    found = Reference.of(asked, ["四五", "四五", "四五", "四五"])
+    rows = {row.name: row.overall for row in found.rows}
+    shares = {"chance": 3 / 16, "majority letter": 0.5, "longest option": 0.25, "string matching": 0.5, "ceiling": 0.75}
+    assert (rows, found.cannot_be_right) == (shares, 1)
+    assert str(Reference.of(asked[:3], None)) == "chance: 25.0, majority letter: 66.7, longest option: 33.3"
+    # Where the book does not tell, all letters are wrong.
+    assert str(Reference.of([question(answer="")], [""])) == "always abstaining: 100.0"
 
 
 def test_the_mini_exam_is_read_by_matching_strings_and_not_by_guessing() -> None:
     found = rows(*load_exam("mini").questions)
     assert found == rows(*reversed(load_exam("mini").questions))
-    assert found["random"].average == pytest.approx((96 / 4 + 90 / 5 + 24 / 15 + 48 / 31) / 258)
-    assert found["lexical reader"].average == pytest.approx(0.98333, abs=1e-5)
+    assert found["chance"].average == pytest.approx((96 / 4 + 90 / 5 + 24 / 15 + 48 / 31) / 258)
+    assert found["string matching"].average == pytest.approx(0.98333, abs=1e-5)
 
 
 def test_a_long_book_is_searched_in_time() -> None:
@@ -108,7 +129,7 @@ def test_a_long_book_is_searched_in_time() -> None:
     options = {letter: book[100 * n : 100 * n + 30] + "丙" + book[:20] for n, letter in enumerate("ABCDE")}
     questions = [question(id=str(n), options=options, qtype=("single", "multi")[n % 2]) for n in range(600)]
     begun = process_time()
-    baselines(questions, dict.fromkeys(map(str, range(600)), Entry("", book, "x")))
+    Reference.of(questions, [book] * 600)
     assert process_time() - begun < 5
 
 

@@ -27,6 +27,16 @@ def test_the_reading_prompt_also_says_what_to_answer_when_the_material_does_not_
     assert build_prompt(multi, Book(), "reading") == build_prompt(multi, Book())
 
 
+def test_the_authors_prompt_is_that_of_their_script_and_names_no_exam_that_a_question_lacks() -> None:
+    options = "正常成人安静时的脉率范围是( )。\nA. 每分钟60～100次\nB. 每分钟20～40次\nC. 每分钟120～160次"
+    rule = "不需要做任何分析和解释，直接输出答案选项。"
+    named = f"以下是中国护理考试中主管护师考试的一道单项选择题，{rule}\n{options}"
+    assert build_prompt(question(), Book(), "authors") == named
+    assert build_prompt(question(exam="other", qtype="multi"), Book(), "authors").startswith(
+        f"以下是中国医学考试的一道多项选择题，{rule}\n"
+    )
+
+
 def test_options_stand_in_the_files_order() -> None:
     turned = question(options={"B": "乙", "A": "甲"})
     assert "\nB. 乙\nA. 甲\n" in build_prompt(turned, Book())

@@ -89,6 +89,21 @@ def test_the_document_tells_who_gave_the_entry_and_what_it_gives_away(tmp_path: 
     assert "（A对）" not in task_functions.prompt(doc)
 
 
+FIVE = {"A": "一", "B": "二", "C": "三", "D": "四", "E": "五"}
+
+
+@pytest.mark.parametrize("way", [{"options": "abcd"}, {"prompt": "authors"}])
+def test_options_a_to_d_are_shown_and_an_e_is_never_right(tmp_path: Path, way: dict[str, str]) -> None:
+    path = write_lines(tmp_path, {**ROW, "options": FIVE, "answer": "E"})
+    (whole,) = task_functions.docs("closedbook", "nursing", exam=str(path))["test"]
+    (doc,) = task_functions.docs("closedbook", "nursing", exam=str(path), **way)["test"]
+    assert {name for name in doc if doc[name] != whole.get(name)} == {"options", *way} - {"abcd"}
+    assert task_functions.letters(doc) == list("ABCD")
+    assert ("D. 四" in (prompt := task_functions.prompt(doc)), "五" in prompt) == (True, False)
+    assert prompt.startswith("以下是中国护理考试中") == ("prompt" in way)
+    assert (marks_of(doc, "E")["correct"], task_functions.first_right(doc)) == (0.0, 0)
+
+
 def test_a_reading_document_carries_condition_group_depth_length_and_book() -> None:
     # The model's arguments, which lm-eval adds, do not disturb.
     metadata = {"exam": "mini", "pretrained": "x", "max_model_len": 2048, "version": 1.0}
@@ -129,6 +144,8 @@ def test_a_mark_that_a_question_lacks_is_left_out_of_the_mean(values: list[float
         ({"exma": "mini"}, "--metadata: unknown key 'exma'; did you mean 'exam'?"),
         ({"full": "yes"}, "--metadata: full: input should be a valid boolean"),
         ({"exam": "no/such/file.json"}, "exam 'no/such/file.json': no such file"),
+        ({"options": "abc"}, "--metadata: options: input should be 'abcd'"),
+        ({"prompt": "authors"}, '--metadata: prompt "authors" has no room for a book; leave it out, or ask '),
         ({"exam": "mini", "entries": "pasage"}, "entries: no provider 'pasage'; did you mean 'passage'?"),
         ({"exam": "mini"}, "exam 'mini' has no other questions, only physician, nursing"),
     ],

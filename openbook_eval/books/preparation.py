@@ -21,7 +21,8 @@ class ExamSettings(BaseModel):
 
     `exam` is a name or path, `entries` names the providers, `fill` another exam whose entries fill books. `full` asks
     all questions on the longest books too. `book_seed` orders questions in groups and entries in books. `undecided`
-    says what becomes of responses that no rule decides.
+    says what becomes of responses that no rule decides. `options` "abcd" shows no others than A to D. `prompt`
+    "authors" is the closed-book prompt of the paper's authors, who did so too.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -32,6 +33,8 @@ class ExamSettings(BaseModel):
     full: bool = False
     book_seed: int = 0
     undecided: Literal["ask"] | None = None
+    options: Literal["abcd"] | None = None
+    prompt: Literal["authors"] | None = None
 
     @classmethod
     def of(cls, metadata: Mapping[str, object]) -> "ExamSettings":
@@ -47,6 +50,13 @@ class ExamSettings(BaseModel):
         if isinstance(settings, str):
             raise ExamError(f"--metadata: {settings}")
         return settings
+
+
+def variant(metadata: Mapping[str, object]) -> str:
+    """Return how a run's prompts differ from those of its task, in words; "" where they do not."""
+    if metadata.get("prompt"):
+        return "the authors' prompt, options A to D"
+    return "options A to D" if metadata.get("options") else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from openbook_eval.baselines import Baseline, Reference
 from openbook_eval.errors import OpenbookError, some, visible
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.stats import Averages, Design, Difference, Estimate, Numbers, Rank
+from openbook_eval.results.metrics import floor
 from openbook_eval.results.runs import (
     ComparableGroup,
     Run,
@@ -126,8 +128,9 @@ class Row:
 class Board:
     """Comparable runs, best first, those that have no rank last; `notes` say what is to be known of them.
 
-    `detectable` is the smallest difference, a share of 1, by which neighbours on the board would be told apart, and
-    `items_for_a_point` how many items 0.01 would need.
+    `readers` are those without understanding, none where the texts of the items are gone. `detectable` is the smallest
+    difference, a share of 1, by which neighbours on the board would be told apart, and `items_for_a_point` how many
+    items 0.01 would need.
     """
 
     group: ComparableGroup
@@ -136,6 +139,7 @@ class Board:
     detectable: float | None
     notes: tuple[str, ...]
     items_for_a_point: int | None = None
+    readers: tuple[Baseline, ...] = ()
 
 
 def boards(runs: Runs, *, cluster: Cluster = "auto") -> list[Board]:
@@ -178,7 +182,9 @@ def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board
     detectable, for_a_point = stats.sensitivity(scores, design, pairwise(order))
     unanswered = table.items.filter(pl.col("correct").is_null()).group_by("run").len()
     said = tuple(notes(table, dict(unanswered.iter_rows())))
-    return Board(group, table.exams, tuple(rows[n] for n in order), detectable, said, for_a_point)
+    reference = next(filter(None, (run.read_reference() for run in group.runs)), Reference())
+    best = tuple(rows[place] for place in order)
+    return Board(group, table.exams, best, detectable, said, for_a_point, reference.rows)
 
 
 def _order(row: Row) -> tuple[bool, float, str]:
@@ -288,7 +294,7 @@ def compare(runs: Runs, a: Run, b: Run, *, cluster: Cluster = "auto") -> Compari
         counts={name: int(np.nansum(each)) for name, each in cells.items()},
         detectable=stats.sensitivity(counted.scores(), counted.ranked_design(cluster), [(0, 1)])[0],
         flipped=_flipped(table),
-        notes=tuple(notes(table, {})),
+        notes=(*notes(table, {}), *floor(a)),
         extremes=tuple(_extremes(counted, cluster)) if missing.any() else (),
     )
 

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from openbook_eval.baselines import READERS
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError, visible
 from openbook_eval.files import write_atomic
@@ -52,7 +53,7 @@ _WIDE = 100
 _ESTIMATES = ("average", "all_items", *EXAM_NAMES)
 _TEXTS = (
     "board", "condition", "model", "run", "date", "exam_name", "exam_version", "exam_sha256", "entries_sha256",
-    "items_sha256", "task_version", "system_instruction", "chat_template", "profile", "gaps", "settings",
+    "items_sha256", "task_version", "variant", "system_instruction", "chat_template", "profile", "gaps", "settings",
 )  # fmt: skip
 # A row of an exported table of boards, shares of 1.
 RUNS = pl.Schema(
@@ -60,6 +61,7 @@ RUNS = pl.Schema(
     | dict.fromkeys(("rank", "rank_last"), pl.Int64())
     | {f"{name}{end}": pl.Float64() for name in _ESTIMATES for end in ("", "_low", "_high")}
     | dict.fromkeys(BESIDE, pl.Float64())
+    | {name.replace(" ", "_"): pl.Float64() for name in READERS}
     | dict.fromkeys(("asked", "shots", "prompts_cut"), pl.Int64())
     | dict.fromkeys(("limited", "truncation_checked"), pl.Boolean())
 )
@@ -149,6 +151,9 @@ def board_sheet(board: Board) -> Sheet:
         ]
         for row in board.rows
     ]
+    for reader in board.readers:
+        shares = [*map(reader.by_exam.get, board.exams), reader.ranked, None, *([reader.overall] if complete else [])]
+        rows.append([NONE, f"reference: {reader.name}", *map(percent, shares), *[NONE] * len(FORM)])
     averages = ["average", INTERVAL, "all items"] if complete else ["all items", INTERVAL]
     heads = ["rank", "model", *board.exams, *averages, *FORM]
     return Sheet(f"{board.group.condition}, {board.group.title}", heads, rows, (*_power(board), *board.notes), texts=2)
@@ -182,6 +187,7 @@ def board_export(boards: Sequence[Board]) -> Export:
             "detectable": board.detectable,
             "items_for_a_point": board.items_for_a_point,
             "notes": board.notes,
+            "reference": [asdict(reader) for reader in board.readers],
             "runs": [_row(board, row) for row in board.rows],
         }
         for board in boards
@@ -192,6 +198,7 @@ def board_export(boards: Sequence[Board]) -> Export:
 def _row(board: Board, row: Row) -> dict[str, Any]:
     averages = {"average": row.averages.macro, "all_items": row.averages.micro}
     values: dict[str, Any] = {"board": board.group.key, **of_run(row.run), **row.metrics}
+    values |= {own.name.replace(" ", "_"): own.ranked for own in board.readers}
     if row.rank:
         values |= {"rank": row.rank.place, "rank_last": row.rank.last}
     for name, estimate in (averages | dict(zip(board.exams, row.averages.exams, strict=True))).items():
@@ -351,6 +358,7 @@ def show(sheet: Sheet, below: int = 0, meaning: str = "") -> None:
     if below and console.width < _WIDE:
         console.print(_table(sheet, places[:-below]))
         places = [*places[: sheet.texts], *places[-below:]]
+        sheet = replace(sheet, rows=[row for row in sheet.rows if {*row[-below:]} != {NONE}])
     console.print(_table(sheet, places))
     say([*sheet.notes, *([meaning] if meaning else [])])
 

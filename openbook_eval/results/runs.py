@@ -8,12 +8,14 @@ from typing import Annotated, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from openbook_eval.baselines import Reference
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.errors import OpenbookError
 from openbook_eval.exams.exam_file import NOT_ASKED
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results.samples import ItemText, item_texts
-from openbook_eval.types import ExamName
+from openbook_eval.types import ExamName, Question
 
 # In the order in which boards are shown.
 ORDER = {name: place for place, name in enumerate(CONDITIONS)}
@@ -77,9 +79,10 @@ class Run(_Record, extra="forbid"):
     lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
     asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none,
     `cut_off` of responses that ended in mid-thought, and `asked_again` of those that were put to the model again.
-    `system_instruction` and `chat_template` are lm-eval's digests of them. `settings` are how it was asked beside that:
-    engine, chat template, and what was set for generation; a run `across` may stand beside runs of others. `cost`,
-    `truncation` and `trained_on` are parts of the results file's `openbook` block.
+    `system_instruction` and `chat_template` are lm-eval's digests of them. `variant` says how prompts differ from those
+    of the task, "" where they do not. `settings` are how it was asked beside that: engine, chat template, and what was
+    set for generation; a run `across` may stand beside runs of others. `cost`, `truncation`, `trained_on` and
+    `reference`, what readers without understanding get, are parts of the results file's `openbook` block.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Run(_Record, extra="forbid"):
     exam: AskedExam
     entries_sha256: str | None
     task_version: str
+    variant: str = ""
     items_sha256: str
     asked: Count
     limited: bool
@@ -103,6 +107,7 @@ class Run(_Record, extra="forbid"):
     cost: Mapping[str, Any] | None
     profile: str | None
     trained_on: TrainingRecord | None
+    reference: Reference | None = None
     versions: Mapping[str, str]
     results: str
     samples: tuple[SamplesFile, ...]
@@ -126,16 +131,18 @@ class Run(_Record, extra="forbid"):
         """Return what runs under two conditions must have in common to be set against each other."""
         settings = () if self.across else tuple(sorted(self.settings.items()))
         source = (self.exam.sha256, self.entries_sha256, self.task_version)
-        return (*source, self.shots, self.system_instruction, settings)
+        return (*source, self.shots, self.system_instruction, settings, *filter(None, [self.variant]))
 
     def caveats(self) -> dict[str, str]:
         """Return what keeps the figures from being those of the whole exam: a word each, and a sentence."""
         cut, missing = self.truncation, "prompts did not reach the model whole"
+        hidden = self.reference.cannot_be_right if self.reference else 0
         found = {
             "limited": "taken with --limit: not all questions were asked" if self.limited else "",
             "gaps": self.gaps,
             "cut off": self.cut_off,
             "asked again": self.asked_again,
+            "ceiling": f"{hidden:,} of {self.asked:,} items cannot be right: letters not shown" if hidden else "",
             "unchecked": "" if cut.checked else f"not checked for truncation ({cut.reason or 'no reason is given'})",
             "cut": f"TRUNCATED: {cut.cut:,} of {cut.prompts:,} {missing}" if cut.checked and cut.cut else "",
         }
@@ -150,6 +157,22 @@ class Run(_Record, extra="forbid"):
         """Give the texts of the items in the order of the samples files. Raises OpenbookError where one is missing."""
         for file in self.samples:
             yield from item_texts(Path(file.path), CONDITIONS[self.condition])
+
+    def read_reference(self) -> Reference | None:
+        """Return the reference of the results, or find it in the texts; None where neither can be read."""
+        if self.reference or not self.has_texts:
+            return self.reference
+        asked: list[Question] = []
+        read: list[str] = []
+        books: dict[str, str] = {}  # each is kept once, however many questions share it
+        try:
+            for text in self.texts():
+                asked.append(replace(text.question, answer=text.expected))
+                read.append(books.setdefault(text.book_sha256, text.book or "") if text.book_sha256 else text.entry)
+        except OpenbookError:
+            return None
+        # A shared book that is not found in what was sent is "".
+        return Reference.of(asked, read if CONDITIONS[self.condition].has_book and all(books.values()) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +248,7 @@ def differing(runs: Iterable[Run]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ComparableGroup:
-    """Runs that may be compared with each other; `key` is short and differs between groups, `title` names the exam."""
+    """Runs that may be compared with each other; `key` is short and unique, `title` names exam and variant."""
 
     key: str
     condition: str
@@ -257,7 +280,7 @@ def comparable_groups(runs: Iterable[Run]) -> list[ComparableGroup]:
 
 
 def _title(run: Run) -> str:
-    return f"{run.exam.name} {run.exam.version}"
+    return ", ".join(filter(None, [f"{run.exam.name} {run.exam.version}", run.variant]))
 
 
 def why_not_comparable(one: Run, other: Run) -> list[str]:
@@ -269,6 +292,8 @@ def why_not_comparable(one: Run, other: Run) -> list[str]:
         f"asks another exam file: {theirs} instead of {exam}": not same_exam,
         "its books have other entries (see the setting `entries`)": same_exam and not same_entries,
         f"task version {other.task_version} instead of {one.task_version}": one.task_version != other.task_version,
+        f"has {other.variant or 'the prompt of its task'} instead of {one.variant or 'the prompt of its task'} "
+        "(see the settings `options` and `prompt`)": one.variant != other.variant,
         f"shows {other.shots} examples instead of {one.shots} (--num_fewshot)": one.shots != other.shots,
         "has another system instruction (--system_instruction)": one.system_instruction != other.system_instruction,
     }

@@ -310,7 +310,7 @@ def item_texts(path: Path, condition: Condition) -> Iterator[ItemText]:
 def _texts(sample: Mapping[str, Any], condition: Condition) -> ItemText:
     doc, response = sample["doc"], sample["resps"][0][0]
     question = Question.from_doc(doc)
-    before, after = around_book(question, condition.has_book, condition.frame)
+    before, after = around_book(question, condition.has_book, doc.get("prompt") or condition.frame)
     earlier, sent = _sent(sample["arguments"]["gen_args_0"]["arg_0"])
     end = sent.rfind(after)
     start = end - doc["length"]

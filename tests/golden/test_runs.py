@@ -35,8 +35,12 @@ def test_what_the_reading_exam_says_of_a_model(found: dict[str, dict[str, Any]])
     same("reading.json", found[READING]["reading"])
 
 
+def test_what_readers_without_understanding_get_on_the_items_that_were_asked(found: dict[str, dict[str, Any]]) -> None:
+    same("reference.json", found[READING]["reference"])
+
+
 def test_nothing_else_is_added_and_nothing_is_added_twice(runs: Path, found: dict[str, dict[str, Any]]) -> None:
-    assert {name for part in found.values() for name in part} == {"truncation", "thinking", "reading"}
+    assert {name for part in found.values() for name in part} == {"truncation", "thinking", "reading", "reference"}
     before = {file: file.read_bytes() for file in runs.rglob("*.json")}
     assert adapter.annotated(runs) == found
     assert {file: file.read_bytes() for file in runs.rglob("*.json")} == before

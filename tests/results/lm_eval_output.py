@@ -11,6 +11,7 @@ from typing import Any
 
 from openbook_eval import task_functions
 from openbook_eval.books.conditions import CONDITIONS
+from openbook_eval.books.preparation import ExamSettings
 from openbook_eval.types import ABSTENTION, SIX_EXAMS, ExamName, Question, Unanswered
 from tests.books.exams import make_exam, material
 
@@ -48,6 +49,7 @@ def write_run(
     limit: int | None = None,
     chat: bool = False,
     samples: bool = True,
+    settings: Mapping[str, Any] | None = None,
     model_args: Mapping[str, Any] | None = None,
     openbook: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
@@ -57,8 +59,9 @@ def write_run(
 
     `condition` is named as in `CONDITIONS`; a run may have several. `right` is the share of right answers,
     or says of each question whether it is right; `respond` gives the responses themselves, of a question and the
-    letters that are right. `limit` asks the first questions of each exam. `openbook` are parts of our own in the
-    results, `config` of each task's config, `changes` replace what lm-eval has written there.
+    letters that are right. `settings` are those of `--metadata` that change prompts. `limit` asks the first questions
+    of each exam. `openbook` are parts of our own in the results, `config` of each task's config, `changes` replace
+    what lm-eval has written there.
     """
     questions = invented(questions) if isinstance(questions, int) else questions
     conditions = [condition] if isinstance(condition, str) else condition
@@ -68,7 +71,7 @@ def write_run(
     sizes: dict[str, int] = {}
     for name in conditions:
         answer = respond or _responses(right, random.Random(f"{model} {name} {seed}"))  # noqa: S311 - no secret
-        for exam, docs in _documents(questions, name).items():
+        for exam, docs in _documents(questions, name, ExamSettings(**settings or {})).items():
             task = f"cmed_{name}_{exam}"
             sizes[task] = len(docs)
             tasks[task] = [_sample(place, doc, name, answer, chat=chat) for place, doc in enumerate(docs[:limit])]
@@ -79,6 +82,7 @@ def write_run(
     results = _results(tasks, sizes, chat=chat, limit=limit)
     for task in results["configs"].values():
         task.update(config or {"generation_kwargs": GREEDY})
+        task["metadata"] |= settings or {}
     results["config"]["model_args"] = {"pretrained": model, **(model_args or {})}
     results |= {"model_name": model, "model_name_sanitized": home.name}
     path = home / f"results_{date}.json"
@@ -106,14 +110,14 @@ def _responses(right: Right, draw: random.Random) -> Respond:
     return respond
 
 
-def _documents(questions: Sequence[Question], condition: str) -> dict[ExamName, list[Doc]]:
+def _documents(questions: Sequence[Question], condition: str, settings: ExamSettings) -> dict[ExamName, list[Doc]]:
     """The documents of each exam, as our task functions make them."""
     # Entries of nobody's questions: books of a small exam would not fill.
     count = 13_000 if condition.endswith("256k") else 3_300 if "library" in condition else 400
     spare = [replace(question, id=f"spare {question.id}") for question in make_exam(count, "other", seed=7)]
     made = material(*questions, spare=spare)
     return {
-        exam: [task_functions._doc(condition, item) for item in CONDITIONS[condition].ask(made, exam, False)]
+        exam: [task_functions._doc(condition, item, settings) for item in CONDITIONS[condition].ask(made, exam, False)]
         for exam in dict.fromkeys(question.exam for question in questions)
     }
 

@@ -1,16 +1,17 @@
 """What we find out about a run is added to its results file, once and in one write."""
 
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openbook_eval.results.reader import annotate, versions
+from openbook_eval.results.reader import annotate, read_runs, versions
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import SIX_EXAMS
-from tests.results.lm_eval_output import write_run
+from tests.results.lm_eval_output import invented, write_run
 from tests.results.spoil import change_results, samples_of
 
 READING = ["reading_open", "reading_closed", "reading_library_4k", "reading_unanswerable", "reading_counterfactual"]
@@ -35,7 +36,7 @@ def test_what_is_missing_is_added_and_all_else_stays(tmp_path: Path) -> None:
     assert annotate(tmp_path) == [file]
     text = file.read_text(encoding="utf-8")
     after = json.loads(text)
-    assert set(after.pop("openbook")) == {"truncation", "reading"}
+    assert set(after.pop("openbook")) == {"truncation", "reading", "reference"}
     assert (after, list(after)) == (before, list(before))
     assert text.startswith('{\n  "results": {\n    "cmed_reading_open_physician": {')
     assert '"note": "不变"' in text
@@ -56,7 +57,35 @@ def test_the_measures_of_the_reading_exam_are_added(tmp_path: Path) -> None:
     assert found["context_faithfulness"]["follows_memory"] == 1.0
     assert list(found["by_exam"]) == list(SIX_EXAMS)
     # Other conditions have no such measures.
-    assert annotate(write_run(tmp_path / "other", condition=["openbook", "closedbook"], questions=12)) == []
+    (other,) = annotate(write_run(tmp_path / "other", condition=["openbook", "closedbook"], questions=12))
+    assert set(block(other)) == {"truncation", "reference"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "settings", "hidden", "chance", "ceiling"),
+    [
+        (None, {}, None, (3 / 5 + 1 / 31) / 4, None),
+        (None, {"options": "abcd"}, "6 of 24 items cannot be right: their letters are not shown", 3 / 16, 3 / 4),
+        (3, {"prompt": "authors"}, None, 1 / 4, None),
+    ],
+)
+def test_the_reference_is_of_the_items_that_were_asked_as_they_were_asked(
+    tmp_path: Path,
+    limit: int | None,
+    settings: dict[str, str],
+    hidden: str | None,
+    chance: float,
+    ceiling: float | None,
+) -> None:
+    """Of each exam three questions of one right letter are asked, and at last one for which F is right as well."""
+    own = [replace(question, options={**question.options, "F": "无"}) for question in invented(24)]
+    own = [replace(question, answer="BF") if question.qtype == "multi" else question for question in own]
+    (file,) = annotate(write_run(tmp_path, condition="closedbook", questions=own, limit=limit, settings=settings))
+    rows = {row["name"]: row["average"] for row in block(file)["reference"]["closedbook"]["rows"]}
+    assert (rows["chance"], rows.get("ceiling")) == (pytest.approx(chance), ceiling)
+    (run,) = read_runs(file).runs
+    assert run.caveats().get("ceiling") == hidden
+    assert run.reference == run.model_copy(update={"reference": None}).read_reference()
 
 
 def test_samples_that_are_broken_or_missing_are_reported_and_tried_again(tmp_path: Path) -> None:
@@ -143,7 +172,7 @@ def test_a_file_that_cannot_be_written_is_warned_of(
 
     monkeypatch.setattr(Path, "replace", refuse)
     assert annotate(file, {"versions": {"vllm": "1"}}) == []
-    assert f"{file}: cannot be written (No space left on device); versions not added" in caplog.text
+    assert f"{file}: cannot be written (No space left on device); versions, reference not added" in caplog.text
     assert file.read_bytes() == before
 
 

@@ -42,6 +42,10 @@ def test_runs_of_other_models_days_and_versions_may_be_compared(run: Run) -> Non
         ),
         ({"items_sha256": "0"}, ["asks other questions, or lays their books in another way"]),
         (
+            {"variant": "options A to D"},
+            ["has options A to D instead of the prompt of its task (see the settings `options` and `prompt`)"],
+        ),
+        (
             {"condition": "closedbook", "shots": 5, "task_version": "2.0"},
             [
                 "closedbook instead of openbook",
