@@ -64,7 +64,8 @@ def _chances(questions: Sequence[Question], texts: Sequence[str] | None) -> Iter
     if any(question.answer for question in questions):
         yield "chance", list(map(random_chance, questions))
         yield "majority letter", _majority_chances(questions)
-        yield "longest option", list(map(longest_chance, questions))
+        lengths = [{letter: len(plain(text)) for letter, text in each.options.items()} for each in questions]
+        yield "longest option", list(map(_chance_of_most, questions, lengths))
         if texts is not None:
             # A shared book is the text of many questions, and long.
             made_plain = {text: plain(text) for text in set(texts)}
@@ -86,11 +87,6 @@ def random_chance(question: Question) -> float:
     if not question.answer or _is_impossible(question):
         return 0.0
     return 1 / options if question.qtype == "single" else 1 / (2**options - 1)
-
-
-def longest_chance(question: Question) -> float:
-    """Return the chance of the reader that picks the longest option."""
-    return _chance_of_most(question, {letter: len(plain(text)) for letter, text in question.options.items()})
 
 
 def lexical_chance(question: Question, text: str) -> float:

@@ -28,7 +28,6 @@ from openbook_eval.types import ABSTENTION, Book, Choice, ExamName, Marked, Ques
 Doc = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
-_AS_IT_IS = ExamSettings()
 
 # Books by their hash: a document names its book, so that 256,000 characters do not stand in each of them.
 _books: dict[str, Book] = {}
@@ -68,7 +67,7 @@ def _log_once(name: str, notices: tuple[str, ...]) -> None:
         _log.warning("exam %s: %s", name, notice)
 
 
-def _doc(condition: str, item: Item, settings: ExamSettings = _AS_IT_IS) -> dict[str, Any]:
+def _doc(condition: str, item: Item, settings: ExamSettings) -> dict[str, Any]:
     # Nothing of the exam file's name: lm-eval hashes documents, and the same questions are the same items.
     _books[item.book.sha256] = item.book
     held = set(options_held(item.entry.text, item.question.options))

@@ -139,7 +139,7 @@ def test_exam_audit_prints_findings_and_baselines(tmp_path: Path) -> None:
     assert lines[lines.index("patient 1") + 1] == "ids: 2"
     assert "unsorted answer: 2 of 2 (100.0 %)" in lines
     assert "ids: 1, 2" in lines
-    assert ["nursing", "护理考试", "14.3", "100.0", "100.0"] in [line.split() for line in lines]
+    assert ["nursing", "护理考试", "14.3", "100.0", "0.0", "100.0"] in [line.split() for line in lines]
 
 
 def test_exam_audit_as_json_names_every_id(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_wheel_works_in_an_environment_without_an_engine(wheel: Path, tmp_pa
     specs = subprocess.run([python.parent / "data-prep", "specs"], capture_output=True, text=True, check=True)
     assert "paper" in specs.stdout
     assert "library 16k" in call("exam", "books", "mini").stdout
-    assert "lexical" in call("exam", "audit", "mini").stdout
+    assert "string matching" in call("exam", "audit", "mini").stdout
     tiny_model = Path(call("tiny-model").stdout.strip())
     assert tiny_model.is_relative_to(tmp_path / "venv")
     assert (tiny_model / "model.safetensors").is_file()

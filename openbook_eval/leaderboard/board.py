@@ -183,8 +183,7 @@ def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board
     unanswered = table.items.filter(pl.col("correct").is_null()).group_by("run").len()
     said = tuple(notes(table, dict(unanswered.iter_rows())))
     reference = next(filter(None, (run.read_reference() for run in group.runs)), Reference())
-    best = tuple(rows[place] for place in order)
-    return Board(group, table.exams, best, detectable, said, for_a_point, reference.rows)
+    return Board(group, table.exams, tuple(rows[n] for n in order), detectable, said, for_a_point, reference.rows)
 
 
 def _order(row: Row) -> tuple[bool, float, str]:

@@ -28,8 +28,8 @@ APPROXIMATION = (
 BEYOND_D = ((2000, 417), (1600, 342), (3200, 610), (1200, 231), (1600, 353), (1600, 128))
 CEILING = fmean(1 - beyond / asked for asked, beyond in BEYOND_D)
 CEILING_NOTE = (
-    f"ceiling of {percent(CEILING, 2)}: {sum(beyond for _, beyond in BEYOND_D):,} of CMB's {ITEMS:,} answers hold an E or F, and the "
-    "scripts that the paper's authors published show options A to D; whether its open-book prompt did is not published"
+    f"ceiling of {percent(CEILING, 2)}: {sum(beyond for _, beyond in BEYOND_D):,} of {ITEMS:,} answers hold an E or F, "
+    "and scripts of the paper's authors show options A to D; whether its open-book prompt did is not published"
 )
 _TITLES = (
     "General models",

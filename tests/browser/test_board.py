@@ -104,3 +104,18 @@ def test_the_papers_rows_stand_among_own_ones_and_each_plot_has_its_figures(repo
         figure.locator("summary").click()
         expect(figure.locator("tbody tr").first).to_be_visible()
     assert page.locator("#ratio tbody tr").count() == 20
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_reference_rows_stand_below_the_runs_and_stay_there_when_these_are_sorted(
+    report: Report, open_page: Open, width: int
+) -> None:
+    page = open_page(report.address())
+    page.set_viewport_size({"width": width, "height": 900})
+    page.get_by_role("button", name="Model").click()
+    readers = ["chance", "majority letter", "longest option", "string matching"]
+    expect(page.locator("table > :last-child .model")).to_have_text([f"{name}reference" for name in readers])
+    assert float(page.locator("tfoot tr:last-child .average").inner_text()) > 90
+    page.get_by_role("link", name="The paper").click()
+    expect(page.locator("#table-1 tfoot tr:first-child .average")).to_have_text("81.6")
+    expect(page.locator("#table-1 tfoot tr:last-child .model")).to_contain_text("string matching")

@@ -24,7 +24,9 @@ from openbook_eval.leaderboard.export import (
     markdown,
     without_folders,
 )
+from openbook_eval.results import read_runs
 from tests.leaderboard.hand_made import first, make_runs
+from tests.results.lm_eval_output import write_run
 
 HOSTILE = "=cmd()|[x](javascript:y)<b>\\input{z}\x1b[31m\u202e$&%#_~^\n"
 
@@ -146,3 +148,14 @@ def test_a_comparison_is_a_row_a_difference() -> None:
     assert what.frame.select("of", "a_run", "b_run", "items").rows()[-2:] == [
         ("average", "run 0", "run 1", 60), ("all items", "run 0", "run 1", 60)
     ]  # fmt: skip
+
+
+def test_below_the_runs_stand_readers_without_understanding_in_every_form(tmp_path: Path) -> None:
+    """Of three questions of each exam the closed book tells none, so that nothing is matched."""
+    write_run(tmp_path, condition="closedbook", questions=18, right=1.0)
+    what = board_export(boards(read_runs(tmp_path)))
+    ((*_, chance, _, longest),) = (sheet.rows for sheet in what.sheets)
+    assert chance == ["-", "reference: chance", *["25.0"] * 6, "25.0", "-", "25.0", "-", "-", "-"]
+    assert longest[:2] == ["-", "reference: longest option"]
+    assert what.frame.select("chance", "string_matching").row(0) == (0.25, None)
+    assert what.records[0]["reference"][0]["by_exam"]["nursing"] == 0.25

@@ -37,3 +37,8 @@ def test_tables_to_be_read_have_no_column_of_dashes() -> None:
     assert list(sheets["The paper's table 5"].rows[-2]) == ["Qwen1.5-7B", "0:1", "200,000", "56.12", "55.2-57.0"]
     assert list(sheets["The paper's table 5"].rows[-1])[-2:] == ["81.57", "-"]
     assert list(sheets["The paper's table 3"].rows[0]) == ["HuatuoGPT-II", "1:0", "4.73", "18.23", "17.5-19.0"]
+
+
+def test_the_ceiling_of_options_a_to_d_is_the_plain_mean_of_six_exams_of_cmb() -> None:
+    assert [sum(column) for column in zip(*published.BEYOND_D, strict=True)] == [published.ITEMS, 2081]
+    assert round(100 * published.CEILING, 2) == 81.57

@@ -65,7 +65,7 @@ def test_the_measures_of_the_reading_exam_are_added(tmp_path: Path) -> None:
     ("limit", "settings", "hidden", "chance", "ceiling"),
     [
         (None, {}, None, (3 / 5 + 1 / 31) / 4, None),
-        (None, {"options": "abcd"}, "6 of 24 items cannot be right: their letters are not shown", 3 / 16, 3 / 4),
+        (None, {"options": "abcd"}, "6 of 24 items cannot be right: letters not shown", 3 / 16, 3 / 4),
         (3, {"prompt": "authors"}, None, 1 / 4, None),
     ],
 )
