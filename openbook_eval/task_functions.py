@@ -75,6 +75,7 @@ def _doc(condition: str, item: Item, settings: ExamSettings) -> dict[str, Any]:
     row = item.question.to_doc()
     if settings.options or settings.prompt:
         row["options"] = [option for option in row["options"] if option["letter"] in "ABCD"]
+        row["hidden"] = "".join(sorted({*item.question.options} - {*"ABCD"}))
     # Asked in another way the same question is another item.
     row |= {"prompt": settings.prompt} if settings.prompt else {}
     return row | {

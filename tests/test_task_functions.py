@@ -97,7 +97,7 @@ def test_options_a_to_d_are_shown_and_an_e_is_never_right(tmp_path: Path, way: d
     path = write_lines(tmp_path, {**ROW, "options": FIVE, "answer": "E"})
     (whole,) = task_functions.docs("closedbook", "nursing", exam=str(path))["test"]
     (doc,) = task_functions.docs("closedbook", "nursing", exam=str(path), **way)["test"]
-    assert {name for name in doc if doc[name] != whole.get(name)} == {"options", *way} - {"abcd"}
+    assert {name for name in doc if doc[name] != whole.get(name)} == {"options", "hidden", *way}
     assert task_functions.letters(doc) == list("ABCD")
     assert ("D. 四" in (prompt := task_functions.prompt(doc)), "五" in prompt) == (True, False)
     assert prompt.startswith("以下是中国护理考试中") == ("prompt" in way)

@@ -47,7 +47,7 @@ ITEMS = pl.Schema(
     }
 )
 
-_OF_DOC = ("id", "exam", "exam_class", "qtype", "group", "depth", "book_length", "answer", "expected")
+_OF_DOC = ("id", "exam", "exam_class", "qtype", "group", "depth", "book_length", "answer", "expected", "hidden")
 _OPTIONS = pl.List(pl.Struct({"letter": pl.String}))
 _LINE = pl.Schema(
     {
@@ -149,11 +149,12 @@ def _check_scores(items: pl.DataFrame, scope: Scope) -> None:
     options = pl.col("options").list.eval(pl.element().struct.field("letter")).list.join("")
     given = ("qtype", "answer", "letters", "state", "rule", *_FOLLOWING)
     rows = items.filter(pl.col("unanswered").is_null()).select(
-        "id", *given, options=options, expected=pl.coalesce("expected", "answer")
+        "id", *given, pl.col("hidden").fill_null(""), options=options, expected=pl.coalesce("expected", "answer")
     )
     for row in rows.unique(rows.columns[1:], keep="first", maintain_order=True).to_dicts():
         letters, options = row["letters"], row["options"]
-        if sorted_letters(letters) != letters or not {*letters, *row["expected"], *row["answer"]} <= set(options or ""):
+        key = {*row["expected"], *row["answer"]} - {*row["hidden"]}
+        if sorted_letters(letters) != letters or not {*letters, *key} <= set(options or ""):
             raise ValueError(f"item {row['id']} has letters {letters!r} that its options or its key do not allow")
         question = Question(
             id="", stem="", options=dict.fromkeys(options, ""), qtype=row["qtype"], answer=row["answer"]
