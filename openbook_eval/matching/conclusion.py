@@ -280,7 +280,8 @@ def _asserted(sentence: Sentence, response: Response) -> Reading | None:
         return made[-1][1] if differ else made[0][1]
     for pattern in (_ASSERTION, _POINTS_TO):
         found = pattern.search(sentence.besides)
-        if found and (reading := _first_chosen(sentence, found.end(), response)):
+        subject = _subject(sentence, found, response) if found else None
+        if found and (reading := subject or _first_chosen(sentence, found.end(), response)):
             return reading
         # "A. text" is a line of a list, not the subject of what it says.
         is_line = sentence.heading and text[sentence.mentions[0].end :][:1] in ".、:("
@@ -288,6 +289,12 @@ def _asserted(sentence: Sentence, response: Response) -> Reading | None:
             before = [_chosen(sentence, run, response) for run in sentence.runs() if run[-1].end <= found.start()]
             return next(filter(None, reversed(before)), None) or _first_chosen(sentence, 0, response)
     return None
+
+
+def _subject(sentence: Sentence, found: re.Match[str], response: Response) -> Reading | None:
+    """Read "X是首选，其次Y": the option right before the words that say so."""
+    runs = [run for run in sentence.runs() if run[-1].end == found.start() and found.group()[0] in "是为"]
+    return _chosen(sentence, runs[0], response) if runs else None
 
 
 def _first_chosen(sentence: Sentence, start: int, response: Response, *, announced: bool = False) -> Reading | None:
@@ -333,7 +340,12 @@ def quoted_options(response: Response) -> Reading | None:
     ]
     letters = "".join(sorted({letters for _, letters in named}))
     if not letters:
-        return similar_option(response)
+        quoted = any(not mention.by_letter for sentence in response.sentences for mention in sentence.mentions)
+        return None if quoted else similar_option(response)
+    # "胰岛素。" and then reasons.
+    alone = [sentence.is_quote for sentence in response.sentences]
+    if alone[0] and sum(alone) == 1:
+        return Reading(response.sentences[0].mentions[0].letters)
     if len(response.text) > _BRIEF:
         # A long text quotes options on its way: the only one counts, where the text begins or ends with it.
         at_end = any(number in (0, len(response.sentences) - 1) for number, _ in named)

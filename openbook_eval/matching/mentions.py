@@ -85,6 +85,11 @@ class Sentence(NamedTuple):
         """Return whether the sentence is nothing but an option with its letter, or with a gloss behind it."""
         return bool(self.heading) and _GLOSS.fullmatch(self.text, self.mentions[0].end) is not None
 
+    @property
+    def is_quote(self) -> bool:
+        """Return whether the sentence is nothing but an option's text."""
+        return len(self.mentions) == 1 and self.mentions[0][1:] == (0, len(self.text), False)
+
     def runs(self) -> list[list[Mention]]:
         """Return what is named, options of one list ("A、B和D", "A或B") together."""
         runs: list[list[Mention]] = []
