@@ -76,7 +76,8 @@ def run(arguments: list[str], show: Show) -> None:
         refuse(config, [task.OUTPUT_TYPE for task in tasks])
     fits = context_window.check(tasks, config)
     setup_logging()
-    known = {"truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
+    exam = tasks[0].config.metadata["exam_file"] if tasks else None
+    known = {"exam": exam, "truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
     namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
     # Everything that is said of a run beyond its averages comes from its samples.
     namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)

@@ -79,7 +79,7 @@ def test_plain_lm_eval_sits_the_bundled_exam_after_link(tiny_model: str, tmp_pat
 
 
 def test_our_own_run_asks_an_exam_file_over_chat(tiny_model: str, tmp_path: Path) -> None:
-    rows = [cmb_row(n, answer="B") for n in range(1, 13)]
+    rows = [*(cmb_row(n, answer="B") for n in range(1, 13)), cmb_row(13, question="如图所示，诊断是", answer="B"), {}]
     exam = write(tmp_path / "CMB-val-merge.json", rows)
     arguments = ["--tasks", "cmed_openbook,cmed_closedbook", "--model", "vllm", "--apply_chat_template"]
     model_args = f"pretrained={tiny_model},max_model_len=512,enforce_eager=True"
@@ -95,5 +95,7 @@ def test_our_own_run_asks_an_exam_file_over_chat(tiny_model: str, tmp_path: Path
         "请只根据上面的材料回答下面的单项选择题，不做任何分析和解释，直接输出正确选项的字母。\n\n"
         "【题目】\n第2题的正确说法是( )。\nA. 甲2\nB. 乙2\nC. 丙2\n\n答案：<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert results["configs"]["cmed_openbook_nursing"]["metadata"]["exam_file"]["name"] == "CMB-val-merge.json"
+    assert results["configs"]["cmed_openbook_nursing"]["metadata"]["exam_file"] == results["openbook"]["exam"]
+    assert results["openbook"]["exam"]["name"] == "CMB-val-merge.json"
+    assert results["openbook"]["exam"]["not_asked"] == {"faulty": 1, "no_picture": 1}
     assert [run.condition for run in read_runs(tmp_path / "out").runs] == ["openbook", "closedbook"]

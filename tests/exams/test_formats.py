@@ -84,6 +84,7 @@ def test_our_own_rows_may_have_options_and_answers_in_any_sure_shape(
     ("changes", "fault"),
     [
         ({"answer": 2}, "answer '2' may count from 0 or from 1; write the letter: A, B, C"),
+        ({"options": ["5", "2", "9"], "answer": 2}, "answer '2' may count from 0 or from 1; write the letter: A, B, C"),
         ({"answer": "咳嗽"}, "answer '咳嗽' is none of its options: A, B, C"),
         ({"options": {"A": "头痛", "B": "头痛"}, "answer": "头痛"}, "answer '头痛' is none of its options: A, B"),
         ({"options": "A. 头痛 B. 体温 B. 乏力"}, "options 'A. 头痛 B. 体温 B. 乏力' are not each introduced by"),
