@@ -88,10 +88,8 @@ def generate(
             f"{endpoint}: stopped with {len(found)} of {len(requests)} texts written and kept ({again[0]}); "
             "the same command goes on from there"
         )
-    if len(found) < len(requests):
+    if missing := len(requests) - len(found):
         refused = f"the endpoint refused {len(failures)} ({next(iter(failures)).said})" if failures else "none refused"
         empty = "else the reply held none (a thinking model needs more max_tokens than its thoughts)"
-        _log.warning(
-            "%d of %d questions got no text: %s, %s", len(requests) - len(found), len(requests), refused, empty
-        )
+        _log.warning("%d of %d questions got no text: %s, %s", missing, len(requests), refused, empty)
     return found

@@ -34,6 +34,7 @@ _ADVICE = "does it end within its tokens (thinking_budget=), and does the server
 _LONGEST_PAUSE, _LONGEST_WAIT = 60.0, 600.0
 _LONGEST_REPLY = 10_000_000
 _AGAIN = {408, 409, 425}
+_STATUSES = {str(status.value) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
 # Of gateways that waited for an answer in vain (524 is Cloudflare's).
 _TIMED_OUT = {408, 504, 524}
 # As OpenAI, Zhipu and Alibaba say it, with a status that others give for other things.
@@ -237,7 +238,7 @@ class _Run:
             if isinstance(found, Reply) or not fault:
                 return found if isinstance(found, Reply) else replace(found, said=self._said(found.said))
             # Some say their errors with status 200, and the status that they mean within.
-            status = int(code) if code.isdecimal() else 0
+            status = int(code) if code in _STATUSES else 0
         said = self._said(fault or body[:_SAID_AT_MOST].decode("utf-8", "replace"))
         return self._refusal(status, code, f"{status}: {said}" if status else said, response.headers.get("Retry-After"))
 
@@ -248,8 +249,9 @@ class _Run:
         if status == HTTPStatus.PAYMENT_REQUIRED or code in _NOTHING_LEFT:
             raise OpenbookError(f"the account has nothing left ({said})")
         if 0 < status < HTTPStatus.BAD_REQUEST or status in {404, 405}:
+            said += "; does the address end in /v1, and is the model called so?"
             if not self.outcome.replies:
-                raise self._wrong_address(said)
+                raise OpenbookError(said)
             return Failure("wrong_address", said)
         if wait > _LONGEST_WAIT:
             raise OpenbookError(f"{said}; the endpoint asks to wait {wait:.0f} s")
@@ -259,10 +261,6 @@ class _Run:
             return Failure("timeout", said, wait, begun=True)
         again = status in _AGAIN or not status or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         return Failure("server_error" if again else "refused", said, wait, status)
-
-    @staticmethod
-    def _wrong_address(said: str) -> OpenbookError:
-        return OpenbookError(f"{said}; does the address end in /v1, and is the model called so?")
 
     def _said(self, text: str) -> str:
         """Return what an endpoint said in one printable line, without the key."""
@@ -283,7 +281,7 @@ class _Run:
             result = Failure("malformed", f"the reply is {lacks.replace('_', ' ')}; {_ADVICE}")
         self.outcome.failures[request.key] = result
         if result.reason == "wrong_address":
-            raise self._wrong_address(result.said)
+            raise OpenbookError(result.said)
         # That some questions are refused is their own affair, but not that the key is.
         if result.reason in FINAL and replies and result.status != HTTPStatus.FORBIDDEN:
             return

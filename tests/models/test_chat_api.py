@@ -183,6 +183,8 @@ def test_answers_under_way_are_kept_when_the_run_ends(chat: ChatServer) -> None:
         (Answer(b'{"error": "no room", "choices": null}'), "server_error", "no room"),
         (Answer(b'{"object": "error", "message": "too long", "code": 400}'), "refused", "400: too long"),
         (Answer(b'{"error": {"message": "flagged", "code": 403}}'), "refused", "403: flagged"),
+        # A code of the endpoint's own is no status.
+        (Answer(b'{"error": {"message": "exhausted", "code": 8}}'), "server_error", "exhausted"),
         (fault(504, "gateway"), "timeout", "504: gateway"),
     ],
 )
