@@ -196,6 +196,10 @@ class _Planner:
             step = self._add("merge", cell.name, {"merge": {}}, [step], {"command": command}, need)
         # What no GPU trains, no GPU is needed to evaluate.
         need = evaluation_need(self.study, size_of(recipe.base), on_cpu=not recipe.needs_gpu)
+        # As the model before it is asked: a profile brings stops, a chat format and settings of generation.
+        same = (model.profile for model in self.study.models if model.profile and model.base == recipe.base)
+        if profile := next(same, None):
+            return self._evaluation(cell, [step], *self._profile(profile, arguments), need)
         return self._evaluation(cell, [step], self._engine(arguments), {}, need)
 
     def _training(self, cell: Cell, recipe: StudyRecipe) -> Step:
@@ -219,14 +223,17 @@ class _Planner:
             need = _answers_need(study, int(settings["num_concurrent"]))
             return self._evaluation(cell, [], [*options, "--apply_chat_template"], {"endpoint": dict(settings)}, need)
         if model.profile:
-            profile, size = named(model.profile)
-            # It brings its chat format itself.
-            options = ["--profile", model.profile, "--model_args", json.dumps(study.engine.model_args)]
-            asked = {"profile": profile.model_dump(mode="json"), "size": model.profile}
-            return self._evaluation(cell, [], options, asked, evaluation_need(study, size))
+            need = evaluation_need(study, named(model.profile)[1])
+            return self._evaluation(cell, [], *self._profile(model.profile, {}), need)
         base = _place(model.base)
         need = evaluation_need(study, size_of(model.base), on_cpu=model.base == TINY_MODEL)
         return self._evaluation(cell, [], self._engine({"pretrained": base}), {"model": self._of_text(base)}, need)
+
+    def _profile(self, name: str, arguments: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        """Return how a model of a profile, which brings its chat format, is evaluated, and what names that."""
+        text = json.dumps({**self.study.engine.model_args, **arguments}, ensure_ascii=False)
+        asked = {"profile": named(name)[0].model_dump(mode="json"), "size": name}
+        return ["--profile", name, "--model_args", text], asked
 
     def _engine(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return how a model is evaluated; arguments as JSON, since a path may hold what `key=value` breaks at."""

@@ -12,7 +12,7 @@ from openbook_eval.study import jobs
 from openbook_eval.study.spec import read_study
 from openbook_eval.study.workflow import workflow_of
 from openbook_eval.tiny_model import tiny_model_dir
-from tests.study.folders import digests, leave, workflow, write, write_recipe
+from tests.study.folders import PAPER, digests, leave, workflow, write, write_recipe
 
 
 def of(mix: str) -> set[str]:
@@ -79,6 +79,18 @@ def test_an_adapter_is_merged_or_evaluated_beside_its_base_with_room_for_its_ran
         "max_lora_rank": 32,
     }
     assert not any(name.startswith("merge/") for name in found)
+
+
+def test_before_and_after_of_the_papers_table_3_are_asked_by_the_same_profile() -> None:
+    found = workflow(PAPER)
+    asked: dict[str, set[str | None]] = {}
+    for cell in (cell for cell in found.cells if cell.table == 3 or cell.mix is None):
+        command = found.evaluation(cell).task["command"]
+        profile = command[3] if command[2] == "--profile" else None
+        asked.setdefault(cell.base, set()).add(profile)
+    trained = {cell.base for cell in found.cells if cell.table == 3}
+    assert len(trained) > 4
+    assert all(len(asked[model]) == 1 and None not in asked[model] for model in trained)
 
 
 def _in(name: str, old: str, new: str) -> Callable[[Path], None]:
