@@ -64,7 +64,13 @@ def line(text: str) -> "Text":
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share of 1 in percent; a dash where there is none."""
-    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}"
+    return "-" if share is None or not math.isfinite(share) else f"{rounded(100 * share, digits):.{digits}f}"
+
+
+def rounded(number: float, digits: int = 1) -> float:
+    """Return a number rounded half up, as the page's scripts round it: 71.25 is 71.3, where Python says 71.2."""
+    up = math.floor(round(abs(number) * 10**digits, 6) + 0.5) / 10**digits
+    return math.copysign(up, number)
 
 
 def table(

@@ -82,6 +82,16 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         raise
 
 
+def check_place(path: Path, fix: str = "name another file") -> None:
+    """Raise OpenbookError, with what to do, where no file or folder can be made at `path`; nothing is left there."""
+    folder = next(each for each in path.absolute().parents if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OpenbookError(f"{path}: cannot be written ({error.strerror}); {fix}") from error
+
+
 @contextmanager
 def replace_folder(out: Path, fix: str = "name another folder") -> Iterator[Path]:
     """Yield a new folder that takes the place of `out` where the block ends without an error.

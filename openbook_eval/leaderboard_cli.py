@@ -74,15 +74,17 @@ def leaderboard(
     boards = board.boards(found, cluster=cluster) if found else []
     for each in boards:
         exports.show(exports.board_sheet(each), below=len(exports.FORM), meaning=_MEANING)
-    for sheet in published.sheets() if paper else ():
+    # Tables of one exam say nothing of runs of another.
+    papers = paper and all(published.is_papers(each) for each in boards)
+    for sheet in published.sheets() if papers else ():
         exports.show(sheet)
-    exports.say([published.APPROXIMATION, published.CEILING_NOTE] if paper else [])
+    exports.say(([published.APPROXIMATION, published.CEILING_NOTE] if papers else [published.OF_CMB]) if paper else [])
     if found:
         exports.say(board.apart_by_settings(boards))
         exports.say(f"not shown: {reason}" for reason in found.refused)
         exports.export(exports.board_export(boards), export or ())
     if found and html:
-        print(page.build(found, boards, html))
+        print(page.build(found, boards, html, cluster=cluster))
 
 
 def compare(
@@ -124,7 +126,7 @@ def _sheets(comparison: "Comparison", shown: int) -> "Iterator[Sheet]":
     from openbook_eval.leaderboard.export import NONE, Sheet, comparison_sheet
 
     exam, sides = comparison.a.exam, (("A", comparison.a), ("B", comparison.b))
-    runs = [f"{side}: {run.model}, run {run.date or 'without a date'}" for side, run in sides]
+    runs = [f"{side}: {run.marked}, run {run.date or 'without a date'}" for side, run in sides]
     title = "\n".join([f"{comparison.a.condition}, {exam.name} {exam.version}", *runs])
     yield replace(comparison_sheet(comparison), title=title)
     for side, to_a in (("A", True), ("B", False)):

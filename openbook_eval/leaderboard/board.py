@@ -181,9 +181,18 @@ def _board(group: ComparableGroup, table: ScoreTable, cluster: Cluster) -> Board
     order = sorted(range(len(rows)), key=lambda place: _order(rows[place]))
     detectable, for_a_point = stats.sensitivity(scores, design, pairwise(order))
     unanswered = table.items.filter(pl.col("correct").is_null()).group_by("run").len()
-    said = tuple(notes(table, dict(unanswered.iter_rows())))
+    said = (*_without_chance(counted, cluster), *notes(table, dict(unanswered.iter_rows())))
     reference = next(filter(None, (run.read_reference() for run in group.runs)), Reference())
     return Board(group, table.exams, tuple(rows[n] for n in order), detectable, said, for_a_point, reference.rows)
+
+
+def _without_chance(counted: ScoreTable, cluster: Cluster) -> Iterator[str]:
+    """Say of which exams nothing is known of chance, as all their items share one book."""
+    clusters = counted.asked.group_by("exam").agg(_CLUSTERS["auto"].n_unique().alias("books"), pl.len())
+    lone = set(clusters.filter(pl.col("books") == 1, pl.col("len") > 1)["exam"])
+    if lone and cluster == "auto":
+        exams = ", ".join(exam for exam in counted.exams if exam in lone)
+        yield f"no interval can be had: the items of {exams} share one book; --cluster item takes each as drawn alone"
 
 
 def _order(row: Row) -> tuple[bool, float, str]:

@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.baselines import READERS
-from openbook_eval.console import percent
+from openbook_eval.console import percent, rounded
 from openbook_eval.errors import OpenbookError, visible
-from openbook_eval.files import write_atomic
+from openbook_eval.files import check_place, write_atomic
 from openbook_eval.leaderboard import stats
 from openbook_eval.leaderboard.board import BESIDE, Board, Comparison, Row, is_complete
 from openbook_eval.leaderboard.stats import Interval, Rank
@@ -112,7 +112,7 @@ def percents(interval: Interval | None) -> str:
 
 def points(difference: float) -> str:
     """Return a difference of shares in points, with its sign; a dash where there is none."""
-    return f"{100 * difference:+.1f}" if isfinite(difference) else NONE
+    return f"{rounded(100 * difference):+.1f}" if isfinite(difference) else NONE
 
 
 def between(interval: Interval | None) -> str:
@@ -142,7 +142,7 @@ def board_sheet(board: Board) -> Sheet:
     rows = [
         [
             _place(row.rank),
-            row.run.model + (" (TRUNCATED)" if row.run.truncation.cut else ""),
+            row.run.marked,
             *(percent(estimate.value) for estimate in row.averages.exams),
             percent(row.overall.value),
             percents(row.overall.interval),
@@ -222,7 +222,7 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
         difference = points(of.estimate.value), between(of.estimate.interval)
         rows.append([name, percent(of.a), percent(of.b), *difference, p_value(of.p), p_value(of.adjusted)])
     heads = ["of", "A", "B", "A - B", INTERVAL, "p", "p (Holm)"]
-    title = f"{comparison.a.condition}: A {comparison.a.model}, B {comparison.b.model}"
+    title = f"{comparison.a.condition}: A {comparison.a.marked}, B {comparison.b.marked}"
     return Sheet(title, heads, rows, (conclusion(comparison), *_grounds(comparison), *comparison.notes))
 
 
@@ -230,14 +230,17 @@ def conclusion(comparison: Comparison) -> str:
     """Return who does better, in words: surely where `Comparison.better` says so."""
     found, interval = comparison.overall, comparison.overall.estimate.interval
     if not isfinite(found.p) or interval is None:
-        return "too little to tell: an exam of one item, or of one group, says nothing of chance"
+        return (
+            "too little to tell: an exam of one item, or of one shared book, says nothing of chance (of a book, say "
+            "--cluster item)"
+        )
     if found.way == 0:
         nothing = f"no difference that this exam can tell: {points(found.estimate.value)} points ({between(interval)})"
         least = comparison.detectable
         return nothing if least is None else f"{nothing}; it would find one of {percent(least)} points (power 80 %)"
     better = "A" if found.way > 0 else "B"
-    low, high = sorted(found.way * 100 * end for end in (interval.low, interval.high))
-    of_both = f"{better} is better by {100 * abs(found.estimate.value):.1f} points ({low:.1f} to {high:.1f})"
+    low, high = sorted(rounded(found.way * 100 * end) for end in (interval.low, interval.high))
+    of_both = f"{better} is better by {percent(abs(found.estimate.value))} points ({low:.1f} to {high:.1f})"
     if comparison.better:
         return f"{of_both}, surely"
     return f"not sure: of the items that both answered {of_both}; the missing answers could change that"
@@ -292,8 +295,9 @@ def export(what: Export, paths: Iterable[Path]) -> None:
 def check(paths: Iterable[Path]) -> None:
     """Raise OpenbookError for a path that no file can be written to, or whose suffix is none of `FORMS`."""
     for path in paths:
-        if path.is_dir() or next(folder for folder in path.absolute().parents if folder.exists()).is_file():
-            raise OpenbookError(f"{path}: cannot be written, a folder or a file is in its place; name another file")
+        if path.is_dir():
+            raise OpenbookError(f"{path}: cannot be written, a folder is in its place; name another file")
+        check_place(path)
         if path.suffix.lower() not in FORMS:
             raise OpenbookError(f"{path}: cannot export as {path.suffix or 'nothing'!r}; known are {', '.join(FORMS)}")
 

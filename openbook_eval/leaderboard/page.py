@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +13,35 @@ import polars as pl
 from openbook_eval import __version__
 from openbook_eval.console import percent
 from openbook_eval.errors import OpenbookError
-from openbook_eval.files import replace_folder
+from openbook_eval.files import check_place, replace_folder
 from openbook_eval.leaderboard import published, svg
-from openbook_eval.leaderboard.board import is_complete
-from openbook_eval.leaderboard.export import percents, without_folders
+from openbook_eval.leaderboard.board import compare, is_complete
+from openbook_eval.leaderboard.export import comparison_sheet, percents, without_folders
 from openbook_eval.leaderboard.plots import Shown, plots
 from openbook_eval.results.runs import Run, Runs
 from openbook_eval.results.samples import ItemText
 from openbook_eval.types import CHINESE_NAMES
 
 if TYPE_CHECKING:
-    from openbook_eval.leaderboard.board import Board
+    from openbook_eval.leaderboard.board import Board, Cluster
 
 # All that a page consists of. A folder that holds anything else is not replaced.
 _FOLDERS = ("pages", "assets", "data")
 _ASSETS = ("page.css", "plots.css", "page.js", "items.js", "item.js")
 _CHUNK = 200  # items whose texts are loaded together
 # The metrics that the page filters by and shows beside each item.
+_PAIRED = 10  # runs of a board, the best, of which each two are compared
 _METRICS = ("correct", "correct_strict", "format_followed", "answered", "abstained")
 
 
-def build(found: Runs, boards: "Sequence[Board]", out: Path, *, figures: Sequence[svg.Plot] = ()) -> Path:
+def build(
+    found: Runs,
+    boards: "Sequence[Board]",
+    out: Path,
+    *,
+    figures: Sequence[svg.Plot] = (),
+    cluster: "Cluster" = "auto",
+) -> Path:
     """Write the page of `boards` to the folder `out` and return its index.html; an older page there is replaced.
 
     The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
@@ -49,6 +58,8 @@ def build(found: Runs, boards: "Sequence[Board]", out: Path, *, figures: Sequenc
         for name in _ASSETS:
             (new / "assets" / name).write_bytes((files("openbook_eval.leaderboard") / "static" / name).read_bytes())
         pieces = [_write_items(new / "data", number, board, items, numbers) for number, board in enumerate(boards)]
+        for number, board in enumerate(boards):
+            write_piece(new / "data", f"pairs-{number}", without_folders(_pairs(board, items, cluster)))
         write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": pieces}))
         shown = [*figures, *plots(Shown(boards, items))]
         _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown})
@@ -62,6 +73,7 @@ def refuse_other(out: Path) -> None:
     if stray or (names and not (out / "data" / "runs.js").is_file()) or out.is_file():
         holds = f" (it holds {stray[0]!r})" if stray else ""
         raise OpenbookError(f"{out}: is something else than a page of a leaderboard{holds}; name another folder")
+    check_place(out.resolve(), "name another folder")
 
 
 def encoded(value: Any) -> bytes:
@@ -101,9 +113,19 @@ def _write_items(
             again = pl.format("asked again with probability {}", pl.col("probability").round(3))
             states = dict(items[run.id].select("id", pl.coalesce(again, "state")).iter_rows())
             _write_texts(data, run, states, numbers[run.id], number if first else None, places)
-        runs.append({"id": run.id, "number": numbers[run.id], "model": run.model, "texts": texts})
+        runs.append({"id": run.id, "number": numbers[run.id], "model": run.marked, "texts": texts})
     title = f"{board.group.condition.replace('_', ' ')}, {board.group.title}"
     return {"title": title, "exams": {exam: CHINESE_NAMES[exam] for exam in board.exams}, "runs": runs}
+
+
+def _pairs(board: "Board", items: Mapping[str, pl.DataFrame], cluster: "Cluster") -> dict[str, Any]:
+    """Return the comparison of each two of the best runs, as the terminal prints it, by their ids."""
+    found = {}
+    for a, b in permutations([row.run for row in board.rows[:_PAIRED]], 2):
+        both = Runs((a, b), pl.concat([items[a.id], items[b.id]]))
+        sheet = comparison_sheet(compare(both, a, b, cluster=cluster))
+        found[f"{a.id} {b.id}"] = {"heads": sheet.heads, "rows": sheet.rows, "notes": sheet.notes}
+    return found
 
 
 def item_columns(items: pl.DataFrame, exams: Sequence[str]) -> dict[str, Any]:
@@ -147,7 +169,7 @@ def _write_texts(
 ) -> None:
     """Write the responses of a run, and for the first of its `board` the questions and their books."""
     responses: list[Any] = [None] * len(places)
-    questions = list(responses)
+    questions, stems = list(responses), [""] * len(places)
     for text in run.texts():
         place = places.get(text.question.id)
         if place is None or responses[place] is not None:
@@ -157,9 +179,11 @@ def _write_texts(
         if board is not None:
             # Digests stand in files from outside; this one was found to be the book's.
             book = None if text.book is None else f"book-{str(text.book_sha256)[:16]}"
-            questions[place] = _question(text, book)
+            questions[place], stems[place] = _question(text, book), text.question.stem
             if book and not (data / f"{book}.js").exists():
                 write_piece(data, book, text.book)
+    if board is not None:
+        write_piece(data, f"stems-{board}", stems)
     for name, rows in ((f"responses-{number}", responses), (f"questions-{board}", questions)):
         for start in range(0, len(rows), _CHUNK) if any(rows) else ():
             write_piece(data, f"{name}-{start // _CHUNK}", rows[start : start + _CHUNK])
@@ -219,5 +243,6 @@ _GLOBALS = {
     "tables": published.tables(),
     "ceiling": (published.CEILING, published.CEILING_NOTE),
     "is_complete": is_complete,
+    "is_papers": published.is_papers,
     "scale_of": lambda estimates: svg.scale_of(end for each in estimates for end in each.ends),
 }

@@ -87,7 +87,7 @@ def _curves(shown: Shown, number: int) -> Iterator[Plot]:
 
 def _own(shown: Shown, number: int) -> list[tuple[Any, ...]]:
     """Return the runs of the first board of the paper's condition that has any: boards do not compare."""
-    for board in (board for board in shown.boards if board.group.condition == "openbook"):
+    for board in (board for board in shown.boards if published.is_papers(board)):
         if own := [point for row in board.rows if (point := _by_recipe(row, number))]:
             return own
     return []
@@ -112,7 +112,11 @@ def _gain(shown: Shown) -> Iterator[Plot]:
     y = Axis("gain", ends=("gain low", "gain high"))
     for opened, closed in ((name, each.control) for name, each in CONDITIONS.items() if each.control):
         for number, models in enumerate(_by_way(shown.boards)):
-            pairs = [(model, runs[opened], runs[closed]) for model, runs in models if {opened, closed} <= runs.keys()]
+            pairs = [
+                (_marked(model, runs), runs[opened], runs[closed])
+                for model, runs in models
+                if {opened, closed} <= runs.keys()
+            ]
             trades = [trade for pair in pairs if (trade := _trade(*pair, shown.items))]
             # Who has the highest accuracy with the book stands first.
             rows = sorted(trades, key=lambda trade: trade[1] + trade[4], reverse=True)
@@ -139,6 +143,10 @@ def _by_way(boards: Sequence[Board]) -> list[list[tuple[str, dict[str, Run]]]]:
     return [list(models.items()) for models in found.values()]
 
 
+def _marked(model: str, runs: Mapping[str, Run]) -> str:
+    return next((run.marked for run in runs.values() if run.marked != run.model), model)
+
+
 def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFrame]) -> tuple[Any, ...] | None:
     """Return model, accuracy without the book and gain with the ends of their intervals, and how many both answered.
 
@@ -160,7 +168,7 @@ def _trade(model: str, opened: Run, closed: Run, items: Mapping[str, pl.DataFram
 
 def _retention(shown: Shown) -> Iterator[Plot]:
     for number, models in enumerate(_by_way(shown.boards)):
-        rows = [(model, *cells) for model, runs in models for cells in _fields(runs, shown.items)]
+        rows = [(_marked(model, runs), *cells) for model, runs in models for cells in _fields(runs, shown.items)]
         if rows:
             yield Plot(
                 name=f"retention-{number}",
@@ -196,7 +204,7 @@ def _depth(start: float) -> str:
 def _by_exam(shown: Shown) -> Iterator[Plot]:
     for number, board in enumerate(shown.boards):
         rows = [
-            (row.run.model, f"{exam} {CHINESE_NAMES[exam]}", *_cells(of))
+            (row.run.marked, f"{exam} {CHINESE_NAMES[exam]}", *_cells(of))
             for place, exam in enumerate(board.exams)
             for row in board.rows
             for of in [row.averages.exams[place]]
@@ -217,7 +225,7 @@ def _by_exam(shown: Shown) -> Iterator[Plot]:
 def _strict(shown: Shown) -> Iterator[Plot]:
     x, y = Axis("right in any form"), Axis("right in the demanded form")
     for number, board in enumerate(shown.boards):
-        shares = [(row.run.model, row.overall.value, row.metrics.get("correct_strict")) for row in board.rows]
+        shares = [(row.run.marked, row.overall.value, row.metrics.get("correct_strict")) for row in board.rows]
         rows = [(model, right, strict) for model, right, strict in shares if strict is not None and isfinite(right)]
         if rows:
             yield Plot(

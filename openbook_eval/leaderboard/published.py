@@ -13,6 +13,7 @@ from statistics import fmean
 import polars as pl
 
 from openbook_eval.console import percent
+from openbook_eval.leaderboard.board import Board
 from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
 from openbook_eval.leaderboard.stats import Estimate, Interval, share_interval
 
@@ -22,6 +23,9 @@ ITEMS = 11_200
 APPROXIMATION = (
     f"intervals of the paper are approximate: Wilson's for a share of {ITEMS:,} questions, while the paper gives the "
     "mean of six exams and does not say how many questions it asked"
+)
+OF_CMB = (
+    "the paper's tables are of CMB-Exam's test set, open book: they are not shown beside other runs, but without any"
 )
 # Questions of CMB's test, exam by exam in our order, and those of them whose answer holds an E or F (its key of
 # February 2024, github.com/FreedomIntelligence/CMB).
@@ -95,6 +99,12 @@ def tables() -> tuple[PublishedTable, ...]:
         PublishedTable(number, title, tuple(row for table, row in rows if table == number))
         for number, title in enumerate(_TITLES, 1)
     )
+
+
+def is_papers(board: Board) -> bool:
+    """Return whether a board is of the paper's exam, read by name or as a file, and its condition."""
+    run = board.group.runs[0]
+    return run.condition == "openbook" and (run.exam.name == "cmb" or run.exam.name.startswith("CMB-test-"))
 
 
 def sheets() -> Iterator[Sheet]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.console import percent, table
+from openbook_eval.console import percent, rounded, table
 from openbook_eval.results.runs import READING, Run, Runs
 from openbook_eval.scoring import METRICS
 from openbook_eval.types import CHINESE_NAMES, EXAM_NAMES, SIX_EXAMS
@@ -88,7 +88,7 @@ def floor(run: Run) -> list[str]:
 
 def _title(run: Run, asked: str) -> str:
     exam = f"{run.exam.name}, version {run.exam.version}, sha256 {run.exam.sha256[:12]}"
-    named = ", ".join(filter(None, (run.model, asked, run.variant)))
+    named = ", ".join(filter(None, (run.marked, asked, run.variant)))
     return "\n".join(filter(None, (named, f"exam {exam}; run {run.date}", run.exam.changes)))
 
 
@@ -184,7 +184,7 @@ def reading_report(runs: Mapping[str, Run], metrics: Mapping[str, Any]) -> Itera
     yield _by_condition(metrics, _title(next(iter(runs.values())), "reading exam"), notes)
     if gain := metrics["context_gain"]:
         yield Text(
-            f"context gain {100 * gain['gain']:+.2f}: open {percent(gain['open'], 2)}, "
+            f"context gain {rounded(100 * gain['gain'], 2):+.2f}: open {percent(gain['open'], 2)}, "
             f"closed {percent(gain['closed'], 2)}; of {gain['items']} items {gain['both']} right in both, "
             f"{gain['first_only']} only open, {gain['second_only']} only closed, {gain['neither']} in neither"
         )

@@ -133,6 +133,12 @@ class Run(_Record, extra="forbid"):
         source = (self.exam.sha256, self.entries_sha256, self.task_version)
         return (*source, self.shots, self.system_instruction, settings, *filter(None, [self.variant]))
 
+    @property
+    def marked(self) -> str:
+        """Return the model's name with what must stand wherever a figure of it does."""
+        marks = {"TRUNCATED": self.truncation.cut, "INCOMPLETE": self.gaps}
+        return self.model + "".join(f" ({mark})" for mark, has in marks.items() if has)
+
     def caveats(self) -> dict[str, str]:
         """Return what keeps the figures from being those of the whole exam: a word each, and a sentence."""
         cut, missing = self.truncation, "prompts did not reach the model whole"

@@ -1,5 +1,6 @@
 """Items: the list and its filters, one item with its texts, two runs side by side, keys, and files that lack."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from openbook_eval.console import percent
+from openbook_eval.leaderboard.board import compare
+from openbook_eval.leaderboard.export import comparison_sheet, conclusion
 from tests.browser.conftest import Open, rectangle
 from tests.browser.reports import BASE, LIBRARY, TUNED, Report
 
@@ -101,15 +105,49 @@ def test_another_run_keeps_filters_and_item_and_back_takes_it_away(report: Repor
     expect(page.locator(".side")).to_have_count(1)
 
 
-def test_search_finds_ids_and_loaded_stems(report: Report, open_page: Open) -> None:
-    page = open_page(report.items_address(BASE))
+@pytest.mark.parametrize("width", [390, 1400])
+def test_lines_begin_with_the_stem_and_search_finds_ids_and_stems(width: int, report: Report, open_page: Open) -> None:
+    page = open_page(report.items_address(BASE, TUNED), width=width)
+    page.wait_for_function("openbook.loaded('stems-0')")
+    stems = page.evaluate("openbook.loaded('stems-0')")
+    first = page.locator(".line .what bdi").first
+    expect(first).to_have_text(stems[0][:80])
+    assert rectangle(first)["width"] > 90
     search = page.get_by_role("searchbox")
     search.fill("NURSING-1")
     assert counted(page).startswith("11 of 120 items")
-    page.get_by_role("button", name="Load all stems").click()
-    expect(page.get_by_role("button", name="Load all stems")).to_be_hidden()
-    search.fill(page.evaluate("openbook.loaded('questions-0-0')[7].stem"))
+    search.fill(stems[7])
     assert counted(page).startswith("1 of 120 items")
+
+
+def test_two_runs_have_the_paired_difference_as_compare_prints_it_and_a_table_by_class(
+    report: Report, open_page: Open
+) -> None:
+    page = open_page(report.items_address(TUNED, BASE))
+    found = compare(report.found, report.run(TUNED), report.run(BASE))
+    expect(page.locator("#paired tbody tr").last).to_have_text("".join(comparison_sheet(found).rows[-1]))
+    expect(page.locator("#paired .notes li").first).to_have_text(conclusion(found))
+    page.get_by_text("These items by class").click()
+    pairs = report.items_of(TUNED).join(report.items_of(BASE), on="id").filter(exam_class="class 1")
+    shares = [percent(pairs[column].mean()) for column in ("correct", "correct_right")]  # type: ignore[arg-type]
+    only = [pairs.filter(correct=a, correct_right=1 - a).height for a in (1, 0)]
+    row = page.locator("#by-class-table tbody tr", has_text="class 1")
+    expect(row.locator("td")).to_have_text([str(pairs.height), *shares, *map(str, only)])
+
+
+def test_one_item_across_all_models_and_what_is_filtered_can_be_taken_away(report: Report, open_page: Open) -> None:
+    page = open_page(report.items_address(BASE, item="nursing-3"))
+    page.get_by_text("This item across all models").click()
+    right = [report.items_of(run.model).filter(id="nursing-3")["correct"][0] for run in report.runs[:3]]
+    lines = page.locator(".across li")
+    expect(lines).to_have_count(4)
+    expect(lines.first).to_have_text(f"right in {right.count(True)} of 3")
+    page.get_by_label("Exam").select_option("nursing")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export these").click()
+    rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["id"] for row in rows] == report.items_of(BASE).filter(exam="nursing")["id"].to_list()
+    assert rows[3][f"{BASE} read"] == report.items_of(BASE).filter(id=rows[3]["id"])["letters"][0]
 
 
 def test_keys_lead_from_item_to_item_but_not_out_of_a_field(report: Report, open_page: Open) -> None:

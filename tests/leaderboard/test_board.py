@@ -118,4 +118,17 @@ def test_what_keeps_a_run_from_being_whole_is_said() -> None:
         "d: 6 of 60 items have no response (6 of 60 questions not answered (6 timeout): run again); it has no rank, "
         "and its averages are of the others",
     )
-    assert "a (TRUNCATED)" in [row[1] for row in board_sheet(own).rows]
+    assert {"a (TRUNCATED)", "d (INCOMPLETE)"} < {row[1] for row in board_sheet(own).rows}
+
+
+def test_exams_of_one_book_have_no_interval_and_what_to_do_is_said() -> None:
+    runs = make_runs({"a": first(5)}, groups=10)
+    own = board(runs)
+    assert own.rows[0].overall.interval is None
+    assert own.notes[0] == (
+        f"no interval can be had: the items of {', '.join(SIX_EXAMS)} share one book; --cluster item takes each "
+        "as drawn alone"
+    )
+    (by_item,) = boards(runs, cluster="item")
+    assert by_item.rows[0].overall.interval is not None
+    assert by_item.notes == board(make_runs({"a": first(5)}, groups=5)).notes == ()

@@ -116,7 +116,13 @@ def test_runs_of_other_settings_stand_on_one_board_where_asked_and_repeats_where
 
 def test_what_can_be_neither_written_nor_read_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").mkdir()
-    for option in (("--export", tmp_path / "x.csv"), ("--html", tmp_path)):
+    unwritable = Path("/proc/nowhere/x.csv")
+    for option in (
+        ("--export", tmp_path / "x.csv"),
+        ("--html", tmp_path),
+        ("--export", unwritable),
+        ("--html", unwritable),
+    ):
         with pytest.raises(OpenbookError, match="name another"):
             run("leaderboard", "nowhere", *option)
     with pytest.raises(OpenbookError, match=r"x\.xls: cannot export"):
@@ -132,7 +138,10 @@ def test_the_papers_rows_are_printed_when_asked_for_and_need_no_run(run: Run, ru
     text = run("leaderboard", "--paper")
     assert ["Qwen1.5-7B", "0:1", "200,000", "56.12", "55.2-57.0"] in rows(text)
     assert "intervals of the paper are approximate" in text
-    assert "GLM-4" in run("leaderboard", runs, "--paper")
+    # Runs of another exam do not share a view with them.
+    text = run("leaderboard", runs, "--paper", width=200)
+    assert "GLM-4" not in text
+    assert "the paper's tables are of CMB-Exam's test set" in text
     assert "GLM-4" not in run("leaderboard", runs)
 
 

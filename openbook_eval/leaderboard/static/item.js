@@ -7,6 +7,8 @@
   const VERDICTS = { 1: ["right", "\u2713"], 0: ["wrong", "\u2717"], "-": ["no response", "\u00b7"] };
   const cell = (kind, ...inside) => element("span", { class: kind }, inside);
   const count = (number) => new Intl.NumberFormat("en").format(number);
+  // Halves up, as console.py rounds.
+  const percent = (part, whole) => (whole ? (Math.round(Number(((1000 * part) / whole).toFixed(6))) / 10).toFixed(1) : "\u2013");
 
   /** A score as a symbol, with words for those who do not see it. */
   function verdict(score, inWords = false) {
@@ -117,6 +119,20 @@
   }
 
   /** Loads the texts of the item at `place` for all sides and draws it; what is missing is told in its place. */
+  /** The item across all models of its board, whose scores are loaded when it is opened. */
+  function across({ board }, place) {
+    const list = element("ul", { class: "across" });
+    async function open({ target }) {
+      if (!target.open || list.children.length) return;
+      const scores = await Promise.all(board.runs.map((run) => openbook.load(`scores-${run.number}`)));
+      const right = scores.filter((one) => one.correct[place] === "1").length;
+      const lines = board.runs.map((run, at) => element("li", {}, verdict(scores[at].correct[place]), " ",
+        foreign(run.model), " ", cell("letters", foreign(scores[at].letters[place] || "\u2013"))));
+      list.replaceChildren(element("li", {}, `right in ${count(right)} of ${count(board.runs.length)}`), ...lines);
+    }
+    return element("details", { ontoggle: open }, element("summary", {}, "This item across all models"), list);
+  }
+
   async function itemDetail(exam, sides, place) {
     const [chunk, at] = [Math.floor(place / exam.chunk), place % exam.chunk];
     const row = async (name) => (await openbook.load(`${name}-${chunk}`))[at];
@@ -126,12 +142,12 @@
       const texts = await Promise.all(sides.map((one) => (one.run.texts ? row(`responses-${one.run.number}`) : null)));
       const shown = sides.map((one, index) => sideOf(one, place, texts[index]));
       const asked = question ? [prompt(question, book, texts.find(Boolean)), options(question, shown)] : [];
-      return [title(exam, place, question), ...asked, element("div", { class: "sides" }, shown.map(side))];
+      return [title(exam, place, question), ...asked, element("div", { class: "sides" }, shown.map(side)), across(exam, place)];
     } catch (error) {
       const told = `${exam.columns.ids[place]} cannot be shown: ${error.message}`;
       return [title(exam, place, null), element("p", { class: "fault", role: "alert" }, told)];
     }
   }
 
-  Object.assign(openbook, { itemDetail, verdict, cell, count });
+  Object.assign(openbook, { itemDetail, verdict, cell, count, percent });
 })();

@@ -2,13 +2,13 @@
 // The items behind a score: a list with filters, and one item whole, for one run or two side by side.
 
 (() => {
-  const { element, foreign, settings, cell, count } = openbook;
+  const { element, foreign, settings, cell, count, percent } = openbook;
   const byId = (id) => document.getElementById(id);
 
   // Data comes as scripts, each of which hands over its piece: opened from disk, a page may load scripts but no JSON.
   const pieces = new Map();
   const loading = new Map();
-  const NAME = /^\.\.\/data\/((items|scores|questions|responses)(-\d+)+|book-[0-9a-f]+)\.js$/;
+  const NAME = /^\.\.\/data\/((items|scores|questions|responses|stems|pairs)(-\d+)+|book-[0-9a-f]+)\.js$/;
 
   function checked(file) {
     if (!NAME.test(file)) throw new TypeError(`${file} is no piece of this page`);
@@ -42,7 +42,7 @@
 
   // The list: of any length, and only the lines in sight stand in the document.
 
-  const TALL = 30; // pixels of a line, as in page.css
+  const TALL = 46; // pixels of a line, as in page.css
   const SPARE = 8; // lines beyond either edge, so that quick scrolling shows no gap
 
   class List {
@@ -192,14 +192,16 @@
     const { ids } = exam.columns;
     let item = wanted.get("item");
     let found = []; // places that pass the filter
+    exam.stem = (place) => openbook.loaded(`stems-${exam.number}`)?.[place] ?? "";
     const values = () => Object.fromEntries(KEYS.map((key) => [key, byId(`by-${key}`).value]));
     const shown = () => ({ a: sides[0].run.id, b: sides[1]?.run.id, ...values(), item });
 
     function apply() {
-      const all = tests(values(), exam, sides[0].scores, sides[1]?.scores, stems(exam));
+      const all = tests(values(), exam, sides[0].scores, sides[1]?.scores, exam.stem);
       found = [...ids.keys()].filter((place) => all.every((test) => test(place)));
       list.show(found, ids.indexOf(item));
       byId("summary").replaceChildren(summary(exam, sides, found));
+      byId("by-class-table").ontoggle?.();
       placed();
     }
 
@@ -236,7 +238,11 @@
     };
     byId("by-b").onchange = ({ target: { value: b } }) => (location.hash = openbook.address({ ...shown(), b }));
     [byId("previous").onclick, byId("next").onclick] = [-1, 1].map((by) => () => list.step(by));
-    byId("load-stems").onclick = () => loadStems(exam, apply);
+    byId("export").onclick = () => save(exam, sides, found);
+    byId("by-class-table").ontoggle = () => byId("by-class-table").open && classes(exam, sides, found);
+    // Search finds stems as soon as they are there.
+    if (exam.texts) load(`stems-${exam.number}`).then(apply, () => {});
+    paired(exam, sides);
     document.onkeydown = (event) => {
       const by = { j: 1, k: -1 }[event.key];
       if (!by || event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select")) return;
@@ -268,40 +274,14 @@
     }
     byId("by-right").previousElementSibling.textContent = sides.length > 1 ? "A is" : "Response";
     byId("by-q").value = wanted.get("q") || "";
-    byId("load-stems").hidden = !exam.texts || !missing(exam).length;
   }
 
-  // Stems lie in the chunks: those that were not loaded are found by id only, until all were asked for.
-
-  const chunks = ({ number, columns, chunk }) =>
-    Array.from({ length: Math.ceil(columns.ids.length / chunk) }, (_, part) => `questions-${number}-${part}`);
-
-  const missing = (exam) => chunks(exam).filter((name) => !pieces.has(name));
-
-  function stems(exam) {
-    const loaded = chunks(exam).map((name) => pieces.get(name));
-    return (place) => loaded[Math.floor(place / exam.chunk)]?.[place % exam.chunk]?.stem ?? "";
-  }
-
-  async function loadStems(exam, apply) {
-    const button = byId("load-stems");
-    button.disabled = true;
-    try {
-      for (const name of missing(exam)) await load(name);
-      button.hidden = true;
-    } catch (error) {
-      button.nextElementSibling.textContent = openbook.visible(error.message);
-    }
-    button.disabled = false;
-    apply();
-  }
-
-  function line({ columns }, sides) {
+  function line({ columns, stem }, sides) {
     const { ids, classes, expected } = columns;
     return (place) => [
       sides.map((side) => openbook.verdict(side.scores.correct[place])),
-      cell("id", foreign(ids[place])),
-      sides.length > 1 ? null : cell("of", foreign(classes[columns.class[place]], "zh")),
+      cell("what", foreign(stem(place).slice(0, 80) || ids[place], "zh"),
+        element("small", {}, foreign(ids[place]), " \u00b7 ", foreign(classes[columns.class[place]], "zh"))),
       cell("right-letters", foreign(expected[place] || "abstain")),
       sides.map((side) => cell("read-letters", foreign(side.scores.letters[place] || "\u2013"))),
     ];
@@ -309,8 +289,59 @@
 
   function heads(sides) {
     const two = sides.length > 1;
-    const words = two ? ["A", "B", "Item", "Right", "A read", "B read"] : ["", "Item", "Class", "Right", "Read"];
+    const words = two ? ["A", "B", "Item", "Right", "A read", "B read"] : ["", "Item", "Right", "Read"];
     return element("div", { class: "line-heads", "aria-hidden": "true" }, words.map((word) => cell("", word)));
+  }
+
+  const table = (heads, rows) =>
+    element("table", {},
+      element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("tbody", {}, rows.map(([first, ...cells]) => element("tr", {},
+        element("th", { scope: "row" }, foreign(first)),
+        cells.map((one) => element("td", { class: "number" }, one))))));
+
+  /** The comparison of two runs as `openbook-eval compare` prints it; of the best runs of a board only. */
+  async function paired({ number, data }, sides) {
+    const where = byId("paired");
+    where.replaceChildren();
+    if (sides.length < 2) return;
+    const [a, b] = sides.map((side) => side.run.id);
+    const found = (await load(`pairs-${number}`))[`${a} ${b}`];
+    const told = found ? found.notes : ["Only the best runs of a board are compared here: openbook-eval compare A B does."];
+    const content = [element("ul", { class: "notes" }, told.map((note) => element("li", {}, foreign(note))))];
+    if (found) content.unshift(element("div", { class: "box", tabindex: 0 }, table(found.heads, found.rows)));
+    where.replaceChildren(element("h2", {}, "A less B, paired by item"), ...content);
+  }
+
+  /** Items found, by class: how many, and which share is right. */
+  function classes({ columns }, sides, found) {
+    const rows = new Map(columns.classes.map((name) => [name, []]));
+    for (const place of found) rows.get(columns.classes[columns.class[place]]).push(place);
+    const right = (side, places) => {
+      const known = places.filter((place) => side.scores.correct[place] !== "-");
+      return [known.filter((place) => side.scores.correct[place] === "1").length, known.length];
+    };
+    const only = (places, key) => places.filter((place) => sides.map((side) => side.scores.correct[place]).join("") === key);
+    const line = ([name, places]) => [name, count(places.length),
+      ...sides.map((side) => percent(...right(side, places))),
+      ...(sides.length > 1 ? ["10", "01"].map((key) => count(only(places, key).length)) : [])];
+    const two = sides.length > 1;
+    const heads = ["Class", "Items", ...(two ? ["A, %", "B, %", "Only A", "Only B"] : ["Right, %"])];
+    const lines = [...rows].filter(([, places]) => places.length).map(line);
+    byId("by-class-table").querySelector("div").replaceChildren(table(heads, lines));
+  }
+
+  /** Saves the items found as CSV; no cell begins a formula of a spreadsheet. */
+  function save({ columns, board, stem }, sides, found) {
+    const quoted = (value) => `"${String(value).replace(/^(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/, "'").replaceAll('"', '""')}"`;
+    const exams = Object.keys(board.exams);
+    const heads = ["id", "exam", "class", "right", ...sides.flatMap(({ run }) => [`${run.model} read`, `${run.model} correct`]), "stem"];
+    const rows = found.map((place) => [columns.ids[place], exams[columns.exam[place]], columns.classes[columns.class[place]],
+      columns.expected[place], ...sides.flatMap(({ scores }) => [scores.letters[place], scores.correct[place]]), stem(place)]);
+    const text = [heads, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n");
+    const href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+    element("a", { href, download: "items.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 1000);
   }
 
   function summary({ columns }, sides, found) {
@@ -323,7 +354,7 @@
     const of = (test) => Object.entries(counts).reduce((sum, [key, many]) => sum + (test(key) ? many : 0), 0);
     const told = sides.map((side, index) => {
       const [right, none] = ["1", "-"].map((score) => of((key) => key[index] === score));
-      const share = found.length > none ? ((100 * right) / (found.length - none)).toFixed(1) : "\u2013";
+      const share = percent(right, found.length - none);
       return `${two ? `${side.name} ` : ""}right ${share} %${none ? `, no response to ${count(none)}` : ""}`;
     });
     const pair = (key) => count(counts[key] || 0);
