@@ -109,7 +109,7 @@ def test_a_run_whose_samples_changed_since_has_scores_and_no_texts(tmp_path: Pat
     build(found, boards(found), tmp_path / "report")
     assert piece(tmp_path / "report", "runs")["boards"][0]["runs"][0]["texts"] is False
     kinds = {path.name.partition("-")[0] for path in (tmp_path / "report" / "data").iterdir()}
-    assert kinds == {"runs.js", "items", "scores"}
+    assert kinds == {"runs.js", "items", "pairs", "scores"}
 
 
 @pytest.mark.parametrize("files", [["notes.txt"], ["index.html"], ["index.html", "data/other.js"], None])
