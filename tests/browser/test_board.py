@@ -120,4 +120,6 @@ def test_reference_rows_stand_below_the_runs_and_stay_there_when_these_are_sorte
     assert float(page.locator("tfoot tr:last-child .average").inner_text()) > 90
     page.get_by_role("link", name="The paper").click()
     expect(page.locator("#table-1 tfoot tr:first-child .average")).to_have_text("81.6")
-    expect(page.locator("#table-1 tfoot tr:last-child .model")).to_contain_text("string matching")
+    expect(page.locator("#table-1 tfoot tr")).to_have_count(
+        1
+    )  # runs of another exam do not stand there, nor its readers
