@@ -34,6 +34,6 @@ def test_no_class_name_is_defined_twice() -> None:
     assert [name for name, count in names.items() if count > 1 and not name.startswith("_")] == []
 
 
-def test_script_and_style_of_the_page_stay_under_900_lines() -> None:
+def test_script_and_style_of_the_page_stay_under_1200_lines() -> None:
     static = [path for path in (ROOT / "openbook_eval").rglob("*") if path.suffix in {".js", ".css"}]
-    assert 0 < sum(path.read_text(encoding="utf-8").count("\n") for path in static) <= 900
+    assert 0 < sum(path.read_text(encoding="utf-8").count("\n") for path in static) <= 1200

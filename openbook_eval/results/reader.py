@@ -31,11 +31,8 @@ from openbook_eval.models.endpoints import FINAL, reasons
 from openbook_eval.prompt import VERSIONS
 from openbook_eval.results.metrics import reading_metrics
 from openbook_eval.results.runs import (
-    HIDDEN,
     ORDER,
-    PLACES,
     READING,
-    WORDS,
     AskedExam,
     Run,
     Runs,
@@ -43,6 +40,7 @@ from openbook_eval.results.runs import (
     TrainingRecord,
     model_name,
     told_apart,
+    weights_of,
 )
 from openbook_eval.results.samples import BROKEN, ITEMS, find_thinking, find_truncation, our_tasks, read_items
 from openbook_eval.scoring import Scope
@@ -218,7 +216,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
     ]
     samples = tuple(own for own, _, _ in read)
     items = pl.concat([own for _, _, own in read])
-    weights = _weights(results, arguments)
+    weights = weights_of(results, arguments)
     dated = _DATED.search(file.stem)
     date = dated[1] if dated else ""
     run = Run(
@@ -274,18 +272,6 @@ def _arguments(config: Json) -> Json:
     if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
         return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     return arguments
-
-
-def _weights(results: Json, arguments: Json) -> dict[str, str]:
-    """Return all that says what a model's weights are: its name, what of its arguments changes them, and digests."""
-    # An adapter stands in the arguments only; lm-eval's name is that of its base.
-    known = {**arguments, **{name: results["config"].get(name) for name in HIDDEN if name.endswith("_sha")}}
-    known["model"] = results.get("model_name") or "unknown"
-    if "pretrained" in known:  # else a profile is an endpoint
-        known["profile"] = None
-    as_ever = {"", "None", "False", "auto", "main"}
-    texts = {name: str(known[name]) for name in (*PLACES, *WORDS, *HIDDEN) if name in known}
-    return {name: text.rstrip("/") or text for name, text in texts.items() if text not in as_ever}
 
 
 def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str, str]:

@@ -198,6 +198,18 @@ class Runs:
         return replace(self, runs=told_apart([run.model_copy(update={"across": True}) for run in self.runs]))
 
 
+def weights_of(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that says what a model's weights are: its name, what of its arguments changes them, and digests."""
+    # An adapter stands in the arguments only; lm-eval's name is that of its base.
+    known = {**arguments, **{name: results["config"].get(name) for name in HIDDEN if name.endswith("_sha")}}
+    known["model"] = results.get("model_name") or "unknown"
+    if "pretrained" in known:  # else a profile is an endpoint
+        known["profile"] = None
+    as_ever = {"", "None", "False", "auto", "main"}
+    texts = {name: str(known[name]) for name in (*PLACES, *WORDS, *HIDDEN) if name in known}
+    return {name: text.rstrip("/") or text for name, text in texts.items() if text not in as_ever}
+
+
 def model_name(weights: Mapping[str, str], short: Mapping[str, str] | None = None) -> str:
     """Return what a model is called by its weights, its folders by their `short` names."""
     words = ", ".join(_words(weights, WORDS))

@@ -82,7 +82,7 @@ def test_what_keeps_figures_from_being_those_of_the_whole_exam_is_said(tmp_path:
     truncation = {"checked": True, "reason": None, **cut, "tasks": tasks}
     write_run(tmp_path / "a", model="[b]m[/b]", limit=4, openbook={"truncation": truncation, "api": api})
     text = " ".join(" ".join(table(tmp_path / "a")).split())
-    assert text.startswith("[b]m[/b], open book exam invented")
+    assert text.startswith("[b]m[/b] (TRUNCATED) (INCOMPLETE), open book exam invented")
     assert "taken with --limit: not all questions were asked" in text
     assert (
         "3 of 24 questions of the run not answered (2 rate limit, 1 timeout) and not scored: the same command" in text
