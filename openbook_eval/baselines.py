@@ -10,6 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from openbook_eval.console import percent
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS, ExamName, Question
 
 READERS = ("chance", "majority letter", "longest option", "string matching", "always abstaining", "ceiling")
@@ -57,7 +58,7 @@ class Reference:
 
     def __str__(self) -> str:
         """Say what each reader gets, in percent."""
-        return ", ".join(f"{row.name}: {100 * row.ranked:.1f}" for row in self.rows)
+        return ", ".join(f"{row.name}: {percent(row.ranked)}" for row in self.rows)
 
 
 def _chances(questions: Sequence[Question], texts: Sequence[str] | None) -> Iterator[tuple[str, list[float]]]:
