@@ -295,7 +295,7 @@
 
   const table = (heads, rows) =>
     element("table", {},
-      element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("thead", {}, element("tr", {}, heads.map((head, at) => element("th", { scope: "col", class: at ? "number" : null }, head)))),
       element("tbody", {}, rows.map(([first, ...cells]) => element("tr", {},
         element("th", { scope: "row" }, foreign(first)),
         cells.map((one) => element("td", { class: "number" }, one))))));
@@ -309,7 +309,7 @@
     const found = (await load(`pairs-${number}`))[`${a} ${b}`];
     const told = found ? found.notes : ["Only the best runs of a board are compared here: openbook-eval compare A B does."];
     const content = [element("ul", { class: "notes" }, told.map((note) => element("li", {}, foreign(note))))];
-    if (found) content.unshift(element("div", { class: "box", tabindex: 0 }, table(found.heads, found.rows)));
+    if (found) content.unshift(element("div", { class: "box narrow", tabindex: 0 }, table(found.heads, found.rows)));
     where.replaceChildren(element("h2", {}, "A less B, paired by item"), ...content);
   }
 
