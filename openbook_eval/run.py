@@ -19,12 +19,12 @@ from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
 from openbook_eval import install, models
 from openbook_eval.errors import OpenbookError, did_you_mean, first_line
 from openbook_eval.models import context_window, profiles
+from openbook_eval.models.completions import STOPS, are_completions, ending
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked, endpoints, settings_help
 from openbook_eval.models.settings import refuse
@@ -77,7 +77,10 @@ def run(arguments: list[str], show: Show) -> None:
     fits = context_window.check(tasks, config)
     setup_logging()
     exam = tasks[0].config.metadata["exam_file"] if tasks else None
-    known = {"exam": exam, "truncation": asdict(Truncation.of(fits)) if fits else None, "versions": versions()}
+    completes = bool(tasks) and are_completions(config)
+    completions = {"stops": list(STOPS)} if completes else None
+    truncation = asdict(Truncation.of(fits)) if fits else None
+    known = {"exam": exam, "truncation": truncation, "completions": completions, "versions": versions()}
     namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
     # Everything that is said of a run beyond its averages comes from its samples.
     namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
@@ -86,14 +89,16 @@ def run(arguments: list[str], show: Show) -> None:
     models.responses = _folder(config.output_path) / "responses" if config.output_path else None
     with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
         namespace.output_path = config.output_path or gone_after
-        printed, files = _execute(harness, namespace, log, only_ours=only_ours)
-        _finish(
-            files, known, show if tasks and not config.predict_only else None, "" if files and only_ours else printed
-        )
-        if config.predict_only and files:
-            print(f"{files[0].parent}: responses are kept there and not scored (--predict_only)")
+        completed = config.model if completes else ""
+        printed, files = _execute(harness, namespace, log, only_ours=only_ours, completed=completed)
+        shown = _say_unscored if config.predict_only else show
+        _finish(files, known, shown if tasks else None, "" if files and only_ours else printed)
         if log and not files:
             raise OpenbookError(f"{namespace.output_path}: the results could not be written; {log} says why")
+
+
+def _say_unscored(files: Sequence[Path]) -> None:
+    print(f"{files[0].parent}: responses are kept there and not scored (--predict_only)")
 
 
 def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | None, printed: str) -> None:
@@ -103,7 +108,9 @@ def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | Non
     """
     reports = dict(models.reports)
     models.reports.clear()
-    known = {**known, **{name: report.to_json() for name, report in reports.items()}}
+    parts = {name: report.to_json() for name, report in reports.items()}
+    exact = [part["cut_off"] for part in parts.values() if "cut_off" in part]
+    known = {**known, **parts, "cut_off": {"exact": True, "answers": sum(exact)} if exact else None}
     for file in files:
         annotate(file, known)
     if printed:
@@ -117,12 +124,12 @@ def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | Non
 
 
 def _execute(
-    harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool
+    harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool, completed: str = ""
 ) -> tuple[str, list[Path]]:
     """Let lm-eval run, with its logs in a file or where there is none on the terminal.
 
-    Returns what it prints, and the results file that it has written: others may stand beside it, of a run at the same
-    time as well.
+    `completed` is a model whose prompts are completions. Returns what lm-eval prints, and the results file that it has
+    written: others may stand beside it, of a run at the same time as well.
     """
     import lm_eval.loggers
     import lm_eval.tasks
@@ -133,7 +140,12 @@ def _execute(
     # This saves the seconds in which lm-eval indexes some 14,000 task files of its own.
     found = {"TaskManager": partial(lm_eval.tasks.TaskManager, include_defaults=False)} if only_ours else {}
     try:
-        with logs as printed, _replaced(lm_eval.loggers, begun), _replaced(lm_eval.tasks, found):
+        with (
+            logs as printed,
+            _replaced(lm_eval.loggers, begun),
+            _replaced(lm_eval.tasks, found),
+            _replaced(*ending(completed)),
+        ):
             harness.execute(namespace)
     except ValueError as error:
         if not str(error).startswith("Tasks not found"):
@@ -146,14 +158,16 @@ def _execute(
 
 
 @contextmanager
-def _replaced(module: ModuleType, others: Mapping[str, object]) -> Iterator[None]:
-    """Let others stand for some names of a module."""
-    whole = {name: getattr(module, name) for name in others}
-    vars(module).update(others)
+def _replaced(owner: object, others: Mapping[str, object]) -> Iterator[None]:
+    """Let others stand for some names of a module or class."""
+    whole = {name: getattr(owner, name) for name in others}
     try:
+        for name, other in others.items():
+            setattr(owner, name, other)
         yield
     finally:
-        vars(module).update(whole)
+        for name, own in whole.items():
+            setattr(owner, name, own)
 
 
 def _begin(logger: type, begun: dict[str, Any], *values: Any, **settings: Any) -> Any:

@@ -171,8 +171,8 @@ def _misfit(fits: Sequence[Fit], length: int, window: "ContextWindow") -> str:
 class ContextWindow:
     """A run's model as `--model_args` name it: its tokenizer, its chat format, its length."""
 
-    def __init__(self, name: str, arguments: Mapping[str, Any], trusted: bool = False) -> None:
-        """Load the tokenizer; `trusted` where the user allows its code to run.
+    def __init__(self, name: str, arguments: Mapping[str, Any], trusted: bool = False, **loading: bool) -> None:
+        """Load the tokenizer; `trusted` where the user allows its code to run, `loading` as transformers takes it.
 
         Raises UncheckedError for a model without a tokenizer of its own (API models) and for one that cannot be loaded.
         """
@@ -183,7 +183,7 @@ class ContextWindow:
         if not self.is_vllm and arguments.get("truncation"):
             raise UncheckedError("truncation=True lets the tokenizer cut as well")
         revision = arguments.get("tokenizer_revision" if self.is_vllm else "revision") or "main"
-        settings = {"trust_remote_code": trusted, "revision": str(revision)}
+        settings = {"trust_remote_code": trusted, "revision": str(revision), **loading}
         if arguments.get("add_bos_token") is not None:
             settings["add_bos_token"] = arguments["add_bos_token"]
         source = arguments.get("tokenizer") or arguments.get("pretrained")

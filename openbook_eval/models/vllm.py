@@ -1,10 +1,13 @@
 """`vllm-openbook`: lm-eval's vLLM model, which computes shared text once, keeps its responses and cuts nothing."""
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from openbook_eval.files import sha256_json
 from openbook_eval.matching.matcher import ASKED_AGAIN, letters_to_ask
 from openbook_eval.matching.response import ends_thinking
 from openbook_eval.models.cache import ResponseCache, engine_identity
+from openbook_eval.models.completions import first_sections
 from openbook_eval.models.context_window import no_chat
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import EngineResponse, Ids, Prompt, Ranking, encode, least, order, rankings
@@ -27,6 +31,8 @@ from openbook_eval.types import Marked
 # A prefix is shared in whole blocks, so that small ones share more of it. On a CPU vLLM takes 128 unless told, and has
 # its fast kernels for multiples of 32 (vllm.v1.attention.backends.cpu_attn).
 _CPU_BLOCK = 32
+# The variable of vLLM's mode in which an answer is the same whatever else is in the batch, of 0.32.0 and others.
+_INVARIANT = "VLLM_BATCH_INVARIANT"
 # The share of the cache's blocks that stays free when a prompt is admitted, so that the answers of those at work find
 # room. Without it vLLM puts prompts back for want of memory, and computes them once more.
 _WATERMARK = 0.1
@@ -44,10 +50,14 @@ class Cost:
     asked. `computed_tokens` went through the model before answers began, those of prompts that the engine put back for
     want of memory once more; `least_tokens` are the nodes of the prompts' prefix trie, `least_block_tokens` the least
     for a cache that keeps whole blocks. Both begin with an empty cache each time that the model is asked; one that has
-    read the same prompts before takes less. `engine_seconds` pass while the engine works, `other_seconds` before, after
-    and between: tokenising, ordering, writing. `file` is the response cache.
+    read the same prompts before takes less. `cut_off` answers reached their limit of tokens. `engine_seconds` pass
+    while the engine works, `other_seconds` before, after and between: tokenising, ordering, writing. `file` is the
+    response cache. An answer is the same whatever is asked beside it where the engine is `batch_invariant` or its
+    `dtype` is float32: only then does a run that goes on end as it would have ended.
     """
 
+    dtype: str
+    batch_invariant: bool
     prompts: int = 0
     kept: int = 0
     prompt_tokens: int = 0
@@ -55,6 +65,7 @@ class Cost:
     least_tokens: int = 0
     least_block_tokens: int = 0
     generated_tokens: int = 0
+    cut_off: int = 0
     engine_seconds: float = 0.0
     other_seconds: float = 0.0
     file: Path | None = None
@@ -74,7 +85,9 @@ class Cost:
         """Return one line for the terminal."""
         asked = f"cost: {self.prompts:,} prompts of {self.prompt_tokens:,} tokens"
         if self.kept:
-            asked += f" (and {self.kept:,} answers taken from {self.file})"
+            exact = self.batch_invariant or self.dtype == "float32"
+            hint = "" if exact else f"; in {self.dtype} one run might have answered some of them in other words"
+            asked += f" (and {self.kept:,} answers taken from {self.file}{hint})"
         if not self.prompts:
             return asked
         return (
@@ -98,33 +111,44 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         arguments.pop("device", None)
         name = arguments.pop("profile", None)
         self._profile = profile(name) if name else None
+        self._chat = False
         if int(arguments.get("data_parallel_size") or 1) > 1:
             raise OpenbookError(
                 "data_parallel_size: one engine answers here; replicas are vLLM's own: start vllm serve MODEL "
                 "--data-parallel-size N and ask it with --model api-openbook, or give each GPU a run of its own"
             )
+        if arguments.pop("batch_invariant", False):
+            _set_batch_invariant()
         try:
             super().__init__(pretrained, **{**_cache_settings(), **arguments})
         except Exception as error:  # an engine fails in as many ways as there are models and machines
             raise OpenbookError(_why_not(pretrained, error)) from error
         if self._profile:
             self.tokenizer.chat_template = self.hf_chat_template = self._profile.template
-        dtype = str(self.model.llm_engine.model_config.dtype)
-        self._cache = ResponseCache(
-            engine_identity(self.model_args, arguments.get("lora_local_path"), dtype), models.responses
-        )
-        models.reports["cost"] = self.cost = Cost(file=self._cache.path)
+        dtype, invariant = str(self.model.llm_engine.model_config.dtype), _is_batch_invariant()
+        identity = engine_identity(self.model_args, arguments.get("lora_local_path"), dtype)
+        identity |= {"batch_invariant": True} if invariant else {}
+        self._cache = ResponseCache(identity, models.responses)
+        models.reports["cost"] = self.cost = Cost(dtype.removeprefix("torch."), invariant, file=self._cache.path)
         self.model.llm_engine.logger_manager.stat_loggers.append(_Recomputed(self))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Render a chat as lm-eval's model does. Raises OpenbookError where the model has no chat format."""
+        self._chat = True
         try:
             return str(super().apply_chat_template(chat_history, add_generation_prompt))
         except (ValueError, jinja2.exceptions.TemplateError) as error:
             raise OpenbookError(no_chat(self.tokenizer, error)) from error
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-        """Return the responses to lm-eval's requests, in order. Raises OpenbookError where a prompt does not fit."""
+        """Return the responses to lm-eval's requests, in order; to completion prompts as `completions` says.
+
+        Raises OpenbookError where a prompt does not fit.
+        """
+        ask = partial(self._generate, disable_tqdm=disable_tqdm)
+        return ask(requests) if self._chat or self.think_end_token else first_sections(ask, requests)
+
+    def _generate(self, requests: list[Any], disable_tqdm: bool) -> list[str]:
         begun = time.perf_counter()
         eos = self.tokenizer.decode(self.eot_token_id) or self.tokenizer.eos_token
         settings = [self._sampling(request.args[1], eos) for request in requests]
@@ -139,6 +163,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
             prompts.append(self._seeded(prompt, times[prompt.key]))
             times[prompt.key] += 1
         answers = self._answer(prompts, begun, disable_tqdm)
+        self.cost.cut_off += sum(answer.finish == "length" for answer in answers)
         texts = (
             postprocess_generated_text(answer.text, until, self.think_end_token)
             for answer, (_, until, _) in zip(answers, settings, strict=True)
@@ -332,6 +357,25 @@ def _cache_settings() -> dict[str, Any]:
     from vllm.platforms import current_platform
 
     return {"watermark": _WATERMARK} | ({"block_size": _CPU_BLOCK} if current_platform.is_cpu() else {})
+
+
+def _is_batch_invariant() -> bool:
+    from vllm import envs
+
+    return bool(getattr(envs, _INVARIANT, False))
+
+
+def _set_batch_invariant() -> None:
+    """Have vLLM compute each answer alike whatever is asked beside it. Raises OpenbookError where it cannot."""
+    from vllm import envs
+    from vllm.platforms import current_platform
+
+    if _INVARIANT not in envs.environment_variables or not current_platform.has_device_capability(90):
+        raise OpenbookError(
+            f"batch_invariant=True: vLLM {version('vllm')} has no such mode on this machine (it is for NVIDIA GPUs of "
+            "compute capability 9.0 and later); leave it out, or take dtype=float32, which does nearly the same"
+        )
+    os.environ[_INVARIANT] = "1"
 
 
 def _why_not(pretrained: str, error: Exception) -> str:

@@ -42,7 +42,15 @@ from openbook_eval.results.runs import (
     told_apart,
     weights_of,
 )
-from openbook_eval.results.samples import BROKEN, ITEMS, find_thinking, find_truncation, our_tasks, read_items
+from openbook_eval.results.samples import (
+    BROKEN,
+    ITEMS,
+    find_cut_off,
+    find_thinking,
+    find_truncation,
+    our_tasks,
+    read_items,
+)
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
@@ -239,6 +247,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         gaps=_gaps(block.get("api")),
         asked_again=_asked_again(items),
         cut_off=_cut_off(items.filter(state="cut_off").height, items.height, block.get("thinking")),
+        at_limit=_at_limit(block.get("cut_off")),
         cost=block.get("api") or block.get("cost"),
         profile=arguments.get("profile"),
         trained_on=block.get("trained_on"),
@@ -286,7 +295,8 @@ def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str,
         asked = {name: value for name, value in asked.items() if name not in _OF_SAMPLING} | {"temperature": 0}
     if "until" in asked:
         stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
-        asked["until"] = " ".join(sorted(map(repr, stops)))
+        beside = (results.get(_KEY, {}).get("completions") or {}).get("stops", ())
+        asked["until"] = " ".join(sorted(map(repr, [*stops, *beside])))
     how = {"engine": results["config"].get("model"), "chat_template": (results.get("chat_template_sha") or "none")[:8]}
     metadata = (results["configs"][task]["metadata"] for task in tasks)
     how["undecided"] = _one("way with what no rule decides", (part.get("undecided") for part in metadata))
@@ -340,6 +350,14 @@ def _cut_off(certain: int, asked: int, thinking: Json | None) -> str:
     return f"{said or 'thinking cut off'}; {more} (an estimate: tokens counted again); --model vllm-openbook knows"
 
 
+def _at_limit(part: Json | None) -> str:
+    """Say how many answers reached their limit of tokens: by our models' word, of others by an estimate."""
+    if not (part and part.get("answers")):
+        return ""
+    about = "" if part.get("exact") else "about "
+    return f"{about}{part['answers']:,} answers of the run were cut off at their limit of tokens (max_gen_toks)"
+
+
 def _versions(results: Json) -> dict[str, str]:
     versions = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
     return {name: version for name, version in versions.items() if version}
@@ -366,8 +384,8 @@ def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path
     """Add what is missing to each results file of ours at or under `path`, in one write; return the files that changed.
 
     `known` are parts that are known already. The others are found in samples beside the results: `truncation`,
-    `thinking`, `reading`, `reference` and `trained_on`. All else in a file stays as it is, and so do parts that it has,
-    but for those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be
+    `cut_off`, `thinking`, `reading`, `reference` and `trained_on`. All else in a file stays as it is, and so do parts
+    that it has, but for those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be
     written is warned of.
     """
     return [file for file in results_files(path) if _annotate(file, known or {})]
@@ -384,6 +402,7 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         finders: dict[str, Callable[[], object]] = {
             "truncation": lambda: find_truncation(results, samples),
             "thinking": lambda: find_thinking(results, samples),
+            "cut_off": lambda: find_cut_off(results, samples),
             "reading": lambda: _of_items("reading", file, results),
             "reference": lambda: _of_items("reference", file, results),
             "trained_on": lambda: _trained_on(results),

@@ -78,7 +78,8 @@ class Run(_Record, extra="forbid"):
     what it is called among the runs that were read with it, `weights` what tells it from all others. `date` is that of
     lm-eval's file names, YYYY-MM-DDTHH-MM-SS. `items_sha256` is over the sorted ids and document hashes: what was
     asked. `asked` counts all items, those without a response as well; `gaps` tells of these, "" where there are none,
-    `cut_off` of responses that ended in mid-thought, and `asked_again` of those that were put to the model again.
+    `at_limit` of answers as long as they may be, `cut_off` of responses that ended in mid-thought, and `asked_again` of
+    those that were put to the model again.
     `system_instruction` and `chat_template` are lm-eval's digests of them. `variant` says how prompts differ from those
     of the task, "" where they do not. `settings` are how it was asked beside that: engine, chat template, and what was
     set for generation; a run `across` may stand beside runs of others. `cost`, `truncation`, `trained_on` and
@@ -104,6 +105,7 @@ class Run(_Record, extra="forbid"):
     gaps: str
     cut_off: str = ""
     asked_again: str = ""
+    at_limit: str = ""
     cost: Mapping[str, Any] | None
     profile: str | None
     trained_on: TrainingRecord | None
@@ -149,6 +151,7 @@ class Run(_Record, extra="forbid"):
             "cut off": self.cut_off,
             "asked again": self.asked_again,
             "ceiling": f"{hidden:,} of {self.asked:,} items cannot be right: letters not shown" if hidden else "",
+            "at limit": self.at_limit,
             "unchecked": "" if cut.checked else f"not checked for truncation ({cut.reason or 'no reason is given'})",
             "cut": f"TRUNCATED: {cut.cut:,} of {cut.prompts:,} {missing}" if cut.checked and cut.cut else "",
         }

@@ -14,6 +14,7 @@ from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
 from openbook_eval.matching.response import ends_thinking, without_thought
 from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
+from openbook_eval.models.scheduling import encode
 from openbook_eval.models.settings import HF
 from openbook_eval.prompt import around_book
 from openbook_eval.scoring import METRICS, Scope, score
@@ -243,14 +244,33 @@ def find_truncation(results: Mapping[str, Any], samples: Mapping[str, Path]) -> 
         )
 
 
-def _window(results: Mapping[str, Any]) -> ContextWindow:
+def find_cut_off(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, int] | None:
+    """Estimate how many answers of a run reached their limit of tokens; None where that cannot be told.
+
+    lm-eval's models do not say why an answer ended: its tokens are counted again, and may be a few less then. Nothing
+    is fetched for that.
+    """
+    found = 0
+    try:
+        window = _window(results, local_files_only=True)
+        for task in our_tasks(results):
+            if generation := results["configs"][task].get("generation_kwargs"):
+                texts = list(each_sample(samples[task], lambda row: row["resps"][0][0] if _is_ours(row) else None))
+                limit = _NEARLY * window.answer_length(generation)
+                found += sum(len(ids) >= limit for ids in encode(texts, window.tokenizer, first=None, special=False))
+    except (UncheckedError, OpenbookError, OSError, ImportError, *BROKEN):
+        return None
+    return {"answers": found}
+
+
+def _window(results: Mapping[str, Any], **loading: bool) -> ContextWindow:
     arguments = results["config"]["model_args"]
     if isinstance(arguments, str):
         from lm_eval.utils import simple_parse_args_string
 
         arguments = simple_parse_args_string(arguments)
     # The file is anybody's: the code of a tokenizer it names is not run.
-    return ContextWindow(str(results["config"]["model"]), dict(arguments))
+    return ContextWindow(str(results["config"]["model"]), dict(arguments), **loading)
 
 
 def find_thinking(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, int] | None:

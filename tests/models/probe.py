@@ -30,7 +30,7 @@ def request(*arguments: Any) -> Any:
 
 
 def cost_of(model: VllmOpenbook, requests: list[Any]) -> dict[str, Any]:
-    model.cost = Cost()
+    model.cost = Cost("float32", False)
     model.generate_until(requests, disable_tqdm=True)
     return model.cost.to_json()
 
@@ -52,7 +52,7 @@ def ranked(model: VllmOpenbook) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, texts in {"plain": pairs, "chat": chats, "others": others}.items():
         requests = [request(*text) for text in texts]
-        model.cost = Cost()
+        model.cost = Cost("float32", False)
         ours = model.loglikelihood(requests, True)
         found[name] = {"ours": ours, "cost": model.cost.to_json()}
         found[name]["theirs"] = VLLM.loglikelihood(model, requests, True)
@@ -99,12 +99,17 @@ def refused(model: VllmOpenbook) -> str:
     return "nothing"
 
 
+def lines(_: VllmOpenbook) -> list[str]:
+    kinds = [("float32", False), ("bfloat16", True), ("bfloat16", False)]
+    return [Cost(dtype, invariant, kept=3).line() for dtype, invariant in kinds]
+
+
 def main() -> None:
     folder, answers = sys.argv[1:]
     os.environ["OPENBOOK_CACHE"] = answers
     settings = {"max_model_len": 2048, "enforce_eager": True, "dtype": "float32", "num_gpu_blocks_override": BLOCKS}
     model = VllmOpenbook(folder, **settings)
-    parts = (generated, ranked, asked_again, small_cache, sampled, refused)
+    parts = (generated, ranked, asked_again, small_cache, sampled, refused, lines)
     print(json.dumps({part.__name__: part(model) for part in parts}))
 
 

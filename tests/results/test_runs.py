@@ -62,6 +62,16 @@ def test_all_that_differs_is_said(run: Run, fields: dict[str, object], reasons: 
     assert len(comparable_groups([run, other])) == 2
 
 
+@pytest.mark.parametrize(("exact", "about"), [(True, ""), (False, "about ")])
+def test_answers_that_were_cut_off_and_stops_of_completions_are_said(tmp_path: Path, exact: bool, about: str) -> None:
+    parts = {"cut_off": {"exact": exact, "answers": 1200}, "completions": {"stops": ["\n\n"]}}
+    write_run(tmp_path, questions=6, openbook=parts)
+    (run,) = read_runs(tmp_path).runs
+    said = f"{about}1,200 answers of the run were cut off at their limit of tokens (max_gen_toks)"
+    assert run.caveats()["at limit"] == said
+    assert run.settings["until"] == r"'<|im_end|>' '\n\n'"
+
+
 def test_runs_across_settings_share_a_group_and_their_names_tell_these_apart(run: Run) -> None:
     warm = changed(run, settings={**run.settings, "temperature": "0.7"})
     titles = {group.title for group in comparable_groups([run, warm])}
