@@ -52,7 +52,7 @@ def test_what_was_asked_once_is_not_asked_again(probed: dict[str, Any]) -> None:
 
 
 def test_what_was_kept_in_16_bits_may_differ_from_one_run(probed: dict[str, Any]) -> None:
-    exact = "cost: 0 prompts of 0 tokens (and 3 answered from the response cache)"
+    exact = "cost: 0 prompts of 0 tokens (and 3 answers taken from None)"
     hint = "; in bfloat16 one run might have answered some of them in other words)"
     assert probed["lines"] == [exact, exact, exact[:-1] + hint]
 
