@@ -76,11 +76,8 @@ def run(arguments: list[str], show: Show) -> None:
         refuse(config, [task.OUTPUT_TYPE for task in tasks])
     fits = context_window.check(tasks, config)
     setup_logging()
-    exam = tasks[0].config.metadata["exam_file"] if tasks else None
-    completes = bool(tasks) and are_completions(config)
-    completions = {"stops": list(STOPS)} if completes else None
-    truncation = asdict(Truncation.of(fits)) if fits else None
-    known = {"exam": exam, "truncation": truncation, "completions": completions, "versions": versions()}
+    completed = config.model if tasks and are_completions(config) else ""
+    known = _known(tasks, fits, completed)
     namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
     # Everything that is said of a run beyond its averages comes from its samples.
     namespace.log_samples = getattr(namespace, "log_samples", False) or bool(tasks)
@@ -89,12 +86,19 @@ def run(arguments: list[str], show: Show) -> None:
     models.responses = _folder(config.output_path) / "responses" if config.output_path else None
     with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
         namespace.output_path = config.output_path or gone_after
-        completed = config.model if completes else ""
         printed, files = _execute(harness, namespace, log, only_ours=only_ours, completed=completed)
         shown = _say_unscored if config.predict_only else show
         _finish(files, known, shown if tasks else None, "" if files and only_ours else printed)
         if log and not files:
             raise OpenbookError(f"{namespace.output_path}: the results could not be written; {log} says why")
+
+
+def _known(tasks: Sequence[Any], fits: Sequence[context_window.Fit], completed: str) -> dict[str, object]:
+    """Return the parts of a results file that are known before a run."""
+    exam = tasks[0].config.metadata["exam_file"] if tasks else None
+    truncation = asdict(Truncation.of(fits)) if fits else None
+    completions = {"stops": list(STOPS)} if completed else None
+    return {"exam": exam, "truncation": truncation, "completions": completions, "versions": versions()}
 
 
 def _say_unscored(files: Sequence[Path]) -> None:

@@ -42,15 +42,7 @@ from openbook_eval.results.runs import (
     told_apart,
     weights_of,
 )
-from openbook_eval.results.samples import (
-    BROKEN,
-    ITEMS,
-    find_cut_off,
-    find_thinking,
-    find_truncation,
-    our_tasks,
-    read_items,
-)
+from openbook_eval.results.samples import BROKEN, ITEMS, find_cut, find_thinking, find_truncation, our_tasks, read_items
 from openbook_eval.scoring import Scope
 from openbook_eval.types import EXAM_NAMES
 
@@ -201,6 +193,11 @@ def _read(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) 
     try:
         if condition not in CONDITIONS:
             raise OpenbookError(f"no condition known here ({some(list(tasks))})")
+        if any(_BYPASS in (results["configs"][task].get("metric_list") or ()) for task in tasks):
+            raise OpenbookError(
+                "taken with --predict_only: nothing is scored; openbook-eval rescore FILE.jsonl reads the responses of "
+                "a samples file, or run again without it"
+            )
         return _run(file, results, condition, tasks)
     except OpenbookError as error:
         return f"{file}: {condition}: {error}"
@@ -210,11 +207,6 @@ def _read(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) 
 
 def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -> tuple[Run, pl.DataFrame]:
     paths, block, arguments = samples_files(file), results.get(_KEY, {}), _arguments(results["config"])
-    if any(_BYPASS in (results["configs"][task].get("metric_list") or ()) for task in tasks):
-        raise OpenbookError(
-            "taken with --predict_only: nothing is scored; openbook-eval rescore FILE.jsonl reads the responses of a "
-            "samples file, or run again without it"
-        )
     if missing := [task for task in tasks if task not in paths]:
         raise OpenbookError(f"no samples of {some(missing)}: no item can be compared; run again with --log_samples")
     counts = [results["n-samples"][task] for task in tasks]
@@ -247,7 +239,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         gaps=_gaps(block.get("api")),
         asked_again=_asked_again(items),
         cut_off=_cut_off(items.filter(state="cut_off").height, items.height, block.get("thinking")),
-        at_limit=_at_limit(block.get("cut_off")),
+        at_limit=block.get("cut_off"),
         cost=block.get("api") or block.get("cost"),
         profile=arguments.get("profile"),
         trained_on=block.get("trained_on"),
@@ -350,14 +342,6 @@ def _cut_off(certain: int, asked: int, thinking: Json | None) -> str:
     return f"{said or 'thinking cut off'}; {more} (an estimate: tokens counted again); --model vllm-openbook knows"
 
 
-def _at_limit(part: Json | None) -> str:
-    """Say how many answers reached their limit of tokens: by our models' word, of others by an estimate."""
-    if not (part and part.get("answers")):
-        return ""
-    about = "" if part.get("exact") else "about "
-    return f"{about}{part['answers']:,} answers of the run were cut off at their limit of tokens (max_gen_toks)"
-
-
 def _versions(results: Json) -> dict[str, str]:
     versions = {name: results.get(f"{name.replace('-', '_')}_version") for name in ("lm-eval", "transformers")}
     return {name: version for name, version in versions.items() if version}
@@ -385,8 +369,8 @@ def annotate(path: Path, known: Mapping[str, object] | None = None) -> list[Path
 
     `known` are parts that are known already. The others are found in samples beside the results: `truncation`,
     `cut_off`, `thinking`, `reading`, `reference` and `trained_on`. All else in a file stays as it is, and so do parts
-    that it has, but for those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that cannot be
-    written is warned of.
+    that it has, but for those that say `"checked": false`. A file that is not lm-eval's results is left alone; one that
+    cannot be written is warned of.
     """
     return [file for file in results_files(path) if _annotate(file, known or {})]
 
@@ -402,7 +386,7 @@ def _annotate(file: Path, known: Mapping[str, object]) -> bool:
         finders: dict[str, Callable[[], object]] = {
             "truncation": lambda: find_truncation(results, samples),
             "thinking": lambda: find_thinking(results, samples),
-            "cut_off": lambda: find_cut_off(results, samples),
+            "cut_off": lambda: find_cut(results, samples),
             "reading": lambda: _of_items("reading", file, results),
             "reference": lambda: _of_items("reference", file, results),
             "trained_on": lambda: _trained_on(results),

@@ -14,7 +14,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.exams.exam_file import NOT_ASKED
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.models.context_window import Truncation
-from openbook_eval.results.samples import ItemText, item_texts
+from openbook_eval.results.samples import ItemText, at_limit, item_texts
 from openbook_eval.types import ExamName, Question
 
 # In the order in which boards are shown.
@@ -105,7 +105,7 @@ class Run(_Record, extra="forbid"):
     gaps: str
     cut_off: str = ""
     asked_again: str = ""
-    at_limit: str = ""
+    at_limit: Mapping[str, Any] | None = None
     cost: Mapping[str, Any] | None
     profile: str | None
     trained_on: TrainingRecord | None
@@ -151,7 +151,7 @@ class Run(_Record, extra="forbid"):
             "cut off": self.cut_off,
             "asked again": self.asked_again,
             "ceiling": f"{hidden:,} of {self.asked:,} items cannot be right: letters not shown" if hidden else "",
-            "at limit": self.at_limit,
+            "at limit": at_limit(self.at_limit),
             "unchecked": "" if cut.checked else f"not checked for truncation ({cut.reason or 'no reason is given'})",
             "cut": f"TRUNCATED: {cut.cut:,} of {cut.prompts:,} {missing}" if cut.checked and cut.cut else "",
         }

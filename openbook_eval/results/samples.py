@@ -244,7 +244,7 @@ def find_truncation(results: Mapping[str, Any], samples: Mapping[str, Path]) -> 
         )
 
 
-def find_cut_off(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, int] | None:
+def find_cut(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dict[str, int] | None:
     """Estimate how many answers of a run reached their limit of tokens; None where that cannot be told.
 
     lm-eval's models do not say why an answer ended: its tokens are counted again, and may be a few less then. Nothing
@@ -261,6 +261,14 @@ def find_cut_off(results: Mapping[str, Any], samples: Mapping[str, Path]) -> dic
     except (UncheckedError, OpenbookError, OSError, ImportError, *BROKEN):
         return None
     return {"answers": found}
+
+
+def at_limit(part: Mapping[str, Any] | None) -> str:
+    """Say how many answers reached their limit of tokens: by our models' word, of others by an estimate."""
+    if not (part and part.get("answers")):
+        return ""
+    about = "" if part.get("exact") else "about "
+    return f"{about}{part['answers']:,} answers of the run were cut off at their limit of tokens (max_gen_toks)"
 
 
 def _window(results: Mapping[str, Any], **loading: bool) -> ContextWindow:

@@ -15,7 +15,7 @@ from openbook_eval.install import tasks_dir
 from openbook_eval.models.context_window import ContextWindow, Fit, Truncation
 from openbook_eval.prompt import build_prompt
 from openbook_eval.results import read_runs
-from openbook_eval.results.samples import find_cut_off, find_truncation
+from openbook_eval.results.samples import find_cut, find_truncation
 from openbook_eval.tiny_model import tiny_model_dir
 from openbook_eval.types import Book
 from tests.models.conftest import BIN, quiet_environment
@@ -73,9 +73,9 @@ def test_answers_as_long_as_they_may_be_are_counted_as_cut_off(tiny_model: str, 
     samples.write_bytes(b"\n".join(map(orjson.dumps, rows)))
     asked = results(tiny_model, 2048)
     asked["configs"].pop(CLOSED)
-    assert find_cut_off(asked, {OPEN: samples}) == {"answers": 2}
+    assert find_cut(asked, {OPEN: samples}) == {"answers": 2}
     # An endpoint's tokens are not known here.
-    assert find_cut_off(results(tiny_model, 2048, model="local-completions"), {OPEN: samples}) is None
+    assert find_cut(results(tiny_model, 2048, model="local-completions"), {OPEN: samples}) is None
 
 
 @pytest.mark.parametrize("model", ["vllm", "hf", "vllm-ours"])
