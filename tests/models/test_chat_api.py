@@ -215,8 +215,9 @@ def test_a_reply_without_end_is_cut_off(chat: ChatServer) -> None:
     bodies = [(200, b"x" * 12_000_000), (500, b"x" * 12_000_000), (200, gzip.compress(bytes(12_000_000)))]
     for status, long in bodies:
         headers = {"Content-Encoding": "gzip"} if long[:1] == b"\x1f" else {}
-        chat.reply = lambda _, prompt, sent=(long, status, headers): (
-            Answer(*sent) if prompt == "第1题" else completion(knowing(prompt))
+        answer = Answer(long, status, headers)
+        chat.reply = lambda _, prompt, answer=answer: (  # type: ignore[misc]
+            answer if prompt == "第1题" else completion(knowing(prompt))
         )
         _, outcome = run(settings(chat.url, max_retries=0, num_concurrent=1, model=f"{status}{len(long)}"), 2)
         assert outcome.failures["第1题"].said == "the reply has more than 10,000,000 bytes"

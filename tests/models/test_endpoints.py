@@ -176,13 +176,17 @@ def test_an_answer_that_the_endpoint_stopped_is_none_and_is_paid_for(finish: str
     assert found.said.endswith(f"(finish_reason {finish})")
 
 
+_NO_COUNTS: list[object] = [-3, 1e300, "many", None, []]
+_NO_USAGES: list[object] = [3, [], None]
+
+
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [
         ({"prompt_tokens": 12.5, "completion_tokens": 3.0}, Usage(13, 3)),
         # What no answer can take is as good as no count: 9 and 9 are estimated.
-        *[({"prompt_tokens": n, "completion_tokens": n}, Usage(9, 9)) for n in (-3, 1e300, "many", None, [])],
-        *[(usage, Usage(9, 9)) for usage in (3, [], None)],
+        *[({"prompt_tokens": n, "completion_tokens": n}, Usage(9, 9)) for n in _NO_COUNTS],
+        *[(usage, Usage(9, 9)) for usage in _NO_USAGES],
     ],
 )
 def test_a_count_that_cannot_be_costs_no_answer_and_no_budget(usage: object, counted: Usage) -> None:
