@@ -53,7 +53,7 @@ def results(tiny_model: str, length: object, **config: Any) -> dict[str, Any]:
 
 def row(number: int, prompt: object, filter_name: str = "choice") -> dict[str, Any]:
     arguments = {"gen_args_0": {"arg_0": prompt, "arg_1": {"max_gen_toks": 100}}}
-    return {"doc_id": number, "arguments": arguments, "filter": filter_name}
+    return {"doc_id": number, "arguments": arguments, "resps": [["A"]], "filter": filter_name}
 
 
 def found(folder: Path, results: object, rows: dict[str, Sequence[object]] | None = None) -> Truncation:
