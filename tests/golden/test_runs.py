@@ -40,7 +40,13 @@ def test_what_readers_without_understanding_get_on_the_items_that_were_asked(fou
 
 
 def test_nothing_else_is_added_and_nothing_is_added_twice(runs: Path, found: dict[str, dict[str, Any]]) -> None:
-    assert {name for part in found.values() for name in part} == {"truncation", "cut_off", "thinking", "reading", "reference"}
+    assert {name for part in found.values() for name in part} == {
+        "truncation",
+        "cut_off",
+        "thinking",
+        "reading",
+        "reference",
+    }
     before = {file: file.read_bytes() for file in runs.rglob("*.json")}
     assert adapter.annotated(runs) == found
     assert {file: file.read_bytes() for file in runs.rglob("*.json")} == before

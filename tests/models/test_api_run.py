@@ -118,7 +118,10 @@ def test_a_run_with_a_forbidden_question_ends_and_is_read_and_stands_without_a_r
     board = call("leaderboard", out)
     assert "m: 1 of 24 items have no response (1 of 24 questions of the run not answered (1 refused)" in board
     assert "--limit" not in board
-    assert re.findall(r"(\S+) (other|m) (?=[\d-])", board)[:2] == [("1", "other"), ("-", "m")]
+    assert re.findall(r"(\S+) (other|m \(INCOMPLETE\)) (?=[\d-])", board)[:2] == [
+        ("1", "other"),
+        ("-", "m (INCOMPLETE)"),
+    ]
     files = sorted(out.rglob("results_*.json"))
     assert "1 items have no score in one of them" in call("compare", *files)
     assert "the endpoint would refuse the refused again, asking again changes nothing" in call("scores", files[0])
