@@ -90,6 +90,31 @@ def test_items_scores_questions_and_responses_are_of_the_same_items(page: Path) 
                 assert letters in text["response"]
 
 
+@pytest.mark.parametrize(
+    ("cost", "cells"),
+    [
+        ({"prompts": 60}, [("", "–"), ("", "–")]),
+        (
+            {"prompt_tokens": 1_000, "generated_tokens": 234, "engine_seconds": 61.4},
+            [("1234", "1,234"), ("61.4", "61 s")],
+        ),
+        (
+            {"prompt_tokens": 7, "completion_tokens": 3, "cost": 0.256, "currency": "CNY"},
+            [("10", "10"), ("0.256", "0.26 CNY")],
+        ),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "cost": None, "currency": "CNY"}, [("10", "10"), ("", "–")]),
+    ],
+)
+def test_tokens_and_cost_of_a_run_stand_in_its_row(
+    tmp_path: Path, cost: dict[str, Any], cells: list[tuple[str, str]]
+) -> None:
+    write_run(tmp_path / "runs", model="some/base", questions=12, openbook={"cost": cost})
+    view = (built(tmp_path / "runs", tmp_path / "page") / "index.html").read_text(encoding="utf-8")
+    row = view[view.index("some/base") :].partition("</tr>")[0]
+    found = re.findall(r'<td class="number" data-value="([^"]*)">\s*([^<]*?)\s*</td>', row)
+    assert found[-2:] == cells
+
+
 def test_a_hostile_response_is_whole_in_its_piece_and_one_that_is_missing_has_no_score(page: Path) -> None:
     (number,) = (r["number"] for b in piece(page, "runs")["boards"] for r in b["runs"] if r["model"] == MODEL)
     said = [each for part in (0, 1) for each in piece(page, f"responses-{number}-{part}")]
