@@ -30,6 +30,7 @@ from openbook_eval.leaderboard.page import build
 from openbook_eval.leaderboard.plots import ACCURACY, framed, table_axis
 from openbook_eval.leaderboard.svg import Plot, draw
 from openbook_eval.results import Runs
+from openbook_eval.results.metrics import floor
 from openbook_eval.results.runs import ORDER
 from openbook_eval.study.claims import Claim, Evidence, judge
 from openbook_eval.study.fit import StudyFit
@@ -59,6 +60,12 @@ class Report:
     def done(self) -> int:
         """How many cells have a run that is in a figure."""
         return len({each.cell.name for each in self.found.results})
+
+    @property
+    def readers(self) -> list[str]:
+        """What readers without understanding get, a line for each condition that was asked."""
+        runs = {each.run.condition: each.run for each in reversed(self.found.results)}
+        return [f"{name}, {text}" for name in sorted(runs, key=ORDER.__getitem__) for text in floor(runs[name])]
 
     def text(self, shown: int | None = None) -> str:
         """Return the report in Markdown; for a terminal without pictures, and so many lines of what is missing."""

@@ -78,6 +78,12 @@ def test_what_replicates_is_said_with_its_figures(written: Report) -> None:
     )
     assert paper.startswith("  - the paper's own figures bear it out: -4.5 points (-6.6 to -2.4), p &lt;0.001 (Page's")
     assert "Only directions are compared with the paper" in text
+
+
+def test_figures_stand_beside_what_readers_without_understanding_get(written: Report) -> None:
+    readers = "without understanding: chance: 21.3, majority letter: 50.0, longest option: 20.0"
+    text = (written.folder / "report.md").read_text(encoding="utf-8")
+    assert f"- openbook, {readers}, string matching: 100.0\n- closedbook, {readers}\n\n## Files" in text
     assert "](plots/study-ratio.svg)" in text
 
 
