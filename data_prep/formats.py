@@ -162,12 +162,17 @@ _DECODER = json.JSONDecoder()
 _BETWEEN = " \t\r\n,[]"
 
 
-def read_array(data: bytes) -> Iterator[Item]:
-    """Read an array of objects; where it is not JSON, every whole object of it."""
+def read_array(data: bytes, under: str | None = None) -> Iterator[Item]:
+    """Read an array of objects, that `under` a key of an object if named; where it is not JSON, every whole object."""
     try:
         values = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         yield from _salvage(data, f"is no array of JSON ({error.msg}, at line {error.lineno})")
+        return
+    for key in under.split(".") if under else ():
+        values = values.get(key) if isinstance(values, dict) else None
+    if under and not isinstance(values, list):
+        yield Fault(1, f"the file has no list of rows under {under!r}; fix the source's rows")
         return
     for number, value in enumerate(values if isinstance(values, list) else [values], 1):
         yield (number, value) if isinstance(value, dict) else Fault(number, _no_object(value), shown(value))

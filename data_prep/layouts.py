@@ -14,6 +14,7 @@ from data_prep.clean import where
 from data_prep.formats import Row, kind
 from data_prep.spec import Fields, Format, Source
 from openbook_eval.errors import some
+from openbook_eval.matching.response import without_thought
 
 # What one side says: its role, which is system, user or assistant, and its content.
 Message: TypeAlias = dict[str, str]
@@ -27,12 +28,20 @@ _ABSENT: Final = object()  # no value, as opposed to null
 
 # Where the turns are, and how a turn is laid out, if the source does not say.
 _TURNS = ("conversations", "messages", "conversation", "dialogue", "turns", "data", "history")
-_ROLE, _CONTENT = ("role", "from"), ("content", "value")
+_ROLE, _CONTENT, _REASONING = ("role", "from"), ("content", "value"), ("reasoning_content", "thinking")
 _ROLES = {
     "system": "system",
     **dict.fromkeys(("user", "human", "patient", "问", "患者", "用户"), "user"),
-    **dict.fromkeys(("assistant", "gpt", "bot", "model", "doctor", "答", "医生", "助手"), "assistant"),
+    **dict.fromkeys(("assistant", "gpt", "bot", "model", "doctor", "moss", "答", "医生", "助手"), "assistant"),
 }
+# Keys of a turn that holds what both sides say.
+_SIDES = {
+    **_ROLES,
+    **dict.fromkeys(("input", "question", "query", "prompt", "instruction"), "user"),
+    **dict.fromkeys(("output", "answer", "response"), "assistant"),
+}
+# MOSS writes who speaks, and that he ends, into its texts.
+_MOSS = re.compile(r"\A\s*<\|\w{1,20}\|>[:：]?|<eo[a-z]>\s*\Z")
 # HuatuoGPT-sft-data-v1 writes who speaks into the texts of its lists.
 _SPEAKERS = tuple(re.compile(rf"\s*{side}[:：]") for side in "问答")
 _IN_TURN = re.compile("(system )?user assistant( user assistant)*")
@@ -77,39 +86,48 @@ class Layout:
     """How rows are read: by texts for question and answer, by a conversation, or by both where one came before them.
 
     `turns` is the key of the list of turns, empty where there is none, and none where the usual keys are tried.
+    Reasoning stands in front of its answer, between `<think>` and `</think>`, or is cut away.
     """
 
     texts: tuple[Text, Text] | None
     turns: str | None
     fields: Fields
     is_alpaca: bool = False
+    reasons: bool = True
 
     @classmethod
     def of(cls, source: Source, format_: Format) -> "Layout":
         """Return the layout of a source; plain text has questions and answers whatever is declared."""
         fields, layout = source.fields, "qa" if format_ == "text" else source.layout
         if layout == "chat":
-            return cls(None, fields.turns, fields)
+            return cls(None, fields.turns, fields, reasons=source.reasoning == "keep")
         if is_alpaca := layout == "alpaca":
             question, answer = Text(("instruction", "input"), needed=("instruction",)), Text(("output",))
         else:
             question, answer = Text(("question",)), Text(("answer",))
         texts = _declared(fields.question) or question, _declared(fields.answer) or answer
-        return cls(texts, fields.turns or ("history" if is_alpaca else ""), fields, is_alpaca)
+        turns = fields.turns or ("history" if is_alpaca else "")
+        return cls(texts, turns, fields, is_alpaca, source.reasoning == "keep")
 
     def read(self, row: Row) -> Texts:
         """Return question, answer and conversation; raise RowError where one is missing or cannot be understood."""
+        system = _optional(row, self.fields.system)
+        before = [_message("system", system)] if system.strip() else []
         if not self.texts:
-            return _laid_out(self._turns(row))
+            return _laid_out([*before, *self._turns(row)])
         question, answer = (text.read(row) for text in self.texts)
-        if self.turns and row.get(self.turns):
-            return _laid_out([*self._turns(row), _message("user", question), _message("assistant", answer)])
+        answer = self._reasoned(answer, _optional(row, self.fields.reasoning))
+        if self.turns and _find(row, self.turns) not in (_ABSENT, None, "", []):
+            before += self._turns(row)
+        if before:
+            return _laid_out([*before, _message("user", question), _message("assistant", answer)])
         return question, answer, None
 
     def read_at_once(self, block: bytes) -> pl.DataFrame | None:
         """Return question, answer and turns of lines of JSON, or none where they must be looked at one by one."""
         keys = list(dict.fromkeys(key for text in self.texts or () for key in text.items))
-        if not self.texts or any(sign in key for key in keys for sign in "{."):
+        plain = self.reasons and not (self.fields.system or self.fields.reasoning)
+        if not self.texts or not plain or any(sign in key for key in (*keys, self.turns or "") for sign in "{."):
             return None
         # As strings polars would take numbers and lists; a category is a text or an error. They have a pool of their
         # own, which goes with them.
@@ -145,10 +163,52 @@ class Layout:
         if isinstance(value, str):  # a cell of a table
             with suppress(orjson.JSONDecodeError):
                 value = orjson.loads(value)
+        if isinstance(value, dict):  # turn_1, turn_2 ...; those that a row of a table lacks are null
+            value = [turn for turn in value.values() if turn is not None]
         if not isinstance(value, list):
-            what = f"key {key!r} is {kind(value)}, not a list of turns" if key in row else "no list of turns is there"
+            there = value is not _ABSENT
+            what = f"key {key!r} is {kind(value)}, not a list of turns" if there else "no list of turns is there"
             raise RowError(f"{what}; name its key by turns ({self.turns or ', '.join(_TURNS)})")
-        return list(_messages(value, self.fields))
+        return list(self._messages(value))
+
+    def _messages(self, values: Sequence[Any]) -> Iterator[Message]:
+        """Yield turns of objects with role and content or with both sides, pairs, or texts by both sides in turn."""
+        kinds = {type(value) for value in values}
+        if kinds == {dict}:
+            for number, value in enumerate(values, 1):
+                yield from self._named(value, number)
+        elif kinds == {str}:
+            yield from _alternating(values)
+        elif kinds == {list} and all(len(value) == 2 for value in values):
+            yield from _alternating([_text(part, "turns") for pair in values for part in pair])
+        elif values:
+            raise RowError("the turns are neither objects, nor texts, nor pairs of texts")
+
+    def _named(self, value: Row, number: int) -> Iterator[Message]:
+        declared, usual = (self.fields.role, self.fields.content, self.fields.reasoning), (_ROLE, _CONTENT, _REASONING)
+        keys = [[key] if key else known for key, known in zip(declared, usual, strict=True)]
+        role, content, reasoning = (next((key for key in some if key in value), "") for some in keys)
+        if not role and not content and {"user", "assistant"} <= {_SIDES.get(key.lower()) for key in value}:
+            yield from _sides(value)
+            return
+        if not role or not content:
+            has = ", ".join(value)[:200] or "no key"
+            raise RowError(f"turn {number} lacks {keys[0][0]}/{keys[1][0]}; it has {has}")
+        said = str(value[role]).strip().lower()
+        if said not in _ROLES:
+            raise RowError(f"turn {number} has the role {said[:50]!r}; known are {', '.join(_ROLES)}")
+        text = _text(_parts(value[content], number), content)
+        if _ROLES[said] == "assistant":
+            text = self._reasoned(text, _text(value.get(reasoning), reasoning))
+        yield _message(_ROLES[said], text)
+
+    def _reasoned(self, answer: str, thought: str) -> str:
+        """Return an answer with its reasoning in front of it, as models write it, or without any."""
+        if self.reasons:
+            return f"<think>\n{thought.strip()}\n</think>\n\n{answer.strip()}" if thought.strip() else answer
+        if (rest := without_thought(answer)) is None:
+            raise RowError("the reasoning in the answer does not end")
+        return rest
 
 
 def _declared(items: str | list[str] | None) -> Text | None:
@@ -168,6 +228,10 @@ def _item(row: Row, item: str) -> str | None:
         return None
     # In one go: what looks like a placeholder inside a value is part of that value.
     return _PLACEHOLDER.sub(lambda found: _written(values[found[1]]), item)
+
+
+def _optional(row: Row, item: str | None) -> str:
+    return (_item(row, item) if item else None) or ""
 
 
 def _find(row: Row, path: str) -> Any:
@@ -219,28 +283,23 @@ def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _messages(values: Sequence[Any], fields: Fields) -> Iterator[Message]:
-    """Yield turns of objects with role and content, pairs, or texts by user and assistant in turn."""
-    kinds = {type(value) for value in values}
-    if kinds == {dict}:
-        yield from (_named(value, number, fields) for number, value in enumerate(values, 1))
-    elif kinds == {str}:
-        yield from _alternating(values)
-    elif kinds == {list} and all(len(value) == 2 for value in values):
-        yield from _alternating([_text(part, "turns") for pair in values for part in pair])
-    elif values:
-        raise RowError("the turns are neither objects, nor texts, nor pairs of texts")
+def _sides(value: Row) -> list[Message]:
+    """Return what both sides say in one object, and the system before them."""
+    said: dict[str, list[str]] = {"system": [], "user": [], "assistant": []}
+    for key in value:
+        if (side := _SIDES.get(key.lower())) and (text := _MOSS.sub("", _text(value[key], key))).strip():
+            said[side].append(text)
+    # A system message may be blank in all turns but the first.
+    return [_message(side, "\n".join(texts)) for side, texts in said.items() if texts or side != "system"]
 
 
-def _named(value: Row, number: int, fields: Fields) -> Message:
-    keys = ([fields.role] if fields.role else _ROLE, [fields.content] if fields.content else _CONTENT)
-    role, content = (next((key for key in some if key in value), "") for some in keys)
-    if not role or not content:
-        raise RowError(f"turn {number} lacks {keys[0][0]}/{keys[1][0]}; it has {', '.join(value)[:200] or 'no key'}")
-    said = str(value[role]).strip().lower()
-    if said not in _ROLES:
-        raise RowError(f"turn {number} has the role {said[:50]!r}; known are {', '.join(_ROLES)}")
-    return _message(_ROLES[said], _text(value[content], content))
+def _parts(content: Any, turn: int) -> Any:
+    """Return content as it is, or the texts of OpenAI's parts of content."""
+    if not isinstance(content, list) or not content or not all(isinstance(part, dict) for part in content):
+        return content
+    if others := [part.get("type") for part in content if not isinstance(part.get("text"), str)]:
+        raise RowError(f"turn {turn} holds a part of type {str(others[0])[:50]!r}, which is no text")
+    return [part["text"] for part in content]
 
 
 def _alternating(texts: Sequence[str]) -> Iterator[Message]:

@@ -128,7 +128,9 @@ def _part(source: Source, label: str, file: Path) -> Part:
         raise OpenbookError(f"{label}: its name tells no format ({known}); name it in the source, such as format: json")
     if not size:
         raise OpenbookError(f"{label}: is empty")
-    if format_ in ("json", "jsonl"):
+    if source.rows and format_ == "jsonl":
+        raise OpenbookError(f"{label}: rows names a key of a file of JSON; a file of JSON lines has none")
+    if format_ in ("json", "jsonl") and not source.rows:
         line, more, _ = formats.read_text(file, _HEAD).lstrip().partition(b"\n")
         if line.startswith(b"["):
             format_ = "json"
@@ -179,7 +181,7 @@ def _items(part: Part) -> Iterator[Item]:
             return formats.read_separated(formats.read_text(part.file), separator, part.label)
         case "text":
             return formats.read_pairs(formats.read_text(part.file))
-    return formats.read_array(formats.read_text(part.file))
+    return formats.read_array(formats.read_text(part.file), part.source.rows)
 
 
 def _one_by_one(items: Iterable[Item], layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -37,9 +37,10 @@ class _Model(BaseModel):
 class Fields(_Model):
     """Which keys of a row hold what, where they are not called as the layout calls them.
 
-    Each is a key or a list of keys, whose texts are joined by line breaks; a key may name a list of texts. A text may
-    hold `{key}` for the value of another key. Of a chat, `turns` is the list, `role` and `content` the keys of a turn.
-    Of a list of keys one must be there. A key with dots goes into nested values: `case.age`, `notes.0.q`, `notes.*.q`.
+    Question and answer are a key or a list of keys, whose texts are joined by line breaks; of a list one must be there.
+    A key may name a list of texts. A text may hold `{key}` for the value of another key. A key with dots goes into
+    nested values: `case.age`, `notes.0.q`, `notes.*.q`. Of a chat, `turns` is the list, `role`, `content` and
+    `reasoning` the keys of a turn; else `reasoning` is what was thought before the answer. `system` may be lacking.
     """
 
     question: str | list[str] | None = None
@@ -47,12 +48,29 @@ class Fields(_Model):
     turns: str | None = None
     role: str | None = None
     content: str | None = None
+    system: str | None = None
+    reasoning: str | None = None
+
+
+# How well-known sets are laid out: what a source may leave out that names one of these as its `preset`.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "alpaca": {"fields": {"system": "system"}},
+    "sharegpt": {"layout": "chat", "fields": {"turns": "conversations", "system": "system"}},
+    "messages": {"layout": "chat", "fields": {"turns": "messages"}},
+    "pairs": {"layout": "chat", "fields": {"turns": "conversation"}},
+    "moss": {"layout": "chat", "fields": {"turns": "chat", "system": "meta_instruction"}},
+    "huatuo": {"layout": "chat", "fields": {"turns": "data"}},
+    "huatuo_o1": {"layout": "qa", "fields": {"question": "Question", "answer": "Response", "reasoning": "Complex_CoT"}},
+    "r1": {"layout": "qa", "fields": {"question": "input", "answer": "content", "reasoning": "reasoning_content"}},
+    "query": {"layout": "qa", "fields": {"question": "query", "answer": "response", "turns": "history"}},
+}
 
 
 class Source(_Model):
     """Where rows come from: files by `path` (a glob, relative to the data folder) or a data set on the `hub`.
 
-    Where both are named, the files are taken if there are any, else the data set.
+    Where both are named, the files are taken if there are any, else the data set. `rows` is the key of the list of rows
+    in a file of JSON that is one object.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
@@ -61,10 +79,25 @@ class Source(_Model):
     path: str | None = None
     hub: str | None = None
     format: Format | None = None
+    preset: str | None = None
     layout: Layout = "alpaca"
     fields: Fields = Fields()
+    rows: str | None = None
+    # What is thought before an answer is trained on, or cut away.
+    reasoning: Literal["keep", "drop"] = "keep"
     # What is done with a file that is broken in the middle: every whole row is kept and counted, or nothing is read.
     broken: Literal["salvage", "refuse"] = "refuse"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, source: object) -> object:
+        if not isinstance(source, dict) or not isinstance(name := source.get("preset"), str):
+            return source
+        if name not in PRESETS:
+            raise ValueError(f"preset: {did_you_mean(name, PRESETS)}")
+        fields = source.get("fields", {})
+        merged = {**PRESETS[name]["fields"], **fields} if isinstance(fields, dict) else fields
+        return {**PRESETS[name], **source, "fields": merged}
 
     @model_validator(mode="after")
     def _some_place(self) -> "Source":

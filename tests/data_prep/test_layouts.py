@@ -1,5 +1,6 @@
 """Question and answer of rows as Alpaca, question and answer, and chat lay them out."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from data_prep.layouts import Layout, RowError, Text
 from data_prep.read import parts, read
-from tests.data_prep.files import ROWS, json_lines, source
+from data_prep.spec import PRESETS
+from tests.data_prep.files import QUESTIONS, ROWS, json_lines, read_bytes, source
 
 ALPACA = Layout.of(source(), "json")
 NAMED = Layout.of(source(layout="chat", fields={"turns": "log", "role": "who", "content": "said"}), "json")
@@ -92,6 +94,11 @@ def test_a_conversation_of_more_than_two_turns_is_kept_beside_question_and_answe
         ({"messages": [{"role": "user"}]}, "turn 1 lacks role/content; it has role"),
         ({"messages": [{"role": "tool", "content": "a"}]}, "turn 1 has the role 'tool'; known are system, user"),
         ({"messages": [{"role": "user", "content": 5}]}, "key 'content' is a number, not text"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "turn 1 holds a part of type 'image_url', which is no text",
+        ),
+        ({"messages": [{"human": "a", "bird": "b"}]}, "turn 1 lacks role/content; it has human, bird"),
         ({"messages": BOTH[:3]}, "the conversation is not of user and assistant in turn, but of user assistant user"),
         (
             {"messages": BOTH[1:]},
@@ -108,6 +115,73 @@ def test_a_chat_that_cannot_be_trained_on_is_refused(row: dict[str, Any], reason
     with pytest.raises(RowError) as caught:
         CHAT.read(row)
     assert str(caught.value).startswith(reason)
+
+
+# --- Presets, each as its row in the docs says
+
+DOCUMENTED = re.findall(
+    r"^\| `(\w+)` \| `(\{.*?\})` \|",
+    (Path(__file__).parents[2] / "docs/mixes.md").read_text("utf-8").replace("\\|", "|"),
+    re.MULTILINE,
+)
+THOUGHT = "<think>\n先问病史。\n</think>\n\n多休息。"
+ASKED = [{"role": "user", "content": "头痛怎么办？"}, {"role": "assistant", "content": "多休息。"}]
+GREETED = [{"role": "user", "content": "你好。"}, {"role": "assistant", "content": "你好！"}, *ASKED]
+READ_BY = {
+    **dict.fromkeys(("alpaca", "query"), ("你好。\n头痛怎么办？", "你好！\n多休息。", GREETED)),
+    **dict.fromkeys(("sharegpt", "moss"), ("你是医生。\n头痛怎么办？", "多休息。", [SYSTEM, *ASKED])),
+    **dict.fromkeys(("messages", "huatuo_o1", "r1"), ("头痛怎么办？", THOUGHT, None)),
+    **dict.fromkeys(("pairs", "huatuo"), ("头痛怎么办？", "多休息。", None)),
+}
+
+
+def test_every_preset_reads_its_row_in_the_docs_and_drops_reasoning_if_told() -> None:
+    assert [name for name, _ in DOCUMENTED] == [*PRESETS]
+    for name, row in DOCUMENTED:
+        read = Layout.of(source(preset=name), "json").read(orjson.loads(row))
+        assert (*read[:2], _turns(read)) == READ_BY[name], name
+        bare = Layout.of(source(preset=name, reasoning="drop"), "json").read(orjson.loads(row))
+        assert (bare[0], bare[1].strip()) == (read[0], read[1].rpartition("</think>")[2].strip()), name
+
+
+@pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        (
+            {"conversation": [{"system": "你是医生。", "input": "头痛怎么办？", "output": "多休息。"},
+                {"system": "", "input": "还痛。", "output": "去医院。"}]},
+            [SYSTEM, *BOTH],
+        ),
+        ({"data": [{"instruction": "头痛怎么办？", "input": "", "output": "多休息。"},
+            {"instruction": "还", "input": "痛。", "output": "去医院。"}]},
+            [*BOTH[:2], {"role": "user", "content": "还\n痛。"}, BOTH[3]]),
+        ({"messages": [*BOTH[:1], {"role": "assistant", "thinking": "想。", "content": "多休息。"}, *BOTH[2:]]},
+            [BOTH[0], {"role": "assistant", "content": "<think>\n想。\n</think>\n\n多休息。"}, *BOTH[2:]]),
+        # A row of a table has the turns of all rows.
+        ({"turns": {"turn_1": {"Human": "头痛怎么办？", "MOSS": "多休息。"},
+            "turn_2": {"Human": "还痛。", "MOSS": "去医院。"}, "turn_3": None}}, BOTH),
+    ],
+)  # fmt: skip
+def test_turns_of_both_sides_and_with_reasoning_are_read(row: dict[str, Any], read: list[dict[str, str]]) -> None:
+    assert _turns(CHAT.read(row)) == read
+
+
+def test_lines_with_a_system_message_or_reasoning_are_not_read_at_once() -> None:
+    layouts = [source(preset="alpaca"), source(fields={"reasoning": "why"}), source(reasoning="drop")]
+    assert [Layout.of(each, "jsonl").read_at_once(json_lines(ROWS)) for each in layouts] == [None] * 3
+
+
+def test_a_history_inside_another_value_is_read(tmp_path: Path) -> None:
+    row = {**LAST, "past": {"turns": [["头痛怎么办？", "多休息。"]]}}
+    rows, faults = read_bytes(tmp_path, "a.jsonl", json_lines([row]), fields={"turns": "past.turns"})
+    assert (rows[0][1:3], orjson.loads(rows[0][3] or ""), faults) == (LONG, BOTH, [])
+
+
+def test_rows_under_a_key_of_the_file_are_read_and_a_wrong_key_is_said(tmp_path: Path) -> None:
+    data = orjson.dumps({"version": 1, "set": {"data": ROWS}})
+    (read, faults), (nothing, wrong) = (read_bytes(tmp_path, "a.json", data, rows=key) for key in ("set.data", "data"))
+    assert ([row[1] for row in read], faults) == (QUESTIONS, [])
+    assert (nothing, wrong) == ([], [(1, "the file has no list of rows under 'data'; fix the source's rows", "")])
 
 
 VALUE = st.text("甲乙 ", max_size=3) | st.none() | st.just(5) | st.lists(st.text("丙", max_size=2), max_size=2)

@@ -52,6 +52,16 @@ def test_a_sound_spec_has_its_defaults(tmp_path: Path) -> None:
     assert spec.mixes["a"].weights() == {"general": Fraction(9, 10), "tcm": Fraction(1, 20), "western": Fraction(1, 20)}
 
 
+def test_a_preset_fills_what_a_source_leaves_out(tmp_path: Path) -> None:
+    own = source("some", "tcm", preset="huatuo_o1", fields={"answer": "final"})
+    (read,) = read_spec(declared(tmp_path, sources=[own], mixes={"a": {"size": 1, "ratio": {"tcm": 1}}})).sources
+    assert read.layout == "qa"
+    assert (read.fields.question, read.fields.answer, read.fields.reasoning) == ("Question", "final", "Complex_CoT")
+    assert errors(declared(tmp_path, sources=[{**own, "preset": "sharegtp"}])) == [
+        "sources.0: preset: did you mean 'sharegpt'?"
+    ]
+
+
 # PyYAML reads pairs without quotes as numbers in base 60, as YAML 1.1 has it.
 @pytest.mark.parametrize(
     ("ratio", "general", "medical"),
