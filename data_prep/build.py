@@ -21,7 +21,7 @@ import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
-from data_prep.clean import judge, repair, where
+from data_prep.clean import judge, repair
 from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates, plain
 from data_prep.formats import Fault
@@ -37,6 +37,7 @@ from data_prep.manifest import (
     write_manifest,
 )
 from data_prep.mix import choose, counter, nesting, scaled
+from data_prep.outputs import FORMATS, MESSAGES
 from data_prep.read import SCHEMA, Part, parts, read
 from data_prep.spec import Cleaning, Decontamination, Mix, Spec
 from openbook_eval.errors import ExamNotFetchedError, OpenbookError, did_you_mean
@@ -46,8 +47,6 @@ DROPPED, CONTAMINATION = "dropped", "contamination.jsonl"
 _THREADS = max(2, min(8, os.cpu_count() or 1))
 # Rows that are written at a time.
 _ROWS = 16_384
-# All that JSON escapes.
-_ESCAPES = {sign: orjson.dumps(sign).decode()[1:-1] for sign in map(chr, (*range(32), ord('"'), ord("\\")))}
 
 # Of all rows: what a clean one has more than read.SCHEMA, and what a dropped one has.
 _ALL_SCHEMA: Mapping[str, pl.DataType] = {
@@ -108,14 +107,17 @@ def build(
     scale: float = 1.0,
     only: Sequence[str] = (),
     exams: Sequence[str] = (),
+    form: str = "axolotl",
     notify: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Manifest]:
     """Build the mixes of a spec, or `only` those of these names, from the files below `data` into the folder `out`.
 
     `exams` stand in for those of the spec, and must all be there; of the spec's, one that cannot be fetched is passed
-    over and reported. `notify` gets what the user should know. Raises OpenbookError. A mix is there whole or not at
-    all, also where the build is killed.
+    over and reported. `form` is one of FORMATS, that of train.jsonl. `notify` gets what the user should know. Raises
+    OpenbookError. A mix is there whole or not at all, also where the build is killed.
     """
+    if form not in FORMATS:
+        raise OpenbookError(f"--format {form}: no such format; {did_you_mean(form, FORMATS)}")
     if exams:
         spec = spec.model_copy(update={"decontaminate": Decontamination(exams=list(exams))})
     mixes = wanted_mixes(spec, only, scale)
@@ -145,7 +147,7 @@ def build(
             chosen = choose(kept, mixes, spec.seed, count, _losses(flows.values()))
         contaminated, report = sum(flow.contaminated for flow in flows.values()), CONTAMINATION if checked else None
         contamination = Contamination(exams=named, rows=contaminated, report=report) if names else None
-        facts = BuildFacts.of(spec, inputs, flows, contamination, scale, mixes)
+        facts = BuildFacts.of(spec, inputs, flows, contamination, scale, mixes, form)
         return _write_mixes(out, work, mixes, chosen, facts)
 
 
@@ -335,7 +337,7 @@ def _write_mixes(
     with _step("writing the mixes", len(chosen)) as advance:
         for name, rows in chosen.items():
             (work / name).mkdir()
-            _write_lines(work / name / TRAIN, _ahead(_train_lines, rows.iter_slices(_ROWS)))
+            _write_lines(work / name / TRAIN, _ahead(FORMATS[facts.format].lines, rows.iter_slices(_ROWS)))
             found[name] = write_manifest(work / name, facts, name, mixes[name], rows, nested[name])
             _replace(work / name, out / name)
             advance(1)
@@ -350,35 +352,9 @@ def _noted(part: Part, fault: Fault) -> dict[str, Any]:
 
 def _headed_lines(rows: pl.DataFrame) -> Iterator[bytes]:
     heads = rows.select("file", "row", "reason", "exam_item", "of").iter_rows(named=True)
-    for head, line in zip(heads, _train_lines(rows), strict=True):
+    for head, line in zip(heads, MESSAGES.lines(rows), strict=True):
         yield orjson.dumps({name: value for name, value in head.items() if value is not None})[:-1] + b"," + line[1:]
 
 
 def _json_line(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _train_lines(rows: pl.DataFrame) -> list[bytes]:
-    return rows.select(train_line().cast(pl.Binary)).to_series().to_list()
-
-
-def train_line() -> pl.Expr:
-    """Return the lines of train.jsonl (String, with line break) of a frame with columns question, answer and turns.
-
-    A line is `{"messages": [{"role", "content"}, ...]}`, as Axolotl's `type: chat_template` reads it, byte for byte as
-    orjson writes it.
-    """
-    pair = pl.concat_str(
-        pl.lit('{"messages":[{"role":"user","content":"'),
-        _escaped(pl.col("question")),
-        pl.lit('"},{"role":"assistant","content":"'),
-        _escaped(pl.col("answer")),
-        pl.lit('"}]}\n'),
-    )
-    return pl.coalesce(pl.lit('{"messages":') + pl.col("turns") + pl.lit("}\n"), pair)
-
-
-def _escaped(text: pl.Expr) -> pl.Expr:
-    to_escape = text.str.contains(r'["\\\x00-\x1f]')
-    escaped = where(to_escape, text).str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-    return pl.when(to_escape).then(escaped).otherwise(text)

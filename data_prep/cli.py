@@ -48,6 +48,9 @@ def build(
     data: _Data = None,
     mix: _Mixes = None,
     exam: _Exams = None,
+    form: Annotated[
+        str, typer.Option("--format", help="What train.jsonl is for: axolotl, openai, trl, ms-swift or llamafactory.")
+    ] = "axolotl",
 ) -> None:
     """Build the mixes of a spec: DIR/<mix>/train.jsonl with its manifest, and what was left out."""
     from data_prep import build as building
@@ -60,6 +63,7 @@ def build(
         scale=scale,
         only=mix or (),
         exams=exam or (),
+        form=form,
         notify=lambda text: print(f"data-prep: {visible(text)}", file=sys.stderr),
     )
     console.show(show_built(built, out))

@@ -7,26 +7,23 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_prep.mix import nesting, wanted
+from data_prep.outputs import FORMATS
 from data_prep.spec import Mix, Spec
 from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import canonical_json, sha256, sha256_file, sha256_json
 
 TRAIN, MANIFEST, ROWS = "train.jsonl", "manifest.json", "rows.parquet"
-# What LLaMA-Factory wants beside train.jsonl, as the README of its data folder says; other trainers need no more.
+# What LLaMA-Factory wants beside train.jsonl; other trainers need no more.
 DATASET_INFO = "dataset_info.json"
 FILES = (TRAIN, ROWS, DATASET_INFO, MANIFEST)
-_TAGS = {
-    "role_tag": "role", "content_tag": "content",
-    "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
-}  # fmt: skip
 # Columns of rows.parquet, in the order of the lines of train.jsonl. `file` and `row` are as in data_prep.read; `repeat`
 # is 0 where a row stands for the first time.
 ROWS_SCHEMA: Mapping[str, pl.DataType] = {
@@ -108,13 +105,14 @@ class DomainCount(RowCount):
 
 
 class BuildFacts(_ManifestPart):
-    """What all mixes of a build share; `mixes` are their names."""
+    """What all mixes of a build share; `mixes` are their names, `format` is that of train.jsonl."""
 
     mixes: list[str]
     versions: dict[str, str]
     spec: dict[str, Any]
     spec_sha256: str
     scale: float
+    format: Annotated[str, Field(pattern=f"^(?:{'|'.join(FORMATS)})$")]
     seed: int
     tokens: Literal["counted", "estimated"]
     tokenizer: str | None
@@ -131,6 +129,7 @@ class BuildFacts(_ManifestPart):
         contamination: Contamination | None = None,
         scale: float = 1.0,
         mixes: Iterable[str] = (),
+        form: str = "axolotl",
     ) -> "BuildFacts":
         """Put the facts in an order in which that of sources and files makes no difference."""
         content = spec.model_dump(mode="json")
@@ -148,6 +147,7 @@ class BuildFacts(_ManifestPart):
             spec=content,
             spec_sha256=sha256_json(content),
             scale=float(scale),
+            format=form,
             seed=spec.seed,
             tokens="estimated" if spec.tokenizer is None else "counted",
             tokenizer=spec.tokenizer,
@@ -197,8 +197,8 @@ def write_manifest(
     # Into an open file: polars would take signs such as * and [ in a path for a pattern.
     with (folder / ROWS).open("wb") as file:
         whole.write_parquet(file)
-    layout = {"file_name": TRAIN, "formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": _TAGS}
-    (folder / DATASET_INFO).write_text(json.dumps({name: layout}, indent=2) + "\n", encoding="utf-8", newline="\n")
+    info = FORMATS[build.format].dataset_info(name, TRAIN)
+    (folder / DATASET_INFO).write_text(info, encoding="utf-8", newline="\n")
     manifest = Manifest(
         mix=name,
         size=mix.size,

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import orjson
 import polars as pl
 from rich.table import Table
 from rich.text import Text
 
 from data_prep.build import DROPPED, wanted_mixes
-from data_prep.manifest import TRAIN, Contamination, Manifest, mixes_in, read_manifest, read_rows
+from data_prep.manifest import TRAIN, BuildFacts, Contamination, Manifest, mixes_in, read_manifest, read_rows
 from data_prep.mix import seeded_hash, wanted
+from data_prep.outputs import FORMATS
 from data_prep.spec import DOMAINS, Spec
 from openbook_eval.console import line, percent, table
 from openbook_eval.errors import OpenbookError, visible
@@ -110,7 +110,7 @@ def show_mixes(folder: Path) -> Iterator[Table | Text]:
         yield table(("source", "rows", "tokens", "% of rows"), sources)
         shares = ", ".join(f"{rows['tokens'].quantile(part) or 0:,.0f} at {part:.0%}" for part in _QUANTILES)
         yield line(f"tokens a row: {shares}")
-        yield from _samples(mix / TRAIN, rows, manifest.build.seed)
+        yield from _samples(mix / TRAIN, rows, manifest.build)
 
 
 def _head(manifest: Manifest) -> Iterator[Text]:
@@ -134,9 +134,9 @@ def _domains(manifest: Manifest) -> Table:
     return table(("domain", "rows", "tokens", "repeated rows", f"wanted, % of {manifest.over}", "got, %"), rows)
 
 
-def _samples(train: Path, rows: pl.DataFrame, seed: int) -> Iterator[Text]:
+def _samples(train: Path, rows: pl.DataFrame, build: BuildFacts) -> Iterator[Text]:
     """Yield ten rows of each source, a line each."""
-    order = pl.Series("order", seeded_hash(rows["key"], seed, "samples"))
+    order = pl.Series("order", seeded_hash(rows["key"], build.seed, "samples"))
     drawn = rows.with_columns(order).with_row_index("line").filter(pl.col("repeat") == 0)
     drawn = drawn.sort("source", "order").group_by("source", maintain_order=True).head(_SAMPLES)
     wanted_lines = set(drawn["line"])
@@ -149,7 +149,7 @@ def _samples(train: Path, rows: pl.DataFrame, seed: int) -> Iterator[Text]:
         yield from (line(""), line(str(source)))
         for row in samples.iter_rows(named=True):
             try:
-                said = [f"{each['role']}: {each['content']}" for each in orjson.loads(lines[row["line"]])["messages"]]
+                said = FORMATS[build.format].said(lines[row["line"]])
             except (ValueError, LookupError, TypeError) as error:
                 where = f"{train}: line {row['line'] + 1}"
                 raise OpenbookError(f"{where} is not as data-prep writes it; see data-prep verify") from error

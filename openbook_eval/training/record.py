@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from data_prep.manifest import MANIFEST, TRAIN, FileContent, read_manifest
+from data_prep.outputs import FORMATS, MESSAGES
 from openbook_eval.errors import OpenbookError, first_line, parsed
 from openbook_eval.files import read_text, sha256, sha256_file, write_atomic
 
@@ -154,6 +155,8 @@ def training_mix(folder: Path) -> MixTrainedOn:
     manifest, content = read_manifest(folder), FileContent.of(folder / TRAIN)
     if content != manifest.outputs.get(TRAIN):
         raise OpenbookError(f"{folder / TRAIN}: was changed after the build; {build}")
+    if FORMATS[manifest.build.format] != MESSAGES:
+        raise OpenbookError(f"{folder / TRAIN}: is in the format of {manifest.build.format}, not Axolotl's; {build}")
     return MixTrainedOn(
         folder=str(folder),
         sha256=content.sha256,

@@ -171,6 +171,14 @@ def test_lines_with_a_system_message_or_reasoning_are_not_read_at_once() -> None
     assert [Layout.of(each, "jsonl").read_at_once(json_lines(ROWS)) for each in layouts] == [None] * 3
 
 
+def test_reasoning_in_an_answer_stays_or_is_dropped_and_one_without_end_is_refused() -> None:
+    keep, drop = (Layout.of(source(layout="qa", reasoning=choice), "json") for choice in ("keep", "drop"))
+    assert keep.read({"question": "头痛？", "answer": THOUGHT}) == ("头痛？", THOUGHT, None)
+    assert drop.read({"question": "头痛？", "answer": THOUGHT})[1].strip() == "多休息。"
+    with pytest.raises(RowError, match="the reasoning in the answer does not end"):
+        drop.read({"question": "头痛？", "answer": "<think>先问病史。"})
+
+
 def test_a_history_inside_another_value_is_read(tmp_path: Path) -> None:
     row = {**LAST, "past": {"turns": [["头痛怎么办？", "多休息。"]]}}
     rows, faults = read_bytes(tmp_path, "a.jsonl", json_lines([row]), fields={"turns": "past.turns"})

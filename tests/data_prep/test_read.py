@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import data_prep
 from data_prep import formats
-from data_prep.build import train_line
 from data_prep.formats import Fault, as_utf8, read_array, read_separated
+from data_prep.outputs import MESSAGES
 from data_prep.read import SCHEMA, Chunk, parts, read
 from data_prep.spec import Spec, read_spec
 from openbook_eval.errors import OpenbookError
@@ -473,8 +473,7 @@ def test_every_row_of_every_file_of_the_samples_is_read(spec: Spec, real_exams: 
 
 def lines(*rows: tuple[str, str, str | None]) -> list[str]:
     frame = pl.DataFrame(rows, dict.fromkeys(("question", "answer", "turns"), pl.String), orient="row")
-    found: list[str] = frame.select(train_line()).to_series().to_list()
-    return found
+    return [line.decode() for line in MESSAGES.lines(frame)]
 
 
 def test_a_question_and_an_answer_are_two_messages_and_a_conversation_stands_as_it_was_read() -> None:

@@ -203,6 +203,8 @@ def test_a_mix_that_is_gone_changed_or_broken_is_one_line(config: Config) -> Non
     for broken in (b"", b"[]", b"{}", b"\xff"):
         manifest.write_bytes(broken)
         assert "manifest.json: not a manifest of data-prep (" in fault(config)
+    manifest.write_bytes(told.replace(b'"format": "axolotl"', b'"format": "llamafactory"'))
+    assert fault(config) == f"{train}: is in the format of llamafactory, not Axolotl's; build the mix with: {build}"
     manifest.write_bytes(told)
     for gone in (manifest, train):
         gone.rename("kept")
