@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -27,9 +27,14 @@ def run_program(name: str, app: Callable[[], object]) -> None:
     try:
         app()
     except OpenbookError as error:
-        # Paths and names in it come from outside.
-        print(f"{name}: " + "\n".join(map(visible, str(error).split("\n"))), file=sys.stderr)
-        sys.exit(2)
+        leave(error, name)
+
+
+def leave(error: OpenbookError, name: str = "openbook-eval") -> NoReturn:
+    """Print a user error and end the program with exit code 2."""
+    # Paths and names in it come from outside.
+    print(f"{name}: " + "\n".join(map(visible, str(error).split("\n"))), file=sys.stderr)
+    raise SystemExit(2) from error
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,7 +17,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,19 +26,20 @@ from openbook_eval.models import context_window, profiles
 from openbook_eval.models.completions import STOPS, are_completions, ending
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import checked, endpoints, settings_help
-from openbook_eval.models.settings import refuse
+from openbook_eval.models.settings import refuse, refuse_loggers
 from openbook_eval.results.reader import annotate, results_files, versions
 
 # Of all that a run writes, the bars of lm-eval's requests and of our own models.
 _BAR = re.compile(r"Running \w+ requests|Questions answered")
 # What a results folder must have room for before a run begins, in bytes.
 _ROOM = 16 * 2**20
-# lm-eval's loggers: the flag of each, and the package that it needs.
+# lm-eval's loggers, and the flag of each.
 _LOGGERS = {
-    "EvaluationTracker": ("--hf_hub_log_args", "huggingface_hub"),
-    "WandbLogger": ("--wandb_args", "wandb"),
-    "TrackioLogger": ("--trackio_args", "trackio"),
+    "EvaluationTracker": "--hf_hub_log_args",
+    "WandbLogger": "--wandb_args",
+    "TrackioLogger": "--trackio_args",
 }
+_log = logging.getLogger(__name__)
 # Shows the results files that a run has written.
 Show = Callable[[Sequence[Path]], None]
 
@@ -66,6 +66,7 @@ def run(arguments: list[str], show: Show) -> None:
     sys.argv = ["openbook-eval", "run", *others]
     namespace, config = _parsed(harness)
     _check_model(config)
+    refuse_loggers(config)
     if flags.profile:
         config.model_args = profiles.model_arguments(flags.profile, config.model_args)
     namespace.model_args = config.model_args = checked(config, dry_run=flags.dry_run)
@@ -76,7 +77,7 @@ def run(arguments: list[str], show: Show) -> None:
         refuse(config, [task.OUTPUT_TYPE for task in tasks])
     fits = context_window.check(tasks, config)
     setup_logging()
-    completed = config.model if tasks and are_completions(config) else ""
+    completed = bool(tasks) and are_completions(config)
     known = _known(tasks, fits, completed)
     namespace.include_path = [str(install.tasks_dir()), *([config.include_path] if config.include_path else [])]
     # Everything that is said of a run beyond its averages comes from its samples.
@@ -86,14 +87,14 @@ def run(arguments: list[str], show: Show) -> None:
     models.responses = _folder(config.output_path) / "responses" if config.output_path else None
     with tempfile.TemporaryDirectory(prefix="openbook-eval-") as gone_after:
         namespace.output_path = config.output_path or gone_after
-        printed, files = _execute(harness, namespace, log, only_ours=only_ours, completed=completed)
+        printed, files = _execute(harness, namespace, log, only_ours, config.model, completed)
         shown = _say_unscored if config.predict_only else show
         _finish(files, known, shown if tasks else None, "" if files and only_ours else printed)
         if log and not files:
             raise OpenbookError(f"{namespace.output_path}: the results could not be written; {log} says why")
 
 
-def _known(tasks: Sequence[Any], fits: Sequence[context_window.Fit], completed: str) -> dict[str, object]:
+def _known(tasks: Sequence[Any], fits: Sequence[context_window.Fit], completed: bool) -> dict[str, object]:
     """Return the parts of a results file that are known before a run."""
     exam = tasks[0].config.metadata["exam_file"] if tasks else None
     truncation = asdict(Truncation.of(fits)) if fits else None
@@ -128,11 +129,11 @@ def _finish(files: Sequence[Path], known: Mapping[str, object], show: Show | Non
 
 
 def _execute(
-    harness: Any, namespace: argparse.Namespace, log: Path | None, *, only_ours: bool, completed: str = ""
+    harness: Any, namespace: argparse.Namespace, log: Path | None, only_ours: bool, model: str, completed: bool
 ) -> tuple[str, list[Path]]:
     """Let lm-eval run, with its logs in a file or where there is none on the terminal.
 
-    `completed` is a model whose prompts are completions. Returns what lm-eval prints, and the results file that it has
+    `completed` is whether prompts are completions. Returns what lm-eval prints, and the results file that it has
     written: others may stand beside it, of a run at the same time as well.
     """
     import lm_eval.loggers
@@ -148,7 +149,8 @@ def _execute(
             logs as printed,
             _replaced(lm_eval.loggers, begun),
             _replaced(lm_eval.tasks, found),
-            _replaced(*ending(completed)),
+            _replaced(*ending(model if completed else "")),
+            _replaced(*_loading(model)),
         ):
             harness.execute(namespace)
     except ValueError as error:
@@ -174,14 +176,32 @@ def _replaced(owner: object, others: Mapping[str, object]) -> Iterator[None]:
             setattr(owner, name, own)
 
 
+def _loading(model: str) -> tuple[type, dict[str, object]]:
+    """Return the class of a model of lm-eval's, and what says in one line why it cannot be loaded."""
+    from lm_eval.api.registry import get_model
+
+    kind = get_model(model)
+    whole = kind.create_from_arg_obj
+
+    def create(*values: Any) -> Any:
+        try:
+            return whole(*values)
+        except OpenbookError:
+            raise
+        except Exception as error:  # a model fails in as many ways as there are models
+            _log.exception("--model %s", model)
+            raise OpenbookError(f"--model {model}: {first_line(error).rstrip('.')}; mend --model_args") from error
+
+    return kind, {"create_from_arg_obj": create}
+
+
 def _begin(logger: type, begun: dict[str, Any], *values: Any, **settings: Any) -> Any:
     """Begin one of lm-eval's loggers and keep it in `begun`. Raises OpenbookError where it cannot begin."""
-    flag, package = _LOGGERS[logger.__name__]
+    flag = _LOGGERS[logger.__name__]
     try:
         begun[logger.__name__] = logger(*values, **settings)
     except Exception as error:  # a service refuses in as many ways as there are services
-        reason = first_line(error).rstrip(".") if find_spec(package) else f"{package} is not installed here"
-        raise OpenbookError(f"{flag}: {reason}; mend that, or leave {flag} out") from error
+        raise OpenbookError(f"{flag}: {first_line(error).rstrip('.')}; mend that, or leave {flag} out") from error
     return begun[logger.__name__]
 
 

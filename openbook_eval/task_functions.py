@@ -2,7 +2,6 @@
 
 import logging
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from openbook_eval.baselines import options_held
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.preparation import ExamSettings, prepare
 from openbook_eval.books.shared_books import Item
+from openbook_eval.console import leave
 from openbook_eval.errors import ExamError, OpenbookError
 from openbook_eval.exams import require
 from openbook_eval.matching import match_choice, rank_letters
@@ -51,8 +51,7 @@ def docs(condition: str, exam_label: ExamName, **metadata: object) -> dict[str, 
         items = CONDITIONS[condition].ask(prepared.material, exam_label, settings.full)
     except OpenbookError as error:
         # lm-eval prints a traceback for whatever else is raised here.
-        print(f"openbook-eval: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        leave(error)
     for key, provenance in (("exam_file", prepared.file.record), ("entries_used", prepared.provenance)):
         if isinstance(place := metadata.get(key), dict):
             place.update(provenance)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 VLLM, API = "vllm-openbook", "api-openbook"
+HF = ("hf", "hf-auto", "huggingface")
 
 _CPU_CACHE_GIB = "2"
 
@@ -15,6 +16,11 @@ reports: dict[str, Any] = {}
 responses: Path | None = None
 # Whether what no rule decides is put to the model again; a field of the documents would make them other documents.
 ask_again = False
+
+
+def is_vllm(model: str) -> bool:
+    """Return whether that is lm-eval's vLLM model for text, or one built on it."""
+    return model == "vllm" or (model.startswith("vllm-") and model != "vllm-vlm")
 
 
 def register() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from openbook_eval.errors import OpenbookError, first_line, some
+from openbook_eval.models import HF, is_vllm
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import encode
-from openbook_eval.models.settings import HF, is_vllm
 
 # A letter, and the token that an engine generates in any case.
 _RANKED = 2
@@ -103,7 +103,7 @@ def check(tasks: Sequence[Any], config: Any) -> list[Fit]:
 
 
 def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
-    """Return the prompts of a task, built by lm-eval itself. Raises OpenbookError where they are not as was asked."""
+    """Return the prompts of a task, built by lm-eval itself. Raises OpenbookError where they cannot be."""
     from jinja2 import TemplateError
     from lm_eval.evaluator_utils import get_sample_size
 
@@ -131,12 +131,6 @@ def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
         raise OpenbookError(no_chat(window.tokenizer, error)) from error
     except TypeError as error:  # of a format that a model's own code would have to write
         raise UncheckedError(f"the prompts of {task.task_name} cannot be built ({error})") from error
-    said = (config.system_instruction or "").strip()
-    if missing := sum(said not in prompt for prompt in prompts):
-        raise OpenbookError(
-            f"--system_instruction: the chat template of {window.tokenizer.name_or_path} leaves it out of {missing} of "
-            f"{len(prompts)} prompts of {task.task_name}; leave it out, or take a template that has a system message"
-        )
     return prompts
 
 

@@ -4,30 +4,35 @@ What is said here of them is what lm-eval 0.4.13 makes of them; no engine is sta
 """
 
 import io
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stdout
 from functools import cache
+from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from openbook_eval import models
-from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.console import leave
+from openbook_eval.errors import OpenbookError, did_you_mean, first_line
+from openbook_eval.models.context_window import ContextWindow, UncheckedError, no_chat
 
-HF = ("hf", "hf-auto", "huggingface")
 # lm-eval takes a task's own max_gen_toks before these, an endpoint some of them before that.
 _LENGTHS = ("max_new_tokens", "max_tokens", "max_completion_tokens")
 _COMMON = {"max_gen_toks", "until", "do_sample", "temperature"}
 
 
-def is_vllm(model: str) -> bool:
-    """Return whether that is lm-eval's vLLM model for text, or one built on it."""
-    return model == "vllm" or (model.startswith("vllm-") and model != "vllm-vlm")
+def refuse_before_the_engine() -> None:
+    """End plain lm_eval with our tasks before vLLM's engine begins: a plugin of vLLM's, which its processes run too."""
+    if parent_process() is None:
+        refuse_by_command_line("cmed_")
 
 
 @cache
-def refuse_by_command_line() -> None:
-    """Raise OpenbookError as `refuse` does, for the command line with which plain lm_eval was started, if it was."""
+def refuse_by_command_line(of: str = "") -> None:
+    """End plain lm_eval as `refuse` says, by the command line that it was started with, if it was, with tasks `of`."""
     program = Path(sys.argv[0])
     if "lm_eval" not in (program.stem.replace("-", "_"), program.parent.name):
         return
@@ -36,7 +41,38 @@ def refuse_by_command_line() -> None:
 
     # lm-eval has read the same and said what there is to say.
     with redirect_stdout(io.StringIO()):
-        refuse(EvaluatorConfig.from_cli(HarnessCLI().parse_args()))
+        config = EvaluatorConfig.from_cli(HarnessCLI().parse_args())
+    try:
+        if of in str(config.tasks):
+            refuse(config)
+    except OpenbookError as error:
+        leave(error)
+
+
+def refuse_loggers(config: Any) -> None:
+    """Raise OpenbookError for a logger of lm-eval's that could not begin: its package is missing, or a key."""
+    for package in ("wandb", "trackio"):
+        settings = getattr(config, f"{package}_args")
+        if settings and (reason := _cannot_log(package, settings)):
+            raise OpenbookError(f"--{package}_args: {reason}; mend that, or leave --{package}_args out")
+    hub = config.hf_hub_log_args
+    pushes = [name for name in ("push_results_to_hub", "push_samples_to_hub") if hub.get(name)]
+    if pushes and not (hub.get("token") or os.environ.get("HF_TOKEN")):
+        raise OpenbookError(f"--hf_hub_log_args {pushes[0]}: HF_TOKEN is not set; set it, or leave {pushes[0]} out")
+
+
+def _cannot_log(package: str, settings: Mapping[str, Any]) -> str:
+    try:
+        service = import_module(package)
+        online = str(settings.get("mode") or os.environ.get("WANDB_MODE") or "online") == "online"
+        known = package != "wandb" or not online or service.login(prompt=False)
+    except ModuleNotFoundError:
+        return f"{package} is not installed here"
+    except TypeError:  # of an older wandb, which always asks
+        return ""
+    except Exception as error:  # a service refuses in as many ways as there are services
+        return first_line(error).rstrip(".")
+    return "" if known else "no key is known (wandb login, or the variable WANDB_API_KEY)"
 
 
 def refuse(config: Any, outputs: Collection[str] = ()) -> None:
@@ -70,6 +106,7 @@ def _faults(config: Any, outputs: Collection[str]) -> Iterator[str]:
             "--model_args where the endpoint gives log-probabilities"
         )
     yield from _of_model(config.model, config.model_args, outputs)
+    yield from _of_chat(config)
     yield from _of_generation(config.model, config.gen_kwargs)
 
 
@@ -84,12 +121,37 @@ def _of_model(model: str, arguments: Mapping[str, Any], outputs: Collection[str]
         yield f"--model_args max_gen_toks={length}: the task's own goes before it; say it in --gen_kwargs"
     if thinks and arguments.get("think_end_token") is None and model != models.API:
         yield "enable_thinking=True in --model_args needs the mark that ends thinking; add think_end_token='</think>'"
-    if is_vllm(model) and "enable_thinking" in (arguments.get("chat_template_args") or {}):
+    if models.is_vllm(model) and "enable_thinking" in (arguments.get("chat_template_args") or {}):
         yield "--model_args chat_template_args: lm-eval ignores its enable_thinking; say enable_thinking= beside it"
     if "multiple_choice" in outputs and model == models.API:
         yield f"--model {models.API} generates answers; tasks that rank options need --model {models.VLLM}"
     if "multiple_choice" in outputs and thinks:
         yield "enable_thinking=True is for tasks that generate; leave it out for those that rank"
+
+
+def _of_chat(config: Any) -> Iterator[str]:
+    """Say whether the chat template takes a question, and what goes before it: lm-eval asks without what it refuses."""
+    from jinja2 import TemplateError
+
+    if not config.apply_chat_template:
+        if config.model.endswith("chat-completions"):
+            yield f"--model {config.model}: is asked as a chat alone; add --apply_chat_template"
+        return
+    said = (config.system_instruction or "").strip()
+    turns = [{"role": "system", "content": said}, {"role": "user", "content": "?"}]
+    try:
+        window = ContextWindow(config.model, config.model_args, bool(config.model_args.get("trust_remote_code")))
+        asked = window.render_chat(turns[not said :])
+    except UncheckedError:
+        return
+    except (ValueError, TemplateError) as error:
+        yield no_chat(window.tokenizer, error)
+        return
+    if said not in asked:
+        yield (
+            f"--system_instruction: the chat template of {window.tokenizer.name_or_path} leaves it out of what is "
+            "asked; leave it out, or take a template that has a system message"
+        )
 
 
 def _of_generation(model: str, generation: Mapping[str, Any]) -> Iterator[str]:
@@ -108,11 +170,11 @@ def _of_generation(model: str, generation: Mapping[str, Any]) -> Iterator[str]:
 
 def _known(model: str) -> set[str]:
     """Return the settings of generation that the engine of a model takes; none where that is not known."""
-    if is_vllm(model):
+    if models.is_vllm(model):
         from vllm import SamplingParams
 
         return _COMMON | {name for name in SamplingParams.__struct_fields__ if not name.startswith("_")}
-    if model in HF:
+    if model in models.HF:
         from transformers import GenerationConfig
 
         return _COMMON | {name for name in vars(GenerationConfig()) if not name.startswith("_")}

@@ -13,9 +13,9 @@ from openbook_eval.errors import OpenbookError, first_line
 from openbook_eval.files import sha256
 from openbook_eval.matching import rank_letters
 from openbook_eval.matching.response import ends_thinking, without_thought
+from openbook_eval.models import HF
 from openbook_eval.models.context_window import ContextWindow, Truncation, UncheckedError
 from openbook_eval.models.scheduling import encode
-from openbook_eval.models.settings import HF
 from openbook_eval.prompt import around_book
 from openbook_eval.scoring import METRICS, Scope, score
 from openbook_eval.types import Choice, ExamName, QType, Question, State, sorted_letters

@@ -12,6 +12,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.install import tasks_dir
 from openbook_eval.models import context_window
 from openbook_eval.models.context_window import ContextWindow, check
+from openbook_eval.models.settings import refuse
 
 # transformers and torch warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -138,7 +139,7 @@ def test_what_cannot_be_counted_is_said_and_stops_nothing(
         ("{{ raise_exception('no system') if messages[0].role == 'system' }}{{ messages[0].content }}", "--system_ins"),
         (
             "{{ messages[-1].content }}",
-            "--system_instruction: the chat template of .* leaves it out of 43 of 43 prompts",
+            "--system_instruction: the chat template of .* leaves it out of what is asked; leave",
         ),
     ],
 )
@@ -153,7 +154,7 @@ def test_a_chat_that_is_not_as_was_asked_is_refused(
     settings = {"apply_chat_template": True, "system_instruction": "你是医生。\n"}
     asked = config(str(tmp_path), {"max_model_len": 2048}, model=model, **settings)
     with pytest.raises(OpenbookError, match=f"^{message}") as caught:
-        check(load("cmed_openbook_nursing"), asked)
+        refuse(asked)
     assert "\n" not in str(caught.value)
 
 

@@ -1,6 +1,8 @@
 """Settings that lm-eval would ignore, or fail over when the engine has started."""
 
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,7 @@ def config(**changes: Any) -> Any:
             )
             for name in ("hf", "vllm", "api-openbook")
         ),
+        ({"model": "local-chat-completions"}, "--model local-chat-completions: is asked as a chat alone; add --apply_"),
         ({"model_args": {"enable_thinking": True}}, "enable_thinking=True .*; add think_end_token="),
         (
             {"model": "vllm", "model_args": {"chat_template_args": {"enable_thinking": False}}},
@@ -92,6 +95,62 @@ def test_a_model_that_cannot_rank_is_refused_before_it_is_asked(changes: dict[st
 )
 def test_settings_that_do_what_they_say_pass(changes: dict[str, Any]) -> None:
     settings.refuse(config(**changes))
+
+
+WANDB = """
+def login(prompt):
+    if {error!r}:
+        raise ValueError({error!r})
+    return {known}
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"wandb_args": {"project": "x"}}, "--wandb_args: wandb is not installed here; mend that, or leave --wandb_ar"),
+        ({"trackio_args": {"project": "x"}}, "--trackio_args: trackio is not installed here; mend that, or leave --t"),
+        *(
+            (
+                {"hf_hub_log_args": {name: True}},
+                f"--hf_hub_log_args {name}: HF_TOKEN is not set; set it, or leave {name}",
+            )
+            for name in ("push_results_to_hub", "push_samples_to_hub")
+        ),
+    ],
+)
+def test_a_logger_that_could_not_begin_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(OpenbookError, match=f"^{message}"):
+        settings.refuse_loggers(config(**changes))
+    settings.refuse_loggers(config(hf_hub_log_args={"push_results_to_hub": True, "token": "hf_x"}))
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    settings.refuse_loggers(config(hf_hub_log_args={"push_results_to_hub": True}))
+
+
+@pytest.mark.parametrize(
+    ("known", "error", "message"),
+    [
+        (True, "", None),
+        (False, "", r"no key is known \(wandb login, or the variable WANDB_API_KEY\)"),
+        (False, "API key must have 40 characters.\nmore", "API key must have 40 characters"),
+    ],
+)
+def test_wandb_is_asked_for_its_key_before_the_run_and_not_where_it_stays_offline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, known: bool, error: str, message: str | None
+) -> None:
+    (tmp_path / "wandb.py").write_text(WANDB.format(known=known, error=error), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    settings.refuse_loggers(config(wandb_args={"mode": "offline"}))
+    with nullcontext() if message is None else pytest.raises(OpenbookError, match=f"^--wandb_args: {message}; mend th"):
+        settings.refuse_loggers(config(wandb_args={"project": "x"}))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    settings.refuse_loggers(config(wandb_args={"project": "x"}))
+    monkeypatch.delitem(sys.modules, "wandb")
 
 
 @pytest.mark.parametrize("program", ["/bin/lm_eval", "/bin/lm-eval", "/lib/lm_eval/__main__.py", "/bin/my_script.py"])
