@@ -185,8 +185,8 @@ class Tally:
     example of each in the endpoint's words; they are never scored. `unended_thinking`, `only_reasoning` and `empty`
     count answers that say nothing, `cut_off` those that reached the limit of their tokens, `kept` those from the
     response cache, `file`. `thinking_tokens` are among the `completion_tokens`. `lost_tokens` may have been charged for
-    requests that came to nothing; they are in the `cost`, which is None where prices are not known. `seconds` are those
-    of this run.
+    requests that came to nothing, or were on their way when a run ended; they are in the `cost`, which is None where
+    prices are not known. `seconds` are those of this run.
     """
 
     part: Mapping[str, Any]
@@ -232,7 +232,7 @@ class Tally:
         if part["failures"]:
             counts.insert(0, f"not answered: {reasons(part['failures'])}, such as {'; '.join(part['said'].values())}")
         thinking = f" ({part['thinking_tokens']:,} of thinking)" if part["thinking_tokens"] else ""
-        lost = f", {part['lost_tokens']:,} at most lost to failures" if part["lost_tokens"] else ""
+        lost = f", {part['lost_tokens']:,} at most lost to failures and ends of runs" if part["lost_tokens"] else ""
         cost = "cost unknown without prices" if part["cost"] is None else f"{part['cost']:.4f} {part['currency']}"
         tokens = f"{part['prompt_tokens']:,} tokens in, {part['completion_tokens']:,} out{thinking}{lost}"
         head = f"{part['answered']} of {part['questions']} questions answered"

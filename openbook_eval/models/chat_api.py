@@ -19,7 +19,7 @@ import orjson
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from openbook_eval.errors import OpenbookError, visible
+from openbook_eval.errors import OpenbookError, first_line, visible
 from openbook_eval.models.cache import Record, ResponseCache
 from openbook_eval.models.endpoints import FINAL, EndpointSettings, Failure, Reply, Request, Usage, read_reply, reasons
 
@@ -40,6 +40,8 @@ _TIMED_OUT = {408, 504, 524}
 # As OpenAI, Zhipu and Alibaba say it, with a status that others give for other things.
 _NOTHING_LEFT = {"insufficient_quota", "1113", "Arrearage"}
 _SAID_AT_MOST, _SHOWN = 200, 60
+# Records in the cache of an attempt: that it was sent, and what it cost where it brought no answer.
+_SENT, _LOST = "sent ", "lost "
 
 
 @dataclass(slots=True)
@@ -92,8 +94,18 @@ def kept_replies(keys: Collection[str], records: Mapping[str, Record]) -> dict[s
 
 
 def _lost_before(keys: Collection[str], records: Mapping[str, Record]) -> Usage:
-    lost = (Usage(*record["lost"]) for record in records.values() if record.get("of") in keys)
-    return sum(lost, Usage())
+    """Return what earlier runs paid for nothing: for failures, and for requests that were under way at their end."""
+    lost, answered = Usage(), set(keys & records.keys())
+    for name, record in records.items():
+        key, is_sent = record.get("of"), name.startswith(_SENT)
+        if key not in keys or (is_sent and name.replace(_SENT, _LOST) in records):
+            continue
+        if is_sent and key in answered:
+            # Of the attempts at a question that came to no known end one brought its answer.
+            answered.remove(key)
+        else:
+            lost += Usage(*record["lost"])
+    return lost
 
 
 @dataclass
@@ -107,6 +119,8 @@ class _Run:
     pending: deque[Request]
     spent: Usage
     under_way: list[Request] = field(default_factory=list)
+    # When a question was last sent, which tells its attempts apart.
+    sent: dict[str, str] = field(default_factory=dict)
     in_a_row: int = 0
     again: Counter[str] = field(default_factory=Counter)
     # No request goes before these times: the limits of a minute, and what the endpoint asked to wait.
@@ -143,8 +157,14 @@ class _Run:
         """Send a request once, when its turn has come. Raises OpenbookError where the run has ended."""
         await self._turn(request)
         self.outcome.attempts += 1
+        self.sent[request.key] = str(time.time_ns())
         try:
+            # In case that the run ends before the answer comes, which is paid for all the same.
+            self._note(_SENT, request, request.expected)
             result = await self._post(request)
+        except OpenbookError:
+            self._lose(request, Usage())
+            raise
         finally:
             self.under_way.remove(request)
             self.settled.set()
@@ -161,10 +181,12 @@ class _Run:
 
     def _lose(self, request: Request, lost: Usage) -> None:
         """Count tokens that may be charged for nothing, and keep the count for the runs that go on from this one."""
-        if lost.tokens:
-            self.outcome.lost += lost
-            record = {"of": request.key, "lost": [lost.prompt, lost.completion]}
-            self.cache.append(f"lost {time.time_ns()}", record)
+        self.outcome.lost += lost
+        self._note(_LOST, request, lost)
+
+    def _note(self, what: str, request: Request, lost: Usage) -> None:
+        record = {"of": request.key, "lost": [lost.prompt, lost.completion]}
+        self.cache.append(what + self.sent[request.key], record)
 
     async def _turn(self, request: Request) -> None:
         # Evenly: a minute's worth at once is what endpoints refuse.
@@ -202,13 +224,16 @@ class _Run:
         # A line of the transport's log for each request would bury our own; a level that someone has set stays.
         if (logger := logging.getLogger("httpx")).level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
-        # A redirection could carry the key to another host.
-        return httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self.settings.key}", "Content-Type": "application/json"},
-            timeout=self.settings.timeout,
-            limits=httpx.Limits(max_connections=self.settings.num_concurrent),
-            follow_redirects=False,
-        )
+        headers = {"Authorization": f"Bearer {self.settings.key}", "Content-Type": "application/json"}
+        limits, timeout = httpx.Limits(max_connections=self.settings.num_concurrent), self.settings.timeout
+        try:
+            # A redirection could carry the key to another host.
+            return httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            reason = self._said(first_line(error)).rstrip(".")
+            raise OpenbookError(
+                f"the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used ({reason})"
+            ) from error
 
     async def _post(self, request: Request) -> Reply | Failure:
         """Return what the endpoint says. Raises OpenbookError where it would say the same to all others."""

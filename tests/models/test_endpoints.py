@@ -303,6 +303,6 @@ def test_the_closing_line_says_what_there_was() -> None:
         "9 of 12 questions answered; not answered: 2 refused, 1 timeout, such as 5 s; 400: no; "
         "1 answers are thinking that does not end; "
         "12 answers are only reasoning; 3 answers are empty; 4 answers were cut off at their limit of tokens; "
-        "258 answers taken from F; 1,000 tokens in, 20 out (5 of thinking), 1,536 at most lost to failures; "
-        "cost unknown without prices; 3.2 s"
+        "258 answers taken from F; 1,000 tokens in, 20 out (5 of thinking), 1,536 at most lost to failures and "
+        "ends of runs; cost unknown without prices; 3.2 s"
     )
