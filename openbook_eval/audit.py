@@ -249,7 +249,7 @@ def _short(name: str) -> str:
 def _balance_table(balance: Sequence[LetterBalance]) -> "Table":
     rows = []
     for row in balance:
-        shares = "  ".join(f"{letter} {100 * count / row.questions:.1f}" for letter, count in row.right.items())
+        shares = "  ".join(f"{letter} {percent(count / row.questions)}" for letter, count in row.right.items())
         rows.append((str(row.options), str(row.questions), percent(row.majority_share), shares))
     return table(("options", "questions", "commonest %", "each letter %"), rows, "right letters of single choice")
 

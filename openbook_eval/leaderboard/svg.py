@@ -15,6 +15,7 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from openbook_eval.console import percent
 from openbook_eval.errors import visible
 from openbook_eval.leaderboard.export import without_folders
 
@@ -222,7 +223,7 @@ def _panel(plot: Plot, drawn: pl.DataFrame, own: pl.DataFrame) -> Panel:
     for row in own.drop_nulls(plot.value).to_dicts() if plot.value else ():
         x, y, value = across(row[plot.x.column]), along(row[plot.y.column]), row[plot.value]
         marks.append(Mark("c0 field", f"M{x - 24} {y - 9}h48v18h-48z", _tooltip(row), 0.05 + 0.4 * min(1.0, value)))
-        labels.append(Label("middle", x, y + 4, f"{100 * value:.0f}"))
+        labels.append(Label("middle", x, y + 4, percent(value, 0)))
     for rows in () if plot.value else _series(plot, own):
         marks += _drawn(plot, rows, across, along, f"M{left} {{}}H{right}")
     return Panel(title, height, marks, labels)
@@ -298,7 +299,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 def _tooltip(row: Row) -> str:
     """Return the tooltip of a point."""
-    known = {name: f"{100 * cell:.1f} %" if isinstance(cell, float) else cell for name, cell in row.items()}
+    known = {name: f"{percent(cell)} %" if isinstance(cell, float) else cell for name, cell in row.items()}
     return ", ".join(f"{name} {cell}" for name, cell in known.items() if cell not in (None, ""))
 
 

@@ -22,6 +22,15 @@ def counted(page: Page) -> str:
     return page.locator("#summary").inner_text()
 
 
+def test_shares_are_rounded_as_in_the_terminal(report: Report, open_page: Open) -> None:
+    shares = [(part, whole) for whole in (7, 8, 16, 40, 43, 80, 160, 240, 800, 1600) for part in range(whole + 1)]
+    page = open_page(report.items_address(BASE))
+    assert page.evaluate("shares => shares.map((share) => openbook.percent(...share))", shares) == [
+        percent(part / whole) for part, whole in shares
+    ]
+    assert page.evaluate("openbook.percent(57, 80)") == "71.3"
+
+
 def test_an_item_shows_prompt_book_options_and_how_its_response_was_read(report: Report, open_page: Open) -> None:
     item = report.items_of(BASE).filter(pl.col("id") == "nursing-3").row(0, named=True)
     page = open_page(report.items_address(BASE, item="nursing-3"))

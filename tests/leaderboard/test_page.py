@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbook_eval.errors import OpenbookError
+from openbook_eval.leaderboard import export
 from openbook_eval.leaderboard.board import boards
 from openbook_eval.leaderboard.page import build, encoded, refuse_other
 from openbook_eval.results import read_runs
@@ -174,3 +175,23 @@ def test_any_value_comes_out_as_it_went_in_and_ends_no_script(value: Any) -> Non
 def test_half_a_pair_and_a_number_that_is_none_are_replaced() -> None:
     assert encoded(["a\ud800b", {"\udfff": "<"}]) == '["a\ufffdb",{"\ufffd":"\\u003c"}]'.encode()
     assert encoded([float("nan"), float("inf")]) == b"[null,null]"
+
+
+def test_halves_are_rounded_up_alike_on_terminal_and_page_and_in_exports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def is_right(question: Question) -> bool:
+        return int(question.id.rpartition("-")[2]) < 57
+
+    write_run(tmp_path / "runs", condition=["openbook", "closedbook"], questions=480, right=is_right)
+    own = boards(read_runs(tmp_path / "runs"))
+    assert own[0].rows[0].overall.value == 57 / 80
+    export.show(export.board_sheet(own[0]))
+    texts = [capsys.readouterr().out]
+    for suffix in ("md", "tex"):
+        export.export(export.board_export(own), [tmp_path / f"x.{suffix}"])
+        texts.append((tmp_path / f"x.{suffix}").read_text(encoding="utf-8"))
+    folder = built(tmp_path / "runs", tmp_path / "page")
+    texts += [path.read_text(encoding="utf-8") for path in folder.rglob("*.html") if path.name not in ("paper.html",)]
+    assert ["71.3" in text for text in texts if re.search(r"\b71\.[23]\b", text)] == [True] * 8
+    assert not any(re.search(r"\b71\.2\b", text) for text in texts)
