@@ -25,7 +25,6 @@ from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.books.preparation import variant
 from openbook_eval.errors import OpenbookError, first_line, some
 from openbook_eval.files import sha256, sha256_file, write_atomic
-from openbook_eval.models import profiles
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.models.endpoints import FINAL, reasons
 from openbook_eval.prompt import VERSIONS
@@ -39,6 +38,8 @@ from openbook_eval.results.runs import (
     SamplesFile,
     TrainingRecord,
     model_name,
+    settings_of,
+    the_one,
     told_apart,
     weights_of,
 )
@@ -51,8 +52,6 @@ Json = Mapping[str, Any]
 # lm-eval ends the names of a run's files in the time it was written, with dashes for colons.
 _DATED = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)((?:\.\d+)?)$")
 _SHOWN = 3
-_OF_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "seed")
-_OF_GENERATION = ("enable_thinking", "think_end_token", "omit", "extra")
 _MOST_BYTES = 2**29
 # The key of our own in a results file.
 _KEY = "openbook"
@@ -224,14 +223,14 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         model=model_name(weights),
         condition=condition,
         date=date,
-        exam=_one("exam file", (AskedExam.model_validate(part["exam_file"]) for part in tasks.values())),
-        entries_sha256=_one("set of entries", (part.get("entries_used", {}).get("sha256") for part in tasks.values())),
-        task_version=_known_version(str(_one("task version", (results["versions"].get(task) for task in tasks)))),
-        variant=_one("prompt", map(variant, tasks.values())),
+        exam=the_one("exam file", (AskedExam.model_validate(part["exam_file"]) for part in tasks.values())),
+        entries_sha256=the_one("set of entries", (own.get("entries_used", {}).get("sha256") for own in tasks.values())),
+        task_version=_known_version(str(the_one("task version", (results["versions"].get(task) for task in tasks)))),
+        variant=the_one("prompt", map(variant, tasks.values())),
         items_sha256=sha256("\n".join(sorted(f"{own.exam} {asked}" for own, asked, _ in read))),
         asked=sum(own.items for own in samples),
         limited=any(own.items < count["original"] for own, count in zip(samples, counts, strict=True)),
-        shots=_one("number of examples", (results.get("n-shot", {}).get(task, 0) for task in tasks)),
+        shots=the_one("number of examples", (results.get("n-shot", {}).get(task, 0) for task in tasks)),
         system_instruction=results.get("system_instruction_sha"),
         chat_template=results.get("chat_template_sha"),
         task_hashes={task: value for task, value in results.get("task_hashes", {}).items() if task in tasks},
@@ -248,7 +247,7 @@ def _run(file: Path, results: Json, condition: str, tasks: Mapping[str, Json]) -
         results=str(file),
         samples=samples,
         weights=weights,
-        settings=_settings(results, tasks, arguments),
+        settings=settings_of(results, tasks, arguments),
     )
     return run, items.select(pl.lit(run.id).alias("run"), pl.exclude("doc_hash"))
 
@@ -273,34 +272,6 @@ def _arguments(config: Json) -> Json:
     if isinstance(arguments, str):  # as lm-eval's Python functions may be given them
         return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     return arguments
-
-
-def _settings(results: Json, tasks: Iterable[str], arguments: Json) -> dict[str, str]:
-    """Return how a model was asked: the engine, the chat template, a second question, what was set for generation."""
-    of_tasks = (results["configs"][task].get("generation_kwargs") or {} for task in tasks)
-    asked = dict(_one("way of generation", of_tasks))
-    with suppress(OpenbookError):
-        profile = profiles.profile(str(arguments.get("profile")))
-        asked = {**profile.generation, **asked, "until": [*asked.get("until", ()), *profile.stop]}
-    asked |= {name: arguments[name] for name in _OF_GENERATION if name in arguments}
-    if asked and not (asked.pop("do_sample", True) and asked.get("temperature", 1.0)):
-        asked = {name: value for name, value in asked.items() if name not in _OF_SAMPLING} | {"temperature": 0}
-    if "until" in asked:
-        stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
-        beside = (results.get(_KEY, {}).get("completions") or {}).get("stops", ())
-        asked["until"] = " ".join(sorted(map(repr, [*stops, *beside])))
-    how = {"engine": results["config"].get("model"), "chat_template": (results.get("chat_template_sha") or "none")[:8]}
-    metadata = (results["configs"][task]["metadata"] for task in tasks)
-    how["undecided"] = _one("way with what no rule decides", (part.get("undecided") for part in metadata))
-    return {name: str(value) for name, value in (how | asked).items() if value is not None}
-
-
-def _one(what: str, values: Iterable[Any]) -> Any:
-    """Return the value that all tasks of a run share."""
-    first, *others = values
-    if any(other != first for other in others):
-        raise OpenbookError(f"its tasks have more than one {what}; run them again together")
-    return first
 
 
 def _known_version(version: str) -> str:

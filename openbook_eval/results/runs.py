@@ -1,6 +1,7 @@
 """Runs: each a model under one condition, with the items that it was asked; their names, and which may be compared."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
@@ -8,12 +9,15 @@ from typing import Annotated, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from openbook_eval import models
 from openbook_eval.baselines import Reference
 from openbook_eval.books.conditions import CONDITIONS
 from openbook_eval.errors import OpenbookError
 from openbook_eval.exams.exam_file import NOT_ASKED
 from openbook_eval.files import sha256, sha256_file
+from openbook_eval.models import profiles
 from openbook_eval.models.context_window import Truncation
+from openbook_eval.models.endpoints import read_settings
 from openbook_eval.results.samples import ItemText, at_limit, item_texts
 from openbook_eval.types import ExamName, Question
 
@@ -27,6 +31,11 @@ PLACES = ("model", "peft", "lora_local_path", "delta")
 WORDS = ("revision", "subfolder", "gguf_file", "quantization", "load_in_8bit", "load_in_4bit", "bnb_4bit_quant_type",
          "gptqmodel", "autogptq", "dtype")  # fmt: skip
 HIDDEN = ("base_url", "profile", "model_sha", "peft_sha", "delta_sha")
+
+# Of generation: what matters only where answers are drawn, and what stands among a model's arguments.
+_OF_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "seed")
+_RESOLVED = ("omit", "extra")
+_OF_GENERATION = ("enable_thinking", "think_end_token", *_RESOLVED)
 
 # Figures that no run can have would stop a whole board later.
 _MOST = 2**53
@@ -211,6 +220,53 @@ def weights_of(results: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict
     as_ever = {"", "None", "False", "auto", "main"}
     texts = {name: str(known[name]) for name in (*PLACES, *WORDS, *HIDDEN) if name in known}
     return {name: text.rstrip("/") or text for name, text in texts.items() if text not in as_ever}
+
+
+def settings_of(results: Mapping[str, Any], tasks: Iterable[str], arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return how a model was asked: the engine, the chat template, a second question, what was set for generation."""
+    engine, tasks = str(results["config"].get("model")), list(tasks)
+    of_tasks = (results["configs"][task].get("generation_kwargs") or {} for task in tasks)
+    asked = dict(the_one("way of generation", of_tasks))
+    with suppress(OpenbookError):
+        profile = profiles.profile(str(arguments.get("profile")))
+        asked = {**profile.generation, **asked, "until": [*asked.get("until", ()), *profile.stop]}
+    # lm-eval tells endpoints a temperature, 0 where none is set, and not whether to draw.
+    is_endpoint = engine == models.API or engine.endswith("completions")
+    draws = asked.pop("do_sample", True) or is_endpoint
+    if asked and not (draws and asked.get("temperature", 0.0 if is_endpoint else 1.0)):
+        asked = {name: value for name, value in asked.items() if name not in _OF_SAMPLING} | {"temperature": 0}
+    asked |= {name: arguments[name] for name in _OF_GENERATION if name in arguments}
+    if engine == models.API and asked:
+        asked = _of_endpoint(asked, arguments)
+    if "until" in asked:
+        stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
+        beside = (results.get("openbook", {}).get("completions") or {}).get("stops", ())
+        asked["until"] = " ".join(sorted(map(repr, [*stops, *beside])))
+    how = {"engine": engine, "chat_template": (results.get("chat_template_sha") or "none")[:8]}
+    metadata = (results["configs"][task]["metadata"] for task in tasks)
+    how["undecided"] = the_one("way with what no rule decides", (part.get("undecided") for part in metadata))
+    return {name: str(value) for name, value in (how | asked).items() if value is not None}
+
+
+def _of_endpoint(asked: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is sent of the settings of generation, and what else is, by the arguments and their profile."""
+    try:
+        endpoint = read_settings(arguments)
+    except OpenbookError:  # of another version; the arguments themselves are compared
+        return dict(asked)
+    ours = {"stop": "until", endpoint.max_tokens_name: "max_gen_toks"}
+    omitted = {*_RESOLVED, *(ours.get(name, name) for name in endpoint.omit)}
+    kept = {name: value for name, value in asked.items() if name not in omitted}
+    thinking = {name: getattr(endpoint, name) for name in ("thinking_budget", "think_end_token")}
+    return kept | {ours.get(name, name): value for name, value in endpoint.extra.items()} | thinking
+
+
+def the_one(what: str, values: Iterable[Any]) -> Any:
+    """Return the value that all tasks of a run share. Raises OpenbookError where they do not."""
+    first, *others = values
+    if any(other != first for other in others):
+        raise OpenbookError(f"its tasks have more than one {what}; run them again together")
+    return first
 
 
 def model_name(weights: Mapping[str, str], short: Mapping[str, str] | None = None) -> str:

@@ -1,5 +1,6 @@
 """Which runs may be compared, and in what words it is said why others may not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,41 @@ def test_answers_that_were_cut_off_and_stops_of_completions_are_said(tmp_path: P
     said = f"{about}1,200 answers of the run were cut off at their limit of tokens (max_gen_toks)"
     assert run.caveats()["at limit"] == said
     assert run.settings["until"] == r"'<|im_end|>' '\n\n'"
+
+
+ENDPOINT = {"base_url": "http://localhost:1/v1", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "generation", "settings"),
+    [
+        ({}, {}, {}),
+        ({"num_concurrent": 2, "max_cost": None, "timeout": 9.0}, {"do_sample": True}, {}),
+        # An endpoint is told a temperature, and not whether to draw.
+        ({}, {"temperature": 0.7, "top_p": 0.9}, {"temperature": "0.7", "top_p": "0.9"}),
+        ({}, {"repetition_penalty": 1.1}, {"repetition_penalty": "1.1"}),
+        ({}, {"max_gen_toks": 16, "until": ["a", "b"]}, {"max_gen_toks": "16", "until": "'a' 'b'"}),
+        ({"extra": {"temperature": 0.7, "stop": ["x"]}}, {}, {"temperature": "0.7", "until": "'x'"}),
+        ({"omit": ["temperature", "stop"]}, {}, {"temperature": None, "until": None}),
+        ({"max_tokens_name": "max_completion_tokens"}, {}, {}),
+        ({"max_tokens_name": "max_completion_tokens", "omit": ["max_completion_tokens"]}, {}, {"max_gen_toks": None}),
+        ({"thinking_budget": 99, "think_end_token": "</t>"}, {}, {"thinking_budget": "99", "think_end_token": "</t>"}),
+        # A profile says it as the arguments would.
+        ({"profile": "glm-4"}, {}, {"temperature": None, "until": None, "do_sample": "False"}),
+    ],
+)
+def test_how_an_endpoint_is_asked_is_told_by_what_is_sent(
+    tmp_path: Path, arguments: dict[str, object], generation: dict[str, object], settings: dict[str, str | None]
+) -> None:
+    own: dict[str, object] = {"do_sample": False, "temperature": 0.0, "max_gen_toks": 512, "until": ["<|im_end|>"]}
+    ended = {"model": "api-openbook", "model_args": {**ENDPOINT, **arguments}}
+    write_run(tmp_path, questions=6, config={"generation_kwargs": {**own, **generation}})
+    (file,) = tmp_path.rglob("results_*.json")
+    results = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(results | {"config": results["config"] | ended}), encoding="utf-8")
+    usual = {"engine": "api-openbook", "chat_template": "none", "temperature": "0", "max_gen_toks": "512"}
+    wanted = {**usual, "until": "'<|im_end|>'", **settings}
+    assert read_runs(tmp_path).runs[0].settings == {name: value for name, value in wanted.items() if value}
 
 
 def test_runs_across_settings_share_a_group_and_their_names_tell_these_apart(run: Run) -> None:
