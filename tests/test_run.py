@@ -287,8 +287,9 @@ def test_plain_lm_eval_with_our_tasks_is_refused_before_vllm_reads_a_model(tasks
 
 @pytest.mark.parametrize(("model", "arguments"), [("hf", "foo=1"), ("vllm", "foo=1"), ("hf", "dtype=float17")])
 def test_a_model_that_cannot_be_loaded_is_one_line(model: str, arguments: str) -> None:
-    _, loading = running._loading(model)
+    kind, loading = running._loading(model)
     given = {"pretrained": str(tiny_model_dir()), **dict([arguments.split("=")])}
     reason = "module 'torch' has no attribute 'float17'" if "float17" in arguments else ".* keyword argument 'foo'"
     with pytest.raises(OpenbookError, match=f"^--model {model}: {reason}; mend --model_args$"):
-        loading["create_from_arg_obj"](given, {"batch_size": 1})
+        with running._replaced(kind, loading):
+            kind.create_from_arg_obj(given, {"batch_size": 1})  # type: ignore[attr-defined]

@@ -117,7 +117,7 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 "data_parallel_size: one engine answers here; replicas are vLLM's own: start vllm serve MODEL "
                 "--data-parallel-size N and ask it with --model api-openbook, or give each GPU a run of its own"
             )
-        if arguments.pop("batch_invariant", False):
+        if arguments.pop("batch_invariant", False) or _is_batch_invariant():
             _set_batch_invariant()
         try:
             super().__init__(pretrained, **{**_cache_settings(), **arguments})
@@ -285,6 +285,12 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
                 self.cost.engine_seconds += time.perf_counter() - started
                 for output in outputs:
                     yield running.pop(output.request_id), output
+        except RuntimeError as error:
+            # Of vLLM 0.32.0 (vllm.v1.worker.gpu_model_runner, _bookkeeping_sync).
+            if "CPU Generator does not use offset" not in str(error):
+                raise
+            reason = "vLLM cannot draw answers on a CPU while it splits prompts"
+            raise OpenbookError(f"{reason}; add enable_chunked_prefill=False to --model_args") from error
         finally:
             if running:
                 engine.abort_request(list(running))
@@ -372,8 +378,9 @@ def _set_batch_invariant() -> None:
 
     if _INVARIANT not in envs.environment_variables or not current_platform.has_device_capability(90):
         raise OpenbookError(
-            f"batch_invariant=True: vLLM {version('vllm')} has no such mode on this machine (it is for NVIDIA GPUs of "
-            "compute capability 9.0 and later); leave it out, or take dtype=float32, which does nearly the same"
+            f"batch_invariant=True, {_INVARIANT}: vLLM {version('vllm')} has no such mode on this machine (it is for "
+            "NVIDIA GPUs of compute capability 9.0 and later); leave it out, or take dtype=float32, which does nearly "
+            "the same"
         )
     os.environ[_INVARIANT] = "1"
 
