@@ -290,6 +290,6 @@ def test_a_model_that_cannot_be_loaded_is_one_line(model: str, arguments: str) -
     kind, loading = running._loading(model)
     given = {"pretrained": str(tiny_model_dir()), **dict([arguments.split("=")])}
     reason = "module 'torch' has no attribute 'float17'" if "float17" in arguments else ".* keyword argument 'foo'"
-    with pytest.raises(OpenbookError, match=f"^--model {model}: {reason}; mend --model_args$"):
-        with running._replaced(kind, loading):
-            kind.create_from_arg_obj(given, {"batch_size": 1})  # type: ignore[attr-defined]
+    refused = pytest.raises(OpenbookError, match=f"^--model {model}: {reason}; mend --model_args$")
+    with refused, running._replaced(kind, loading):
+        kind.create_from_arg_obj(given, {"batch_size": 1})  # type: ignore[attr-defined]

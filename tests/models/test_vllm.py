@@ -190,7 +190,7 @@ def test_ranked_runs_have_scores_and_were_checked_for_truncation(runs: dict[str,
         ("TINY_MODEL VLLM_BATCH_INVARIANT=1", "has no such mode on this machine (it is for NVIDIA GPUs of compute"),
         (
             "TINY_MODEL --gen_kwargs temperature=0.7,do_sample=True",
-            "vLLM cannot draw answers on a CPU while it splits prompts; add enable_chunked_prefill=False to --model_args",
+            "vLLM cannot draw answers on a CPU while it splits prompts; add enable_chunked_prefill=False to ",
         ),
     ],
 )
