@@ -144,7 +144,7 @@ def build(
             _replace(work / CONTAMINATION, out / CONTAMINATION)
         flows = _flows(spec, kept, dropped, faults)
         with _step("choosing rows"):
-            chosen = choose(kept, mixes, spec.seed, count, _losses(flows.values()))
+            chosen = choose(kept, mixes, spec.seed, count, _losses(flows.values()), spec.shares)
         contaminated, report = sum(flow.contaminated for flow in flows.values()), CONTAMINATION if checked else None
         contamination = Contamination(exams=named, rows=contaminated, report=report) if names else None
         facts = BuildFacts.of(spec, inputs, flows, contamination, scale, mixes, form)
@@ -317,7 +317,7 @@ def _write_lines(file: Path, batches: Iterable[Iterable[bytes]]) -> None:
 
 
 def _write_dropped(work: Path, spec: Spec, dropped: pl.DataFrame, faults: _Faults) -> None:
-    """Write dropped/<source>.jsonl: what could not be read, then rows as in train.jsonl, with the reason in front.
+    """Write dropped/<source>.jsonl: what could not be read, then rows as Axolotl reads them, the reason in front.
 
     contamination.jsonl names each row that holds an exam item, and the item.
     """

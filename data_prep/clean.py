@@ -340,3 +340,20 @@ FILTERS: Mapping[str, Callable[[Cleaning], pl.Expr]] = {
     each.__name__: each
     for each in (empty, too_short, too_long, not_chinese, markup, repeated, broken_characters, personal)
 }
+
+
+# --- Exam style: counted, and no reason to drop a row
+
+_LETTERS = (
+    r"^(?:(?:正确|参考)?答案(?:是|为)?\s*[:：]?\s*|(?:应|故)?选择?\s*)?"
+    r"[(（]?[A-H](?:\s?[,，、;；]?\s?[A-H])*[)）]?\s*[.。]?$"
+)
+_OPTIONS = (
+    r"(?s)(?:^|[^A-Za-z])A\s?[.．、:：)）].+?"
+    r"[^A-Za-z、/]\s?B\s?[.．、:：)）].+?[^A-Za-z、/]\s?C\s?[.．、:：)）]"
+)
+
+
+def exam_style() -> pl.Expr:
+    """Find rows whose answer is letters of options, or whose question has options A, B and C at least."""
+    return ANSWER.str.contains(_LETTERS) | QUESTION.str.contains(_OPTIONS)

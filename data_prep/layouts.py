@@ -1,6 +1,8 @@
 """What of a row is the question and what the answer: texts under keys, templates, or turns of a conversation."""
 
+import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +47,8 @@ _MOSS = re.compile(r"\A\s*<\|\w{1,20}\|>[:：]?|<eo[a-z]>\s*\Z")
 # HuatuoGPT-sft-data-v1 writes who speaks into the texts of its lists.
 _SPEAKERS = tuple(re.compile(rf"\s*{side}[:：]") for side in "问答")
 _IN_TURN = re.compile("(system )?user assistant( user assistant)*")
+# 76. or 76、 in front of a question.
+_NUMBER = r"\A\d{1,5}\s*[.．、]\s*"
 # What translations of Alpaca say where an instruction has no input.
 _NO_INPUT = r"(?i)\n[<(（\[]?(?:无(?:需)?输入|没有输入|不需要输入|不适用|no ?input|n/a|none)[>)）\]]?[。.]?\z"
 
@@ -91,32 +95,34 @@ class Layout:
 
     texts: tuple[Text, Text] | None
     turns: str | None
-    fields: Fields
+    source: Source
     is_alpaca: bool = False
-    reasons: bool = True
 
     @classmethod
     def of(cls, source: Source, format_: Format) -> "Layout":
         """Return the layout of a source; plain text has questions and answers whatever is declared."""
         fields, layout = source.fields, "qa" if format_ == "text" else source.layout
         if layout == "chat":
-            return cls(None, fields.turns, fields, reasons=source.reasoning == "keep")
+            return cls(None, fields.turns, source)
         if is_alpaca := layout == "alpaca":
             question, answer = Text(("instruction", "input"), needed=("instruction",)), Text(("output",))
         else:
             question, answer = Text(("question",)), Text(("answer",))
         texts = _declared(fields.question) or question, _declared(fields.answer) or answer
-        turns = fields.turns or ("history" if is_alpaca else "")
-        return cls(texts, turns, fields, is_alpaca, source.reasoning == "keep")
+        return cls(texts, fields.turns or ("history" if is_alpaca else ""), source, is_alpaca)
+
+    @property
+    def _fields(self) -> Fields:
+        return self.source.fields
 
     def read(self, row: Row) -> Texts:
         """Return question, answer and conversation; raise RowError where one is missing or cannot be understood."""
-        system = _optional(row, self.fields.system)
+        system = _optional(row, self._fields.system)
         before = [_message("system", system)] if system.strip() else []
         if not self.texts:
             return _laid_out([*before, *self._turns(row)])
         question, answer = (text.read(row) for text in self.texts)
-        answer = self._reasoned(answer, _optional(row, self.fields.reasoning))
+        answer = self._reasoned(answer, _optional(row, self._fields.reasoning))
         if self.turns and _find(row, self.turns) not in (_ABSENT, None, "", []):
             before += self._turns(row)
         if before:
@@ -126,8 +132,8 @@ class Layout:
     def read_at_once(self, block: bytes) -> pl.DataFrame | None:
         """Return question, answer and turns of lines of JSON, or none where they must be looked at one by one."""
         keys = list(dict.fromkeys(key for text in self.texts or () for key in text.items))
-        plain = self.reasons and not (self.fields.system or self.fields.reasoning)
-        if not self.texts or not plain or any(sign in key for key in (*keys, self.turns or "") for sign in "{."):
+        special = self._fields.system or self._fields.reasoning or self.source.reasoning == "drop"
+        if not self.texts or special or any(sign in key for key in (*keys, self.turns or "") for sign in "{."):
             return None
         # As strings polars would take numbers and lists; a category is a text or an error. They have a pool of their
         # own, which goes with them.
@@ -148,14 +154,24 @@ class Layout:
         return texts.select(question=question, answer=answer, turns=pl.lit(None, pl.String))
 
     def finish(self) -> list[pl.Expr]:
-        """Return the expressions that take white space off texts, and off Alpaca's what says that there is no input."""
-        question = pl.col("question").str.strip_chars()
+        """Return the expressions of texts without white space around them, a word for no input, and what is untidy.
+
+        What is said in a conversation stays as it is.
+        """
+        question, answer = (pl.col(name).str.strip_chars() for name in ("question", "answer"))
         if self.is_alpaca:
             # Two lines are few; the pattern alone would read every text.
             two_lines = question.str.contains("\n", literal=True)
             shorter = where(two_lines, question).str.replace(_NO_INPUT, "")
             question = pl.when(two_lines).then(shorter).otherwise(question)
-        return [question.alias("question"), pl.col("answer").str.strip_chars()]
+        single = pl.col("turns").is_null()
+        if "numbers" in self.source.tidy:
+            question = pl.when(single).then(question.str.replace(_NUMBER, "")).otherwise(question)
+        if "lists" in self.source.tidy:
+            is_list = single & answer.str.starts_with("[")
+            joined = where(is_list, answer).map_elements(_joined, return_dtype=pl.String())
+            answer = pl.when(is_list).then(joined).otherwise(answer)
+        return [question.alias("question"), answer.alias("answer")]
 
     def _turns(self, row: Row) -> list[Message]:
         key = self.turns or next((name for name in _TURNS if name in row), "")
@@ -185,8 +201,8 @@ class Layout:
             raise RowError("the turns are neither objects, nor texts, nor pairs of texts")
 
     def _named(self, value: Row, number: int) -> Iterator[Message]:
-        declared, usual = (self.fields.role, self.fields.content, self.fields.reasoning), (_ROLE, _CONTENT, _REASONING)
-        keys = [[key] if key else known for key, known in zip(declared, usual, strict=True)]
+        usual = {"role": _ROLE, "content": _CONTENT, "reasoning": _REASONING}
+        keys = [[own] if (own := getattr(self._fields, name)) else known for name, known in usual.items()]
         role, content, reasoning = (next((key for key in some if key in value), "") for some in keys)
         if not role and not content and {"user", "assistant"} <= {_SIDES.get(key.lower()) for key in value}:
             yield from _sides(value)
@@ -204,7 +220,7 @@ class Layout:
 
     def _reasoned(self, answer: str, thought: str) -> str:
         """Return an answer with its reasoning in front of it, as models write it, or without any."""
-        if self.reasons:
+        if self.source.reasoning == "keep":
             return f"<think>\n{thought.strip()}\n</think>\n\n{answer.strip()}" if thought.strip() else answer
         if (rest := without_thought(answer)) is None:
             raise RowError("the reasoning in the answer does not end")
@@ -228,6 +244,16 @@ def _item(row: Row, item: str) -> str | None:
         return None
     # In one go: what looks like a placeholder inside a value is part of that value.
     return _PLACEHOLDER.sub(lambda found: _written(values[found[1]]), item)
+
+
+def _joined(text: str) -> str:
+    """Return the texts of a list in Python's notation, such as ['桂枝', '白芍'], joined; all else as it is."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of unknown escapes
+            parts = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return "、".join(parts) if parts and all(isinstance(part, str) for part in parts) else text
 
 
 def _optional(row: Row, item: str | None) -> str:

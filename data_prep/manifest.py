@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_prep.clean import exam_style
 from data_prep.mix import nesting, wanted
 from data_prep.outputs import FORMATS
 from data_prep.spec import Mix, Spec
@@ -90,10 +91,11 @@ class Contamination(_ManifestPart):
 
 
 class RowCount(_ManifestPart):
-    """Rows and their tokens."""
+    """Rows, their tokens, and how many of them are like exam questions."""
 
     rows: int
     tokens: int
+    exam_style: int
 
 
 class DomainCount(RowCount):
@@ -218,15 +220,18 @@ def write_manifest(
 def _count_domains(rows: pl.DataFrame, wanted: Mapping[Any, int]) -> dict[str, DomainCount]:
     """Count rows and tokens by domain and source, in alphabetical order."""
     counted = rows.group_by("domain", "source").agg(
-        pl.len().alias("rows"), pl.col("tokens").cast(pl.Int64).sum(), (pl.col("repeat") > 0).sum().alias("repeats")
+        pl.col("tokens").cast(pl.Int64).sum(),
+        rows=pl.len(),
+        exam_style=exam_style().sum(),
+        repeats=(pl.col("repeat") > 0).sum(),
     )
-    found: dict[str, DomainCount] = {}
+    found, counts = dict[str, DomainCount](), tuple(RowCount.model_fields)
     for domain in sorted(wanted):
         groups = counted.filter(pl.col("domain") == domain).sort("source").to_dicts()
         found[domain] = DomainCount(
             wanted=wanted[domain],
-            sources={group["source"]: RowCount(rows=group["rows"], tokens=group["tokens"]) for group in groups},
-            **{name: sum(group[name] for group in groups) for name in ("rows", "tokens", "repeats")},
+            sources={group["source"]: RowCount(**{name: group[name] for name in counts}) for group in groups},
+            **{name: sum(group[name] for group in groups) for name in (*counts, "repeats")},
         )
     return found
 

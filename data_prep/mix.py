@@ -35,27 +35,31 @@ def choose(
     seed: int,
     count: Count | None = None,
     losses: Mapping[str, str] | None = None,
+    shares: Mapping[str, float] | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, tokens and any others.
+    """Choose the rows of every mix from a frame with columns key (UInt64, each once), domain, source and tokens.
 
     They stand in the order of the mix's file, with one more column: `repeat` (UInt32), 0 where a row is taken for the
-    first time. `count`, if any, counts the tokens of their texts. Raises OpenbookError that says of every domain of
-    every mix by how much it is too small, and of its `losses`. Where a mix allows it, its rows are repeated instead:
-    all rows equally often, and the first of the order once more.
+    first time. `count`, if any, counts the tokens of their texts; `shares` are the `max_share` of sources. Raises
+    OpenbookError that says of every domain of every mix by how much it is too small, and of its `losses`. Where a mix
+    allows it, its rows are repeated instead: all rows equally often, and the first of the order once more.
     """
     if count and all(mix.over == "rows" for mix in mixes.values()):
         # Only of the rows chosen, which are the first of their domains: of these, the same ones are chosen again.
-        taken = pl.concat(each.select("key") for each in choose(rows, mixes, seed).values())
+        taken = pl.concat(each.select("key") for each in choose(rows, mixes, seed, shares=shares).values())
         rows = rows.join(taken, on="key", how="semi")
     rows = _counted(rows, count) if count else rows
-    pools = _pools(rows, seed)
-    found = [fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools, losses or {})]
+    pools = {over: _pools(rows, seed, over, shares or {}) for over in dict.fromkeys(mix.over for mix in mixes.values())}
+    rows_of = dict(rows.group_by("domain").len().rows())
+    found = [
+        fault for name, mix in mixes.items() for fault in _shortages(name, mix, pools[mix.over], losses or {}, rows_of)
+    ]
     fix = "take less, add sources, or say allow_repeat: true in the mix"
     if len(found) == 1:
         raise OpenbookError(f"{found[0]}; {fix}")
     if found:
         raise OpenbookError("\n  ".join([f"{len(found)} shares are larger than their domain; {fix}:", *found]))
-    return {name: _chosen(rows, pools, name, mix, seed) for name, mix in mixes.items()}
+    return {name: _chosen(rows, pools[mix.over], name, mix, seed) for name, mix in mixes.items()}
 
 
 def wanted(mix: Mix) -> dict[Domain, int]:
@@ -112,14 +116,40 @@ def split_mix(values: Keys) -> Keys:
     return values ^ (values >> np.uint64(31))
 
 
-def _pools(rows: pl.DataFrame, seed: int) -> dict[Domain, pl.DataFrame]:
+def _pools(rows: pl.DataFrame, seed: int, over: str, shares: Mapping[str, float]) -> dict[Domain, pl.DataFrame]:
     """The places of each domain's rows in the order in which they are taken, with the rows and tokens up to each."""
     order = pl.Series("order", seeded_hash(rows["key"], seed, "rows of a mix"))
     size = pl.col("tokens").cast(pl.Int64)
-    ordered = rows.select("domain", "key", size=size, tokens=size).with_row_index("place")
+    ordered = rows.select("domain", "key", "source", size=size, tokens=size).with_row_index("place")
     ordered = ordered.with_columns(order).sort("order")
     upto = {"rows": pl.int_range(1, pl.len() + 1), "tokens": pl.col("tokens").cum_sum()}
-    return {domain: ordered.filter(pl.col("domain") == domain).with_columns(**upto) for domain in DOMAINS}
+    pools = {domain: ordered.filter(pl.col("domain") == domain) for domain in DOMAINS}
+    return {domain: _capped(pool, over, shares).with_columns(**upto) for domain, pool in pools.items()}
+
+
+def _capped(pool: pl.DataFrame, over: str, shares: Mapping[str, float]) -> pl.DataFrame:
+    """Put a pool in an order whose beginnings, however long, hold no more of a source than its share, to a row.
+
+    A row whose source has its share waits for the next place that it may take; rows for which none comes are left out.
+    """
+    sources, sizes = pool["source"].to_list(), pool["size"].to_list() if over == "tokens" else [1] * pool.height
+    caps = {name: Fraction(str(share)).as_integer_ratio() for name, share in shares.items() if name in set(sources)}
+    if not caps:
+        return pool
+    waiting: dict[str, list[int]] = {}
+    for row in reversed(range(pool.height)):
+        waiting.setdefault(sources[row] if sources[row] in caps else "", []).append(row)
+    order, whole, taken = list[int](), 0, dict.fromkeys(waiting, 0)
+
+    def may(name: str) -> bool:
+        part, of = caps.get(name, (1, 0))
+        return bool(waiting[name]) and taken[name] * of < part * (whole + sizes[waiting[name][-1]])
+
+    while ready := [name for name in waiting if may(name)]:
+        name = min(ready, key=lambda name: waiting[name][-1])
+        order.append(waiting[name].pop())
+        whole, taken[name] = whole + sizes[order[-1]], taken[name] + sizes[order[-1]]
+    return pool[order]
 
 
 def _whole(pool: pl.DataFrame, mix: Mix) -> int:
@@ -127,13 +157,16 @@ def _whole(pool: pl.DataFrame, mix: Mix) -> int:
     return int(pool[mix.over][-1]) if pool.height else 0
 
 
-def _shortages(name: str, mix: Mix, pools: Mapping[Domain, pl.DataFrame], losses: Mapping[str, str]) -> Iterator[str]:
+def _shortages(
+    name: str, mix: Mix, pools: Mapping[Domain, pl.DataFrame], losses: Mapping[str, str], rows_of: Mapping[str, int]
+) -> Iterator[str]:
     for domain, share in wanted(mix).items():
         there = _whole(pools[domain], mix)
         # What is not there cannot be repeated.
         if share > there and not (mix.allow_repeat and there):
-            why = f" ({losses[domain]})" if domain in losses else ""
-            has = f"{domain} has {there:,} {mix.over}{why}"
+            over = rows_of.get(domain, 0) - pools[domain].height
+            why = "; ".join(filter(None, [losses.get(domain), f"{over:,} rows over max_share" if over else ""]))
+            has = f"{domain} has {there:,} {mix.over}{f' ({why})' if why else ''}"
             yield f"mix {name}: {has} and {share:,} are wanted, {share - there:,} too few"
 
 

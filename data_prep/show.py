@@ -74,11 +74,15 @@ def show_built(mixes: Mapping[str, Manifest], out: Path) -> Iterator[Table | Tex
         for name, mix in mixes.items()
     }
     repeated = {name: sum(part.repeats for part in mix.domains.values()) for name, mix in mixes.items()}
-    rows = [(name, *_figures(mix.rows, *counts[name], repeated[name], mix.tokens)) for name, mix in mixes.items()]
-    yield table(("mix", "rows", *DOMAINS, "repeated", "tokens"), rows, "mixes")
+    letters = {name: sum(part.exam_style for part in mix.domains.values()) for name, mix in mixes.items()}
+    rows = [
+        (name, *_figures(mix.rows, *counts[name], repeated[name], mix.tokens), _share(letters[name], mix.rows))
+        for name, mix in mixes.items()
+    ]
+    yield table(("mix", "rows", *DOMAINS, "repeated", "tokens", "% exam style"), rows, "mixes")
     yield from _checked(build.contamination)
     if repeating := [name for name, rows in repeated.items() if rows]:
-        yield line(f"rows are repeated in {', '.join(repeating)}: the sources are too small for them")
+        yield line(f"rows are repeated in {', '.join(repeating)}: the sources, or their max_share, are too small")
     report = build.contamination and build.contamination.report
     yield line(f"{out}: mixes; rows left out in {DROPPED}/" + (f", {report}" if report else ""))
 
@@ -106,8 +110,11 @@ def show_mixes(folder: Path) -> Iterator[Table | Text]:
         yield from _head(manifest)
         yield _domains(manifest)
         counts = [each for part in manifest.domains.values() for each in part.sources.items()]
-        sources = [(name, *_figures(of.rows, of.tokens), _share(of.rows, manifest.rows)) for name, of in counts]
-        yield table(("source", "rows", "tokens", "% of rows"), sources)
+        sources = [
+            (name, *_figures(of.rows, of.tokens), _share(of.rows, manifest.rows), _share(of.exam_style, of.rows))
+            for name, of in counts
+        ]
+        yield table(("source", "rows", "tokens", "% of rows", "% exam style"), sources)
         shares = ", ".join(f"{rows['tokens'].quantile(part) or 0:,.0f} at {part:.0%}" for part in _QUANTILES)
         yield line(f"tokens a row: {shares}")
         yield from _samples(mix / TRAIN, rows, manifest.build)

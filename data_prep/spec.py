@@ -1,6 +1,7 @@
 """The spec that a user writes: sources, cleaning, deduplication, decontamination and mixes, in one YAML file."""
 
 import glob
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,10 @@ class Source(_Model):
     layout: Layout = "alpaca"
     fields: Fields = Fields()
     rows: str | None = None
+    # The most that the source may be of its domain in a mix, in what the mix counts.
+    max_share: float | None = Field(default=None, gt=0, le=1)
+    # Of a question and its answer: the number in front of the question cut, a list in Python's notation joined.
+    tidy: list[Literal["numbers", "lists"]] = Field(default_factory=list)
     # What is thought before an answer is trained on, or cut away.
     reasoning: Literal["keep", "drop"] = "keep"
     # What is done with a file that is broken in the middle: every whole row is kept and counted, or nothing is read.
@@ -141,7 +146,7 @@ class Mix(_Model):
 
     `ratio` is over `general` and `medical`, or over single domains; as text it is general:medical, such as 9:1. What is
     medical is divided by `medical`. A domain that is not named gets nothing. `over` says whether `size` and ratio count
-    rows or tokens. Within a domain every row has the same chance, whatever its source: sources are not weighted.
+    rows or tokens. Within a domain every row has the same chance, whatever its source, but for a source's `max_share`.
     """
 
     size: Positive
@@ -189,6 +194,11 @@ class Spec(_Model):
     tokenizer: str | None = None
     seed: int = 0
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """Return the `max_share` of the sources that have one."""
+        return {source.name: source.max_share for source in self.sources if source.max_share}
+
     # Of single fields, not of the whole: those of the whole are not looked for where any field is wrong.
     @field_validator("sources")
     @classmethod
@@ -196,6 +206,10 @@ class Spec(_Model):
         names = [source.name for source in sources]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} is declared twice")
+        for domain in DOMAINS:
+            shares = [source.max_share or 1 for source in sources if source.domain == domain]
+            if shares and math.fsum(shares) < 1:
+                raise ValueError(f"the max_share of all {domain} sources add up to {math.fsum(shares):g}, less than 1")
         return sources
 
     @field_validator("mixes")

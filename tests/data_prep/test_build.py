@@ -115,7 +115,7 @@ def test_threads_chunks_and_the_order_of_sources_and_mixes_change_no_byte(
 
 SHIPPED = Path(module.__file__).parent / "specs"
 # sha256 of train.jsonl.
-SAMPLE = "9cf4c8968bd84d4055b79252f06a5ce4f682c112dd524c457aaab72cd1197bae"
+SAMPLE = "95a95733b7e425424f238398fa4d379828e6d809ad339b8262d7add581411b71"
 
 
 def test_the_mix_of_all_sample_files_is_the_same_bytes_everywhere(tmp_path: Path, real_exams: Path) -> None:

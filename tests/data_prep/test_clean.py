@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clean import FILTERS, judge, repair, repaired
+from data_prep.clean import FILTERS, exam_style, judge, repair, repaired
 from data_prep.spec import Cleaning, Reason
 
 QUESTION, ANSWER = "感冒以后咳嗽怎么办？", "多喝温水，注意休息，三天不退热请就医。"
@@ -300,3 +300,19 @@ def test_one_check_digit_fits_an_identity_number_or_a_card() -> None:
 @given(st.text("咳嗽，。：（）", max_size=9), st.sampled_from(FOUND["personal"]))
 def test_chinese_around_it_hides_no_person(around: str, personal: str) -> None:
     assert drops("personal", QUESTION, f"{around}\n{personal}\n{around}")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "style"),
+    [
+        *(("脉率？", answer, True) for answer in ("B", "ABD", "答案：C", "答案：A、C。", "选（D）", "正确答案是 B")),
+        *(("脉率？", answer, False) for answer in ("B超", "维生素A", "I", "答案：心", "A型血", "Abc")),
+        ("脉率？\nA. 60\nB. 70\nC. 80", "70", True),
+        ("脉率？A.60B.70C.80", "每分钟70次。", True),
+        ("选择：\n(A) 熊 (B) 马 (C) 狐狸", "马。", True),
+        ("缺维生素A、B、C怎么办？", "补充。", False),
+        ("A. 甲\nB. 乙", "甲。", False),
+    ],
+)
+def test_rows_like_exam_questions_are_known_by_letters_or_options(question: str, answer: str, style: bool) -> None:
+    assert pl.DataFrame({"question": [question], "answer": [answer]}).select(exam_style()).item() == style

@@ -179,6 +179,37 @@ def test_reasoning_in_an_answer_stays_or_is_dropped_and_one_without_end_is_refus
         drop.read({"question": "头痛？", "answer": "<think>先问病史。"})
 
 
+TIDY = [
+    ("76.脉率？", "['桂枝', \"白芍\"]", "脉率？", "桂枝、白芍"),
+    ("76、 脉率？", "['桂枝']", "脉率？", "桂枝"),
+    # 27. and a text that begins with a number.
+    ("27.7岁小儿？", "[1, 2]", "7岁小儿？", "[1, 2]"),
+    ("脉率76.5？", "['桂枝', ['白芍']]", "脉率76.5？", "['桂枝', ['白芍']]"),
+    ("76岁？", "['\\d', ", "76岁？", "['\\d',"),
+    ("7？", "['a'] + open('x').read()", "7？", "['a'] + open('x').read()"),
+    *(("7？", deep, "7？", deep) for deep in ("[" * 9_999, f"[{'-' * 99_999}1]", f"[{'-' * 3_000}1]")),
+]
+
+
+def test_numbers_in_front_are_cut_and_lists_joined_where_the_source_says_so(tmp_path: Path) -> None:
+    data = json_lines([{"question": question, "answer": answer} for question, answer, *_ in TIDY])
+    said = {"layout": "qa", "tidy": ["numbers", "lists"]}
+    rows, _ = read_bytes(tmp_path, "a.jsonl", data, **said)
+    assert [row[1:3] for row in rows] == [tuple(tidy[2:]) for tidy in TIDY]
+    rows, _ = read_bytes(tmp_path, "a.jsonl", data, layout="qa")
+    assert [row[1:3] for row in rows] == [(question, answer.strip()) for question, answer, *_ in TIDY]
+
+
+def test_a_conversation_is_not_tidied(tmp_path: Path) -> None:
+    said = [{**BOTH[0], "content": "76.头痛？"}, {**BOTH[1], "content": "['桂枝']"}]
+    read = {}
+    for turns in (said, [*said, *BOTH[2:]]):
+        lines = json_lines([{"messages": turns}])
+        (row, *_), _ = read_bytes(tmp_path, "a.jsonl", lines, layout="chat", tidy=["numbers", "lists"])
+        read[len(turns)] = row[1:3]
+    assert read == {2: ("头痛？", "桂枝"), 4: ("76.头痛？\n还痛。", "['桂枝']\n去医院。")}
+
+
 def test_a_history_inside_another_value_is_read(tmp_path: Path) -> None:
     row = {**LAST, "past": {"turns": [["头痛怎么办？", "多休息。"]]}}
     rows, faults = read_bytes(tmp_path, "a.jsonl", json_lines([row]), fields={"turns": "past.turns"})

@@ -1,8 +1,10 @@
 """Mixes of exact shares, in seeded orders, the smaller within the larger."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -172,6 +174,48 @@ def test_a_long_row_at_the_end_of_a_share_of_tokens_is_passed_over() -> None:
     chosen = choose(rows, mix(400, {"general": 1}, over="tokens"), 3)
     assert (chosen["tokens"].sum(), chosen.height) == (400, 10)
     assert set(chosen["key"]) == {*pool["key"][:2], *pool["key"][3:11]}
+
+
+@some
+@given(st.integers(1, 160), st.integers(0, 200), st.sampled_from([0.05, 0.3, 0.5, 1 / 3]), st.integers(0, 99))
+def test_a_source_has_its_max_share_at_most_in_mixes_that_hold_each_other(
+    size: int, more: int, share: float, seed: int
+) -> None:
+    # belle is three quarters of its domain: it has its share to a row.
+    rows = index({"alpaca": 400, "belle": 1200})
+    mixes = {name: mix(each, {"general": 1}) for name, each in (("small", size), ("large", size + more))}
+    chosen = module.choose(rows, mixes, seed, shares={"belle": share})
+    for each in chosen.values():
+        assert (each["source"] == "belle").sum() <= math.ceil(Fraction(str(share)) * each.height)
+    assert contains(chosen["large"], chosen["small"])
+    belle = ordered(of(rows, "general"), seed).filter(pl.col("source") == "belle")["key"]
+    taken = chosen["small"].filter(pl.col("source") == "belle")["key"]
+    assert set(taken) == set(belle[: taken.len()])
+
+
+def test_a_max_share_is_reached_where_it_can_be_and_counts_tokens_where_the_mix_does() -> None:
+    rows = index({"alpaca": 400, "belle": 1200}).with_columns(
+        tokens=pl.when(pl.col("source") == "belle").then(3).otherwise(30).cast(pl.UInt32)
+    )
+    shares, half = {"belle": 0.2}, {"alpaca": 0.5, "belle": 0.5}
+    chosen = module.choose(rows, {"a": mix(100, {"general": 1})}, 0, shares=shares)["a"]
+    assert (chosen["source"] == "belle").sum() == 20
+    chosen = module.choose(rows, {"a": mix(3000, {"general": 1}, over="tokens")}, 0, shares=shares)["a"]
+    assert 597 <= chosen.filter(pl.col("source") == "belle")["tokens"].sum() <= 603
+    counted = rows.with_columns(question=pl.lit("x"), answer=pl.lit("y"), turns=pl.lit(None, pl.String))
+    again = module.choose(counted, {"a": mix(100, {"general": 1})}, 0, lambda texts: [1] * len(texts), shares=shares)
+    assert (
+        again["a"]["key"].to_list()
+        == module.choose(rows, {"a": mix(100, {"general": 1})}, 0, shares=shares)["a"]["key"].to_list()
+    )
+    # Both capped: they take turns, until one has no more.
+    chosen = module.choose(rows, {"a": mix(800, {"general": 1})}, 0, shares=half)["a"]
+    assert chosen["source"].value_counts().sort("source").rows() == [("alpaca", 400), ("belle", 400)]
+    with pytest.raises(OpenbookError) as caught:
+        module.choose(rows, {"a": mix(900, {"general": 1})}, 0, losses={"general": "1,600 read"}, shares=half)
+    assert str(caught.value).startswith(
+        "mix a: general has 801 rows (1,600 read; 799 rows over max_share) and 900 are wanted, 99 too few;"
+    )
 
 
 FEW = index({"alpaca": 30, "zhongyi": 10, "huatuo": 20}, tokens=1)

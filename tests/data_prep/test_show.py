@@ -12,7 +12,7 @@ from rich.table import Table
 
 from data_prep.build import build
 from data_prep.manifest import MANIFEST, ROWS, TRAIN
-from data_prep.show import show_mixes, show_plan
+from data_prep.show import show_built, show_mixes, show_plan
 from data_prep.spec import Spec
 from openbook_eval.errors import OpenbookError
 from tests.data_prep.raw import copied_row, row, spec, write_data
@@ -143,3 +143,29 @@ def test_a_missing_file_is_named(r41: Path, name: str) -> None:
     (r41 / name).unlink()
     with pytest.raises(OpenbookError, match=rf"{name}: cannot be read \(No such file or directory"):
         list(show_mixes(r41))
+
+
+def test_rows_in_the_style_of_an_exam_are_counted_by_source_and_shown(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", 30)
+    with (data / "zhongyi.jsonl").open("ab") as file:
+        file.writelines(
+            orjson.dumps({"instruction": f"第{number}味药？", "output": "答案：B"}) + b"\n" for number in range(10)
+        )
+    sources = [{**each.model_dump(), "max_share": 0.2} for each in spec(MIXES).sources if each.name == "zhongyi"]
+    other = {"name": "others", "domain": "tcm", "licence": "MIT", "path": "huatuo.jsonl"}
+    declared = spec({"all": {"size": 30, "ratio": {"tcm": 1}}}, sources=[*sources, other], clean={"min_answer": 1})
+    manifest = build(declared, data, tmp_path / "out")["all"]
+    tcm = manifest.domains["tcm"]
+    assert tcm.sources["zhongyi"].rows == 6
+    letters = sum(b"B" in line for line in (tmp_path / "out" / "all" / TRAIN).open("rb"))
+    assert 0 < letters <= 6
+    assert (tcm.exam_style, tcm.sources["zhongyi"].exam_style, tcm.sources["others"].exam_style) == (
+        letters,
+        letters,
+        0,
+    )
+    shown = {row[0]: row[-1] for row in tables(tmp_path / "out" / "all")[1]}
+    assert shown == {"zhongyi": f"{100 * letters / 6:.2f}", "others": "0.00"}
+    assert [cells(part)[0][-1] for part in show_built({"all": manifest}, tmp_path) if isinstance(part, Table)][1] == (
+        f"{100 * letters / 30:.2f}"
+    )

@@ -62,6 +62,14 @@ def test_a_preset_fills_what_a_source_leaves_out(tmp_path: Path) -> None:
     ]
 
 
+def test_the_max_share_of_all_sources_of_a_domain_must_fill_it(tmp_path: Path) -> None:
+    both = [source("a", "general", max_share=0.4), source("b", "general", max_share=0.5), *SOURCES[1:]]
+    assert errors(declared(tmp_path, sources=both)) == [
+        "sources: the max_share of all general sources add up to 0.9, less than 1"
+    ]
+    assert read_spec(declared(tmp_path, sources=[*both, source("c", "general", max_share=0.1)])).sources[0].max_share
+
+
 # PyYAML reads pairs without quotes as numbers in base 60, as YAML 1.1 has it.
 @pytest.mark.parametrize(
     ("ratio", "general", "medical"),
