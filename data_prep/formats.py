@@ -172,7 +172,7 @@ def read_array(data: bytes, under: str | None = None) -> Iterator[Item]:
     for key in under.split(".") if under else ():
         values = values.get(key) if isinstance(values, dict) else None
     if under and not isinstance(values, list):
-        yield Fault(1, f"the file has no list of rows under {under!r}; fix the source's rows")
+        yield Fault(1, f"the file has no list of rows under {under!r}, as the source's rows says")
         return
     for number, value in enumerate(values if isinstance(values, list) else [values], 1):
         yield (number, value) if isinstance(value, dict) else Fault(number, _no_object(value), shown(value))

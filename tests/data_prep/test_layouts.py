@@ -220,7 +220,7 @@ def test_rows_under_a_key_of_the_file_are_read_and_a_wrong_key_is_said(tmp_path:
     data = orjson.dumps({"version": 1, "set": {"data": ROWS}})
     (read, faults), (nothing, wrong) = (read_bytes(tmp_path, "a.json", data, rows=key) for key in ("set.data", "data"))
     assert ([row[1] for row in read], faults) == (QUESTIONS, [])
-    assert (nothing, wrong) == ([], [(1, "the file has no list of rows under 'data'; fix the source's rows", "")])
+    assert (nothing, wrong) == ([], [(1, "the file has no list of rows under 'data', as the source's rows says", "")])
 
 
 VALUE = st.text("甲乙 ", max_size=3) | st.none() | st.just(5) | st.lists(st.text("丙", max_size=2), max_size=2)
