@@ -4,8 +4,9 @@ from math import isnan
 
 import pytest
 
+from openbook_eval.baselines import Baseline, Reference
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.board import Board, Row, ScoreTable, boards
+from openbook_eval.leaderboard.board import Board, Row, ScoreTable, apart_by_settings, boards
 from openbook_eval.leaderboard.export import board_sheet
 from openbook_eval.models.context_window import Truncation
 from openbook_eval.results import Runs
@@ -132,3 +133,41 @@ def test_exams_of_one_book_have_no_interval_and_what_to_do_is_said() -> None:
     (by_item,) = boards(runs, cluster="item")
     assert by_item.rows[0].overall.interval is not None
     assert by_item.notes == board(make_runs({"a": first(5)}, groups=5)).notes == ()
+
+
+def test_the_only_item_of_an_exam_shares_no_book() -> None:
+    sizes = dict(zip(SIX_EXAMS, (1, 10, 10, 10, 10, 10), strict=True))
+    assert board(make_runs({"a": first(5)}, sizes=sizes)).notes == ()
+
+
+def test_of_runs_without_a_rank_those_without_any_score_stand_last() -> None:
+    runs = make_runs({"a": lambda *_: None, "b": lambda _, place: None if place else False, "c": first(0)})
+    assert [row.run.model for row in board(runs).rows] == ["c", "b", "a"]
+
+
+def test_all_settings_that_differ_on_one_board_are_said() -> None:
+    changes = {"a": {"settings": {"engine": "hf", "temperature": "0"}}, "b": {"settings": {"engine": "vllm"}}}
+    runs = make_runs({"a": first(5), "b": first(5)}, changes=changes)
+    assert board(runs.across_settings()).notes == (
+        "asked with engine hf: a",
+        "asked with engine vllm: b",
+        "asked with temperature 0: a",
+        "asked with temperature not set: b",
+    )
+
+
+def test_boards_that_differ_in_settings_alone_are_said_and_no_others() -> None:
+    def runs(**changes: object) -> Runs:
+        return make_runs({"a": first(5), "b": first(5), "c": first(5)}, changes={"b": changes})
+
+    assert list(apart_by_settings(boards(runs()))) == []
+    assert list(apart_by_settings(boards(runs(task_version="2.0")))) == []
+    assert list(apart_by_settings(boards(runs(settings={"max_gen_toks": "16"})))) == [
+        "openbook: 2 boards differ in settings alone (max gen toks); --across settings makes them one"
+    ]
+
+
+def test_readers_without_understanding_are_those_of_any_run_that_knows_them() -> None:
+    reader = Baseline("chance", {}, 0.2, None)
+    changes = {"b": {"reference": Reference((reader,))}}
+    assert board(make_runs({"a": first(5), "b": first(4)}, changes=changes)).readers == (reader,)

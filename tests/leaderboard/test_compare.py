@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openbook_eval.baselines import Baseline, Reference
 from openbook_eval.errors import OpenbookError
 from openbook_eval.leaderboard.board import Comparison, comparable_pairs, compare, together
 from openbook_eval.leaderboard.export import conclusion
@@ -129,11 +130,23 @@ def test_sides_that_do_not_meet_say_why(models: tuple[str, ...], changes: Any, m
 
 
 def test_what_a_board_would_say_of_its_runs_a_comparison_says_too() -> None:
-    cut = {"b": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)}}
+    reader = Reference((Baseline("chance", {}, 0.25, None),))
+    cut = {"b": {"truncation": Truncation(True, None, 60, 7, 2000, 1536)}, "a": {"reference": reader}}
     assert compared(first(5), first(4), limited=True, changes=cut).notes == (
         "taken with --limit: not all questions were asked",
         "TRUNCATED: 7 of 60 prompts did not reach the model whole: b",
+        "without understanding: chance: 25.0",
     )
+
+
+def test_runs_that_differ_in_settings_alone_can_be_compared_across_them() -> None:
+    runs = make_runs({"a": first(5), "b": first(5)}, changes={"b": {"settings": {"temperature": "0.7"}}})
+    with pytest.raises(
+        OpenbookError, match=r"temperature 0\.7 instead of not set; say --across settings to comp"
+    ):
+        compare(runs, *runs.runs)
+    across = runs.across_settings()
+    assert compare(across, *across.runs).overall.estimate.value == 0.0
 
 
 def test_a_run_on_both_sides_is_there_once() -> None:
@@ -141,3 +154,10 @@ def test_a_run_on_both_sides_is_there_once() -> None:
     both = together(replace(runs, runs=runs.runs[:1]), runs)
     assert (both.runs, both.refused, both.items.height) == (runs.runs, (), runs.items.height)
     assert compare(both, *both.runs).counts["only_a"] == 6
+
+
+def test_sides_have_the_items_of_their_own_runs_and_names_that_tell_them_apart() -> None:
+    runs = make_runs({"a": first(5), "b": first(4), "c": first(3)}, changes={"b": {"model": "a", "date": "2027"}})
+    both = together(replace(runs, runs=runs.runs[:1]), replace(runs, runs=runs.runs[1:2]))
+    assert [run.model for run in both.runs] == ["a (2026-01-02T03-04-05)", "a (2027)"]
+    assert both.items["run"].unique(maintain_order=True).to_list() == [run.id for run in runs.runs[:2]]

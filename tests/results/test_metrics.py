@@ -6,10 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from rich.text import Text
 
+from openbook_eval.baselines import Baseline, Reference
 from openbook_eval.results import ITEMS, Scores, read_runs, reading_metrics, reading_runs
+from openbook_eval.results.metrics import floor, reading_report
 from openbook_eval.types import EXAM_NAMES, SIX_EXAMS
-from tests.results.lm_eval_output import write_run
+from tests.results.lm_eval_output import DATE, write_run
 
 
 def items(correct: str, **columns: Any) -> pl.DataFrame:
@@ -128,3 +131,26 @@ def test_runs_of_one_model_on_one_exam_belong_together(tmp_path: Path) -> None:
         ("other/model", ["reading_open"]),
         ("some/model", conditions),
     ]
+
+
+def test_conditions_that_were_asked_in_other_ways_do_not_belong_together(tmp_path: Path) -> None:
+    write_run(tmp_path, condition="reading_open", questions=12)
+    longer = {"generation_kwargs": {"max_gen_toks": 99}}
+    write_run(tmp_path, condition="reading_closed", questions=12, date=DATE.replace("01-02", "01-03"), config=longer)
+    assert [list(runs) for runs in reading_runs(read_runs(tmp_path))] == [["reading_open"], ["reading_closed"]]
+
+
+def test_readers_without_understanding_have_a_line_where_something_is_known_of_them(tmp_path: Path) -> None:
+    write_run(tmp_path, condition=["reading_open", "reading_closed"], questions=12)
+    runs = read_runs(tmp_path).runs
+    reader = Baseline("chance", {}, 0.25, None)
+    known, unknown = (
+        run.model_copy(update={"reference": reference})
+        for run, reference in zip(runs, (Reference((reader,)), Reference()), strict=True)
+    )
+    assert (floor(known), floor(unknown)) == (["without understanding: chance: 25.0"], [])
+    items = {run.condition: read_runs(tmp_path).items_of(run) for run in runs}
+    for first, second in ((known, unknown), (unknown, known)):
+        report = reading_report({first.condition: first, second.condition: second}, reading_metrics(items))
+        lines = [part.plain for part in report if isinstance(part, Text)]
+        assert [line for line in lines if "without" in line] == ["open without understanding: chance: 25.0"]
