@@ -140,8 +140,8 @@ def _execute(
     import lm_eval.tasks
 
     logs: AbstractContextManager[list[str]] = quiet(log) if log else nullcontext([])
-    loggers: dict[str, Any] = {}
-    begun = {name: partial(_begin, getattr(lm_eval.loggers, name), loggers) for name in _LOGGERS}
+    made: dict[str, Any] = {}
+    begun = {name: partial(_begin, getattr(lm_eval.loggers, name), flag, made) for name, flag in _LOGGERS.items()}
     # This saves the seconds in which lm-eval indexes some 14,000 task files of its own.
     found = {"TaskManager": partial(lm_eval.tasks.TaskManager, include_defaults=False)} if only_ours else {}
     try:
@@ -150,14 +150,14 @@ def _execute(
             _replaced(lm_eval.loggers, begun),
             _replaced(lm_eval.tasks, found),
             _replaced(*ending(model if completed else "")),
-            _replaced(*_loading(model)),
+            _replaced(*_loading(model, made)),
         ):
             harness.execute(namespace)
     except ValueError as error:
         if not str(error).startswith("Tasks not found"):
             raise
         raise OpenbookError(f"{error}; lm-eval ls tasks lists what there is") from error
-    written = getattr(loggers.get("EvaluationTracker"), "date_id", None)
+    written = getattr(made.get("--hf_hub_log_args"), "date_id", None)
     return "".join(printed), [
         file for file in results_files(Path(namespace.output_path)) if written and file.stem.endswith(written)
     ]
@@ -176,33 +176,25 @@ def _replaced(owner: object, others: Mapping[str, object]) -> Iterator[None]:
             setattr(owner, name, own)
 
 
-def _loading(model: str) -> tuple[type, dict[str, object]]:
-    """Return the class of a model of lm-eval's, and what says in one line why it cannot be loaded."""
+def _loading(model: str, made: dict[str, Any]) -> tuple[type, dict[str, object]]:
+    """Return the class of a model of lm-eval's, and what loads it or says in one line why it cannot."""
     from lm_eval.api.registry import get_model
 
     kind = get_model(model)
-    whole = kind.create_from_arg_obj
-
-    def create(*values: Any) -> Any:
-        try:
-            return whole(*values)
-        except OpenbookError:
-            raise
-        except Exception as error:  # a model fails in as many ways as there are models
-            _log.exception("--model %s", model)
-            raise OpenbookError(f"--model {model}: {first_line(error).rstrip('.')}; mend --model_args") from error
-
-    return kind, {"create_from_arg_obj": create}
+    load = partial(_begin, kind.create_from_arg_obj, f"--model {model} --model_args", made)
+    return kind, {"create_from_arg_obj": staticmethod(load)}
 
 
-def _begin(logger: type, begun: dict[str, Any], *values: Any, **settings: Any) -> Any:
-    """Begin one of lm-eval's loggers and keep it in `begun`. Raises OpenbookError where it cannot begin."""
-    flag = _LOGGERS[logger.__name__]
+def _begin(make: Callable[..., Any], flag: str, begun: dict[str, Any], *values: Any, **settings: Any) -> Any:
+    """Make lm-eval's model or one of its loggers, and keep it in `begun`. Raises OpenbookError where it cannot be."""
     try:
-        begun[logger.__name__] = logger(*values, **settings)
-    except Exception as error:  # a service refuses in as many ways as there are services
-        raise OpenbookError(f"{flag}: {first_line(error).rstrip('.')}; mend that, or leave {flag} out") from error
-    return begun[logger.__name__]
+        begun[flag] = make(*values, **settings)
+    except OpenbookError:
+        raise
+    except Exception as error:  # in as many ways as there are models and services
+        _log.exception("%s", flag)
+        raise OpenbookError(f"{flag}: {first_line(error).rstrip('.')}; mend that, or leave it out") from error
+    return begun[flag]
 
 
 def _folder(output: str) -> Path:

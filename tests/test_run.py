@@ -203,7 +203,7 @@ def test_a_run_completes_only_the_file_that_it_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("logger", "settings", "message"),
     [
-        ("TrackioLogger", {"init_args": {"project": "x"}}, "--trackio_args: .*; mend that, or leave --trackio_args"),
+        ("TrackioLogger", {"init_args": {"project": "x"}}, "--trackio_args: .*; mend that, or leave it out"),
         (
             "EvaluationTracker",
             {"hub_result_org": "x"},
@@ -213,7 +213,7 @@ def test_a_run_completes_only_the_file_that_it_wrote(tmp_path: Path) -> None:
 )
 def test_a_logger_that_cannot_begin_is_one_line(logger: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(OpenbookError, match=f"^{message}") as caught:
-        running._begin(getattr(lm_eval.loggers, logger), {}, **settings)
+        running._begin(getattr(lm_eval.loggers, logger), running._LOGGERS[logger], {}, **settings)
     assert "\n" not in str(caught.value)
 
 
@@ -287,9 +287,11 @@ def test_plain_lm_eval_with_our_tasks_is_refused_before_vllm_reads_a_model(tasks
 
 @pytest.mark.parametrize(("model", "arguments"), [("hf", "foo=1"), ("vllm", "foo=1"), ("hf", "dtype=float17")])
 def test_a_model_that_cannot_be_loaded_is_one_line(model: str, arguments: str) -> None:
-    kind, loading = running._loading(model)
+    kind, loading = running._loading(model, {})
     given = {"pretrained": str(tiny_model_dir()), **dict([arguments.split("=")])}
     reason = "module 'torch' has no attribute 'float17'" if "float17" in arguments else ".* keyword argument 'foo'"
-    refused = pytest.raises(OpenbookError, match=f"^--model {model}: {reason}; mend --model_args$")
+    refused = pytest.raises(
+        OpenbookError, match=f"^--model {model} --model_args: {reason}; mend that, or leave it out$"
+    )
     with refused, running._replaced(kind, loading):
         kind.create_from_arg_obj(given, {"batch_size": 1})  # type: ignore[attr-defined]

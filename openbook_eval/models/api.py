@@ -113,14 +113,6 @@ class ApiOpenbook(LocalChatCompletion):  # type: ignore[misc]
         messages = [*first.payload["messages"], *turns]
         return payload | {"messages": messages, self._settings.max_tokens_name: 1, "logprobs": True, "top_logprobs": 20}
 
-    def loglikelihood(self, *_: Any, **__: Any) -> list[tuple[float, bool]]:
-        """Raise OpenbookError: chat endpoints do not tell how likely a given text is."""
-        raise OpenbookError(
-            f"--model {models.API} generates answers; tasks that rank options need --model {models.VLLM}"
-        )
-
-    loglikelihood_rolling = loglikelihood
-
     def _asked(self, requests: Sequence[Any]) -> list[Request]:
         seen: Counter[int] = Counter()
         asked = []

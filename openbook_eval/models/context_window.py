@@ -104,7 +104,6 @@ def check(tasks: Sequence[Any], config: Any) -> list[Fit]:
 
 def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
     """Return the prompts of a task, built by lm-eval itself. Raises OpenbookError where they cannot be."""
-    from jinja2 import TemplateError
     from lm_eval.evaluator_utils import get_sample_size
 
     samples = config.samples or {}
@@ -127,8 +126,6 @@ def _prompts(task: Any, config: Any, window: "ContextWindow") -> list[str]:
         ]
     except AssertionError as error:
         raise OpenbookError(f"--samples: {error}") from error
-    except (ValueError, TemplateError) as error:
-        raise OpenbookError(no_chat(window.tokenizer, error)) from error
     except TypeError as error:  # of a format that a model's own code would have to write
         raise UncheckedError(f"the prompts of {task.task_name} cannot be built ({error})") from error
     return prompts

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from lm_eval.models.utils import postprocess_generated_text
 from lm_eval.models.vllm_causallms import VLLM
 from tqdm import tqdm
@@ -23,7 +22,6 @@ from openbook_eval.matching.matcher import ASKED_AGAIN, letters_to_ask
 from openbook_eval.matching.response import ends_thinking
 from openbook_eval.models.cache import ResponseCache, engine_identity
 from openbook_eval.models.completions import first_sections
-from openbook_eval.models.context_window import no_chat
 from openbook_eval.models.profiles import profile
 from openbook_eval.models.scheduling import EngineResponse, Ids, Prompt, Ranking, encode, least, order, rankings
 from openbook_eval.types import Marked
@@ -133,12 +131,9 @@ class VllmOpenbook(VLLM):  # type: ignore[misc]
         self.model.llm_engine.logger_manager.stat_loggers.append(_Recomputed(self))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """Render a chat as lm-eval's model does. Raises OpenbookError where the model has no chat format."""
+        """Render a chat as lm-eval's model does."""
         self._chat = True
-        try:
-            return str(super().apply_chat_template(chat_history, add_generation_prompt))
-        except (ValueError, jinja2.exceptions.TemplateError) as error:
-            raise OpenbookError(no_chat(self.tokenizer, error)) from error
+        return str(super().apply_chat_template(chat_history, add_generation_prompt))
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """Return the responses to lm-eval's requests, in order; to completion prompts as `completions` says.

@@ -17,7 +17,7 @@ from openbook_eval.exams.exam_file import NOT_ASKED
 from openbook_eval.files import sha256, sha256_file
 from openbook_eval.models import profiles
 from openbook_eval.models.context_window import Truncation
-from openbook_eval.models.endpoints import read_settings
+from openbook_eval.models.endpoints import EndpointSettings, read_settings
 from openbook_eval.results.samples import ItemText, at_limit, item_texts
 from openbook_eval.types import ExamName, Question
 
@@ -34,8 +34,7 @@ HIDDEN = ("base_url", "profile", "model_sha", "peft_sha", "delta_sha")
 
 # Of generation: what matters only where answers are drawn, and what stands among a model's arguments.
 _OF_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "seed")
-_RESOLVED = ("omit", "extra")
-_OF_GENERATION = ("enable_thinking", "think_end_token", *_RESOLVED)
+_OF_GENERATION = ("enable_thinking", "think_end_token", "omit", "extra")
 
 # Figures that no run can have would stop a whole board later.
 _MOST = 2**53
@@ -237,7 +236,8 @@ def settings_of(results: Mapping[str, Any], tasks: Iterable[str], arguments: Map
         asked = {name: value for name, value in asked.items() if name not in _OF_SAMPLING} | {"temperature": 0}
     asked |= {name: arguments[name] for name in _OF_GENERATION if name in arguments}
     if engine == models.API and asked:
-        asked = _of_endpoint(asked, arguments)
+        with suppress(OpenbookError):  # of another version: its arguments are compared as they stand
+            asked = _of_endpoint(asked, read_settings(arguments))
     if "until" in asked:
         stops = [asked["until"]] if isinstance(asked["until"], str) else asked["until"]
         beside = (results.get("openbook", {}).get("completions") or {}).get("stops", ())
@@ -248,14 +248,10 @@ def settings_of(results: Mapping[str, Any], tasks: Iterable[str], arguments: Map
     return {name: str(value) for name, value in (how | asked).items() if value is not None}
 
 
-def _of_endpoint(asked: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is sent of the settings of generation, and what else is, by the arguments and their profile."""
-    try:
-        endpoint = read_settings(arguments)
-    except OpenbookError:  # of another version; the arguments themselves are compared
-        return dict(asked)
+def _of_endpoint(asked: Mapping[str, Any], endpoint: EndpointSettings) -> dict[str, Any]:
+    """Return what is sent of the settings of generation, and what else is."""
     ours = {"stop": "until", endpoint.max_tokens_name: "max_gen_toks"}
-    omitted = {*_RESOLVED, *(ours.get(name, name) for name in endpoint.omit)}
+    omitted = {"omit", "extra", *(ours.get(name, name) for name in endpoint.omit)}
     kept = {name: value for name, value in asked.items() if name not in omitted}
     thinking = {name: getattr(endpoint, name) for name in ("thinking_budget", "think_end_token")}
     return kept | {ours.get(name, name): value for name, value in endpoint.extra.items()} | thinking

@@ -141,9 +141,7 @@ def test_what_a_board_would_say_of_its_runs_a_comparison_says_too() -> None:
 
 def test_runs_that_differ_in_settings_alone_can_be_compared_across_them() -> None:
     runs = make_runs({"a": first(5), "b": first(5)}, changes={"b": {"settings": {"temperature": "0.7"}}})
-    with pytest.raises(
-        OpenbookError, match=r"temperature 0\.7 instead of not set; say --across settings to comp"
-    ):
+    with pytest.raises(OpenbookError, match=r"temperature 0\.7 instead of not set; say --across settings to comp"):
         compare(runs, *runs.runs)
     across = runs.across_settings()
     assert compare(across, *across.runs).overall.estimate.value == 0.0
