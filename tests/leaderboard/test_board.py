@@ -171,3 +171,12 @@ def test_readers_without_understanding_are_those_of_any_run_that_knows_them() ->
     reader = Baseline("chance", {}, 0.2, None)
     changes = {"b": {"reference": Reference((reader,))}}
     assert board(make_runs({"a": first(5), "b": first(4)}, changes=changes)).readers == (reader,)
+
+
+def test_questions_without_a_label_stand_alone_where_nothing_else_was_asked() -> None:
+    assert board(make_runs({"a": first(5)}, sizes={"other": 10})).notes == ()
+
+
+def test_what_got_no_response_is_in_no_metric() -> None:
+    runs = make_runs({"a": lambda _, place: None if place == 9 else place < 5})
+    assert board(runs).rows[0].metrics["correct_strict"] == pytest.approx(5 / 9)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from openbook_eval.models.context_window import Truncation
 from openbook_eval.results import ITEMS, Run, Runs, comparable, comparable_groups, read_runs, why_not_comparable
 from openbook_eval.results.runs import AskedExam, short_places
 from tests.results.lm_eval_output import DATE, invented, write_run
@@ -71,6 +72,11 @@ def test_answers_that_were_cut_off_and_stops_of_completions_are_said(tmp_path: P
     said = f"{about}1,200 answers of the run were cut off at their limit of tokens (max_gen_toks)"
     assert run.caveats()["at limit"] == said
     assert run.settings["until"] == r"'<|im_end|>' '\n\n'"
+
+
+def test_figures_of_a_truncation_that_was_not_checked_say_nothing(run: Run) -> None:
+    known = changed(run, truncation=Truncation(False, "no tokenizer", 60, 7)).caveats()
+    assert known == {"unchecked": "not checked for truncation (no tokenizer)"}
 
 
 ENDPOINT = {"base_url": "http://localhost:1/v1", "model": "m"}

@@ -156,8 +156,23 @@ def test_samples_that_have_changed_since_have_no_texts(tmp_path: Path) -> None:
     write_run(tmp_path, questions=6)
     run = read(tmp_path)
     assert run.has_texts
+    assert run.read_reference() is not None
     replace(run, "【题目】", "【问题】")
     assert not run.has_texts
+    assert run.read_reference() is None
+
+
+def test_readers_are_given_shared_books_only_where_each_is_known(tmp_path: Path) -> None:
+    def readers() -> list[str]:
+        reference = read(tmp_path).model_copy(update={"reference": None}).read_reference()
+        return [row.name for row in reference.rows] if reference else []
+
+    write_run(tmp_path, condition=LIBRARY, questions=120)
+    usual = ["chance", "majority letter", "longest option"]
+    assert readers() == [*usual, "string matching"]
+    # One book is not what its hash says.
+    replace(read(tmp_path), "【材料】", "【材料】 ")
+    assert readers() == usual
 
 
 @pytest.mark.parametrize(
