@@ -141,7 +141,7 @@ def _of_chat(config: Any) -> Iterator[str]:
     turns = [{"role": "system", "content": said}, {"role": "user", "content": "?"}]
     try:
         window = ContextWindow(config.model, config.model_args, bool(config.model_args.get("trust_remote_code")))
-        asked = window.render_chat(turns[not said :])
+        asked = window.render_chat(turns)
     except UncheckedError:
         return
     except (ValueError, TemplateError) as error:

@@ -23,7 +23,7 @@ def counted(page: Page) -> str:
 
 
 def test_shares_are_rounded_as_in_the_terminal(report: Report, open_page: Open) -> None:
-    shares = [(part, whole) for whole in (7, 8, 16, 40, 43, 80, 160, 240, 800, 1600) for part in range(whole + 1)]
+    shares = [(part, whole) for whole in (7, 8, 43, 80, 240, 2000) for part in range(whole + 1)]
     page = open_page(report.items_address(BASE))
     assert page.evaluate("shares => shares.map((share) => openbook.percent(...share))", shares) == [
         percent(part / whole) for part, whole in shares
