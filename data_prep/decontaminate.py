@@ -9,7 +9,7 @@ patient's longer question stays, and as the row's whole question goes.
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from rapidfuzz import fuzz
 
-from data_prep.dedup import END, code_points, plain
+from data_prep.dedup import END, code_points
+from data_prep.exam_items import ExamItem, in_plain, items, option_texts
 from openbook_eval.exams import ExamFile
-from openbook_eval.types import Entry, Question
 
 Kind = Literal["stem", "options", "entry"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -33,8 +34,12 @@ PHRASES = tuple((Path(__file__).parent / "phrases.txt").read_text(encoding="utf-
 WHOLE = 14
 # The same where the row asks nothing else.
 _WHOLE_QUESTION = 8
-# From and up to how many characters a stem is looked for as the last sentence of a longer question.
-_LAST_SENTENCE = (4, 40)
+# From how many characters a stem is looked for at the end of a longer question, and of how many words between signs.
+_LAST, _PARTS = 4, 6
+# Share of the stem, and characters, where the row's answer is the right one and no more.
+_BESIDE_ANSWER = (0.25, 4)
+# What may stand in front of an answer.
+_ANSWER = r"^(?:正确)?(?:答案|答)[是为]?"
 # Of its characters, those that are no stock phrase and not in many questions.
 _OWN = 8
 # Share of the n-grams of a stem that was rewritten, and characters that they must cover. The fewer characters the
@@ -46,6 +51,12 @@ _REWRITTEN_PASSAGE = ((0.6, 16),)
 _BESIDE_LIST, _BESIDE_LETTERED = 0.4, 0.5
 # Characters of a list of options without its stem, and of options here and there beside a short stem.
 _LONG_LIST, _SCATTERED = 32, 8
+# How alike a row and a question with its options, or with its answer, are as a whole (2 common / both lengths).
+_ALIKE = 65
+# Of its characters, those of the stem that are no stock phrase; and how many times as long the row may be.
+_TELLING_SIGNS, _LONGER = 4, 1.5
+# How alike the stem alone is, where the row's answer is the right one and no more.
+_ALIKE_STEM = 50
 # What lies close together: twice the length of the item, and some more.
 _SLACK = 20
 # Characters between two options of a list, or around a stem: a letter or a number, and a word such as 选项 or 请问.
@@ -59,15 +70,7 @@ _MANY, _ONE_IN = 8, 500
 _TELLING = 16
 # Share of the indexed n-grams of a text that make a row worth a closer look.
 _LOOK: dict[Kind, float] = {"stem": 0.2, "options": 0.5, "entry": 0.4}
-_LEAST = 3
-
-# A longer passage is checked piece by piece: a row that copies one of them copies the book.
-_PIECE, _SHOWN = 100, 120
-# Characters of an option, on average, from which it has n-grams enough by itself.
-_LONG_OPTION = 6
-# A number in front of the stem is the exam paper's, not the question's; that of 1.5 mg is.
-_NUMBER = re.compile(r"\s*[(（]?\d{1,3}\s*(?:[)）、]|[.．-](?!\d))\s*")
-_SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]?")
+_LEAST = 2
 
 # Odd numbers of 32 bits; with the sums of the hash any will do that mix well (golden ratio, and two of xxHash's).
 _ONE, _TWO, _FOUR = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
@@ -77,17 +80,6 @@ _BITS = 25
 _BLOCK = 1 << 16
 
 Codes = NDArray[np.uint32]
-
-
-@dataclass(frozen=True, slots=True)
-class ExamItem:
-    """A question of an exam, or a piece of its book without options; texts in plain form, `shown` as in the exam."""
-
-    exam: str
-    id: str
-    text: str
-    options: tuple[str, ...]
-    shown: str
 
 
 class Match(NamedTuple):
@@ -110,7 +102,8 @@ class ExamIndex:
     `items` are the questions and passages. `grams` has the columns hash, text and wanted: text 2n is the stem of
     question n or passage n, text 2n + 1 the question's options; `wanted` is how many n-grams of the text a row must
     hold to be looked at. `table` has a bit for the upper bits of each hash. `common` are for each item the three-grams
-    that tell nothing, `stems` the questions by their stems.
+    that tell nothing, `stems` the questions by their stems, `endings` those whose stems are more
+    than phrases that their exam has often, `answers` all by the texts of their right options.
     """
 
     items: tuple[ExamItem, ...]
@@ -118,6 +111,8 @@ class ExamIndex:
     table: NDArray[np.uint8]
     common: tuple[frozenset[str], ...]
     stems: Mapping[str, int]
+    endings: Mapping[str, int]
+    answers: Mapping[str, Sequence[int]]
 
     @classmethod
     def of(cls, exams: Sequence[ExamFile]) -> "ExamIndex":
@@ -131,9 +126,20 @@ class ExamIndex:
         there = np.zeros(1 << _BITS, dtype=np.bool_)
         there[grams["hash"].to_numpy() >> np.uint32(32 - _BITS)] = True
         stock = frozenset(gram for phrase in PHRASES for gram in _three_grams(phrase))
-        common = [(stock.union(_common([item.text for item in group])),) * len(group) for group in groups]
-        stems = {item.text: number for number, item in reversed(list(enumerate(found))) if item.options and item.text}
-        return cls(found, grams, np.packbits(there, bitorder="little"), tuple(chain.from_iterable(common)), stems)
+        by_group = [(stock.union(_common([item.text for item in group])),) * len(group) for group in groups]
+        common = tuple(chain.from_iterable(by_group))
+        asked = [(item.text, number) for number, item in reversed(list(enumerate(found))) if item.options and item.text]
+        endings = {
+            stem: number
+            for stem, number in asked
+            if len(stem) >= _LAST and not common[number].issuperset(_three_grams(stem))
+        }
+        answers: dict[str, list[int]] = {}
+        for number, item in enumerate(found):
+            if item.right:
+                answers.setdefault(item.right, []).append(number)
+        table = np.packbits(there, bitorder="little")
+        return cls(found, grams, table, common, dict(asked), endings, answers)
 
     def check(self, rows: pl.DataFrame) -> dict[int, Match]:
         """Return for each row that holds an exam item, by its place, the item that it holds most of.
@@ -144,26 +150,42 @@ class ExamIndex:
         questions = rows["plain_question"]
         likely = {row: self._best(questions[row], texts[row], numbers) for row, numbers in self._likely(texts)}
         found = {row: match for row, match in likely.items() if match}
-        for row, item in self._asked(rows):
+        for row, numbers in self._answered(rows):
+            if row not in found and (match := self._beside_answer(questions[row].lstrip("0123456789"), numbers)):
+                found[row] = match
+        for row, stem in self._asked(rows):
             if (row not in found) or (found[row].kind, found[row].share) != ("stem", 1.0):
+                item = self.items[self.stems[stem]]
                 found[row] = Match(item.exam, item.id, "stem", 1.0, item.shown)
         return found
 
-    def _asked(self, rows: pl.DataFrame) -> Iterator[tuple[int, ExamItem]]:
+    def _asked(self, rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
         """Rows whose question is a stem, however common its words, or ends in one as a sentence of its own."""
-        questions = rows["plain_question"].str.replace(r"^\d{1,3}", "")
-        for row in questions.is_in(list(self.stems)).arg_true():
-            yield row, self.items[self.stems[questions[row]]]
-        for length in range(*_LAST_SENTENCE):
-            stems = [stem for stem in self.stems if len(stem) == length and self._tells(stem)]
-            tails = questions.str.tail(length)
-            for row in tails.is_in(stems).arg_true() if stems else ():
-                if tails[row] in _ends(rows["question"][row], length):
-                    yield row, self.items[self.stems[tails[row]]]
+        questions = rows["plain_question"]
+        for asked in (questions.str.replace(r"^\d{1,3}", ""), questions):
+            yield from ((row, asked[row]) for row in asked.is_in(list(self.stems)).arg_true())
+        near = questions.str.tail(_LAST).is_in({stem[-_LAST:] for stem in self.endings}).arg_true()
+        parts = rows["question"].gather(near).str.extract_all(r"\w+")
+        for count in range(1, _PARTS + 1):
+            ends = pl.Series(in_plain(parts.list.tail(count).list.join("")), dtype=pl.String)
+            yield from ((near[place], ends[place]) for place in ends.is_in(list(self.endings)).arg_true())
 
-    def _tells(self, stem: str) -> bool:
-        """Whether a stem is more than phrases that every exam has."""
-        return not self.common[self.stems[stem]].issuperset(_three_grams(stem))
+    def _answered(self, rows: pl.DataFrame) -> Iterator[tuple[int, Sequence[int]]]:
+        """Rows whose answer is that of some questions and no more, and these questions."""
+        answers = rows["plain_answer"].str.replace(_ANSWER, "")
+        yield from ((row, self.answers[answers[row]]) for row in answers.is_in(list(self.answers)).arg_true())
+
+    def _beside_answer(self, question: str, numbers: Sequence[int]) -> Match | None:
+        """The question with this answer whose stem was rewritten as the row's; of equals the earlier one."""
+        found: list[Match] = []
+        least, characters = _BESIDE_ANSWER
+        for number in numbers:
+            item = self.items[number]
+            own = [at for at, gram in enumerate(_three_grams(item.text)) if gram not in self.common[number]]
+            share, covered = _close_together(item.text, own, question)
+            if (share >= least and covered >= characters) or fuzz.ratio(item.text, question) >= _ALIKE_STEM:
+                found.append(Match(item.exam, item.id, "stem", round(share, 4), item.shown))
+        return max(found, key=lambda match: match.share, default=None)
 
     def _likely(self, texts: pl.Series) -> Iterator[tuple[int, list[int]]]:
         """Rows that share enough n-grams with some texts of the index, and the items that these are of."""
@@ -209,67 +231,16 @@ class ExamIndex:
         enough = _WHOLE_QUESTION if whole and _asks_only(item.text, question) else WHOLE
         if whole and len(item.text) >= enough and _covered(own) >= _OWN:
             return "stem", 1.0
+        if not item.options and len(item.text) >= _WHOLE_QUESTION and item.text in row:
+            return "entry", 1.0
         share, covered = _close_together(item.text, own, row)
         rewritten = _REWRITTEN_STEM if item.options else _REWRITTEN_PASSAGE
         if any(share >= least and covered >= characters for least, characters in rewritten):
             return "stem" if item.options else "entry", share
-        return ("options", _share_of_all(item, row)) if _options_tell(item, row, share, whole=whole) else None
-
-
-# What of an exam is looked for.
-
-
-def items(exam: ExamFile) -> tuple[tuple[ExamItem, ...], tuple[ExamItem, ...]]:
-    """Return the questions and the passages of an exam, each different one once, by the first question that has it."""
-    asked = sorted(exam.questions, key=lambda question: (question.id, question.stem, *question.options.values()))
-    texts = _plain(text for each in asked for text in (_NUMBER.sub("", each.stem, 1), *each.options.values()))
-    questions: dict[tuple[str, ...], ExamItem] = {}
-    for each in asked:
-        stem, *options = (next(texts) for _ in range(1 + len(each.options)))
-        shown = " ".join([each.stem, *(f"{letter}. {text}" for letter, text in each.options.items())])
-        questions.setdefault((stem, *options), ExamItem(exam.name, each.id, stem, tuple(options), _shortened(shown)))
-    pieces = [(each.id, piece) for each in asked for text in _book(each) for piece in cut(text, _PIECE)]
-    passages: dict[str, ExamItem] = {}
-    for (number, piece), text in zip(pieces, _plain(piece for _, piece in pieces), strict=True):
-        passages.setdefault(text, ExamItem(exam.name, number, text, (), _shortened(piece)))
-    return tuple(questions.values()), tuple(passages.values())
-
-
-def _plain(texts: Iterable[str]) -> Iterator[str]:
-    frame = pl.DataFrame({"text": list(texts)}, schema={"text": pl.String})
-    return iter(frame.select(plain(pl.col("text"))).to_series().to_list())
-
-
-def _book(question: Question) -> Iterator[str]:
-    yield _NUMBER.sub("", Entry.given_or_statement(question).text, 1)
-    if question.explanation:
-        yield question.explanation
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def cut(text: str, size: int) -> list[str]:
-    """Cut a text into whole sentences of `size` characters or somewhat more; a shorter rest goes to the last."""
-    pieces = [""]
-    for sentence in _SENTENCE.findall(text):
-        if len(pieces[-1]) >= size:
-            pieces.append("")
-        pieces[-1] += sentence
-    if len(pieces) > 1 and len(pieces[-1]) < size:
-        rest = pieces.pop()
-        pieces[-1] += rest
-    return pieces
-
-
-def option_texts(options: Sequence[str]) -> list[str]:
-    """Return the texts by which options are looked for; short ones only together, with letters and without."""
-    if sum(map(len, options)) >= _LONG_OPTION * len(options):
-        return list(options)
-    lettered = (f"{chr(ord('a') + number)}{option}" for number, option in enumerate(options))
-    return [*options, "".join(options), "".join(lettered)]
+        reworded = not whole and covered >= (_TELLING_SIGNS if item.options else _OWN) and _alike(item, row)
+        if reworded or (item.options and _options_tell(item, row, share, whole=whole)):
+            return "options" if item.options else "entry", _share_of_all(item, row)
+        return None
 
 
 # N-grams.
@@ -361,14 +332,6 @@ def _covered(places: Sequence[int]) -> int:
     return sum(min(_N, following - place) for place, following in pairwise([*places, sys.maxsize]))
 
 
-def _ends(question: str, length: int) -> list[str]:
-    """The last parts of a question, each from a sign to its end, in plain form; only those not much longer."""
-    starts = [
-        sign.end() for sign in re.finditer(r"[^\w]+", question) if len(question) - sign.end() <= 3 * length + _SLACK
-    ]
-    return list(_plain(question[start:] for start in starts))
-
-
 def _asks_only(stem: str, question: str) -> bool:
     """Whether the row's question is the stem and no more, but for options."""
     before, found, after = question.partition(stem)
@@ -386,6 +349,12 @@ def _options_tell(item: ExamItem, row: str, share: float, *, whole: bool) -> boo
     held = [option for option in options if len(option) > 1 and option in row]
     scattered = len(held) >= min(3, len(options)) and sum(map(len, held)) >= _SCATTERED
     return whole and len(item.text) > _N and scattered
+
+
+def _alike(item: ExamItem, row: str) -> bool:
+    """Whether a row is, from beginning to end, a passage or a question with options or answer, in other words."""
+    wholes = [item.text + rest for rest in ("".join(item.options), item.right) if rest or not item.options]
+    return any(len(row) <= _LONGER * len(whole) and fuzz.ratio(whole, row) >= _ALIKE for whole in wholes)
 
 
 def _in_list(options: Sequence[str], row: str) -> bool:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import decontaminate
-from data_prep.decontaminate import WHOLE, ExamIndex, Match, items
+from data_prep.decontaminate import WHOLE, ExamIndex, Match
 from data_prep.dedup import plain
+from data_prep.exam_items import items
 from openbook_eval.exams import ExamFile, load_exam, read_path
 from openbook_eval.types import Question
 from tests.conftest import question
@@ -67,10 +68,6 @@ def found(question: str, answer: str = "", index: ExamIndex = INDEX) -> Match | 
 # Rows that were labelled by hand; thresholds were chosen on them and on published data.
 
 LABELLED = [orjson.loads(line) for line in (Path(__file__).parent / "labelled.jsonl").read_bytes().splitlines()]
-# A list of signs in another order: the fragments are too short to be looked for.
-MISSED = {
-    "患者，女，35岁，经前乳房胀痛，两胁作痛，情志抑郁，神疲食少，头晕目眩，脉弦而虚，月经不调。宜选用什么方剂治疗？"
-}
 # A question beside one of the exam, with the same options.
 WRONG = {"甲状腺癌中预后最差的病理类型是 A.乳头状癌 B.滤泡状癌 C.髓样癌 D.未分化癌"}
 
@@ -79,12 +76,12 @@ def test_labelled_rows_are_told_apart_as_stems_options_and_entries() -> None:
     assert Counter(row["item"] is not None for row in LABELLED) == {True: 75, False: 110}
     matches = MINI_INDEX.check(rows(*[(row["question"], row["answer"]) for row in LABELLED]))
     holding = {place for place, row in enumerate(LABELLED) if row["item"]}
-    assert {LABELLED[place]["question"] for place in holding - set(matches)} == MISSED
+    assert holding <= set(matches)
     assert {LABELLED[place]["question"] for place in set(matches) - holding} == WRONG
     both = holding & set(matches)
     assert {place: matches[place].id for place in both} == {place: LABELLED[place]["item"] for place in both}
-    assert Counter(match.kind for match in matches.values()) == {"stem": 59, "options": 9, "entry": 7}
-    assert sum(match.share for match in matches.values()) == pytest.approx(68.7385, abs=1e-4)
+    assert Counter(match.kind for match in matches.values()) == {"stem": 60, "options": 9, "entry": 7}
+    assert sum(match.share for match in matches.values()) == pytest.approx(69.252, abs=1e-4)
 
 
 # The rules.
@@ -174,6 +171,48 @@ def test_a_further_exam_takes_no_match_away() -> None:
     indices = [ExamIndex.of([exam(asked)]), ExamIndex.of([exam(asked), exam(*others, name="a"), exam(asked, name="b")])]
     for text in (asked.stem, f"{CASE}{asked.stem}", f"考题：{asked.stem}A.突然能食 B.乏力"):
         assert [found(text, "突然能食。", index) is not None for index in indices] == [True, True]
+
+
+@given(st.lists(st.sampled_from(MINI.questions), min_size=1, max_size=4), st.data())
+def test_adding_exams_never_loses_a_match(held: list[Question], data: st.DataObject) -> None:
+    exams = [exam(*held, name="m")]
+    for name in "az":
+        drawn = data.draw(st.lists(st.sampled_from([*held, *MINI.questions]), max_size=30))
+        # Some say what the first exam says nine times more: common there, and not here.
+        copies = [question(id=f"{n}", stem=f"{n}{each.stem}") for each in drawn[:2] for n in range(9)]
+        exams.append(exam(*drawn, *copies, name=name))
+    asked = [(each.stem, each.right_texts[0]) for each in held]
+    frame = rows(*asked, *[(f"{CASE}{stem}", answer) for stem, answer in asked])
+    assert set(ExamIndex.of(exams[:1]).check(frame)) <= set(ExamIndex.of(exams).check(frame))
+
+
+REWORDED = question(
+    id="reworded",
+    stem="实热证患者可见",
+    options={"A": "口唇深红", "B": "口唇淡白", "C": "口唇青紫", "D": "口唇干裂"},
+    answer="A",
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "kind"),
+    [
+        # The right answer and no more, beside a stem half of which is left.
+        ("13-实热证病人能见到", "答案：口唇深红。", "stem"),
+        ("头痛怎么办", "口唇深红", None),
+        ("实热证病人能见到", "舌红", None),
+        # The whole row is the question with its options in other words.
+        (
+            "叩诊时双肺为过清音，表明的病变为A.肺组织含气量增多 B.胸腔内积聚液体 C.肺叶大片实变 D.胸膜增厚粘连",
+            "A",
+            "options",
+        ),
+        ("请讲一条医学知识。", "实热证患者可见口唇深红。", "entry"),
+    ],
+)
+def test_a_reworded_short_stem_is_found_with_its_answer_or_options(asked: str, answer: str, kind: str | None) -> None:
+    match = found(asked, answer, ExamIndex.of([exam(REWORDED, SOUND)]))
+    assert (match and match.kind) == kind
 
 
 # Nothing else decides.
