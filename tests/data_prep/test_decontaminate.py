@@ -199,6 +199,7 @@ REWORDED = question(
     [
         # The right answer and no more, beside a stem half of which is left.
         ("13-实热证病人能见到", "答案：口唇深红。", "stem"),
+        ("想请教各位老师，临床上的实热证患者可见什么样的情况呢，考试常考吗？", "口唇深红", "stem"),
         ("头痛怎么办", "口唇深红", None),
         ("实热证病人能见到", "舌红", None),
         # The whole row is the question with its options in other words.
