@@ -12,16 +12,23 @@ from openbook_eval.matching.patterns import NOT_CHOSEN, leaping
 from openbook_eval.matching.response import Reading, Response, read_option_list
 from openbook_eval.matching.wordings import abstention, similar_option
 
-# Where prompts demand the answer: later kinds only where earlier ones hold none. The last of a kind counts.
+# Where prompts demand the answer, with the signs that one may be there: later kinds only where earlier ones hold none.
+# The last of a kind counts. A line break stands before the text, so that every line begins with one.
 _FIELDS = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"<answer>(.{0,400}?)</answer>",
-        r"[{,]\s*['\"](?:\w{0,20}(?:answer|option|choice|答案)\w{0,8}|\d{1,3})['\"]\s*:"
-        r"\s*(\[[^\[\]]{0,80}\]|['\"][^'\"\n]{0,200}['\"])",
-        r"\\boxed\{((?:[^{}]|\{[^{}]{0,100}\}){1,200})\}",
-        r"(?:\A|\n)[#*【\[\s]{0,8}(?:[Ff]inal (?:[Aa]nswer|[Rr]esponse)|[Aa]nswer|(?:最终|正确)?答案)"
-        r"[】\]*:：\s]{0,8}\n+([^\n]{1,60})",
+    (signs, re.compile(pattern, re.DOTALL))
+    for signs, pattern in (
+        (("<answer>",), r"<answer>(.{0,400}?)</answer>"),
+        (
+            ("{",),
+            r"[{,]\s*['\"](?:\w{0,20}(?:answer|option|choice|答案)\w{0,8}|\d{1,3})['\"]\s*:"
+            r"\s*(\[[^\[\]]{0,80}\]|['\"][^'\"\n]{0,200}['\"])",
+        ),
+        (("\\boxed",), r"\\boxed\{((?:[^{}]|\{[^{}]{0,100}\}){1,200})\}"),
+        (
+            ("nswer", "答案", "esponse"),
+            r"\n[#*【\[\s]{0,8}(?:[Ff]inal (?:[Aa]nswer|[Rr]esponse)|[Aa]nswer|(?:最终|正确)?答案)"
+            r"[】\]*:：\s]{0,8}\n+([^\n]{1,60})",
+        ),
     )
 )
 _BETWEEN_LETTERS = re.compile(r"[\s、,，;；/&|+\"'*_()（）\[\]【】{}.．。:：]|\band\b|和")
@@ -59,7 +66,7 @@ _ASSERTION = leaping(
 _POINTS_TO = leaping(
     r"consistent with/suggest(?:s|ive of)?\b/indicat(?:es|ive of)\b/supports?\b/diagnosis (?:of|is)\b/this is an?\b"
 )
-_ONE_OF_MANY = re.compile(r"之一|\bone of the\b")
+_ONE_OF_MANY = leaping(r"之一/one of the\b")
 _NEGATION = leaping(r"不/非/错/'t\b/not\b/less\b/no\b")
 # Between options and the word that announces them: "A和C都是正确的" answer.
 _IS = re.compile(
@@ -107,12 +114,12 @@ _JUDGED = re.compile(
     rf"[\s(]*(?:[均都皆才就也]|应该?|应当)*(?:是|为|属于|(?:is|are) (?:the |all |both |also )*)?\s*{_JUDGEMENT}"
 )
 _JUDGED_IN_LINE = re.compile(rf"[—\-–:,\s]\s*(?:[是为])?{_JUDGEMENT}")
-_BEST_IN_LINE = re.compile(
-    r"(?:\b(?:is|are|would be)(?: the)?|[是为])\s*(?:best|most (?:likely|appropriate)|最(?:佳|合适|可能|符合))"
+_BEST_IN_LINE = leaping(
+    ("is/are/would be/是/为", r"(?: the)?\s*(?:best|most (?:likely|appropriate)|最(?:佳|合适|可能|符合))")
 )
-_ALL_RIGHT = re.compile(
-    r"(?:以上|上述|所有|全部|[三四五六]个)的?(?:选项|说法|答案)?(?:都|均|皆|全部)[是为]?(?:正确|对|符合)|全选"
-    r"|(?i:all (?:of the )?(?:above|options))"
+_ALL_RIGHT = leaping(
+    ("以上/上述/所有/全部/三个/四个/五个/六个", "的?(?:选项|说法|答案)?(?:都|均|皆|全部)[是为]?(?:正确|对|符合)"),
+    "全选/all (?:of the )?(?:above|options)",
 )
 _WRONG = {"错误", "错", "incorrect", "wrong", "false", "✗", "✘", "×", "❌"}
 _IN_LINE = 120
@@ -120,12 +127,10 @@ _IN_LINE = 120
 
 def answer_field(response: Response) -> Reading | None:
     r"""Read `<answer>D</answer>`, `{"answer": ["B"]}`, `\boxed{C}`, `### Answer` and the line below it."""
-    text = response.text
-    if not ("<answer>" in text or "\\boxed" in text or "答案" in text or "nswer" in text or "{" in text):
-        return None
-    for pattern in _FIELDS:
-        for found in reversed([*pattern.finditer(text)]):
-            listed = read_option_list(response, found.start(1)) if response.multi else ""
+    text = f"\n{response.text}"
+    for signs, pattern in _FIELDS:
+        for found in reversed([*pattern.finditer(text)]) if any(sign in text for sign in signs) else ():
+            listed = read_option_list(response, found.start(1) - 1) if response.multi else ""
             if len(listed) > 1:
                 return Reading(listed)
             if letters := _whole(found.group(1), response):
@@ -253,7 +258,7 @@ def _summed_up(sentence: Sentence, response: Response) -> Reading | None:
         return None
     if not sentence.mentions:
         return abstention(response.part(sentence.text)) or Reading(reason="refusal")
-    for run in sentence.runs() if answers else ():
+    for run in sentence.runs if answers else ():
         # "A and B are the answer"
         if any(_IS.fullmatch(sentence.text, run[-1].end, answer.start()) for answer in answers):
             return _chosen(sentence, run, response)
@@ -268,7 +273,7 @@ def _asserted(sentence: Sentence, response: Response) -> Reading | None:
     text = sentence.text
     made = [
         (run, reading)
-        for run in sentence.runs()
+        for run in sentence.runs
         if run[0].by_letter and _COPULA.search(text[max(0, run[0].start - 8) : run[0].start])
         and (reading := _chosen(sentence, run, response))
     ]  # fmt: skip
@@ -286,20 +291,20 @@ def _asserted(sentence: Sentence, response: Response) -> Reading | None:
         # "A. text" is a line of a list, not the subject of what it says.
         is_line = sentence.heading and text[sentence.mentions[0].end :][:1] in ".、:("
         if found and pattern is _ASSERTION and not is_line and not _NEGATION.search(sentence.besides):
-            before = [_chosen(sentence, run, response) for run in sentence.runs() if run[-1].end <= found.start()]
+            before = [_chosen(sentence, run, response) for run in sentence.runs if run[-1].end <= found.start()]
             return next(filter(None, reversed(before)), None) or _first_chosen(sentence, 0, response)
     return None
 
 
 def _subject(sentence: Sentence, found: re.Match[str], response: Response) -> Reading | None:
     """Read "X是首选，其次Y": the option right before the words that say so."""
-    runs = [run for run in sentence.runs() if run[-1].end == found.start() and found.group()[0] in "是为"]
+    runs = [run for run in sentence.runs if run[-1].end == found.start() and found.group()[0] in "是为"]
     return _chosen(sentence, runs[0], response) if runs else None
 
 
 def _first_chosen(sentence: Sentence, start: int, response: Response, *, announced: bool = False) -> Reading | None:
     """Return the first option, or list of options, that a sentence names from `start` on and does not deny."""
-    found = (_chosen(sentence, run, response, announced=announced) for run in sentence.runs() if run[-1].start >= start)
+    found = (_chosen(sentence, run, response, announced=announced) for run in sentence.runs if run[-1].start >= start)
     return next(filter(None, found), None)
 
 
@@ -333,7 +338,7 @@ def quoted_options(response: Response) -> Reading | None:
     named = [
         (number, mention.letters)
         for number, sentence in enumerate(response.sentences)
-        for run in sentence.runs()
+        for run in sentence.runs
         for mention in run
         if not mention.by_letter and not is_denied(sentence, run)
         if len(run) > 1 or _is_telling(mention, sentence, response.text)
@@ -365,12 +370,11 @@ def judged(response: Response) -> Reading | None:
     """Read `A：正确。B：错误。`, `A. 畸形 ✓`, `选项B正确，A、C错误`: options called right or wrong one by one."""
     judgements: dict[str, bool] = {}
     for sentence in response.sentences:
-        for run in sentence.runs():
+        for run in sentence.runs:
             found = _JUDGED.match(sentence.text, run[-1].end)
-            if not found and sentence.heading and len(sentence.runs()) == 1:
+            if not found and sentence.heading and len(sentence.runs) == 1:
                 found = _JUDGED_IN_LINE.search(sentence.text, run[-1].end, run[-1].end + _IN_LINE)
-                best = _BEST_IN_LINE.search(sentence.text, run[-1].end, run[-1].end + _IN_LINE)
-                if best and not found:
+                if not found and _BEST_IN_LINE.search(sentence.text, run[-1].end, run[-1].end + _IN_LINE):
                     judgements[run[0].letters] = True
             if not found:
                 continue
@@ -380,7 +384,7 @@ def judged(response: Response) -> Reading | None:
                 judgements[letter] = not found.group(1) and found.group(2) not in _WRONG
     if judgements:
         return _of_judgements(response, judgements)
-    return Reading("".join(response.options)) if response.multi and _ALL_RIGHT.search(response.text) else None
+    return Reading("".join(response.options)) if response.multi and _ALL_RIGHT.search(response.text.lower()) else None
 
 
 def _of_judgements(response: Response, judgements: Mapping[str, bool]) -> Reading | None:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -15,23 +16,30 @@ from openbook_eval.matching.patterns import Patterns
 # What LaTeX and Markdown put around letters: \(B\), $B$, \text{B}, **B**, `B`.
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boldsymbol)\{([^{}]*)\}|\\[()\[\]]|[$`]|\*\*")
 _WIDE = (*zip("，：；（）！？．％\u3000", ",:;()!?.% ", strict=True),)
-_SPACE, _BLANKS = re.compile(r"\s+"), re.compile(r"[ \t\u3000]+")
+_SPACE, _BLANKS = re.compile(r"\s+"), re.compile(r"[ \t]{2,}|\t")
 # A full stop ends a sentence only behind a word, so that "A. text" stays whole, and no semicolon between letters does.
 _SENTENCE_END = re.compile(
-    "|".join(f"{sign}[。！!?？\n]*" for sign in ("。", "！", "!", r"\?", "？", "\n"))
-    + r"|；(?<![A-H].)|;(?<![A-H].)|\.(?:(?<=[a-z0-9)\]%\"'\0].)(?=\s|$)|(?<=\bis [A-H].)(?=\s))",
+    "|".join(rf"{sign}[。!?\n]*+" for sign in ("。", "!", r"\?", r"\n"))
+    + r"|;(?<![A-H].)|\.(?:(?<=[a-z0-9)\]%\"'\0].)(?=\s|$)|(?<=\bis [A-H].)(?=\s))",
     re.MULTILINE,
 )
 # Sentences in the middle of a long text are no answers; of a long sentence the end counts.
 _LOOKED_AT, _LONGEST = 40, 2000
 _ALONE = "\n 、,;。"
 _WORD = re.compile("[a-z0-9]{2}")
-_SMALL = re.compile(r"\b(?:answer|option|choice)s?(?: is)?:? \(?([a-h])\)?(?=\s*[.\n]|$)")
-_ORDINAL = re.compile(
-    r"第([一二三四五六])(?:个?(?:选项|答案)|项|个(?=\W|$))|\b(first|second|third|fourth|fifth) (?:option|choice)\b"
+_SMALL = re.compile(
+    r"[aoc](?<![a-z0-9_].)(?:(?<=a)nswer|(?<=o)ption|(?<=c)hoice)s?(?: is)?:? \(?([a-h])\)?(?=\s*[.\n]|$)"
+)
+# Places in the list of options, with the signs that one may be named.
+_ORDINALS = (
+    (("第",), re.compile(r"第([一二三四五六])(?:个?(?:选项|答案)|项|个(?=\W|$))"), "一二三四五六"),
+    (
+        ("option", "choice"),
+        re.compile(r"\b(first|second|third|fourth|fifth) (?:option|choice)\b"),
+        ("first", "second", "third", "fourth", "fifth"),
+    ),
 )
 _QUOTES, _AFTER = '\n ([【"“*)]】”', (".", ":", "、")
-_ORDINALS = ("一", "二", "三", "四", "五", "六"), ("first", "second", "third", "fourth", "fifth")
 _GLOSS = re.compile(r"(?:\s*\([^()]*\))?")
 _OWN_TEXT = re.compile(r"[\s:.、)(\-\"“是为选项即]{0,6}")
 _IN_BRACKETS = re.compile(r"\s*\(\s*(?:选项|option)?\s*")
@@ -63,12 +71,14 @@ class Sentence(NamedTuple):
     """A sentence in small letters, the same with options' texts blanked out, and what it names in its order.
 
     `heading`: the letters that the sentence begins with, as a line of a list does, else "".
+    `runs`: what is named, options of one list ("A、B和D", "A或B") together.
     """
 
     text: str
     besides: str
     mentions: Sequence[Mention]
     heading: str
+    runs: Sequence[Sequence[Mention]]
 
     @property
     def opens(self) -> str:
@@ -89,20 +99,6 @@ class Sentence(NamedTuple):
     def is_quote(self) -> bool:
         """Return whether the sentence is nothing but an option's text."""
         return len(self.mentions) == 1 and self.mentions[0][1:] == (0, len(self.text), False)
-
-    def runs(self) -> list[list[Mention]]:
-        """Return what is named, options of one list ("A、B和D", "A或B") together."""
-        runs: list[list[Mention]] = []
-        for mention in self.mentions:
-            end = runs[-1][-1].end if runs else -_BETWEEN
-            near = mention.start - end < _BETWEEN
-            if near and (
-                _LIST.fullmatch(self.text, end, mention.start) or _OR.fullmatch(self.text, end, mention.start)
-            ):
-                runs[-1].append(mention)
-            else:
-                runs.append([mention])
-        return runs
 
     def is_alternative(self, one: Mention, other: Mention) -> bool:
         """Return whether only "or" stands between two mentions."""
@@ -135,7 +131,8 @@ def sentences(text: str, options: Mapping[str, str], patterns: Patterns) -> list
         text = text.replace(wide, narrow)
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
-    text = _BLANKS.sub(" ", text)
+    if "  " in text or "\t" in text:
+        text = _BLANKS.sub(" ", text)
     small = text.lower()
     if len(small) != len(text):  # as of a capital I with a dot
         small = text
@@ -162,6 +159,9 @@ def _cut(text: str, blanked: str, mentions: Sequence[Mention]) -> Iterator[Sente
     for begin, end in _places(blanked):
         while number < len(mentions) and mentions[number][1] < begin:
             number += 1
+        if number == len(mentions) or mentions[number][1] >= end:
+            yield Sentence(text[begin:end], besides[begin:end], (), "", ())
+            continue
         own = []
         while number < len(mentions) and mentions[number][1] < end:
             letters, start, stop, by_letter = mentions[number]
@@ -169,9 +169,10 @@ def _cut(text: str, blanked: str, mentions: Sequence[Mention]) -> Iterator[Sente
             number += 1
         sentence = text[begin:end]
         own = _joined(own, sentence) if len(own) > 1 else own
-        first = own[0] if own else None
-        headed = first and first.by_letter and first.start < _BULLETS and _BULLET.fullmatch(sentence, 0, first.start)
-        yield Sentence(sentence, besides[begin:end], own, first.letters if first and headed else "")
+        first = own[0]
+        begins = first.start < _BULLETS and (first.start == 0 or _BULLET.fullmatch(sentence, 0, first.start))
+        headed = first.by_letter and begins
+        yield Sentence(sentence, besides[begin:end], own, first.letters if headed else "", _runs(own, sentence))
 
 
 def _places(text: str) -> list[tuple[int, int]]:
@@ -198,10 +199,10 @@ def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patter
     for found in _SMALL.finditer(small) if "option" in small or "answer" in small or "choice" in small else ():
         if (letter := found.group(1).upper()) in options and text[found.start(1)].islower():
             yield Mention(letter, found.start(1), found.end(1), True)
-    for found in _ORDINAL.finditer(small) if "第" in small or "option" in small or "choice" in small else ():
-        place = _ORDINALS[0].index(found.group(1)) if found.group(1) else _ORDINALS[1].index(found.group(2))
-        if place < len(options):
-            yield Mention([*options][place], found.start(), found.end(), False)
+    for signs, pattern, places in _ORDINALS:
+        for found in pattern.finditer(small) if any(sign in small for sign in signs) else ():
+            if (place := places.index(found.group(1))) < len(options):
+                yield Mention([*options][place], found.start(), found.end(), False)
 
 
 @lru_cache(maxsize=10_000)
@@ -234,7 +235,21 @@ def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:
 def _inside_word(text: str, mention: Mention) -> bool:
     """Return whether letters or digits of Latin script go on before or behind."""
     start, end = mention.start, mention.end
+    if not (text[start].isascii() or text[end - 1].isascii()):
+        return False
     return bool(_WORD.fullmatch(text, max(0, start - 1), start + 1) or _WORD.fullmatch(text, end - 1, end + 1))
+
+
+def _runs(mentions: Sequence[Mention], text: str) -> list[list[Mention]]:
+    runs = [[mentions[0]]]
+    for before, mention in pairwise(mentions):
+        place = before.end, mention.start
+        near = mention.start - before.end < _BETWEEN
+        if near and (_LIST.fullmatch(text, *place) or _OR.fullmatch(text, *place)):
+            runs[-1].append(mention)
+        else:
+            runs.append([mention])
+    return runs
 
 
 def _joined(mentions: Sequence[Mention], text: str) -> list[Mention]:

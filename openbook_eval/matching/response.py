@@ -31,7 +31,10 @@ THINKING = {
 }
 _THINKING = [(re.compile(begin), re.compile(end)) for begin, end in THINKING.values()]
 
-_MAY_THINK = re.compile(r"</?[sturc|]|## |analysis|THINK]|think▷")
+# Of which every one of these holds one.
+_MAY_THINK = (
+    "think>", "thinking>", "reasoning>", "thought>", "THINK]", "think▷", "## ", "channel", "analysis", "tfinal", "<unused"
+)  # fmt: skip
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
 _FORMS = str.maketrans(
@@ -61,14 +64,14 @@ _EXAMPLE_BLOCK = re.compile(r"下面是[一几]个例子")
 
 def plain(text: str) -> str:
     """Return letters as ASCII, traditional cue characters as simplified ones, no control tokens; all else as it is."""
-    if _OTHER_FORMS.search(text):
+    if not text.isascii() and _OTHER_FORMS.search(text):
         text = text.translate(_FORMS)
     return _TOKENS.sub("\n", text) if "<" in text else text
 
 
 def without_thought(text: str) -> str | None:
     """Return the text after the last thinking of any family of THINKING; None where one was begun and not ended."""
-    if not _MAY_THINK.search(text):
+    if not any(mark in text for mark in _MAY_THINK):
         return text
     for begin, end in _THINKING:
         for last in [*end.finditer(text)][-1:]:
@@ -120,7 +123,7 @@ def own_answer(text: str) -> tuple[str, str]:
     return "" if _NOTHING.fullmatch(head) else head, text[last.start() :]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen, which takes three times as long to make
 class Response:
     """A response made readable. `text` is what answers the question; `echoed` says that it gave the question back."""
 
@@ -175,6 +178,12 @@ def one_answer(text: str) -> str | None:
     if len(set(runs)) == 1 or len(set(letters)) >= len(letters) - (len(runs) > 2):
         return letters
     return None
+
+
+def is_bare(text: str, patterns: Patterns) -> bool:
+    """Return whether a text is nothing but different letters, in a row or with commas between."""
+    letters = [sign for sign in text if sign.isalpha()] if patterns.strict.fullmatch(text) else []
+    return bool(letters) and len(set(letters)) == len(letters)
 
 
 def is_list(starts: str) -> bool:

@@ -13,18 +13,19 @@ from openbook_eval.matching.conclusion import (
     quoted_options,
 )
 from openbook_eval.matching.mentions import Sentence
-from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_CHARACTERS
-from openbook_eval.matching.response import BEGINNING, Reading, Response, Rule, is_list, one_answer, read_option_list
+from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_CHARACTERS, leaping
+from openbook_eval.matching.response import BEGINNING, Reading, Response, Rule, is_bare, is_list, one_answer, read_option_list
 from openbook_eval.matching.wordings import abstention, abstention_only, exact_option
 from openbook_eval.types import State
 
 _REACH = 40
-_REFUSAL = re.compile(
-    r"(?:无法|不能|难以)(?:为您)?(?:回答|作答|解答|确定|判断|给出|提供)|抱歉|对不起|没有(?:一个)?(?:正确|合适)的?(?:选项|答案)"
-    r"|无正确|(?:以上|上述)(?:选项)?(?:都|均|皆)不"
+_REFUSAL = leaping(
+    ("无法/不能/难以", "(?:为您)?(?:回答|作答|解答|确定|判断|给出|提供)"),
+    "抱歉/对不起/没有(?:一个)?(?:正确|合适)的?(?:选项|答案)/无正确",
+    ("以上/上述", "(?:选项)?(?:都|均|皆)不"),
 )
-_REFUSAL_IN_ENGLISH = re.compile(
-    r"(?i:sorry|i(?:'m| am) (?:just|unable|not able)|don't know|none of the|cannot (?:answer|provide|determine))"
+_REFUSAL_IN_ENGLISH = leaping(
+    "sorry/i(?:'m| am) (?:just|unable|not able)/don't know/none of the/cannot (?:answer|provide|determine)",
 )
 _SIGNS = " .．。:：、;；,，"
 _ANOTHER_QUESTION = re.compile(r"[^A-Z]*(?:[(（]\s*[)）]|[?？:：]\s*A[:：.、])|[^A-Z]{9,}A[:：]|\s*(?:\d+[.、]|下一题)")
@@ -40,10 +41,7 @@ _OTHER_ALPHABETS = ("甲乙丙丁戊己庚辛", "①②③④⑤⑥⑦⑧", "abc
 def letters_only(response: Response) -> Reading | None:
     """Read `B`, `AC`, `A、C`: nothing but letters, as the prompt demands."""
     text = response.text.strip()
-    if not response.patterns.strict.fullmatch(text):
-        return None
-    letters = one_answer(text)
-    return Reading(letters) if letters and len(set(letters)) == len(letters) else None
+    return Reading(text) if is_bare(text, response.patterns) else None
 
 
 def one_option_line(response: Response) -> Reading | None:
@@ -54,7 +52,10 @@ def one_option_line(response: Response) -> Reading | None:
 
 def bare_options(response: Response) -> Reading | None:
     """Read `A. 胰岛素` and `C. 生长激素` below it: lines that are options as they stand; common, so asked early."""
-    lines = response.text.strip("] \n").split("\n")
+    text = response.text.strip("] \n")
+    if text[:1] not in response.options:
+        return None
+    lines = text.split("\n")
     letters = "".join(line[:1] for line in lines)
     if [*letters] != sorted(set(letters)) or len(letters) != len(lines) or not set(letters) <= response.options.keys():
         return None
@@ -132,7 +133,8 @@ def leading_letters(response: Response) -> Reading | None:
 def refused(response: Response) -> Reading | None:
     """Read `抱歉，我无法回答`, `没有正确选项`: says that it does not answer."""
     text = response.text
-    return Reading(reason="refusal") if (_REFUSAL_IN_ENGLISH if text.isascii() else _REFUSAL).search(text) else None
+    found = _REFUSAL_IN_ENGLISH.search(text.lower()) if text.isascii() else _REFUSAL.search(text)
+    return Reading(reason="refusal") if found else None
 
 
 def echoed_options(response: Response) -> Reading | None:
@@ -163,7 +165,7 @@ def lone_letters(response: Response) -> Reading | None:
     named = [
         mention.letters
         for sentence in response.sentences
-        for run in sentence.runs()
+        for run in sentence.runs
         for mention in run
         if mention.by_letter and not is_denied(sentence, run)
     ]

@@ -1,20 +1,21 @@
 """Rules for what a response says in words: an option's text, or that the book does not tell."""
 
 import re
+from functools import lru_cache
 
 from rapidfuzz import fuzz
 
 from openbook_eval.matching.mentions import plain_form
-from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARACTERS, one_of
+from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, OPENING_CHARACTERS, leaping, one_of
 from openbook_eval.matching.response import Reading, Response
 from openbook_eval.types import ABSTENTION
 
 _PUNCTUATION = re.compile(r"[\s,，.．。;；、:：()（）\"'“”‘’*]")
 _BRIEF, _SHORT = 40, 200
 # What the question leaves out ("题目信息不完整") is not what the material leaves out.
-_SOURCE = "|".join(
-    f"{word[0]}(?<!题目.)(?<!题干.)(?<!问题.){word[1]}"
-    for word in ("材料", "资料", "原文", "文中", "文章", "上文", "信息", "书中", "段落", "内容")
+_SOURCE = (
+    "[材资原上文书信段内](?<!题目.)(?<!题干.)(?<!问题.)"
+    "(?:(?<=[材资])料|(?<=[原上])文|(?<=[文书])中|(?<=文)章|(?<=信)息|(?<=段)落|(?<=内)容)"
 )
 _NOT_TOLD = (
     r"(?:并未|未曾|未能|未|并没有|没有|没|不曾|并无|无|不(?=包含|涉及|足))"
@@ -23,21 +24,24 @@ _NOT_TOLD = (
     r"|未见"
 )
 _FIND_OUT = "判断/确定/得出/得到/回答/作答/选择/选出/推断/推出/得知/知道/找到/看出"
-_CANNOT_TELL = (
-    one_of("无法/不能/难以/无从", f"(?:直接|准确|明确)?(?:{one_of(_FIND_OUT)})") + "|" + one_of("找不到/查不到/看不出")
-)
+_CANNOT, _NOT_FOUND = "无法/不能/难以/无从", "找不到/查不到/看不出"
+_CANNOT_TELL = f"{one_of(_CANNOT, f'(?:直接|准确|明确)?(?:{one_of(_FIND_OUT)})')}|{one_of(_NOT_FOUND)}"
+_NEAR = r"[^。；;\n]{0,12}?"
 # The source before, behind, or left out where the response begins so.
-_SAYS_SO = re.compile(
-    rf"(?:{_SOURCE})[^。；;\n]{{0,12}}?(?:{_NOT_TOLD}|{_CANNOT_TELL})"
-    rf"|(?:{_CANNOT_TELL}|(?:无法|不能)(?:从|由|根据|依据))[^。；;\n]{{0,12}}?(?:{_SOURCE})"
-    r"|\A\W*+(?:未|没有?)提[及到]"
+_SAYS_SO = (
+    re.compile(rf"{_SOURCE}{_NEAR}(?:{_NOT_TOLD}|{_CANNOT_TELL})"),
+    leaping(
+        (_CANNOT, f"(?:(?:直接|准确|明确)?(?:{one_of(_FIND_OUT)})|从|由|根据|依据){_NEAR}{_SOURCE}"),
+        (_NOT_FOUND, f"{_NEAR}{_SOURCE}"),
+    ),
+    re.compile(r"\A\W*+(?:未|没有?)提[及到]"),
 )
-_SAYS_SO_IN_ENGLISH = re.compile(
-    r"(?i:(?:does|do|did)(?: not|n['’]t) (?:mention|say|tell|state|specify|provide|contain|give|include)"
-    r"|(?:not|isn't|never) (?:mentioned|stated|specified|provided|given)"
-    r"|cannot be (?:determined|answered|inferred)|not possible to (?:determine|answer|tell)"
-    r"|(?:not enough|insufficient|no) information|no mention"
-    r"|not (?:found )?in the (?:provided |given )?(?:material|passage|text))"
+_SAYS_SO_IN_ENGLISH = leaping(
+    ("does/do/did", "(?: not|n['’]t) (?:mention|say|tell|state|specify|provide|contain|give|include)"),
+    ("not/isn't/never", " (?:mentioned|stated|specified|provided|given)"),
+    "cannot be (?:determined|answered|inferred)/not possible to (?:determine|answer|tell)",
+    "not enough information/insufficient information/no information/no mention",
+    "not (?:found )?in the (?:provided |given )?(?:material|passage|text)",
 )
 _PAUSE = re.compile(r"[。；;，,.\n]")
 # "if the material does not tell, ...": the prompt's own sentence given back, or said in other words.
@@ -59,9 +63,15 @@ def exact_option(response: Response) -> Reading | None:
     # An option whose text is another option's letter would turn an answer of letters around.
     if not core or core in response.options:
         return None
-    same = (letter for letter, option in response.options.items() if len(core) <= len(option) and core[0] in option)
-    letters = [letter for letter in same if core == _PUNCTUATION.sub("", response.options[letter])]
-    return Reading(letters[0]) if len(letters) == 1 else None
+    letter = _letters_by_text((*response.options.items(),)).get(core)
+    return Reading(letter) if letter else None
+
+
+@lru_cache(maxsize=10_000)
+def _letters_by_text(options: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the letters of options by their texts without punctuation, "" where several have the same."""
+    texts = [_PUNCTUATION.sub("", text) for _, text in options]
+    return {text: letter if texts.count(text) == 1 else "" for text, (letter, _) in zip(texts, options, strict=True)}
 
 
 def similar_option(response: Response) -> Reading | None:
@@ -93,11 +103,12 @@ def abstention_only(response: Response) -> Reading | None:
 def abstention(response: Response) -> Reading | None:
     """Read `材料中没有提到这一点`, `根据材料无法判断`: says in whatever words that the material does not tell."""
     english = response.text.isascii()
-    text = response.text if english else _CONDITION.sub("", response.text)
-    found = (_SAYS_SO_IN_ENGLISH if english else _SAYS_SO).search(text)
-    if not found:
+    text = response.text.lower() if english else _CONDITION.sub("", response.text)
+    patterns = (_SAYS_SO_IN_ENGLISH,) if english else _SAYS_SO
+    said = [found.start() for pattern in patterns if (found := pattern.search(text))]
+    if not said:
         return None
     # "支原体。材料没有提到别的": what is missing is said of the other options.
-    *_, before = (0, *(pause.end() for pause in _PAUSE.finditer(text, 0, found.start())))
-    answered = exact_option(response.part(text[:before]))
+    *_, before = (0, *(pause.end() for pause in _PAUSE.finditer(text, 0, min(said))))
+    answered = exact_option(response.part(response.text[:before] if english else text[:before]))
     return None if answered else Reading(reason="abstention")
