@@ -209,7 +209,7 @@ def _without_lists(sentences: Sequence[Sentence], multi: bool) -> list[Sentence]
     for number, sentence in enumerate(sentences):
         if expected and sentence.heading == expected:
             expected = _next(expected)
-        elif (letter := sentence.opens) and _goes_on(sentences[number:], _next(letter), multi):
+        elif sentence.mentions and (letter := sentence.opens) and _goes_on(sentences[number:], _next(letter), multi):
             expected = _next(letter)
         else:
             kept.append(sentence)

@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from operator import attrgetter
-from typing import NamedTuple
+from itertools import chain, pairwise
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from openbook_eval.matching.patterns import Patterns
 
@@ -50,7 +50,9 @@ _OPTION_WORD = r"(?:选项|\boptions?\b)?\s*"
 _LIST = re.compile(rf"[\s)\"”」选项]*(?:\s*(?:[、,;/和与及]|以及|还有|\band\b)|\s)+[\s(\"“「]*{_OPTION_WORD}")
 _OR = re.compile(r"[\s)\"”」选项]*(?:或者?|或是|\bor\b)[\s(\"“「]*(?:选项|[选是])?\s*")
 
-_start = attrgetter("start")
+_start = itemgetter(1)
+# A mention by its place in the whole text; sentences have theirs as Mention.
+Named: TypeAlias = tuple[str, int, int, bool]
 
 
 class Mention(NamedTuple):
@@ -139,23 +141,23 @@ def sentences(text: str, options: Mapping[str, str], patterns: Patterns) -> list
     texts = _texts(small, options)
     blanked = _blanked(text, texts)
     letters = _letters(blanked, small, options, patterns)
-    mentions = sorted([*letters, *(each for each in texts if not _inside_word(small, each))], key=_start)
-    return [*_cut(small, blanked, mentions)]
+    mentions = sorted([*letters, *(each for each in texts if not _inside_word(small, *each[1:3]))], key=_start)
+    return [*_cut(small, blanked, _blanked(small, texts), mentions)]
 
 
-def _blanked(text: str, texts: Sequence[Mention]) -> str:
+def _blanked(text: str, texts: Sequence[Named]) -> str:
     """Return a text with places blanked out, which must be in order."""
     if not texts:
         return text
     parts, end = [], 0
-    for mention in texts:
-        parts += [text[end : mention.start], "\0" * (mention.end - mention.start)]
-        end = mention.end
+    for _, start, stop, _ in texts:
+        parts += [text[end:start], "\0" * (stop - start)]
+        end = stop
     return "".join([*parts, text[end:]])
 
 
-def _cut(text: str, blanked: str, mentions: Sequence[Mention]) -> Iterator[Sentence]:
-    number, besides = 0, blanked.lower()
+def _cut(text: str, blanked: str, besides: str, mentions: Sequence[Named]) -> Iterator[Sentence]:
+    number = 0
     for begin, end in _places(blanked):
         while number < len(mentions) and mentions[number][1] < begin:
             number += 1
@@ -168,18 +170,21 @@ def _cut(text: str, blanked: str, mentions: Sequence[Mention]) -> Iterator[Sente
             own.append(Mention(letters, start - begin, stop - begin, by_letter))
             number += 1
         sentence = text[begin:end]
-        own = _joined(own, sentence) if len(own) > 1 else own
+        if len(own) > 1:
+            own = _joined(own, sentence)
         first = own[0]
         begins = first.start < _BULLETS and (first.start == 0 or _BULLET.fullmatch(sentence, 0, first.start))
         headed = first.by_letter and begins
-        yield Sentence(sentence, besides[begin:end], own, first.letters if headed else "", _runs(own, sentence))
+        runs = _runs(own, sentence) if len(own) > 1 else [own]
+        yield Sentence(sentence, besides[begin:end], own, first.letters if headed else "", runs)
 
 
 def _places(text: str) -> list[tuple[int, int]]:
     """Return where sentences begin and end; what ends in a colon goes on in the next line."""
     places: list[tuple[int, int]] = []
     begin, goes_on = 0, False
-    for stop, after in [*(found.span() for found in _SENTENCE_END.finditer(text)), (len(text), len(text))]:
+    spans = map(re.Match.span, _SENTENCE_END.finditer(text))
+    for stop, after in chain(spans, [(len(text), len(text))]):
         part = text[begin:stop].rstrip(" .")
         if bare := part.lstrip():
             end = begin + len(part)
@@ -191,18 +196,19 @@ def _places(text: str) -> list[tuple[int, int]]:
     return [(max(start, end - _LONGEST), end) for start, end in places]
 
 
-def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patterns) -> Iterator[Mention]:
+def _letters(text: str, small: str, options: Mapping[str, str], patterns: Patterns) -> Iterator[Named]:
     for found in patterns.named.finditer(text):
         # "ABD", but not "CBC" or "CAD": several letters of an answer ascend.
-        if len(found.group(1)) == 1 or [*found.group(1)] == sorted(set(found.group(1))):
-            yield Mention(found.group(1), found.start(1), found.end(1), True)
+        named = found[1]
+        if len(named) == 1 or [*named] == sorted(set(named)):
+            yield named, *found.span(1), True
     for found in _SMALL.finditer(small) if "option" in small or "answer" in small or "choice" in small else ():
         if (letter := found.group(1).upper()) in options and text[found.start(1)].islower():
-            yield Mention(letter, found.start(1), found.end(1), True)
+            yield letter, *found.span(1), True
     for signs, pattern, places in _ORDINALS:
         for found in pattern.finditer(small) if any(sign in small for sign in signs) else ():
             if (place := places.index(found.group(1))) < len(options):
-                yield Mention([*options][place], found.start(), found.end(), False)
+                yield [*options][place], *found.span(), False
 
 
 @lru_cache(maxsize=10_000)
@@ -214,9 +220,9 @@ def _wanted(options: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     ]
 
 
-def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:
+def _texts(text: str, options: Mapping[str, str]) -> list[Named]:
     """Return where options' texts stand, in order; longer ones first, so that none inside another's text counts."""
-    mentions: list[Mention] = []
+    mentions: list[Named] = []
     for wanted, letter in _wanted((*options.items(),)):
         place = text.find(wanted)
         found = []
@@ -224,7 +230,7 @@ def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:
             end = place + len(wanted)
             # One character means the option only where it stands alone.
             if len(wanted) > 1 or (text[max(0, place - 1) : place] in _ALONE and text[end : end + 1] in _ALONE):
-                found.append(Mention(letter, place, end, False))
+                found.append((letter, place, end, False))
             place = text.find(wanted, end)
         if found:
             mentions += found
@@ -232,9 +238,8 @@ def _texts(text: str, options: Mapping[str, str]) -> list[Mention]:
     return sorted(mentions, key=_start)
 
 
-def _inside_word(text: str, mention: Mention) -> bool:
+def _inside_word(text: str, start: int, end: int) -> bool:
     """Return whether letters or digits of Latin script go on before or behind."""
-    start, end = mention.start, mention.end
     if not (text[start].isascii() or text[end - 1].isascii()):
         return False
     return bool(_WORD.fullmatch(text, max(0, start - 1), start + 1) or _WORD.fullmatch(text, end - 1, end + 1))

@@ -33,7 +33,8 @@ _THINKING = [(re.compile(begin), re.compile(end)) for begin, end in THINKING.val
 
 # Of which every one of these holds one.
 _MAY_THINK = (
-    "think>", "thinking>", "reasoning>", "thought>", "THINK]", "think▷", "## ", "channel", "analysis", "tfinal", "<unused"
+    "think>", "thinking>", "reasoning>", "thought>", "THINK]", "think▷", "## ",
+    "channel", "analysis", "tfinal", "<unused",
 )  # fmt: skip
 
 # Full-width letters, and traditional forms of the characters that the rules look for; options are compared as they are.
@@ -71,7 +72,10 @@ def plain(text: str) -> str:
 
 def without_thought(text: str) -> str | None:
     """Return the text after the last thinking of any family of THINKING; None where one was begun and not ended."""
-    if not any(mark in text for mark in _MAY_THINK):
+    for mark in _MAY_THINK:
+        if mark in text:
+            break
+    else:
         return text
     for begin, end in _THINKING:
         for last in [*end.finditer(text)][-1:]:

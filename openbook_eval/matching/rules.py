@@ -14,7 +14,16 @@ from openbook_eval.matching.conclusion import (
 )
 from openbook_eval.matching.mentions import Sentence
 from openbook_eval.matching.patterns import ANNOUNCEMENT, CLOSING, NOT_CHOSEN, OPENING_CHARACTERS, leaping
-from openbook_eval.matching.response import BEGINNING, Reading, Response, Rule, is_bare, is_list, one_answer, read_option_list
+from openbook_eval.matching.response import (
+    BEGINNING,
+    Reading,
+    Response,
+    Rule,
+    is_bare,
+    is_list,
+    one_answer,
+    read_option_list,
+)
 from openbook_eval.matching.wordings import abstention, abstention_only, exact_option
 from openbook_eval.types import State
 
