@@ -261,7 +261,7 @@ def broken_characters(_settings: Cleaning) -> pl.Expr:
     return _found(_BROKEN)
 
 
-# --- Persons: numbers of phones, identity cards and bank cards, mail addresses, chat accounts
+# --- Persons: numbers of phones, identity cards and bank cards, mail addresses, chat accounts, names
 
 # One of these is in all that the patterns below find. Each alone is searched for ten times faster than all as one.
 _LEADS = (
@@ -270,6 +270,7 @@ _LEADS = (
     r"[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}",
     r"@[A-Za-z0-9]",
     "微信|薇信|威信|扣扣|QQ|qq|Qq|VX|vx|Vx|WeChat|Wechat|wechat|Weixin|weixin",
+    "我叫|我的名字叫|我名叫",
 )
 # No part of a decimal, a link, a drug approval (国药准字Z20...), any other code or a longer number.
 _APART = r"(?<![0-9A-Za-z._/=-])"
@@ -294,6 +295,14 @@ _WECHAT = (
     rf"(?:\s?(?:号码?|账号|帐号|ID|id)\s{{0,3}}[:：是为]?\s{{0,3}}{_NAME}|\s{{0,3}}[:：]\s{{0,3}}(?=[A-Za-z_-]{{1,19}}\d){_NAME})"
 )
 _ACCOUNT = re.compile(f"{_QQ}|{_WECHAT}", re.A)
+# "我叫窦磊": one of the commonest surnames and one or two characters more; not the names that stand for anybody.
+_SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱林郭罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁余叶蒋杜苏魏程吕丁沈任姚卢姜崔钟谭陆汪范廖"
+    "贾韦傅邹孟熊秦邱侯阎薛雷贺龙陶黎龚郝邵钱覃武戴莫孔汤尹易常康施牛洪窦章鲁葛毛庞邢聂殷翟詹申耿关焦左柳祝欧阮"
+)
+_INTRODUCED = re.compile(
+    rf"我(?:的名字|名)?叫(?:做)?(?!张三|李四|王五|李华|李明)[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}(?=[\s，,。.！!；;、（(]|今年|男|女|$)"
+)
 # GB 11643-1999: the weights of the first 17 digits, and the check digit by the remainder of their sum by 11.
 _WEIGHTS, _CHECK_DIGITS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"
 
@@ -333,12 +342,42 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
     (_CARD, _is_card),
     (_MAIL, lambda found: not _EXAMPLE.fullmatch(found[1])),
     (_ACCOUNT, bool),
+    (_INTRODUCED, bool),
 )
+
+
+# --- Advertising: what a clinic's or a site's staff append to their answers
+
+# Service numbers are 400 or 800 and seven digits: with hyphens, or where a call is spoken of.
+_SERVICE = (
+    r"(?:^|[^0-9.-])[48]00(?:[-—－][0-9]{3}[-—－][0-9]{4}|[-—－][0-9]{4}[-—－][0-9]{3})(?:[^0-9-]|$)"
+    r"|(?:电话|热线|拨打|致电|咨询)[^0-9。\n]{0,8}[48]00[-—－ ]?[0-9]{3,4}[-—－ ]?[0-9]{3,4}(?:[^0-9-]|$)"
+)
+_INVITED = (
+    r"点击[^。，,\n]{0,8}(?:咨询|预约|挂号|客服)|欢迎您?(?:来到?|到|莅临)(?:我|本|我们)(?:医院|院|科室?|门诊|诊所|中心|公司)"
+    r"|拨打(?:我们|我院|本院|本站|本中心)[^。\n]{0,8}(?:电话|热线)"
+)
+
+
+def advertising(_settings: Cleaning) -> pl.Expr:
+    """Find rows that send the reader to a service number, a consulting button or a clinic of the writer's own."""
+    return _found(f"{_SERVICE}|{_INVITED}", _found("[48]00|点击|欢迎|拨打"))
+
 
 # By name, in the order of spec.Reason; each filter is true where a row is to be dropped.
 FILTERS: Mapping[str, Callable[[Cleaning], pl.Expr]] = {
     each.__name__: each
-    for each in (empty, too_short, too_long, not_chinese, markup, repeated, broken_characters, personal)
+    for each in (
+        empty,
+        too_short,
+        too_long,
+        not_chinese,
+        markup,
+        repeated,
+        broken_characters,
+        personal,
+        advertising,
+    )
 }
 
 

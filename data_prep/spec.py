@@ -20,7 +20,17 @@ Format = Literal["json", "jsonl", "csv", "tsv", "xlsx", "parquet", "text"]
 # How a row's fields are laid out. alpaca: instruction, input, output. qa: question, answer. chat: a list of turns.
 Layout = Literal["alpaca", "qa", "chat"]
 # Why cleaning drops a row; the first that applies is reported.
-Reason = Literal["empty", "too_short", "too_long", "not_chinese", "markup", "repeated", "broken_characters", "personal"]
+Reason = Literal[
+    "empty",
+    "too_short",
+    "too_long",
+    "not_chinese",
+    "markup",
+    "repeated",
+    "broken_characters",
+    "personal",
+    "advertising",
+]
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
