@@ -301,7 +301,7 @@ _SURNAMES = (
     "贾韦傅邹孟熊秦邱侯阎薛雷贺龙陶黎龚郝邵钱覃武戴莫孔汤尹易常康施牛洪窦章鲁葛毛庞邢聂殷翟詹申耿关焦左柳祝欧阮"
 )
 _INTRODUCED = re.compile(
-    rf"我(?:的名字|名)?叫(?:做)?(?!张三|李四|王五|李华|李明)[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}(?=[\s，,。.！!；;、（(]|今年|男|女|$)"
+    rf"我(?:的名字|名)?叫(?:做)?(?!张三|李四|王五|李华|李明|任何)[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}(?=[\s，,。.！!；;、（(]|今年|男|女|$)"
 )
 # GB 11643-1999: the weights of the first 17 digits, and the check digit by the remainder of their sum by 11.
 _WEIGHTS, _CHECK_DIGITS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), "10X98765432"

@@ -7,7 +7,7 @@ from typing import Any
 
 from openbook_eval.matching import response as preparing
 from openbook_eval.matching.patterns import patterns_for
-from openbook_eval.matching.response import Response, is_bare
+from openbook_eval.matching.response import Response, bare_letters
 from openbook_eval.matching.rules import RULES
 from openbook_eval.types import Choice, Marked, QType, Question, Unanswered
 
@@ -33,9 +33,8 @@ def match_choice(response: str, options: Mapping[str, str], qtype: QType = "sing
     letters = "".join(known)
     patterns = patterns_for(letters)
     # The commonest responses, the letters that were asked for and one option line, need no preparation.
-    bare = response.strip()
-    if bare in known or is_bare(bare, patterns):
-        return Choice("".join(sorted({*bare} & known.keys())), "stated", "letters_only")
+    if bare := bare_letters(response.strip(), patterns):
+        return Choice("".join(sorted(bare)), "stated", "letters_only")
     if line := patterns.option_line.fullmatch(response):
         return Choice(line.group(1), "stated", "one_option_line")
     text = preparing.without_thought(response)

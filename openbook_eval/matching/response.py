@@ -184,10 +184,10 @@ def one_answer(text: str) -> str | None:
     return None
 
 
-def is_bare(text: str, patterns: Patterns) -> bool:
-    """Return whether a text is nothing but different letters, in a row or with commas between."""
-    letters = [sign for sign in text if sign.isalpha()] if patterns.strict.fullmatch(text) else []
-    return bool(letters) and len(set(letters)) == len(letters)
+def bare_letters(text: str, patterns: Patterns) -> str:
+    """Return the letters of a text that is nothing else, in a row or with commas between; "" where one comes twice."""
+    letters = re.sub("[^A-Z]", "", text) if patterns.strict.fullmatch(text) else ""
+    return letters if len(set(letters)) == len(letters) else ""
 
 
 def is_list(starts: str) -> bool:

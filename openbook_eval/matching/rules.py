@@ -19,7 +19,7 @@ from openbook_eval.matching.response import (
     Reading,
     Response,
     Rule,
-    is_bare,
+    bare_letters,
     is_list,
     one_answer,
     read_option_list,
@@ -49,8 +49,8 @@ _OTHER_ALPHABETS = ("甲乙丙丁戊己庚辛", "①②③④⑤⑥⑦⑧", "abc
 
 def letters_only(response: Response) -> Reading | None:
     """Read `B`, `AC`, `A、C`: nothing but letters, as the prompt demands."""
-    text = response.text.strip()
-    return Reading(text) if is_bare(text, response.patterns) else None
+    letters = bare_letters(response.text.strip(), response.patterns)
+    return Reading(letters) if letters else None
 
 
 def one_option_line(response: Response) -> Reading | None:
