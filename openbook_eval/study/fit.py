@@ -1,4 +1,4 @@
-"""Fit accuracy by the medical share r of a mix and its rows D: laws with their chance, the best ratio, the next cell.
+"""Fit a model's accuracy by the medical share r of a mix and its rows D: laws with their chance, best ratio, next cell.
 
 Given its exponents a law is linear, and all fits without one arm have a closed form (D. M. Allen, Technometrics 16
 (1974), 125-127): the exponents alone are searched, on a grid. The simplest law within one standard error of the best
@@ -6,19 +6,16 @@ wins. Intervals, for the mean over trainings, are those of a parametric bootstra
 draw chooses its law anew. See docs/study_fit.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from math import log
 from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy import stats
-from statsmodels.regression.linear_model import OLS
 
 from openbook_eval.errors import OpenbookError
-from openbook_eval.leaderboard.stats import ALPHA, POWER, Codes, Interval, Numbers
+from openbook_eval.leaderboard.stats import ALPHA, Codes, Interval, Numbers
 from openbook_eval.sampling import seeded_draw
 from openbook_eval.study.results import CLOSED, OPEN, paper_points
 
@@ -34,18 +31,17 @@ _FEWEST = 3  # arms: a constant without one of them leaves two, whose difference
 _H, _K = np.geomspace(0.25, 4, 61), np.geomspace(0.05, 1, 61)
 _EQUAL, _SINGULAR = 1e-12, 1e-9
 _SHOWN = 3
-_CELL = ["medical", "rows", "model"]  # what names a cell; without a model it stands for the mean of several
+_CELL = ["medical", "rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitArms:
-    """The arms of one condition, a row a cell: the mean `share` over its `seeds`, and their variance `within` it.
+    """A model's arms under a condition, a row a cell: the mean `share` over its `seeds`, their variance `within` it.
 
     `items` is the variance that the choice of questions brings to all alike.
     """
 
     condition: str
-    models: tuple[str, ...]
     cells: pl.DataFrame
     items: float
 
@@ -66,40 +62,48 @@ class FitArms:
         """The rows with most ratios; the larger of equals."""
         return int(self.cells.group_by("rows").len().sort("len", "rows")["rows"][-1])
 
+    @property
+    def places(self) -> pl.DataFrame:
+        """The cells of the paper's tables and of the study, each ratio with each size."""
+        published = paper_points()
+        shares, sizes = {*self.cells["medical"]}, {*self.cells["rows"]}
+        if self.varies != "size":
+            shares |= {0.0, 1.0, *(published["medical"] / (published["general"] + published["medical"]))}
+        if self.varies != "ratio":
+            # A law is not stretched further than to half and double of what it was fitted to.
+            low, high = max(1, min(sizes) // 2), 2 * max(sizes)
+            sizes |= {low, high, *published["rows"].filter(published["rows"].is_between(low, high))}
+        return pl.DataFrame(sorted(product(shares, sizes)), schema=_CELL, orient="row")
+
     def parameters(self, law: str) -> int:
-        """Return how many a law has: levels, coefficients and exponents."""
-        return len(self.models) + LAWS.index(law) * (2 if self.varies == "ratio and size" else 1)
+        """Return how many a law has: level, coefficients and exponents."""
+        return 1 + LAWS.index(law) * (2 if self.varies == "ratio and size" else 1)
 
     def bases(self, law: str, cells: pl.DataFrame) -> Numbers:
         """Return for each set of exponents the columns (sets, cells, coefficients); D is in parts of the usual rows."""
-        levels = [(cells["model"] == name).cast(pl.Float64).fill_null(1 / len(self.models)) for name in self.models]
         r, d = cells["medical"].to_numpy(), np.maximum(cells["rows"].to_numpy(), 1) / max(self.usual_rows, 1)
         step = 4 if self.varies == "ratio and size" else 1
         ratios = [r] if law == "linear" else [r**h for h in _H[::step]]
         sizes = [np.log(d)] if law == "linear" else [d**-k for k in _K[::step]]
         terms = {"ratio": [ratios], "size": [sizes], "ratio and size": [ratios, sizes]}[self.varies]
-        return np.stack([np.column_stack([*levels, *own]) for own in product(*terms if law != "constant" else ())])
+        columns = product(*terms) if law != "constant" else [()]
+        return np.stack([np.column_stack([np.ones(len(r)), *own]) for own in columns])
 
 
-def fit_arms(points: pl.DataFrame, models: tuple[str, ...], name: str) -> FitArms:
-    """Return the arms of one condition. Raises OpenbookError, a line that begins with `name`, if they are too few."""
+def fit_arms(points: pl.DataFrame, name: str) -> FitArms:
+    """Return the arms of one model under one condition. Raises OpenbookError, which names them, if they are too few."""
     condition = points["condition"][0]
     share, items = pl.col("share"), pl.col("items").min()
     mild = (share.mean() * items + 2) / (items + 4)
-    cells = (
-        points.filter(pl.col("model").is_in(models))
-        .group_by(_CELL)
-        # All right or all wrong is no proof of no variance: two of each are added (Agresti and Coull 1998).
-        .agg(share.mean(), seeds=pl.len(), within=share.var(ddof=0), asked=mild * (1 - mild) / items)
-        .sort(_CELL)
-    )
-    for model in models:
-        if (mixes := cells.filter(model=model).height) < _FEWEST:
-            few = f"{mixes} {'mix' if mixes == 1 else 'mixes'} of {model} with {condition}"
-            raise OpenbookError(f"{name}: {few}: too few, a constant needs {_FEWEST} and a line {_FEWEST + 1}")
+    # All right or all wrong is no proof of no variance: two of each are added (Agresti and Coull 1998).
+    asked = mild * (1 - mild) / items
+    cells = points.group_by(_CELL).agg(share.mean(), seeds=pl.len(), within=share.var(ddof=0), asked=asked).sort(_CELL)
+    if cells.height < _FEWEST:
+        few = f"{cells.height} {'mix' if cells.height == 1 else 'mixes'} with {condition}"
+        raise OpenbookError(f"{name}: {few}: too few, a constant needs {_FEWEST} and a line {_FEWEST + 1}")
     if (cells["rows"] > 0).n_unique() > 1:
         raise OpenbookError(f"{name}: the rows of some mixes are not known; fit one table at a time (--table)")
-    return FitArms(condition, models, cells, cells["asked"].to_numpy().mean())
+    return FitArms(condition, cells, cells["asked"].to_numpy().mean())
 
 
 class LawFit(NamedTuple):
@@ -137,35 +141,18 @@ def fit_law(law: str, arms: FitArms, shares: Numbers) -> LawFit | str:
     return LawFit(np.flatnonzero(sound)[chosen], coefficients, np.square(shares - np.clip(shares - errors, 0.0, 1.0)))
 
 
-class Trend(NamedTuple):
-    """The slope of a straight line: from no medical data to nothing else, or for twice the rows; `p` is a t-test's.
-
-    `detectable` is the slope that so many arms with such a scatter find with a power of 80 %.
-    """
-
-    slope: float
-    interval: Interval
-    p: float
-    detectable: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedCondition:
-    """The laws fitted to the arms' means, in the first row, and to draws that could have come out in their place.
-
-    `fits` say why where a law is not fitted. `mean` and `spread` (m, laws) are the mean squared error of predicting
-    arms left out, and its standard error; `chosen` (m) numbers each row's law. `scatter` is the standard deviation of a
-    training around the chosen law. `shifts` (m) are what other questions would have done to all arms alike, for all
-    trainings answer the same.
-    """
+    """The laws fitted to the arms' means, in the first row, and to draws that could have come out in their place."""
 
     arms: FitArms
-    fits: Mapping[str, LawFit | str]
-    mean: Numbers
-    spread: Numbers
-    chosen: Codes
-    scatter: float
-    shifts: Numbers
+    fits: Mapping[str, LawFit | str]  # a text says why a law is not fitted
+    mean: Numbers  # (m, laws), squared errors of predicting arms left out
+    spread: Numbers  # their standard errors
+    chosen: Codes  # (m), the number of each row's law
+    scatter: float = 0.0  # the standard deviation of a training around the chosen law
+    # (m), what other questions would have done to all arms alike, for all trainings answer the same.
+    shifts: Numbers | float = 0.0
 
     @classmethod
     def of(cls, arms: FitArms, shares: Numbers) -> "FittedCondition":
@@ -177,7 +164,7 @@ class FittedCondition:
         mean, spread = left_out.mean(axis=2), left_out.std(axis=2, ddof=1) / np.sqrt(shares.shape[1])
         rows, best = np.arange(len(mean)), mean.argmin(axis=1)
         within = mean <= (mean[rows, best] + spread[rows, best] + _EQUAL)[:, None]
-        return cls(arms, fits, mean, spread, within.argmax(axis=1), 0.0, np.zeros(len(mean)))
+        return cls(arms, fits, mean, spread, within.argmax(axis=1))
 
     @classmethod
     def drawn(cls, arms: FitArms, draws: int, seed: int, *names: str) -> "FittedCondition":
@@ -193,7 +180,7 @@ class FittedCondition:
         generator = np.random.default_rng(seeded_draw(seed, *names, arms.condition))
         variances = squares / generator.chisquare(freedom, draws)[:, None] / seeds
         noise = generator.standard_normal(variances.shape) * np.sqrt(variances)
-        shifts = np.append(0.0, generator.standard_normal(draws) * np.sqrt(arms.items))
+        shifts = np.append(0.0, generator.standard_normal(draws) * np.sqrt(arms.items))[:, None]
         found = cls.of(arms, np.vstack([arms.shares, arms.shares - noise]))
         return replace(found, scatter=(squares / freedom) ** 0.5, shifts=shifts)
 
@@ -203,14 +190,13 @@ class FittedCondition:
         assert isinstance(fit, LawFit)  # noqa: S101 (no other is chosen)
         return np.asarray(np.einsum("mc,mpc->mp", fit.coefficients, self.arms.bases(law, cells)[fit.exponents]))
 
-    def shares(self, cells: pl.DataFrame, asked: bool = False) -> Numbers:
-        """Return the accuracy (m, cells) by each row's law, with what the choice of questions `asked` brings in."""
+    def shares(self, cells: pl.DataFrame) -> Numbers:
+        """Return the accuracy (m, cells) by each row's law."""
         found = np.zeros((len(self.chosen), cells.height))
         for number in np.unique(self.chosen):
             own = self.chosen == number
             found[own] = self.predict(LAWS[number], cells)[own]
-        found = np.clip(found, 0.0, 1.0)
-        return np.clip(found + self.shifts[:, None], 0.0, 1.0) if asked else found
+        return np.clip(found, 0.0, 1.0)
 
     @property
     def laws(self) -> pl.DataFrame:
@@ -224,73 +210,38 @@ class FittedCondition:
             reason=pl.Series([fit if isinstance(fit, str) else None for fit in self.fits.values()], dtype=pl.String),
         )
 
+    def expected(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Return cells with what is expected there, and its interval by the trainings and the choice of questions."""
+        return _with_shares(cells, np.clip(self.shares(cells) + self.shifts, 0.0, 1.0))
+
     @property
     def predicted(self) -> pl.DataFrame:
-        """What is expected at the cells of study and paper, and what was `observed`; of several models their mean."""
+        """What is expected at the cells of study and paper, and what was `observed`."""
         own = self.arms.cells.select(*_CELL, observed="share")
-        places = own.select(_CELL) if self.arms.varies == "ratio and size" else cells(self.arms)
-        if len(self.arms.models) > 1:
-            places = places.with_columns(model=pl.lit(None, pl.String)).unique()
-        places = places.sort(_CELL)
-        found = _with_shares(places, self.shares(places, asked=True))
-        return found.join(own, on=_CELL, how="left", maintain_order="left")
-
-    @property
-    def trend(self) -> Trend | None:
-        """How accuracy changes along a straight line; None where both vary, or arms are too few."""
-        arms, freedom = self.arms, self.arms.cells.height - len(self.arms.models) - 1
-        if arms.varies == "ratio and size" or freedom < 1:
-            return None
-        line, unit = OLS(arms.shares[0], *arms.bases("linear", arms.cells)).fit(), log(2) ** (arms.varies == "size")
-        slope, error = unit * float(line.params[-1]), max(unit * float(line.bse[-1]), _EQUAL)
-        t, power = float(stats.t.isf(ALPHA / 2, freedom)), float(stats.t.isf(1 - POWER, freedom))
-        p = float(2 * stats.t.sf(abs(slope) / error, freedom))
-        return Trend(slope, Interval(slope - error * t, slope + error * t), p, error * (t + power))
-
-
-def cells(arms: FitArms) -> pl.DataFrame:
-    """Return the cells of the paper's tables and of the study in what varies: each with each, of each model."""
-    published = paper_points()
-    shares, sizes = {*arms.cells["medical"]}, {*arms.cells["rows"]}
-    if arms.varies != "size":
-        shares |= {0.0, 1.0, *(published["medical"] / (published["general"] + published["medical"]))}
-    if arms.varies != "ratio":
-        # A law is not stretched further than to half and double of what it was fitted to.
-        low, high = max(1, min(sizes) // 2), 2 * max(sizes)
-        sizes |= {low, high, *published["rows"].filter(published["rows"].is_between(low, high))}
-    return pl.DataFrame(list(product(shares, sizes, arms.models)), schema=_CELL, orient="row")
-
-
-def interval(values: Numbers) -> Interval:
-    """Return the 95 % interval of draws, by percentiles."""
-    return Interval(*np.quantile(values, (ALPHA / 2, 1 - ALPHA / 2)).tolist())
+        places = own.select(_CELL) if self.arms.varies == "ratio and size" else self.arms.places
+        return self.expected(places).join(own, on=_CELL, how="left", maintain_order="left")
 
 
 def _with_shares(cells: pl.DataFrame, shares: Numbers) -> pl.DataFrame:
-    """Return cells with what the data say of them and the interval of the draws."""
+    """Return cells with what the data say of them and the 95 % interval of the draws, by percentiles."""
     low, high = np.quantile(shares[1:], (ALPHA / 2, 1 - ALPHA / 2), axis=0)
     return cells.with_columns(share=shares[0], low=low, high=high)
 
 
 class Optimum(NamedTuple):
-    """The medical share that is best for the wanted trade-off.
-
-    None where all are equal, or where the interval leaves all open, but for a twentieth at each end.
-    """
+    """The best medical share; None where all are equal, or the interval leaves all open but a twentieth at each end."""
 
     medical: float | None
     interval: Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FitGroup:
-    """What is fitted together: one model's arms, or those of several. `lacking` says why knowledge is not.
-
-    `weight` is that of reading in the trade-off.
-    """
+class ModelFit:
+    """A model's arms fitted; `lacking` says why knowledge is not, and `weight` is that of reading in the trade-off."""
 
     source: str
     table: int | None
+    model: str
     reading: FittedCondition
     knowledge: FittedCondition | None
     lacking: str
@@ -309,28 +260,24 @@ class FitGroup:
         arms = self.reading.arms
         if arms.varies == "size":
             return None
-        ratios = pl.DataFrame({"medical": np.arange(101) / 100})
-        ratios = ratios.with_columns(rows=pl.lit(arms.usual_rows), model=pl.lit(None, pl.String))
-        best = _highest(self._values(ratios))
-        at, generator = int(best[0]), np.random.default_rng(seeded_draw(self.seed, "undecided", *arms.models))
-        drawn = interval(np.where(best[1:] >= 0, best[1:] / 100, generator.uniform(size=len(best) - 1)))
-        undetermined = at < 0 or (drawn.low <= 0.05 and drawn.high >= 0.95)
-        return Optimum(None if undetermined else at / 100, drawn)
+        values = self._values(pl.DataFrame({"medical": np.arange(101) / 100, "rows": [arms.usual_rows] * 101}))
+        highest = values >= values.max(axis=1, keepdims=True) - _EQUAL
+        # Of equals that in the middle.
+        middle = (highest.sum(axis=1, keepdims=True) + 1) // 2
+        best = (highest.cumsum(axis=1) >= middle).argmax(axis=1) / 100
+        none, generator = highest.all(axis=1), np.random.default_rng(seeded_draw(self.seed, "undecided", self.model))
+        drawn = np.where(none[1:], generator.uniform(size=len(best) - 1), best[1:])
+        low, high = np.quantile(drawn, (ALPHA / 2, 1 - ALPHA / 2)).tolist()
+        undetermined = none[0] or (low <= 0.05 and high >= 0.95)
+        return Optimum(None if undetermined else float(best[0]), Interval(low, high))
 
     @property
     def next(self) -> pl.DataFrame:
         """The untrained cells of study and paper at which the draws' values of the trade-off part most."""
         arms = self.reading.arms
-        untrained = cells(arms).join(arms.cells, on=_CELL, how="anti").sort(_CELL)
+        untrained = arms.places.join(arms.cells, on=_CELL, how="anti")
         predicted = _with_shares(untrained, self._values(untrained))
         return predicted.sort(pl.col("low") - pl.col("high"), *_CELL).head(_SHOWN)
-
-
-def _highest(values: Numbers) -> Codes:
-    """Return where each row (m, cells) is highest, of equals that in the middle; -1 where all are equal."""
-    best = values >= values.max(axis=1, keepdims=True) - _EQUAL
-    middle = (best.sum(axis=1, keepdims=True) + 1) // 2
-    return np.where(best.all(axis=1), -1, (best.cumsum(axis=1) >= middle).argmax(axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -339,17 +286,16 @@ class StudyFit:
 
     draws: int
     seed: int
-    groups: tuple[FitGroup, ...]
+    models: tuple[ModelFit, ...]
     undetermined: tuple[str, ...]
 
 
 def fit(
     points: pl.DataFrame, table: int | None = None, weight: float = 0.5, draws: int = 2000, seed: int = 0
 ) -> StudyFit:
-    """Fit trained points (of one of the paper's tables), whatever order they come in.
+    """Fit trained points (of one of the paper's tables), whatever order they come in, each model by itself.
 
-    Models are fitted one by one, then together those whose arms differ in the same thing alone. Raises OpenbookError
-    where no group has arms enough.
+    Raises OpenbookError where no model has arms enough.
     """
     trained = _named_points(points if table is None else points.filter(table=table))
     if trained.is_empty():
@@ -358,23 +304,15 @@ def fit(
     # Tables are taken together where the rows of all mixes are known.
     apart = (pl.col("rows") == 0).any().over("source")
     trained = trained.with_columns(table=pl.when(apart).then("table").otherwise(pl.lit(table)))
-    groups, faults = list[FitGroup](), list[str]()
-    for _, members in trained.group_by("source", "table", maintain_order=True):
-        alike = dict[object, list[str]]()
-        for model in members["model"].unique(maintain_order=True):
-            try:
-                groups.append(_group(members, (model,), weight, draws, seed))
-            except OpenbookError as error:
-                faults.append(str(error))
-                continue
-            arms = groups[-1].reading.arms
-            fixed = {"ratio": "rows", "size": "medical"}.get(arms.varies)
-            key = arms.condition, arms.varies, arms.cells[fixed][0] if fixed else None
-            alike.setdefault(key, []).append(model)
-        groups += [_group(members, tuple(own), weight, draws, seed) for own in alike.values() if len(own) > 1]
-    if not groups:
+    models, faults = list[ModelFit](), list[str]()
+    for _, own in trained.group_by("source", "table", "model", maintain_order=True):
+        try:
+            models.append(_model(own, weight, draws, seed))
+        except OpenbookError as error:
+            faults.append(str(error))
+    if not models:
         raise OpenbookError(faults[0])
-    return StudyFit(draws, seed, tuple(groups), tuple(faults))
+    return StudyFit(draws, seed, tuple(models), tuple(faults))
 
 
 def _named_points(points: pl.DataFrame) -> pl.DataFrame:
@@ -393,29 +331,22 @@ def _named_points(points: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _group(points: pl.DataFrame, models: tuple[str, ...], weight: float, draws: int, seed: int) -> FitGroup:
-    source, table = points["source"][0], points["table"][0]
-    name = ", ".join([source, *([f"table {table}"] if table else []), " and ".join(models)])
-    own = points.filter(pl.col("model").is_in(models))
-    opened, closed = (_under(own, conditions) for conditions in (OPEN, CLOSED))
+def _model(points: pl.DataFrame, weight: float, draws: int, seed: int) -> ModelFit:
+    source, table, model = points.select("source", "table", "model").row(0)
+    name = ", ".join([source, *([f"table {table}"] if table else []), model])
+    by = {str(condition): own for (condition,), own in points.group_by("condition", maintain_order=True)}
+    opened, closed = (next((by[each] for each in conditions if each in by), None) for conditions in (OPEN, CLOSED))
     if opened is None:
         raise OpenbookError(f"{name}: no run with the open book ({' or '.join(OPEN)}); add its condition to the study")
-    read, known, lacking = fit_arms(opened, models, name), None, "there are none"
+    read, known, lacking = fit_arms(opened, name), None, "there are none"
     if closed is not None:
         try:
-            known, lacking = fit_arms(closed, models, name), ""
+            known, lacking = fit_arms(closed, name), ""
         except OpenbookError as error:
             lacking = str(error)
     if known and known.varies != read.varies:
         unlike = f"with {known.condition} {known.varies} differs, with {read.condition} {read.varies}"
         known, lacking = None, f"{name}: {unlike}; evaluate the same cells"
-    names = source, str(table), *models
-    reading = FittedCondition.drawn(read, draws, seed, *names)
-    knowledge = FittedCondition.drawn(known, draws, seed, *names) if known else None
-    return FitGroup(source, table, reading, knowledge, lacking, weight, seed)
-
-
-def _under(points: pl.DataFrame, conditions: Sequence[str]) -> pl.DataFrame | None:
-    """Return the points under the first of some conditions that there are any of."""
-    found = (points.filter(condition=condition) for condition in conditions)
-    return next((own for own in found if own.height), None)
+    reading = FittedCondition.drawn(read, draws, seed, source, str(table), model)
+    knowledge = FittedCondition.drawn(known, draws, seed, source, str(table), model) if known else None
+    return ModelFit(source, table, model, reading, knowledge, lacking, weight, seed)

@@ -105,24 +105,23 @@ def _claim(outcome: Any) -> list[object]:
 
 
 def paper_fits() -> list[dict[str, Any]]:
-    """Return what is fitted to the paper's tables: errors of the laws, the one chosen, and the slope of a line."""
+    """Return what is fitted to the paper's tables: errors of the laws, and the one chosen."""
     from openbook_eval.study.fit import fit
     from openbook_eval.study.results import paper_points as points
 
-    return [_fit(group) for group in fit(points(), draws=100).groups]
+    return [_fit(each) for each in fit(points(), draws=100).models]
 
 
-def _fit(group: Any) -> dict[str, Any]:
-    reading = group.reading
+def _fit(found: Any) -> dict[str, Any]:
+    reading = found.reading
     # Of the laws those that every house has.
     laws = {law["name"]: law for law in reading.laws.to_dicts()}
     return {
-        "table": group.table,
-        "models": reading.arms.models,
+        "table": found.table,
+        "model": found.model,
         "arms": reading.arms.cells.height,
         "errors": {name: laws[name]["error"] for name in ("constant", "linear")},
         "chosen": next(name for name, law in laws.items() if law["chosen"]),
-        "slope": reading.trend and reading.trend.slope,
     }
 
 
