@@ -1,8 +1,8 @@
 """Errors that are the user's to mend: the command line prints them without a traceback and exits with 2."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -48,25 +48,35 @@ def validation_message(fault: Mapping[str, Any], keys: Iterable[str]) -> str:
     key = ".".join(map(str, fault["loc"])) or "the line"
     if fault["type"] == "extra_forbidden":
         return f"unknown key '{key}'; {did_you_mean(key, keys)}"
-    if fault["type"] == "string_pattern_mismatch":
-        return f"{key} must be capital letters such as C or ACD, not {fault['input']!r}"
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]}"
 
 
-def validation_messages(
-    error: "ValidationError", kind: "type[BaseModel]", parts: "Mapping[str, type[BaseModel]]"
-) -> list[str]:
-    """Return every fault that pydantic found in a `kind`, a line each; `parts` are the models that its keys hold."""
+def validation_messages(error: "ValidationError", kind: "type[BaseModel]") -> list[str]:
+    """Return every fault that pydantic found in a `kind`, a line each."""
     found = []
     for fault in error.errors():
         *place, _ = map(str, fault["loc"] or ("",))
-        known = parts.get(place[0], kind) if place else kind
-        message = validation_message(fault, [".".join([*place, key]) for key in known.model_fields])
+        message = validation_message(fault, [".".join([*place, key]) for key in _model_at(kind, place).model_fields])
         found.append(message if fault["loc"] else fault["msg"].removeprefix("Value error, "))
     return found
+
+
+def _model_at(kind: "type[BaseModel]", place: Iterable[str]) -> "type[BaseModel]":
+    """Return the model that stands at a place in a `kind`; members of lists and keys of mappings lead nowhere else."""
+    for part in place:
+        field = kind.model_fields.get(part)
+        kind = next(_models_in(field.annotation), kind) if field else kind
+    return kind
+
+
+def _models_in(annotation: Any) -> "Iterator[type[BaseModel]]":
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def parsed(kind: type[Row], row: object) -> Row | str:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import yaml
 
-from openbook_eval.errors import ExamError, OpenbookError
+from openbook_eval.errors import ExamError, OpenbookError, Row, validation_messages
 
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 # What PyYAML raises for a text: the last four where a value is not what an explicit tag says it is.
@@ -234,6 +234,22 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise OpenbookError(f"{path}: is no mapping of keys to values; write KEY: VALUE lines")
     return dict(found)
+
+
+def load_model(path: Path, kind: type[Row], context: object = None, **defaults: object) -> Row:
+    """Load a YAML file as a pydantic model, with `defaults` for keys that it leaves out.
+
+    Raises OpenbookError with every fault of the file, each on a line where there are several.
+    """
+    from pydantic import ValidationError
+
+    content = {**defaults, **load_yaml(path)}
+    try:
+        return kind.model_validate(content, context=context)
+    except ValidationError as error:
+        faults = validation_messages(error, kind)
+    head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
+    raise OpenbookError(f"{path}: {head}" + "\n  ".join(faults))
 
 
 def _yaml_reason(error: Exception) -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from openbook_eval.errors import OpenbookError, did_you_mean, validation_messages
-from openbook_eval.files import load_yaml
+from openbook_eval.errors import OpenbookError, did_you_mean
+from openbook_eval.files import load_model
 
 _FOLDER = Path(__file__).with_name("families")
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 Positive = Annotated[int, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -20,7 +19,7 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
 
 
-class Size(BaseModel):
+class Size(BaseModel, extra="forbid", strict=True, frozen=True):
     """One model of a family.
 
     `hub` is its name on the hub, `base` that of the model it was made of. `architecture` is the model class as
@@ -29,8 +28,6 @@ class Size(BaseModel):
     code comes from the hub, since transformers has none. `lora_modules` are the projections that make query, key and
     value, as the architecture names them.
     """
-
-    model_config = _STRICT
 
     hub: Text
     base: Text
@@ -47,7 +44,7 @@ class Size(BaseModel):
     lora_modules: Texts
 
 
-class Profile(BaseModel):
+class Profile(BaseModel, extra="forbid", strict=True, frozen=True):
     """How a family, called as its file, wants to be asked, and its models by size.
 
     `template` is a chat template in jinja, good for asking and for training: a turn of the assistant ends with the end
@@ -55,8 +52,6 @@ class Profile(BaseModel):
     `generation` are settings of its makers that hold for greedy decoding too. `guess` says why the format is a guess,
     where it is one; `source` where it was read.
     """
-
-    model_config = _STRICT
 
     name: Text
     title: Text
@@ -71,19 +66,10 @@ class Profile(BaseModel):
     sizes: Annotated[Mapping[str, Size], Field(min_length=1)]
 
 
-def read_profile(path: Path) -> Profile:
-    """Read the profile in a YAML file. Raises OpenbookError, of one line, with every fault of it."""
-    try:
-        return Profile.model_validate({"name": path.stem} | load_yaml(path))
-    except ValidationError as error:
-        faults = validation_messages(error, Profile, {"sizes": Size})
-        raise OpenbookError(f"{path}: {'; '.join(faults)}") from error
-
-
 @cache
 def profiles() -> Mapping[str, Profile]:
     """Return all profiles by name, in the order of their names."""
-    found = (read_profile(path) for path in sorted(_FOLDER.glob("*.yml")))
+    found = (load_model(path, Profile, name=path.stem) for path in sorted(_FOLDER.glob("*.yml")))
     return MappingProxyType({each.name: each for each in found})
 
 

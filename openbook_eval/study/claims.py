@@ -8,7 +8,6 @@ level of a study's averages is that of its own models, exam and prompt.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
@@ -33,39 +32,34 @@ _GUESSING = "closed-book averages at or below guessing tell of answering in form
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A difference of averages, a share of 1, and what it says of a claim.
-
-    `interval` is of 95 %, None where nothing is known of chance; p is NaN then, and where seeds are too few. `adjusted`
-    is p by Holm's method. `seeds` is the least number in a trained arm, 0 where none was trained or none is published.
-    `by_model` has the difference of each model.
-    """
+    """A difference of averages, a share of 1, and what it says of a claim."""
 
     value: float
-    interval: Interval | None
-    p: float
+    interval: Interval | None  # of 95 %; None, and p NaN, where nothing is known of chance
+    p: float  # NaN where seeds are too few as well
     test: str
-    seeds: int = 0
+    seeds: int = 0  # the fewest of a trained arm
     by_model: tuple[tuple[str, float], ...] = ()
     note: str = ""
-    adjusted: float = nan
+    adjusted: float = nan  # p by Holm's method
     conclusion: Conclusion = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim of the paper as claims.yml tells it; `paper` is None where no figures are published."""
+    """A claim of the paper as claims.yml tells it, and what its figures say where they are published."""
 
     key: str
     where: str
     text: str
-    expected: Literal[-1, 0, 1] | None
+    expected: Literal[-1, 0, 1]
     compared: str
     needs: str
     paper: Evidence | None
 
 
 def judge(arms: _Arms) -> list[tuple[Claim, Evidence | None]]:
-    """Return every claim with what a study says of it by its arms of all conditions; None where it has none for it."""
+    """Return every claim with what the arms of a study say of it."""
     books = under(arms, OPEN), under(arms, CLOSED)
     expected = [claim.expected for claim in claims()]
     own = _judged([COMPARISONS[claim.key](*books) for claim in claims()], expected)
@@ -90,8 +84,7 @@ def _published(stored: Mapping[str, Any] | None) -> Evidence | None:
     return Evidence(stored["value"], ends, stored["p"], stored["test"], 0, models, note)
 
 
-def _judged(found: Sequence[Evidence | None], expected: Sequence[int | None]) -> list[Evidence | None]:
-    """Return evidence with its p corrected over all, and the conclusion that this allows."""
+def _judged(found: Sequence[Evidence | None], expected: Sequence[int]) -> list[Evidence | None]:
     adjusted = holm([each.p if each else nan for each in found]).tolist()
     every = zip(found, adjusted, expected, strict=True)
     return [
@@ -100,20 +93,17 @@ def _judged(found: Sequence[Evidence | None], expected: Sequence[int | None]) ->
     ]
 
 
-def _conclusion(value: float, p: float, expected: int | None) -> Conclusion:
+def _conclusion(value: float, p: float, expected: int) -> Conclusion:
     if isnan(p) or p >= ALPHA:
         return "undecided"
-    holds = value > -MARGIN if expected == 0 else value * (expected or value) > 0
+    holds = value * expected > 0 if expected else value > -MARGIN
     return "replicates" if holds else "contradicts"
 
 
 def _evidence(
     arms: _Arms, weighed: pl.DataFrame, p: Callable[[Contrast], float] = Contrast.p, test: str = _TEST, note: str = ""
 ) -> Evidence | None:
-    """Return the mean over models of what is compared, arms by their weights; None where nothing is.
-
-    p is NaN, and the note says why, where seeds are too few to decide anything.
-    """
+    """Return the mean over models of what is compared, arms by their weights; None where nothing is."""
     rows = weighed.filter(pl.col("weight") != 0).sort("model", "arm").select("model", "weight", "arm").rows()
     models = {name: [(weight, arms[arm]) for own, weight, arm in rows if own == name] for name, _, _ in rows}
     parts = [(weight / len(models), arm) for own in models.values() for weight, arm in own]
@@ -126,7 +116,7 @@ def _evidence(
     except ValueError as error:
         return Evidence(nan, None, nan, test, fewest, note=_joined(str(error), note))
     titles = {arm.cell.base: arm.cell.title for _, arm in parts}
-    by_model = tuple((titles.get(name, name), contrast(own).value) for name, own in models.items() if name)
+    by_model = tuple((titles[name], contrast(own).value) for name, own in models.items() if name)
     # The t of a single degree of freedom finds differences of nothing far more than 5 times in 100.
     if 1 in seeds or seeds == [2]:
         return Evidence(whole.value, whole.interval, nan, test, fewest, by_model, _joined(_TOO_FEW, note))
@@ -142,7 +132,6 @@ _AS_IT_IS, _ALONE, _MIXED = _MEDICAL.is_null(), _MEDICAL == 1, _MEDICAL.is_betwe
 
 
 def _framed(arms: _Arms) -> pl.DataFrame:
-    """Return a row an arm, with its place; share and rows are null of a model as it is."""
     cells = [arm.cell for arm in arms]
     shapes = [(float(cell.mix.medical_share), cell.mix.rows) if cell.mix else (None, None) for cell in cells]
     schema = {"arm": pl.Int64, "model": pl.String, "table": pl.Int64, "medical": pl.Float64, "rows": pl.Int64}
@@ -152,9 +141,7 @@ def _framed(arms: _Arms) -> pl.DataFrame:
 
 
 def _less(arms: pl.DataFrame, one: pl.Expr, other: pl.Expr, *alike: str) -> pl.DataFrame:
-    """Weigh arms for the mean of one kind less that of another, by model; of those that are alike in something the mean
-    over what there is.
-    """
+    """Weigh arms for the mean of one kind less that of another, by model, over all in which they are alike."""
     own = arms.with_columns(weight=pl.when(one).then(1.0).when(other).then(-1.0)).drop_nulls("weight")
     own = own.filter(pl.col("weight").n_unique().over("model", *alike) == 2)
     groups = pl.struct("model", *alike).n_unique().over("model")
@@ -162,10 +149,7 @@ def _less(arms: pl.DataFrame, one: pl.Expr, other: pl.Expr, *alike: str) -> pl.D
 
 
 def _trend(arms: pl.DataFrame, table: int) -> pl.DataFrame:
-    """Weigh arms for the change from first to last level, by least squares through them in order, by model.
-
-    Levels are shares at equal rows in table 4, rows at one share in table 5; the mean is over all such lines.
-    """
+    """Weigh arms for the change from first to last share (or rows, table 5), by least squares through them in order."""
     level, alike = ("medical", "rows") if table == 4 else ("rows", "medical")
     levels = pl.col(level).n_unique().over("model", alike).cast(pl.Float64)
     own = arms.filter(table == _TABLE, ~_AS_IT_IS).filter(levels > 1)
@@ -176,10 +160,7 @@ def _trend(arms: pl.DataFrame, table: int) -> pl.DataFrame:
 
 
 def _four_to_one(own: _Arms) -> Evidence | None:
-    """Test that the difference lies above `-MARGIN`, where it does, else that it lies below (one- and two-sided).
-
-    D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987), 657-680.
-    """
+    # One-sided where it lies above -MARGIN (D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987), 657-680).
     found = _less(_framed(own).filter(_TABLE == 4), _MEDICAL == 0.2, _MEDICAL == 0.1, "rows")
 
     def p(whole: Contrast) -> float:
@@ -189,25 +170,9 @@ def _four_to_one(own: _Arms) -> Evidence | None:
 
 
 def _alone_less_mixes(own: _Arms) -> Evidence | None:
-    """Compare equal rows where any model has such, else all."""
+    # Of equal rows where any model has such, else all.
     equal = _evidence(own, _less(_framed(own), _ALONE, _MIXED, "rows"))
     return equal or _evidence(own, _less(_framed(own), _ALONE, _MIXED), note=_UNLIKE_ROWS)
-
-
-def _neighbouring_sizes(own: _Arms) -> Evidence | None:
-    """Of the smaller half of the sizes take the neighbours that differ most surely; p by Holm over all pairs."""
-    found, lines = list[Evidence](), _trend(_framed(own), 5).sort("model", "medical")
-    for (model, _), line in lines.group_by("model", "medical", maintain_order=True):
-        sizes, cell = line["rows"].unique().sort().to_list(), own[line["arm"][0]].cell
-        ratio = f" of {cell.ratio}" if lines.filter(model=model)["medical"].n_unique() > 1 else ""
-        for low, high in pairwise(sizes[: max(2, (len(sizes) + 1) // 2)]):
-            name = f"{cell.title}, {low:,} to {high:,} rows{ratio}"
-            pair = _less(line, high == _ROWS, low == _ROWS).with_columns(model=pl.lit(name))
-            found += filter(None, [_evidence(own, pair)])
-    adjusted = holm([each.p for each in found]).tolist()
-    corrected = [replace(each, p=p) for each, p in zip(found, adjusted, strict=True)]
-    # Neighbours that seeds are too few to tell apart are taken only where there are no others.
-    return min(corrected, key=lambda each: (isnan(each.p), each.p, each.by_model), default=None)
 
 
 def _medical_less_general_models(own: _Arms) -> Evidence | None:
@@ -219,7 +184,7 @@ def _medical_less_general_models(own: _Arms) -> Evidence | None:
 
 
 def _knowledge_by_ratio(own: _Arms, closed: _Arms) -> Evidence | None:
-    """Decide nothing where neither end surely reads worse: what was lost is not known then."""
+    # Where neither end surely reads worse, nothing is decided: what was lost is not known then.
     read, known = _trend(_framed(own), 4), _trend(_framed(closed), 4)
     reading = _evidence(own, read.join(known, on="model", how="semi"))
     side = -1.0 if reading and reading.value > 0 else 1.0
@@ -240,7 +205,6 @@ COMPARISONS: Mapping[str, Callable[[_Arms, _Arms], Evidence | None]] = {
     "alone-mixes": lambda own, _: _alone_less_mixes(own),
     "alone-base": lambda own, _: _evidence(own, _less(_framed(own), _ALONE, _AS_IT_IS)),
     "size": lambda own, _: _evidence(own, _trend(_framed(own), 5)),
-    "small-sizes": lambda own, _: _neighbouring_sizes(own),
     "restored": lambda own, _: _evidence(own, _less(_framed(own), (_TABLE == 3) & (_MEDICAL == 0), _AS_IT_IS)),
     "kinds": lambda own, _: _medical_less_general_models(own),
     "trade-off": _knowledge_by_ratio,

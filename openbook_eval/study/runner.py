@@ -108,7 +108,8 @@ def _data_notices(study: Study, left: Sequence[Step]) -> Iterator[str]:
         for source in (each for each in data.spec.declared.sources if data.folder and not data.raw_files(each)):
             fetched = f"fetched from the hub: {source.hub}" if source.hub else "its rows are missing"
             yield f"source {source.name}: no file {source.path or 'is named'}; {fetched}"
-    if not data.is_checked_against(study.exam):
+    known = {*data.exams, *(str(path.resolve()) for path in data.other_files())}
+    if known.isdisjoint({study.exam.name, study.exam.name.partition("#")[0]}):
         yield f"exam {study.exam.name}: the mixes are not checked against it; name it in the spec, decontaminate: exams"
 
 

@@ -13,23 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
 
 from data_prep.manifest import TRAIN
 from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
 from openbook_eval.books.conditions import CONDITIONS
-from openbook_eval.errors import OpenbookError, did_you_mean, validation_messages
+from openbook_eval.errors import OpenbookError, did_you_mean
 from openbook_eval.exams import is_on_hub, load_exam
-from openbook_eval.files import canonical_json, load_yaml, sha256, sha256_json
+from openbook_eval.files import canonical_json, load_model, load_yaml, sha256, sha256_json
 from openbook_eval.models.endpoints import endpoints
 from openbook_eval.models.profiles import named
 from openbook_eval.training import recipes
@@ -45,9 +36,8 @@ _OF_THE_STEP = ("dataset_prepared_path", "output_dir", "resume_from_checkpoint")
 _LONGEST_NAME = 80
 
 
-@dataclass(frozen=True, slots=True)
-class StudyExam:
-    """An exam as OPENBOOK_EXAM takes it; `digest` is None where it lies on the hub. `questions`: of the six exams."""
+class StudyExam(NamedTuple):
+    """An exam as OPENBOOK_EXAM takes it, its digest unless it lies on the hub, and the questions of the six exams."""
 
     name: str
     digest: str | None
@@ -63,15 +53,15 @@ class NamedSpec(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyRecipe:
-    """How a model is trained. `config` is what Axolotl reads; `row` is set where the recipe is one of our table."""
+    """How a model is trained."""
 
     name: str
-    config: Mapping[str, Any]
-    row: recipes.RecipeCell | None
+    config: Mapping[str, Any]  # what Axolotl reads
+    row: recipes.RecipeCell | None  # of our table
 
     @property
     def base(self) -> str:
-        """The model that is trained: a hub name, a folder or the tiny model."""
+        """The model that is trained: a name on the hub, a folder or the tiny model."""
         return str(self.config["base_model"])
 
     @property
@@ -87,12 +77,12 @@ class StudyRecipe:
 
 
 def _beside(name: str, folder: Path) -> Path | None:
-    """Return where a named file or folder lies: beside the study, else in the current folder."""
+    # Beside the study, else in the current folder.
     return next((path.resolve() for path in (folder / name, Path(name)) if path.exists()), None)
 
 
 def _find_model(name: str, folder: Path) -> str:
-    """Return a model's folder in full, or the hub name or the tiny model's name as it is; the hub is not asked."""
+    # The hub is not asked.
     if name.rstrip("/").removeprefix("./") == TINY_MODEL:
         return TINY_MODEL
     path = _beside(name, folder)
@@ -115,20 +105,17 @@ def _find_exam(name: str, folder: Path) -> StudyExam:
 
 
 def _find_spec(name: str, folder: Path) -> NamedSpec:
-    """Return the spec at a path beside the study or here, else the shipped one of that name."""
     path = find_spec(name, folder, Path())
     return NamedSpec(name if path in shipped_specs().values() else str(path.resolve()), read_spec(path))
 
 
 def _find_data_folder(name: str, folder: Path) -> Path:
-    path = _beside(name, folder)
-    if path is None or not path.is_dir():
-        raise OpenbookError(f"{name}: no such folder of raw files, beside the study or here")
-    return path
+    if (path := _beside(name, folder)) and path.is_dir():
+        return path
+    raise OpenbookError(f"{name}: no such folder of raw files, beside the study or here")
 
 
 def _find_recipe(name: str, folder: Path) -> StudyRecipe:
-    """Return the recipe of our table with this name, else that in a file beside the study or here."""
     if row := recipes.cells().get(name):
         return StudyRecipe(name, yaml.safe_load(recipes.recipe_text(row)), row)
     path = _beside(name, folder)
@@ -147,7 +134,6 @@ def _find_recipe(name: str, folder: Path) -> StudyRecipe:
 
 
 def _in_full(text: str, folder: Path) -> str:
-    """Return in full the path of a file that a recipe names, such as a chat template; any other text as it is."""
     # `adapter: lora` names no file, whatever lies here.
     if "/" not in text and not Path(text).suffix:
         return text
@@ -165,8 +151,7 @@ def with_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _looked_up(find: Callable[[str, Path], object]) -> BeforeValidator:
-    """Put what `find` finds by a name, beside the study or elsewhere, in place of the name."""
-
+    # What is found by a name takes the name's place.
     def found(name: object, info: ValidationInfo) -> object:
         if not isinstance(name, str) or not name.strip():
             raise ValueError("must be a name")
@@ -195,8 +180,8 @@ Table = Annotated[int, Field(ge=1, le=5)]
 _Condition = Annotated[str, _one_of("condition", lambda: CONDITIONS)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+class _Model(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
+    pass
 
 
 class DataSection(_Model):
@@ -227,15 +212,9 @@ class DataSection(_Model):
 
     def other_files(self) -> list[Path]:
         """Return the files beside the raw ones that the mixes depend on: decontaminated exams and a tokenizer."""
-        files = [each.partition("#")[0] for each in self.exams if each != "mini" and not is_on_hub(each)]
+        exams = [each.partition("#")[0] for each in self.exams if each != "mini" and not is_on_hub(each)]
         # Path.exists raises for a name that is too long.
-        every = (*files, self.spec.declared.tokenizer)
-        return [Path(each) for each in every if each and os.path.exists(each)]  # noqa: PTH110
-
-    def is_checked_against(self, exam: StudyExam) -> bool:
-        """Return whether the mixes are to hold nothing of an exam, or of the file that it is a part of."""
-        known = {*self.exams, *(str(path.resolve()) for path in self.other_files())}
-        return not known.isdisjoint({exam.name, exam.name.partition("#")[0]})
+        return [Path(each) for each in (*exams, self.spec.declared.tokenizer) if each and os.path.exists(each)]  # noqa: PTH110
 
 
 class EngineSection(_Model):
@@ -269,7 +248,7 @@ class StudyModel(_Model):
 
     @property
     def base(self) -> str:
-        """The name that trainings have for it: that of a profile's model on the hub."""
+        """What trainings call it: a profile's model by its name on the hub."""
         return named(self.profile)[1].hub if self.profile else self.name
 
 
@@ -289,22 +268,18 @@ class ModelGroup(_Model):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One point of a study: a training and its evaluation, or the evaluation of a model as it is.
-
-    `table` is the paper's, `source` what the study's file names. `recipe` is the same for recipes that differ in mix
-    and seed alone; it, mix and seed are None for a model that is evaluated as it is.
-    """
+    """One point of a study: a training and its evaluation, or the evaluation of a model as it is."""
 
     name: str
-    table: int | None
+    table: int | None  # of the paper
     source: StudyModel | StudyRecipe = field(compare=False, repr=False)
-    recipe: str | None = None
+    recipe: str | None = None  # the same for recipes that differ in mix and seed alone
     mix: RecipeMix | None = None
     seed: int | None = None
 
     @property
     def base(self) -> str:
-        """The model before any training: a hub name, folder, or endpoint."""
+        """The model before any training."""
         return self.source.base
 
     @property
@@ -316,11 +291,6 @@ class Cell:
     def ratio(self) -> str:
         """General to medical data."""
         return self.mix.ratio if self.mix else "as it is"
-
-    @property
-    def medical_share(self) -> Fraction | None:
-        """The medical share of the mix; None of a model as it is."""
-        return self.mix.medical_share if self.mix else None
 
     @property
     def arm(self) -> tuple[int | None, str, str | None, RecipeMix | None, str]:
@@ -356,12 +326,11 @@ class Study(_Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
-        if faults := list(self._at_odds()):
+        if faults := [*self._at_odds(), *self._of_cells()]:
             raise ValueError("; ".join(faults))
         return self
 
     def _at_odds(self) -> Iterator[str]:
-        # Folders are called so.
         if self.name in (".", "..") or "/" in self.name:
             yield f"name: {self.name!r} is no name of a folder; name the study's file otherwise"
         if not (self.models or self.groups):
@@ -371,7 +340,6 @@ class Study(_Model):
         ranked = next((each for each in self.conditions if CONDITIONS[each].ranked), None)
         if ranked and (asked := [each.endpoint for each in self.models if each.endpoint]):
             yield f"models: {', '.join(asked)}: an endpoint ranks no options; leave out {ranked}, or it"
-        yield from self._of_cells()
 
     def _of_cells(self) -> Iterator[str]:
         known = self.data.spec.declared.mixes if self.data else {}
@@ -397,16 +365,4 @@ def safe_name(name: str) -> str:
 
 def read_study(path: Path) -> Study:
     """Read the study in a YAML file. Raises OpenbookError with every fault of it, each on a line."""
-    content = {"name": path.stem, **load_yaml(path)}
-    sections: dict[str, type[BaseModel]] = {
-        "data": DataSection,
-        "engine": EngineSection,
-        "models": StudyModel,
-        "groups": ModelGroup,
-    }
-    try:
-        return Study.model_validate(content, context=path.absolute().parent)
-    except ValidationError as error:
-        faults = validation_messages(error, Study, sections)
-    head = f"{len(faults)} faults:\n  " if len(faults) > 1 else ""
-    raise OpenbookError(f"{path}: {head}" + "\n  ".join(faults))
+    return load_model(path, Study, path.absolute().parent, name=path.stem)

@@ -90,9 +90,6 @@ EQUAL, MORE = (arm(scores(share, draw=5), "0:1", table=5, rows=rows) for share, 
         ("four-to-one", [arm(scores(0.6, draw=at), of) for at, of in enumerate(("9:1", "4:1"))], "undecided", 0.0, ""),
         ("size", alone([0.4, 0.5, 0.6]), "replicates", 0.2, ""),
         ("size", alone([0.6, 0.5, 0.4]), "contradicts", -0.2, ""),
-        ("small-sizes", alone([0.4, 0.7, 0.7, 0.1]), "replicates", 0.3, ""),
-        # Only the smaller half counts, and there is no sign that would contradict.
-        ("small-sizes", alone([0.6, 0.6, 0.1, 0.9]), "undecided", 0.0, ""),
         ("restored", [base(0.3, 2), arm(scores(0.6), "1:0", table=3)], "replicates", 0.3, ""),
         ("kinds", MODELS, "replicates", -0.3, "of these models, not of others"),
         ("kinds", NOTHING_IN_COMMON, "undecided", nan, "an exam without an item that has a score everywhere"),
@@ -120,7 +117,7 @@ def test_a_claim_is_decided_by_the_sign_and_p_of_its_difference(
         ("restored", [base(0.3, 2), arm(scores(0.6), "0:1", table=3)]),
         # Levels that differ in ratio and in rows.
         *((key, [arm(scores(0.7), "9:1", rows=300, table=table), arm(scores(0.4), "4:1", rows=9000, table=table)])
-          for key, table in (("ratio", 4), ("size", 5), ("small-sizes", 5), ("four-to-one", 4))),
+          for key, table in (("ratio", 4), ("size", 5), ("four-to-one", 4))),
     ],
 )  # fmt: skip
 def test_a_claim_is_not_in_a_study_whose_arms_are_unlike_in_more_than_it_is_about(key: str, arms: list[Arm]) -> None:
@@ -137,7 +134,6 @@ def test_several_models_weigh_the_same_and_each_is_told() -> None:
     own = found("ratio", [*mixes(FALLING, model="a/one"), *mixes(FLAT, model="b/two")])
     assert [name for name, _ in own.by_model] == ["one", "two"]
     assert own.value == pytest.approx(sum(value for _, value in own.by_model) / 2)
-    assert [name for name, _ in found("small-sizes", alone([0.4, 0.7])).by_model] == ["the tiny model, 100 to 200 rows"]
 
 
 def test_p_is_corrected_over_the_claims_that_could_be_tested() -> None:
@@ -211,14 +207,6 @@ def by_size() -> list[float]:
     return [*ends, stats.kendalltau(range(8), shares(5)).pvalue]
 
 
-def surest_neighbours() -> list[float]:
-    small = shares(5)[:4]
-    variance = small * (1 - small) / published.ITEMS
-    apart, errors = np.diff(small), np.sqrt(variance[1:] + variance[:-1])
-    surest = int(np.abs(apart / errors).argmax())
-    return [*(apart[surest] + way * stats.norm.isf(0.025) * errors[surest] for way in (0, -1, 1)), np.nan]
-
-
 def test_what_the_paper_says_of_its_claims_follows_from_its_tables() -> None:
     page = min(stats.page_trend_test(way, method="exact").pvalue for way in (BY_RATIO, BY_RATIO[:, ::-1]))
     wanted = {
@@ -226,7 +214,6 @@ def test_what_the_paper_says_of_its_claims_follows_from_its_tables() -> None:
         "four-to-one": one_sample(FIFTH, stats.ttest_1samp(FIFTH, -0.01, alternative="greater").pvalue),
         "alone-mixes": welch(shares(5), shares(4, "Qwen1.5-7B")),
         "size": by_size(),
-        "small-sizes": surest_neighbours(),
         "restored": one_sample(np.array(list(RESTORED.values()))),
         "kinds": welch(shares(2), shares(1)),
     }
