@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, model_validator
 
 from data_prep.manifest import TRAIN
 from data_prep.spec import Source, Spec, data_folder, find_spec, read_spec, shipped_specs
@@ -180,8 +180,8 @@ Table = Annotated[int, Field(ge=1, le=5)]
 _Condition = Annotated[str, _one_of("condition", lambda: CONDITIONS)]
 
 
-class _Model(BaseModel, extra="forbid", strict=True, frozen=True, allow_inf_nan=False):
-    pass
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DataSection(_Model):
