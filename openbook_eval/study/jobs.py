@@ -1,7 +1,7 @@
 """What a rule of the Snakefile runs: `python -m openbook_eval.study.jobs KIND NAME`, in the folder of the study.
 
-A job leaves `record.json` in its folder when it is done, or says in one line of `failed.json` why it is not. Started
-again it goes on: what was made of the same content is kept, anything else is removed.
+A job leaves `record.json` when it is done, or says in one line of `failed.json` why it is not. Started again it goes
+on: what was made of the same content is kept, anything else is removed.
 """
 
 import fcntl
@@ -51,7 +51,6 @@ def _program(name: str) -> Path:
 
 
 def _call(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str], locks: Sequence[int]) -> None:
-    """Run a command; what it prints goes to the log. Raises OpenbookError where it fails."""
     with log.open("a+b") as file:
         start = file.seek(0, os.SEEK_END)
         done = subprocess.run(  # noqa: S603
@@ -110,10 +109,7 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def held_gpus(count: int, names: Sequence[str], folder: Path | None = None) -> Iterator[dict[str, int]]:
-    """Hold `count` GPUs, waiting until so many are free; yields their names with the locked files.
-
-    A lock ends with the processes that hold its file, however they end. Who waits holds none.
-    """
+    """Hold `count` GPUs once so many are free, by locks that end with the processes; yields names with locked files."""
     place = folder or Path(tempfile.gettempdir()) / f"openbook-eval-gpus-{os.getuid()}"
     place.mkdir(parents=True, exist_ok=True)
     while True:
@@ -142,20 +138,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What has become of a step: its `parts` that are made of what is wanted, and the digests of those that are not.
+    """What has become of a step."""
 
-    `seconds` is what it took, `reason` and `log` tell of a failure.
-    """
-
-    parts: Mapping[str, Any]
-    todo: Mapping[str, str]
+    parts: Mapping[str, Any]  # those that are made of what is wanted
+    todo: Mapping[str, str]  # the digests of the others
     seconds: float
-    reason: str
+    reason: str  # of a failure
     log: str
 
     @classmethod
     def of(cls, folder: Path, digests: Mapping[str, str]) -> "State":
-        """Read it in the folder of a step. Raises nothing for broken files."""
+        """Read it in the folder of a step; broken files count for nothing."""
         record, failure = read_json(folder / RECORD), read_json(folder / FAILURE)
         made = (record.get("parts") or {}).items()
         parts = {part: each for part, each in made if digests.get(part, "") == each.get("digest")}
@@ -170,7 +163,7 @@ class State:
 
 
 def do(kind: str, name: str) -> None:
-    """Do a step of the study in this folder, unless it is done. Raises OpenbookError or OSError where it fails."""
+    """Do a step of the study in this folder, unless it is done."""
     config = json.loads(Path(CONFIG).read_bytes())
     step, folder = config["steps"][f"{kind}/{name}"], Path(kind, name).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +195,6 @@ def _perform(
     folder: Path, task: Mapping[str, Any], origin: Path, todo: Mapping[str, str], environment: Mapping[str, str],
     locks: Sequence[int],
 ) -> dict[str, str]:  # fmt: skip
-    """Run the command of a task; return where an evaluation's results lie."""
     log = folder / LOG
     if "recipe" in task:
         # JSON is YAML.
@@ -223,7 +215,6 @@ def _perform(
 
 
 def _clear(folder: Path, kept: Mapping[str, Any], todo: Mapping[str, str]) -> None:
-    """Remove what earlier starts made, but for what this one goes on from, which is of the same content."""
     # A training must not go on from another's checkpoint; builds and merges begin anew.
     goes_on = folder.parent.name == "train" and read_json(folder / BEGUN) == todo
     wanted = {".lock", LOG, "responses", "results", *([RECORD] if kept else [])}
@@ -236,7 +227,7 @@ def _clear(folder: Path, kept: Mapping[str, Any], todo: Mapping[str, str]) -> No
 
 
 def _end_with_the_runner() -> None:
-    """End the process group when the runner is gone, which alone holds the other end of standard input."""
+    # The runner alone holds the other end of standard input.
     while os.read(0, 1):
         pass
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -73,10 +73,7 @@ class Report:
 
 
 def write(workflow: Workflow, work: Path) -> Report:
-    """Read what is done of a study in `work` and write `WORK/reports/STUDY/`, the whole folder at once.
-
-    The same results make the same bytes. Raises OpenbookError where the folder cannot be written, or is not a report.
-    """
+    """Read what is done of a study and write `WORK/reports/STUDY/`, at once; the same results make the same bytes."""
     found = read_results(workflow, work)
     out, figures = work / "reports" / workflow.name, tuple(curves(found.arms))
     report = Report(workflow.title, out, len(workflow.cells), found, judge(found.arms), figures)
@@ -95,7 +92,7 @@ def write(workflow: Workflow, work: Path) -> Report:
 
 
 def _runs(found: Results) -> Runs:
-    """Return the runs as the leaderboard takes them, each once, by the names of their cells."""
+    # Each once, by the name of its cell.
     once = {each.run.id: each for each in reversed(found.results)}
     runs = [
         each.run.model_copy(update={"model": each.cell.name}) if each.cell.mix else each.run for each in once.values()
@@ -165,7 +162,7 @@ def _template(name: str) -> Any:
 
 
 def _as_text(value: object) -> Markup:
-    """Return what a template puts out so that Markdown shows it as it is, and it tells no folder of this machine."""
+    # Markdown shows it as it is, and no folder of this machine.
     if isinstance(value, Markup):
         return value
     return Markup(markdown_text(without_folders(str(value), visible)))  # noqa: S704 (escaped)

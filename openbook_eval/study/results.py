@@ -72,15 +72,12 @@ def paper_points() -> pl.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """All seeds of a setting under one condition. `scores` are of `correct`, (cells, items); NaN is no score.
-
-    All arms of a condition share items and `design`. Metrics are plain means of the six exams, averaged over seeds.
-    """
+    """All seeds of a setting under one condition. Metrics are plain means of the six exams, averaged over seeds."""
 
     condition: str
     cells: tuple[Cell, ...]
-    scores: Numbers
-    design: Design
+    scores: Numbers  # of `correct`, (cells, items); NaN is no score
+    design: Design  # all arms of a condition share it
     answered: float | None = None
     format_followed: float | None = None
 
@@ -128,17 +125,13 @@ class Undone(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a study called `source` has come to so far; arms stand by condition and cell.
-
-    `refused` names runs that are in no figure, a line each: broken, without an average of the six exams, or asked
-    something else than most.
-    """
+    """All that a study called `source` has come to so far."""
 
     source: str
     results: tuple[Result, ...]
-    arms: tuple[Arm, ...]
+    arms: tuple[Arm, ...]  # by condition and cell
     undone: tuple[Undone, ...]
-    refused: tuple[str, ...]
+    refused: tuple[str, ...]  # why runs are in no figure, a line each
 
     @property
     def points(self) -> pl.DataFrame:
@@ -172,7 +165,6 @@ def read_results(workflow: Workflow, work: Path) -> Results:
 
 
 def _read(cell: Cell, folder: Path, state: State, refused: list[str]) -> Iterator[Result]:
-    """Read each condition of a cell from the results that the record names for it."""
     places = {condition: part["results"] for condition, part in state.parts.items()}
     for place in dict.fromkeys(places.values()):
         try:
@@ -193,7 +185,6 @@ def _read(cell: Cell, folder: Path, state: State, refused: list[str]) -> Iterato
 
 
 def _comparable(results: Sequence[Result], refused: list[str]) -> Iterator[Result]:
-    """Yield the results that were asked what most were under their condition."""
     # Of one condition the largest group comes first.
     groups = reversed(comparable_groups(each.run for each in results))
     first = {group.condition: group.runs[0] for group in groups}
@@ -205,7 +196,6 @@ def _comparable(results: Sequence[Result], refused: list[str]) -> Iterator[Resul
 
 
 def _arms(results: Sequence[Result], refused: list[str]) -> Iterator[Arm]:
-    """Yield the arms of results that can be compared; seeds without an item in common are none."""
     for condition in ORDER:
         own = [each for each in results if each.run.condition == condition]
         runs = {each.run.id: each for each in own}
@@ -230,7 +220,6 @@ def _arms(results: Sequence[Result], refused: list[str]) -> Iterator[Arm]:
 
 
 def _mean_of(results: Iterable[Result], metric: str) -> float | None:
-    """Return the mean over seeds of the plain mean of the exams that have the metric; None where none has."""
     of_seeds = [each.scores.six[metric].drop_nulls().to_list() for each in results]
     known = [fmean(exams) for exams in of_seeds if exams]
     return fmean(known) if known else None
@@ -238,18 +227,14 @@ def _mean_of(results: Iterable[Result], metric: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A weighed sum of plain means of exams: a share of 1, or a difference of such.
-
-    `by_items` and `by_seeds` are its variances, each with its degrees of freedom; with `seed_freedom` 0 nothing is
-    known of seeds. `units` stand for themselves: questions, or those that share a book.
-    """
+    """A weighed sum of plain means of exams: a share of 1, or a difference of such."""
 
     value: float
-    by_items: float
+    by_items: float  # variances, each with its degrees of freedom
     item_freedom: float
     by_seeds: float
-    seed_freedom: float
-    units: int
+    seed_freedom: float  # 0 where nothing is known of seeds
+    units: int  # that stand for themselves: questions, or those that share a book
 
     @property
     def interval(self) -> Interval:
@@ -311,10 +296,7 @@ def contrast(parts: Sequence[tuple[float, Arm]]) -> Contrast:
 
 
 def _by_seeds(arms: Sequence[tuple[float, ...]]) -> tuple[float, float]:
-    """Return the variance of a contrast by its seeds, and its freedom; 0 where no arm has two seeds.
-
-    Of each arm: its squared weight by its seeds, the seeds, their variance, and what items bring into that.
-    """
+    # Of each arm: its squared weight by its seeds, the seeds, their variance, and what items bring into that.
     weight, seeds, between, mixed = np.array(arms).reshape(-1, 4).T
     repeated = seeds > 1
     if not repeated.any():

@@ -99,7 +99,6 @@ def _sums(workflow: Workflow, left: Sequence[Step], work: Path) -> Iterator[str]
 
 
 def _data_notices(study: Study, left: Sequence[Step]) -> Iterator[str]:
-    """Yield what the mixes that are left lack, and an exam that mixes are not checked against."""
     if (data := study.data) is None or not study.groups:
         return
     if any(step.kind == "mix" for step in left):
@@ -127,7 +126,6 @@ def unchecked(workflow: Workflow, work: Path) -> Iterator[str]:
 
 
 def _model_notices(study: Study, workflow: Workflow, left: Sequence[Step]) -> Iterator[str]:
-    """Yield what comes from the hub, whose code is run, and who wants money."""
     sources = {cell.base: cell.source for cell in workflow.cells if workflow.evaluation(cell) in left}
     asked = [base for base, each in sources.items() if isinstance(each, StudyModel) and each.endpoint]
     models = sorted(name for name in sources.keys() - {*asked, TINY_MODEL} if not Path(name).is_absolute())
@@ -147,7 +145,7 @@ def _model_notices(study: Study, workflow: Workflow, left: Sequence[Step]) -> It
 
 
 def find_profile(name: str) -> tuple[Path, str | None]:
-    """Return the folder of a profile, which may be a shipped one, and the executor it names. Raises OpenbookError."""
+    """Return the folder of a profile, which may be a shipped one, and the executor it names."""
     known = sorted(path.name for path in PROFILES.iterdir())
     folder = PROFILES / name if name in known else Path(name).absolute()
     if not (file := folder / "config.yaml").is_file():
@@ -163,10 +161,7 @@ def show(workflow: Workflow, work: Path, flag: str, profile: str | None = None) 
 
 
 def run(workflow: Workflow, work: Path, at_once: int | None = None, profile: str | None = None) -> int:
-    """Do what is not done, `at_once` steps at a time, and return how many failed; these stop no others.
-
-    Raises OpenbookError where nothing can be begun: no GPUs, no training environment, another run in the same folder.
-    """
+    """Do what is not done, `at_once` steps at a time, and return how many failed; these stop no others."""
     work, console = work.absolute(), Console(highlight=False, soft_wrap=True)
     with _alone(work):
         todo = workflow.to_do(work)
@@ -198,7 +193,6 @@ def run(workflow: Workflow, work: Path, at_once: int | None = None, profile: str
 def _prepare(
     workflow: Workflow, work: Path, at_once: int | None, profile: str | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Write Snakemake's config file; return its command and its environment."""
     if find_spec("snakemake") is None:
         raise OpenbookError("studies need Snakemake, which is not installed: pip install 'openbook-eval[study]'")
     folder, executor = find_profile(profile) if profile else (None, None)
@@ -229,7 +223,7 @@ def _prepare(
 
 
 def _fit(steps: Mapping[str, dict[str, Any]], gpus: int) -> None:
-    """Give evaluations a GPU where there is one, for most engines do not start without; refuse what wants too many."""
+    # Most engines do not start without a GPU where there is one.
     for name, step in steps.items():
         if gpus and name.startswith("evaluate/") and "api-openbook" not in step["task"]["command"]:
             step["gpus"] = step["resources"]["gpu"] = max(1, step["gpus"])
@@ -242,7 +236,7 @@ def _fit(steps: Mapping[str, dict[str, Any]], gpus: int) -> None:
 
 @contextmanager
 def _alone(work: Path) -> Iterator[None]:
-    """Hold the folder for this run; the lock ends with the process, however that ends."""
+    # The lock ends with the process, however that ends.
     try:
         work.mkdir(parents=True, exist_ok=True)
         file = (work / ".lock").open("w")
@@ -257,7 +251,6 @@ def _alone(work: Path) -> Iterator[None]:
 
 
 def _follow(process: "subprocess.Popen[bytes]", todo: Sequence[Step], work: Path, console: Console) -> None:
-    """Wait for Snakemake to end, with a line for each step that is over."""
     waiting, over = list(todo), False
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -282,11 +275,8 @@ def _follow(process: "subprocess.Popen[bytes]", todo: Sequence[Step], work: Path
 
 
 def _snakemake_on_a_shared_volume(arguments: Sequence[str]) -> None:
-    """Run Snakemake where pods of Kubernetes share a volume, as a study needs.
-
-    The plugin takes it that they share nothing: it would fetch and store every file, and install a storage plugin in
-    every pod.
-    """
+    # The plugin takes it that pods share nothing: it would fetch and store every file, and install a storage plugin in
+    # every pod. A study needs a volume that they share.
     settings: Any = import_module("snakemake_executor_plugin_kubernetes").common_settings
     settings.implies_no_shared_fs = False
     settings.job_deploy_sources = False

@@ -27,11 +27,10 @@ _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 # What a rule may ask an executor for; CPU cores for each GPU, for the processes that feed it.
 RESOURCES, _CORES_A_GPU = ("gpu", "gpu_manufacturer", "mem_mb", "runtime", "nodes", "slurm_extra"), 8
 
-# An A100 or H100 of 80 GB, of which an engine or a training can use so much; an A100's 312 TFLOP/s in bfloat16 and
-# 2.0 TB/s of memory at most (NVIDIA's data sheet of the 80 GB part).
-_GPU_BYTES, _PEAK, _BANDWIDTH = 80e9 * 0.9, 312e12, 2.0e12
-# Tokens of a response, and responses that are written at once; seconds to load a model, and of a provider's reply.
-_RESPONSE, _TOGETHER, _LOADING, _REPLY = 32, 128, 180, 3
+# What weights may take of an A100 or H100 of 80 GB; an A100's FLOP/s in bfloat16 (NVIDIA's data sheet).
+_GPU_BYTES, _PEAK = 80e9 * 0.9 * 0.9, 312e12
+# Seconds to load a model, and of a provider's reply.
+_LOADING, _REPLY = 180.0, 3
 # Tokens of a prompt with Qwen's tokenizer, measured on 2,000 questions of CMB; other conditions share books of 4k.
 _PROMPTS = {
     "openbook": 154, "closedbook": 120, "openbook_ranked": 154, "reading_open": 174, "reading_closed": 120,
@@ -46,16 +45,13 @@ _HEADROOM = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a step is expected to need. `hours` are of all its GPUs, else of the machine; None where unknown.
-
-    Bytes: `memory` of the machine, `kept` on disk in the end, `scratch` beside it while the step runs.
-    """
+    """What a step is expected to need; None is unknown."""
 
     gpus: int
-    hours: float | None
-    memory: float | None
-    kept: float | None
-    scratch: float = 0.0
+    hours: float | None  # of all its GPUs, else of the machine
+    memory: float | None  # bytes, of the machine
+    kept: float | None  # bytes on disk in the end
+    scratch: float = 0.0  # beside it, while the step runs
 
     def resources(self, executor: str | None) -> dict[str, Any]:
         """Return what is asked of an executor, by the names that its plugin has for it."""
@@ -75,16 +71,13 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One job of Snakemake. `digests` name what each part of its result is made of: a condition, else the kind.
-
-    `needs` are ids of other steps, `task` is what `jobs` does.
-    """
+    """One job of Snakemake."""
 
     kind: Kind
     name: str
-    digests: Mapping[str, str]
-    needs: tuple[str, ...]
-    task: Mapping[str, Any]
+    digests: Mapping[str, str]  # of what each part of its result is made of: a condition, else the kind
+    needs: tuple[str, ...]  # ids of other steps
+    task: Mapping[str, Any]  # what `jobs` does
     need: Need
 
     @property
@@ -93,7 +86,7 @@ class Step:
         return f"{self.kind}/{self.name}"
 
     def state(self, work: Path) -> State:
-        """Read what has become of it in the folder that the study works in."""
+        """Read what has become of it."""
         return State.of(work / self.id, self.digests)
 
 
@@ -142,10 +135,7 @@ class Workflow:
 
 
 def workflow_of(study: Study, work: Path = Path()) -> Workflow:
-    """Return the cells and steps of a study that works in the folder `work`, which makes no part of their digests.
-
-    Raises OpenbookError where two cells of a table are one training.
-    """
+    """Return the cells and steps of a study that works in the folder `work`, which is no part of their digests."""
     planner, seen = _Planner(study, work.absolute()), dict[tuple[int | None, str], str]()
     cells = tuple(study.cells())
     for cell in cells:
@@ -170,7 +160,7 @@ class _Planner:
         self, kind: Kind, name: str, content: Mapping[str, Any], before: Sequence[Step], task: Mapping[str, Any],
         need: Need,
     ) -> Step:  # fmt: skip
-        """Add a step. `content` is all that makes the result, by part."""
+        # `content` is all that makes the result, by part.
         upstream = [each.digests for each in before]
         digests = {part: sha256_json([kind, part, each, upstream]) for part, each in content.items()}
         step = Step(kind, name, digests, tuple(each.id for each in before), task, need)
@@ -198,9 +188,7 @@ class _Planner:
         need = evaluation_need(self.study, size_of(recipe.base), on_cpu=not recipe.needs_gpu)
         # As the model before it is asked: a profile brings stops, a chat format and settings of generation.
         same = (model.profile for model in self.study.models if model.profile and model.base == recipe.base)
-        if profile := next(same, None):
-            return self._evaluation(cell, [step], *self._profile(profile, arguments), need)
-        return self._evaluation(cell, [step], self._engine(arguments), {}, need)
+        return self._evaluation(cell, [step], need, arguments, profile=next(same, None))
 
     def _training(self, cell: Cell, recipe: StudyRecipe) -> Step:
         assert cell.mix is not None  # noqa: S101
@@ -216,43 +204,38 @@ class _Planner:
 
     def as_it_is(self, cell: Cell, model: StudyModel) -> Step:
         """Add the evaluation of a model that is not trained."""
-        study = self.study
-        if model.endpoint:
-            settings = endpoints()[model.endpoint]
-            options = ["--model", "api-openbook", "--model_args", json.dumps({"profile": model.endpoint})]
-            need = _answers_need(study, int(settings["num_concurrent"]))
-            return self._evaluation(cell, [], [*options, "--apply_chat_template"], {"endpoint": dict(settings)}, need)
-        if model.profile:
-            need = evaluation_need(study, named(model.profile)[1])
-            return self._evaluation(cell, [], *self._profile(model.profile, {}), need)
         base = _place(model.base)
-        need = evaluation_need(study, size_of(model.base), on_cpu=model.base == TINY_MODEL)
-        return self._evaluation(cell, [], self._engine({"pretrained": base}), {"model": self._of_text(base)}, need)
-
-    def _profile(self, name: str, arguments: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
-        """Return how a model of a profile, which brings its chat format, is evaluated, and what names that."""
-        text = json.dumps({**self.study.engine.model_args, **arguments}, ensure_ascii=False)
-        asked = {"profile": named(name)[0].model_dump(mode="json"), "size": name}
-        return ["--profile", name, "--model_args", text], asked
-
-    def _engine(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Return how a model is evaluated; arguments as JSON, since a path may hold what `key=value` breaks at."""
-        engine = self.study.engine
-        text = json.dumps({**engine.model_args, **arguments}, ensure_ascii=False)
-        return ["--model", engine.model, "--model_args", text, *["--apply_chat_template"] * engine.chat_template]
+        if model.profile:
+            return self._evaluation(cell, [], evaluation_need(self.study, size_of(model.base)), {}, model.profile)
+        if model.endpoint:
+            settings, questions = endpoints()[model.endpoint], sum(each for each, _ in _asked(self.study))
+            hours = _REPLY * questions / max(1, int(settings["num_concurrent"])) / 3600
+            need = Need(gpus=0, hours=hours, memory=2e9, kept=_samples(self.study))
+            return self._evaluation(cell, [], need, {"profile": model.endpoint}, endpoint=dict(settings))
+        need = evaluation_need(self.study, size_of(model.base), on_cpu=model.base == TINY_MODEL)
+        return self._evaluation(cell, [], need, {"pretrained": base}, model=self._of_text(base))
 
     def _evaluation(
-        self, cell: Cell, before: Sequence[Step], options: Sequence[str], asked: Mapping[str, Any], need: Need
-    ) -> Step:
+        self, cell: Cell, before: Sequence[Step], need: Need, arguments: Mapping[str, Any], profile: str | None = None,
+        **asked: Any,
+    ) -> Step:  # fmt: skip
         study, engine = self.study, self.study.engine
+        # As JSON, since a path may hold what `key=value` breaks at.
+        own, text = (json.dumps(each, ensure_ascii=False) for each in (arguments, {**engine.model_args, **arguments}))
+        if profile:  # which brings its chat format
+            options = ["--profile", profile, "--model_args", text]
+            asked = {"profile": named(profile)[0].model_dump(mode="json"), "size": profile}
+        elif "endpoint" in asked:
+            options = ["--model", "api-openbook", "--model_args", own, "--apply_chat_template"]
+        else:
+            options = ["--model", engine.model, "--model_args", text, *["--apply_chat_template"] * engine.chat_template]
         shared = {"exam": study.exam.digest or study.exam.name, "engine": engine.model_dump(exclude={"gpus"})}
         content = {
             name: {**shared, "asked": asked, "version": VERSIONS[CONDITIONS[name].frame]}
             for name in sorted(study.conditions)
         }
         command = ["openbook-eval", "run", *options, "--batch_size", engine.batch_size, "--log_samples"]
-        task = {"command": command, "exam": study.exam.name}
-        return self._add("evaluate", cell.name, content, before, task, need)
+        return self._add("evaluate", cell.name, content, before, {"command": command, "exam": study.exam.name}, need)
 
     def _mix(self, mix: RecipeMix) -> Step:
         if step := self.steps.get(f"mix/{mix.name}"):
@@ -274,12 +257,11 @@ class _Planner:
         return self._add("mix", mix.name, {"mix": content}, [], {"command": list(map(str, command))}, need)
 
     def _of_text(self, text: str) -> str:
-        """Return what names the content of a file or folder, whose path is a text in full; any other text as it is."""
-        # Path.exists raises for long texts.
+        # A file or folder in full by its content, any other text as it is. Path.exists raises for long texts.
         return self._content(Path(text)) if text.startswith("/") and os.path.exists(text) else text  # noqa: PTH110
 
     def _content(self, path: Path) -> str:
-        """Return what names the content of a file, or of a folder without its hidden files."""
+        # Hidden files do not count.
         if path not in self.contents:
             shown = (each for each in sorted(path.rglob("[!.]*")) if each.is_file())
             hashes = [[each.relative_to(path).as_posix(), sha256_file(each)] for each in shown]
@@ -292,18 +274,13 @@ def _place(model: str) -> str:
 
 
 def _weights(model: str) -> float | None:
-    """Return the bytes of a model, 2 a parameter; None where nothing is known of it."""
     if model == TINY_MODEL:
         return float(sum(path.stat().st_size for path in tiny_model_dir().iterdir() if path.is_file()))
     return 2.0 * size.parameters if (size := size_of(model)) else None
 
 
 def training_need(recipe: StudyRecipe, mix: RecipeMix) -> Need:
-    """Estimate a training on one GPU; its time is known for recipes of our table.
-
-    A checkpoint takes 12 bytes a parameter of an adapter (weights and AdamW's two moments in float32), 6 of a whole
-    model in bfloat16.
-    """
+    """Estimate a training on one GPU; its time is known for recipes of our table."""
     limit = recipe.config.get("save_total_limit")
     # One more than the recipe keeps is there while it is written.
     checkpoints = (limit if isinstance(limit, int) else 2) + 1
@@ -313,6 +290,7 @@ def training_need(recipe: StudyRecipe, mix: RecipeMix) -> Need:
     how = recipes.settings(recipe.row)
     adapter = recipe.config.get("adapter")
     trained = recipes.lora_parameters(size, how) if adapter else size.parameters
+    # Bytes a parameter of weights, and of a checkpoint with AdamW's two moments: in float32, else in bfloat16.
     kept, checkpoint = (4.0, 12.0) if adapter else (2.0, 6.0)
     hours = recipes.costs(size, mix, how).hours
     return Need(1, hours, 8e9 + 2 * size.parameters, kept * trained, checkpoint * trained * checkpoints)
@@ -322,39 +300,31 @@ def evaluation_need(study: Study, size: Size | None, *, on_cpu: bool = False) ->
     """Estimate an evaluation on the engine's GPUs, else on as many as the weights need.
 
     A token of a prompt costs 2 FLOPs a parameter and 4 * layers * width * length of attention (Kaplan et al. 2020,
-    table 1), half the prompt being seen on average. Writing is bound by memory: every step reads all weights, 2 bytes
-    a parameter, for all responses that are written at once. What an engine reads once of shared books, and the longer
-    responses of models that do not keep to the letters, are left out.
+    table 1), half the prompt being seen on average. Writing a few letters, and what an engine reads once of shared
+    books, are left out.
     """
-    asked, seconds = _asked(study), float(_LOADING)
-    wanted = ceil(2.0 * size.parameters / (_GPU_BYTES * 0.9)) if size else 1
-    gpus = study.engine.gpus if study.engine.gpus is not None else 0 if on_cpu else wanted
+    gpus = study.engine.gpus
+    if gpus is None:
+        gpus = 0 if on_cpu else ceil(2.0 * size.parameters / _GPU_BYTES) if size else 1
     if size is None:
-        return Need(gpus, None, None, _samples(asked))
-    width = size.hidden // size.heads * size.heads
-    for condition, (questions, prompt) in asked.items():
-        flops = prompt * (2.0 * recipes.multiplied(size) + 4.0 * size.layers * width * prompt / 2)
-        seconds += questions * flops / (_PEAK * recipes.UTILISATION)
-        steps = 0 if CONDITIONS[condition].ranked else questions * _RESPONSE / _TOGETHER
-        seconds += steps * 2.0 * size.parameters / _BANDWIDTH
-    return Need(gpus, seconds * gpus / 3600 if gpus else None, 8e9 + 2.0 * size.parameters, _samples(asked))
+        return Need(gpus, None, None, _samples(study))
+    attention = 2.0 * size.layers * (size.hidden // size.heads * size.heads)
+    flops = sum(
+        questions * tokens * (2.0 * recipes.multiplied(size) + attention * tokens)
+        for questions, tokens in _asked(study)
+    )
+    hours = (_LOADING + flops / (_PEAK * recipes.UTILISATION)) * gpus / 3600 if gpus else None
+    return Need(gpus, hours, 8e9 + 2.0 * size.parameters, _samples(study))
 
 
-def _answers_need(study: Study, at_once: int) -> Need:
-    """Estimate the evaluation of a model behind an endpoint that is asked so many questions at once."""
-    asked = _asked(study)
-    hours = sum(questions for questions, _ in asked.values()) * _REPLY / max(1, at_once) / 3600
-    return Need(gpus=0, hours=hours, memory=2e9, kept=_samples(asked))
-
-
-def _asked(study: Study) -> dict[str, tuple[int, int]]:
-    """Return by condition how many questions are asked, and the tokens of a prompt."""
+def _asked(study: Study) -> list[tuple[int, int]]:
+    # By condition the questions, and the tokens of a prompt.
     every = study.exam.questions
-    return {
-        name: (min(every, SAMPLE) if CONDITIONS[name].is_sampled else every, _PROMPTS.get(name, _PROMPT))
+    return [
+        (min(every, SAMPLE) if CONDITIONS[name].is_sampled else every, _PROMPTS.get(name, _PROMPT))
         for name in study.conditions
-    }
+    ]
 
 
-def _samples(asked: Mapping[str, tuple[int, int]]) -> float:
-    return float(sum(questions * (_ITEM + _TOKEN * tokens) for questions, tokens in asked.values()))
+def _samples(study: Study) -> float:
+    return float(sum(questions * (_ITEM + _TOKEN * tokens) for questions, tokens in _asked(study)))

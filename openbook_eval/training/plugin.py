@@ -24,7 +24,7 @@ from openbook_eval import __version__
 from openbook_eval.errors import OpenbookError
 from openbook_eval.training import record
 from openbook_eval.training.recipes import flops_per_token, utilisation
-from openbook_eval.training.record import Device, TrainedOn, TrainingRun
+from openbook_eval.training.record import TrainedOn, TrainingRun
 
 _SEED = 42  # what the trainer takes for itself where a recipe names none
 _TELEMETRY = ("AXOLOTL_DO_NOT_TRACK", "DO_NOT_TRACK")
@@ -38,12 +38,11 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
     _recording: "RecordingCallback | None" = None
 
     def register(self, cfg: Any) -> None:
-        """Check that all is in place, and give the rows of this mix a cache of their own.
-
-        `cfg` is the recipe as it was read. A user error ends the process with one line and exit code 2; other errors
-        that Axolotl finds come after this, in its own words.
-        """
-        _send_nothing()
+        """Check that all is in place, else end with one line and 2; give the rows of this mix a cache of their own."""
+        # Axolotl's reports on its users are off, unless the user has decided; a first message leaves before us.
+        if not any(os.environ.get(name) for name in _TELEMETRY):
+            os.environ[_TELEMETRY[0]] = "1"
+            TelemetryManager.get_instance().enabled = False
         try:
             self._run = record.ready(cfg.to_dict())
         except OpenbookError as error:
@@ -80,13 +79,6 @@ class OpenbookPlugin(BasePlugin):  # type: ignore[misc]
             self._recording.finish()
 
 
-def _send_nothing() -> None:
-    """Turn Axolotl's reports on its users off, unless the user has decided; a first message leaves before us."""
-    if not any(os.environ.get(name) for name in _TELEMETRY):
-        os.environ[_TELEMETRY[0]] = "1"
-        TelemetryManager.get_instance().enabled = False
-
-
 class CountingTrainer(AxolotlTrainer):  # type: ignore[misc]
     """Count the tokens that are trained on. The count stays on the device: no step waits for it."""
 
@@ -99,7 +91,7 @@ class CountingTrainer(AxolotlTrainer):  # type: ignore[misc]
         return super().training_step(model, inputs, num_items_in_batch)
 
     def counted_tokens(self) -> int:
-        """Return the tokens of all processes since the trainer was made; every process must ask for it."""
+        """Return the tokens of all processes so far; every process must ask for it."""
         counted = torch.as_tensor(self._counted, dtype=torch.int64, device=self.args.device)
         return int(self.accelerator.reduce(counted, reduction="sum").item())
 
@@ -108,7 +100,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
     """Write the record when a training begins, at every checkpoint, and, by `finish`, when the weights are saved."""
 
     def __init__(self, run: TrainingRun, config: Any, trainer: Any) -> None:
-        """Take the run, the recipe as Axolotl validated it, and the trainer."""
+        """`config` is the recipe as Axolotl validated it."""
         self._run, self._config, self._trainer = run, config, trainer
         self._parameters = get_model_param_count(trainer.model)
         self._trainable = get_model_param_count(trainer.model, trainable_only=True)
@@ -161,7 +153,8 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
                 **{name: importlib.metadata.version(name) for name in _LIBRARIES},
                 "python": platform.python_version(),
             },
-            device=Device(name=gpu, count=count),
+            device=gpu,
+            devices=count,
             seed=config["seed"],
             started=self._started,
             wall_seconds=round(seconds, 3),
@@ -178,7 +171,7 @@ class RecordingCallback(TrainerCallback):  # type: ignore[misc]
         )
 
     def _flops_per_token(self, length: float) -> float | None:
-        """Return the FLOPs of a token; None for an architecture that names its figures in a way of its own."""
+        # None for an architecture that names its figures in a way of its own.
         try:
             config = self._trainer.model.config.get_text_config()
             # An embedding that is not the output layer as well is only looked up.

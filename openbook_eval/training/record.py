@@ -43,55 +43,40 @@ class MixTrainedOn(_Strict):
         return self.sha256[:16]
 
 
-class Device(_Strict):
-    """What it was trained on: the GPU's name or "cpu", and how many of them."""
-
-    name: str
-    count: int
-
-
 class Training(_Strict):
-    """What is trained on what; `recipe_sha256` is `recipe_digest` of the recipe."""
+    """What is trained on what."""
 
     version: Literal[1] = 1
     recipe: str
-    recipe_sha256: str
+    recipe_sha256: str  # recipe_digest
     base_model: str
     adapter: str | None
     mix: MixTrainedOn
 
 
 class TrainedOn(Training):
-    """The content of trained_on.json.
-
-    `tokens` went through the model, without padding, each as often as it did; `wall_seconds` are those of training,
-    evaluation and saving. Both leave out work that was lost when a run was cut off. `sessions` counts all starts. `mfu`
-    is as in openbook_eval.training.recipes.utilisation.
-    """
+    """The content of trained_on.json; work that was lost when a run was cut off counts for nothing."""
 
     versions: dict[str, str]
-    device: Device
+    device: str  # the GPU's name, or "cpu"
+    devices: int
     seed: int
     started: str
-    wall_seconds: float
-    tokens: int
+    wall_seconds: float  # of training, evaluation and saving
+    tokens: int  # that went through the model, without padding, each as often as it did
     steps: int
     tokens_per_second: float
     parameters: int
     trainable_parameters: int
-    mfu: float | None
+    mfu: float | None  # openbook_eval.training.recipes.utilisation
     loss_first: float | None
     loss_last: float | None
     finished: bool
-    sessions: int
+    sessions: int  # all starts
 
 
 def recipe_digest(config: Mapping[str, Any]) -> str:
-    """Return the sha256 of a recipe's keys and values in any order; a key without a value does not count.
-
-    `config` is the recipe as it was read, with what the command line changed: what Axolotl makes of it depends on the
-    machine.
-    """
+    """Return the sha256 of a recipe as it was read, in any order; a key without a value does not count."""
     said = {key: value for key, value in config.items() if value is not None and key not in _NOT_OF_THE_RECIPE}
     return sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=str))
 
@@ -103,7 +88,7 @@ def write_record(folder: Path, record: TrainedOn) -> None:
 
 
 def read_record(folder: Path) -> TrainedOn | None:
-    """Return the record in a model's folder, or None; raises OpenbookError where the file is something else."""
+    """Return the record in a model's folder, or None."""
     path = folder / RECORD
     found = parsed(TrainedOn, read_text(path)) if path.exists() else None
     if isinstance(found, str):
@@ -114,16 +99,16 @@ def read_record(folder: Path) -> TrainedOn | None:
 def tokens_in(inputs: Mapping[str, Any], pad_token_id: int | None) -> Any:
     """Return the tokens of a batch without padding, as a tensor of no dimension where it would have to be waited for.
 
-    `inputs` are tensors of shape (batch, length), as Axolotl's collators make them. Their masks of packed samples
-    number the samples 1, 2, ..., so that their sum means nothing. Where attention allows them to leave the mask out,
-    padding is the last sample of its row: it begins at position 0, and nothing but padding is in it.
+    `inputs` are tensors of shape (batch, length), as Axolotl's collators make them.
     """
     ids = inputs["input_ids"]
+    # Masks of packed samples number the samples 1, 2, ...: their sum means nothing.
     if (mask := inputs.get("attention_mask")) is not None:
         return (mask != 0).sum()
     if pad_token_id is None:
         return ids.numel()
     padding = ids == pad_token_id
+    # Without a mask padding is the last sample of its row: from position 0 on nothing but padding.
     if (positions := inputs.get("position_ids")) is not None:
         # A sample before it may end with the token that pads.
         at_the_end = (~padding).flip(-1).cumsum(-1).flip(-1) == 0
@@ -132,7 +117,7 @@ def tokens_in(inputs: Mapping[str, Any], pad_token_id: int | None) -> Any:
 
 
 def mix_folder(config: Mapping[str, Any]) -> Path:
-    """Return the folder of the one mix that a recipe trains on; raises OpenbookError where it names none or several."""
+    """Return the folder of the one mix that a recipe trains on."""
     match config.get("datasets"):
         case [{"path": str(path)}] if Path(path).name == TRAIN:
             return Path(path).parent
@@ -142,10 +127,7 @@ def mix_folder(config: Mapping[str, Any]) -> Path:
 
 
 def training_mix(folder: Path) -> MixTrainedOn:
-    """Return the mix in a folder after comparing its train.jsonl with its manifest.
-
-    Raises OpenbookError where there is none, where it cannot be read, or where it was changed after the build.
-    """
+    """Return the mix in a folder. Raises OpenbookError where it is not there whole, or was changed after the build."""
     # A mix that is not there does not say which spec builds it, but ours are two.
     spec = "invent --out data && data-prep build tiny --data data" if folder.name.startswith("tiny") else "build paper"
     build = f"build the mix with: data-prep {spec} --out {folder.parent} --mix {folder.name}"
@@ -168,24 +150,17 @@ def training_mix(folder: Path) -> MixTrainedOn:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A training that can begin.
-
-    `prepared` is where Axolotl keeps the tokenised rows, `before` the record of earlier starts, `resume` the checkpoint
-    to resume from.
-    """
+    """A training that can begin."""
 
     training: Training
-    prepared: str
+    prepared: str  # where Axolotl keeps the tokenised rows
     output: Path
-    before: TrainedOn | None
-    resume: Path | None
+    before: TrainedOn | None  # of earlier starts
+    resume: Path | None  # the checkpoint
 
 
 def ready(config: Mapping[str, Any]) -> TrainingRun:
-    """Return what a recipe, as it was read, is about to train; raises OpenbookError where something is not in place.
-
-    All of it is checked before anything big is read.
-    """
+    """Return what a recipe, as it was read, is about to train, if all is in place; nothing big is read."""
     paths = {key: config.get(key) or "" for key in ("base_model", "output_dir", "dataset_prepared_path")}
     if odd := [key for key, path in paths.items() if not isinstance(path, str)]:
         raise OpenbookError(f"{odd[0]}: must be a path, not {paths[odd[0]]!r}")
@@ -233,7 +208,6 @@ def _resume(config: Mapping[str, Any], output: Path) -> Path | None:
 
 
 def _record_of_same(folder: Path, training: Training) -> TrainedOn | None:
-    """Return the record in a folder, or None; raises OpenbookError where it is of another training."""
     record, other = read_record(folder), ""
     if record is None:
         other = f"checkpoints and no {RECORD} that says of what" if checkpoints(folder) else ""
@@ -249,7 +223,6 @@ def _record_of_same(folder: Path, training: Training) -> TrainedOn | None:
 
 
 def _check_device(config: Mapping[str, Any]) -> None:
-    """Raise OpenbookError where a recipe asks for a GPU, or for a package for GPUs, and there is none."""
     import torch
 
     attention = str(config.get("attn_implementation") or "flash_attention" * (config.get("flash_attention") is True))
@@ -270,7 +243,6 @@ def _check_device(config: Mapping[str, Any]) -> None:
 
 
 def _check_base_model(config: Mapping[str, Any]) -> None:
-    """Raise OpenbookError where not even the configuration of a model can be read, here or on the hub."""
     from transformers import AutoConfig
 
     try:

@@ -113,7 +113,7 @@ def test_the_record_says_what_was_trained(name: str, output: Path, train_folder:
     assert found.mix == mix.model_copy(update={"folder": "mixes/tiny"})
     assert found.steps == ROWS * EPOCHS // (4 * 2) == STEPS
     assert found.tokens == EPOCHS * hand_counted(BASE, train_folder / "mixes" / "tiny")
-    assert (found.device.name, found.device.count, found.mfu) == ("cpu", 1, None)
+    assert (found.device, found.devices, found.mfu) == ("cpu", 1, None)
     assert (found.seed, found.finished, found.sessions) == (42, True, 1)
     assert found.tokens_per_second == pytest.approx(found.tokens / found.wall_seconds, rel=0.01)
     assert found.versions["axolotl"] == "0.19.0"
