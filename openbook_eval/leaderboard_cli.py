@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
     app.command()(leaderboard)
     app.command()(compare)
+    app.command()(validate)
 
 
 def leaderboard(
@@ -159,3 +160,25 @@ def _side(name: str, pool: "Runs | None") -> "Runs":
     if not lies_there:
         raise OpenbookError(f"{name}: no such file or folder; for the name of a model say --among PATH as well")
     return read_runs(name)
+
+
+def validate(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="Claim files (.yml), or folders with them.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Copies of raw answers: by name, or under their address.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+) -> None:
+    """Recompute published figures from raw answers, in their way and in ours; exit with 1 where one is not met."""
+    with needing(*_LACKING):
+        from openbook_eval.leaderboard import claims, validation
+        from openbook_eval.leaderboard.export import show
+
+    found = claims.read_validations(paths)
+    reports = [validation.check(each, claims.Files(path.parent, data, offline)) for path, each in found]
+    for report in reports:
+        show(report.sheet)
+    outcomes = [each.outcome for report in reports for each in report.checked]
+    print(", ".join(f"{name}: {outcomes.count(name)}" for name in validation.OUTCOMES))
+    if validation.NOT_MET in outcomes:
+        raise typer.Exit(1)

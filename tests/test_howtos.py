@@ -15,13 +15,13 @@ _BLOCK = re.compile(r"^```\w+ (above|entry|file|check) ?([^\n]*)\n(.*?)^```", re
 
 def test_there_is_a_page_for_each_registry() -> None:
     named = {page.stem.removeprefix("add_") for page in PAGES}
-    assert named == {"condition", "exam_format", "matcher_rule", "metric", "model_profile", "plot", "provider"}
+    assert named == {"claim", "condition", "exam_format", "matcher_rule", "metric", "model_profile", "plot", "provider"}
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
-    for name in ("openbook_eval", "tools", "tasks"):
+    for name in ("openbook_eval", "tools", "tasks", "validations"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     return tmp_path
 

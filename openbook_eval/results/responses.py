@@ -82,6 +82,21 @@ def read_responses(paths: Sequence[Path], key: Path | None = None) -> Iterator[W
         yield from _responses(path, task, folder.resolve().name, answers)
 
 
+def read_answers(
+    path: Path, key: Path | None = None, column: str | None = None
+) -> tuple[list[WrittenResponse], list[WrittenResponse]]:
+    """Read the answers of one file, in `column` where that is named, and without a text those that are absent.
+
+    `key` has the right ones by id, where they do not stand beside the answers; absent are answers to its questions.
+    """
+    known, name = _by_id(key) if key else {}, task_of(path)
+    answers = [*_responses(path, name, path.stem, known, column)]
+    answered = {each.id for each in answers}
+    unanswered = ({**row, "output": ""} for id_, row in known.items() if id_ not in answered)
+    absent = (_response(row, str(_first(row, _IDS, "")), name, path.stem) for row in unanswered)
+    return answers, [each for each in absent if each]
+
+
 def _files_of_others(path: Path) -> list[Path]:
     # Results of lm-eval are dated.
     if path.suffix == ".jsonl" or (path.is_file() and task_of(path) == path.stem):
@@ -100,7 +115,9 @@ def _first(row: Row, names: Sequence[str], otherwise: Any = None) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), otherwise)
 
 
-def _responses(path: Path, asked: str, model: str, answers: Mapping[str, Row]) -> Iterator[WrittenResponse]:
+def _responses(
+    path: Path, asked: str, model: str, answers: Mapping[str, Row], column: str | None = None
+) -> Iterator[WrittenResponse]:
     """Read one file. Each document of lm-eval counts once: it writes a line for every filter of a task.
 
     Rows whose answer is none of their options are left out, which is said.
@@ -109,6 +126,8 @@ def _responses(path: Path, asked: str, model: str, answers: Mapping[str, Row]) -
 
     def read(raw: Any) -> WrittenResponse | None:
         row, number = _flat(raw), raw.get("doc_id")
+        if column:
+            row["output"] = row.get(column) or ""
         if "resps" in raw and (number in seen or str(raw.get("filtered_resps")).startswith('[\'{"unanswered":')):
             return None
         seen.add(number)
@@ -211,13 +230,13 @@ def _labelled(row: Row) -> list[tuple[str, str]]:
 
 
 def _columns(row: Row) -> list[tuple[str, str]]:
-    columns: dict[str, dict[str, str]] = {}
+    columns: dict[str, dict[str, tuple[str, str]]] = {}
     for name, value in row.items():
-        if name and isinstance(value, str | int | float):
-            columns.setdefault(name[:-1], {})[name[-1].upper()] = str(value)
+        if name and isinstance(value, str | int | float) and value != "":
+            columns.setdefault(name[:-1], {})[name[-1].upper()] = (name, str(value))
     runs = [[own[m] for m in takewhile(own.get, marks)] for own in columns.values() for marks in _MARKS]
     longest = max(runs, key=len, default=[])
-    return list(zip(ascii_uppercase, longest, strict=False)) if len(longest) > 1 else []
+    return longest if len(longest) > 1 else []
 
 
 def _listed(text: str) -> list[tuple[str, str]]:
