@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 import platformdirs
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from openbook_eval.errors import OpenbookError, did_you_mean, some, validation_messages
-from openbook_eval.files import load_yaml, sha256, write_atomic
+from openbook_eval.errors import OpenbookError, did_you_mean, some
+from openbook_eval.files import load_model, sha256, write_atomic
 from openbook_eval.matching.others import MATCHERS, Matcher
 
 _LARGEST = 200_000_000  # bytes of a file that is fetched
@@ -155,10 +155,9 @@ def read_validations(paths: Sequence[Path]) -> list[tuple[Path, Validation]]:
     faults: list[str] = []
     for file in files:
         try:
-            found.append((file, Validation.model_validate(load_yaml(file))))
-        except ValidationError as error:
-            parts: dict[str, type[BaseModel]] = {"source": Publication, "answers": Answers, "claims": FigureClaim}
-            faults += [f"{file}: {line}" for line in validation_messages(error, Validation, parts)]
+            found.append((file, load_model(file, Validation)))
+        except OpenbookError as error:
+            faults.append(str(error))
     if faults:
         raise OpenbookError("\n".join(faults))
     return found

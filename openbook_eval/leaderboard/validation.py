@@ -169,7 +169,9 @@ class _Given:
             [*_read_otherwise(claim, theirs, ours), *self._left_out(claim, theirs, figure)],
         )
 
-    def _left_out(self, claim: FigureClaim, theirs: pl.DataFrame, figure: Callable[[pl.DataFrame], Decimal]) -> Iterator[str]:
+    def _left_out(
+        self, claim: FigureClaim, theirs: pl.DataFrame, figure: Callable[[pl.DataFrame], Decimal]
+    ) -> Iterator[str]:
         if self.absent:
             names = some([each.id for each in self.absent])
             yield f"questions without an answer, {claim.absent}, by us left out: {len(self.absent)} ({names})"
