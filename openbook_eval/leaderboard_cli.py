@@ -168,16 +168,30 @@ def validate(
         Path | None, typer.Option(metavar="FOLDER", help="Copies of raw answers: by name, or under their address.")
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page to this folder.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Option("--run", metavar="RUN", help="Runs whose boards stand on the page as well.")
+    ] = None,
 ) -> None:
     """Recompute published figures from raw answers, in their way and in ours; exit with 1 where one is not met."""
     with needing(*_LACKING):
-        from openbook_eval.leaderboard import claims, validation
-        from openbook_eval.leaderboard.export import show
+        import polars as pl
 
+        from openbook_eval.leaderboard import board, claims, page, validation
+        from openbook_eval.leaderboard.export import show
+        from openbook_eval.results.reader import read_runs
+        from openbook_eval.results.runs import Runs
+        from openbook_eval.results.samples import ITEMS
+
+    if html:
+        page.refuse_other(html)
     found = claims.read_validations(paths)
+    own = read_runs(runs) if runs else Runs((), pl.DataFrame(schema=ITEMS))
     reports = [validation.check(each, claims.Files(path.parent, data, offline)) for path, each in found]
     for report in reports:
         show(report.sheet)
+    if html:
+        print(page.build(own, board.boards(own), html, validations=[report.sheet for report in reports]))
     outcomes = [each.outcome for report in reports for each in report.checked]
     print(", ".join(f"{name}: {outcomes.count(name)}" for name in validation.OUTCOMES))
     if validation.NOT_MET in outcomes:

@@ -16,7 +16,7 @@ from openbook_eval.errors import OpenbookError
 from openbook_eval.files import check_place, replace_folder
 from openbook_eval.leaderboard import published, svg
 from openbook_eval.leaderboard.board import compare, is_complete
-from openbook_eval.leaderboard.export import comparison_sheet, percents, without_folders
+from openbook_eval.leaderboard.export import Sheet, comparison_sheet, percents, without_folders
 from openbook_eval.leaderboard.plots import Shown, plots
 from openbook_eval.results.runs import Run, Runs
 from openbook_eval.results.samples import ItemText
@@ -40,13 +40,14 @@ def build(
     out: Path,
     *,
     figures: Sequence[svg.Plot] = (),
+    validations: Sequence[Sheet] = (),
     cluster: "Cluster" = "auto",
 ) -> Path:
     """Write the page of `boards` to the folder `out` and return its index.html; an older page there is replaced.
 
     The same input makes the same bytes: the page's date is that of the newest run. Runs whose texts are not at hand
-    have scores but no texts. `figures` stand before the plots that every page has. Raises OpenbookError where `out`
-    holds something else, or cannot be written.
+    have scores but no texts. `figures` stand before the plots that every page has, `validations` in a view of their
+    own. Raises OpenbookError where `out` holds something else, or cannot be written.
     """
     items = {str(run): own for (run,), own in found.items.partition_by("run", as_dict=True).items()}
     numbers = {row.run.id: number for number, row in enumerate(row for board in boards for row in board.rows)}
@@ -62,7 +63,7 @@ def build(
             write_piece(new / "data", f"pairs-{number}", without_folders(_pairs(board, items, cluster)))
         write_piece(new / "data", "runs", without_folders({"chunk": _CHUNK, "boards": pieces}))
         shown = [*figures, *plots(Shown(boards, items))]
-        _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown})
+        _write_views(new, boards, numbers, {"refused": found.refused, "plots": shown, "validations": validations})
     return out / "index.html"
 
 
@@ -227,7 +228,7 @@ def _write_views(new: Path, boards: "Sequence[Board]", numbers: Mapping[str, int
             facts = row.run.model_dump(exclude={"samples": True, "weights": True, "truncation": {"tasks"}})
             others = [other.run for other in rows if other.run.model == row.run.model and other is not row]
             write(of_run[row.run.id], "run", board=board, back=name, row=row, facts=facts, others=others)
-    for view in ("paper", "plots", "items"):
+    for view in ("paper", "plots", "items", *(["validation"] if extra["validations"] else [])):
         write(f"pages/{view}.html", view)
 
 

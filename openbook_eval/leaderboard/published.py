@@ -15,7 +15,7 @@ import polars as pl
 from openbook_eval.console import percent
 from openbook_eval.leaderboard.board import Board
 from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
-from openbook_eval.leaderboard.stats import Estimate, Interval, share_interval
+from openbook_eval.leaderboard.stats import Estimate, Interval, are_told_apart, share_interval
 
 # CMB-Exam's test, 28 classes of 400 questions (Wang et al. 2023, arXiv:2308.08833). Whether all were asked is not
 # published.
@@ -24,6 +24,7 @@ APPROXIMATION = (
     f"intervals of the paper are approximate: Wilson's for a share of {ITEMS:,} questions, while the paper gives the "
     "mean of six exams and does not say how many questions it asked"
 )
+LIKE = "not told apart from"
 OF_CMB = (
     "the paper's tables are of CMB-Exam's test set, open book: they are not shown beside other runs, but without any"
 )
@@ -86,6 +87,16 @@ class PublishedTable:
     title: str
     rows: tuple[PublishedRow, ...]
 
+    def like(self, row: PublishedRow) -> list[str]:
+        """Name the rows that cannot be told apart from one: of other models, or of the same model trained otherwise.
+
+        As if both were of other questions: raw answers to the same ones, which are not published, would tell more.
+        """
+        by_model = self.number <= 3
+        others = [each for each in self.rows if each is not row and (by_model or each.model == row.model)]
+        near = [each for each in others if not are_told_apart(row.share, each.share, ITEMS)]
+        return [each.model if by_model else f"{each.x:,}" if each.medical_pairs else str(each.x) for each in near]
+
 
 @cache
 def tables() -> tuple[PublishedTable, ...]:
@@ -109,12 +120,13 @@ def is_papers(board: Board) -> bool:
 
 def sheets() -> Iterator[Sheet]:
     """Return the tables to be read, without columns that have nothing but dashes."""
-    heads = ("model", "general : medical", "pairs", "before", "percent", INTERVAL)
+    heads = ("model", "general : medical", "pairs", "before", "percent", INTERVAL, LIKE)
     for table in tables():
-        ceiling = ("ceiling of options A to D", NONE, NONE, NONE, percent(CEILING, 2), NONE)
-        columns = list(zip(heads, *map(_cells, table.rows), ceiling, strict=True))
-        head, *rows = zip(*(column for column in columns if set(column[1:]) != {NONE}), strict=True)
-        yield Sheet(f"The paper's table {table.number}: {table.title}", head, rows)
+        ceiling = ("ceiling of options A to D", NONE, NONE, NONE, percent(CEILING, 2), NONE, NONE)
+        rows = [(*_cells(row), ", ".join(table.like(row)) or NONE) for row in table.rows]
+        columns = list(zip(heads, *rows, ceiling, strict=True))
+        head, *shown = zip(*(column for column in columns if set(column[1:]) != {NONE}), strict=True)
+        yield Sheet(f"The paper's table {table.number}: {table.title}", head, shown)
 
 
 def _cells(row: PublishedRow) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 Codes = NDArray[np.int_]
 Flags = NDArray[np.bool_]
@@ -213,6 +213,15 @@ def share_interval(share: float, n: int) -> Interval:
     """Return Wilson's interval of a share, maybe rounded, of `n` independent items."""
     low, high = _wilson(np.array([share]), np.array([share]), np.array([float(n)]))
     return Interval(low.item(), high.item())
+
+
+def are_told_apart(a: float, b: float, n: int) -> bool:
+    """Return whether two shares, of `n` independent items each, differ by more than chance explains at 95 %.
+
+    R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10.
+    """
+    low, high = confint_proportions_2indep(a * n, n, b * n, n, method="newcomb", alpha=ALPHA)
+    return bool(low > 0 or high < 0)
 
 
 def _wilson(shares: Numbers, _squares: Numbers, items: Numbers) -> tuple[Numbers, Numbers]:

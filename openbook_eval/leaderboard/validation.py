@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +21,7 @@ from openbook_eval.leaderboard.claims import (
     NotHereError,
     Validation,
 )
-from openbook_eval.leaderboard.export import NONE, Sheet, percents
+from openbook_eval.leaderboard.export import INTERVAL, NONE, Sheet, percents
 from openbook_eval.leaderboard.stats import share_interval
 from openbook_eval.matching.others import OURS, Matcher
 from openbook_eval.results.responses import WrittenResponse, read_answers
@@ -53,14 +52,14 @@ class Validated:
     @property
     def sheet(self) -> Sheet:
         """Lay out a row a claim, and below them the reasons, the source, and what was read."""
-        heads = ("claim", "published", "95 % interval", "recomputed", "ours", "difference", "outcome")
+        heads = ("claim", "outcome", "published", INTERVAL, "recomputed", "ours", "difference")
         source, notes = self.validation.source, []
         for reason, names in self._reasons().items():
             notes.append(f"{some(names, 3)}: {reason}")
         place = " ".join(filter(None, (source.repository, source.commit[:12], source.file)))
         notes.append(f"source: {place}; licence of the answers: {source.licence}")
         notes += [f"read: {address}, sha256 {digest[:16]}" for address, digest in self.read.items()]
-        return Sheet(self.validation.title, heads, [_row(each) for each in self.checked], notes)
+        return Sheet(self.validation.title, heads, [_row(each) for each in self.checked], notes, texts=2)
 
     def _reasons(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -78,7 +77,7 @@ def _row(checked: Checked) -> list[str]:
         interval = percents(share_interval(share, items)) if items and 0 <= share <= 1 else NONE
         difference = NONE if checked.recomputed is None else f"{_like(claim, checked.recomputed) - claim.value:+}"
     figures = [NONE if each is None else str(_like(claim, each)) for each in (checked.recomputed, checked.ours)]
-    return [claim.name, claim.published, interval, *figures, difference, checked.outcome]
+    return [claim.name, checked.outcome, claim.published, interval, *figures, difference]
 
 
 def _like(claim: FigureClaim, value: Decimal) -> Decimal:
@@ -139,50 +138,41 @@ def _compared(
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """The raw answers of a file and those absent from it, by its key and by the other one, where there is one."""
+    """The raw answers of a file and those absent from it, by its key, and again by another where there is one."""
 
     answers: Sequence[WrittenResponse]
     absent: Sequence[WrittenResponse]
-    by_other_key: Sequence[WrittenResponse]
+    by_other_key: "_Given | None" = None
 
     @classmethod
     def read(cls, given: Answers, find: Callable[[str], Path]) -> "_Given":
-        file, key = find(given.file), find(given.key) if given.key else None
-        other = read_answers(file, find(given.other_key), given.response) if given.other_key else ([], [])
-        return cls(*read_answers(file, key, given.response), [each for part in other for each in part])
+        file = find(given.file)
+        other = cls(*read_answers(file, find(given.other_key), given.response)) if given.other_key else None
+        return cls(*read_answers(file, find(given.key) if given.key else None, given.response), other)
+
+    def items(self, claim: FigureClaim) -> pl.DataFrame:
+        """Return the items of a figure as its publisher reads them."""
+        absent = self.absent if claim.absent == "wrong" else ()
+        return _items(claim, [*self.answers, *absent], READINGS[claim.read])
 
     def check(self, claim: FigureClaim) -> Checked:
         """Recompute a figure in both ways, and say which items make the difference."""
-        ours = _items(claim, self.answers, OURS)
-        absent = self.absent if claim.absent == "wrong" else ()
-        theirs = _items(claim, [*self.answers, *absent], READINGS[claim.read])
+        theirs, ours = self.items(claim), _items(claim, self.answers, OURS)
         if ours.is_empty():
             return Checked(claim, NOT_CHECKABLE, reasons=("no answer is of its exam and class",))
         scale = 100 if claim.unit == "percent" else 1
-        figure = partial(_figure, MEANS[claim.mean], scale)
         our_mean = claim.mean if claim.mean == "macro_f1" else "items" if claim.exam else "exams"
-        return _compared(
-            claim,
-            figure(theirs),
-            _figure(MEANS[our_mean], scale, ours),
-            theirs.height,
-            [*_read_otherwise(claim, theirs, ours), *self._left_out(claim, theirs, figure)],
-        )
-
-    def _left_out(
-        self, claim: FigureClaim, theirs: pl.DataFrame, figure: Callable[[pl.DataFrame], Decimal]
-    ) -> Iterator[str]:
+        figures = _figure(MEANS[claim.mean], scale, theirs), _figure(MEANS[our_mean], scale, ours)
+        why = [*_read_otherwise(claim, theirs, ours)]
         if self.absent:
             names = some([each.id for each in self.absent])
-            yield f"questions without an answer, {claim.absent}, by us left out: {len(self.absent)} ({names})"
+            why.append(f"questions without an answer, {claim.absent}, by us left out: {len(self.absent)} ({names})")
         if self.by_other_key:
-            again = _items(claim, self.by_other_key, READINGS[claim.read])
-            changed = (
-                theirs.unique("id")
-                .join(again, on="id", suffix="_again")
-                .filter(pl.col("answer") != pl.col("answer_again"))
-            )
-            yield f"by the other key, which differs in {changed.height} items, it is {figure(again):.2f}"
+            again = self.by_other_key.items(claim)
+            changed = theirs.unique("id").join(again, on="id").filter(pl.col("answer") != pl.col("answer_right")).height
+            other = _figure(MEANS[claim.mean], scale, again)
+            why.append(f"by the other key it is {other:.2f}; answers that differ: {changed}")
+        return _compared(claim, *figures, theirs.height, why)
 
 
 def _figure(mean: Mean, scale: int, items: pl.DataFrame) -> Decimal:
@@ -207,4 +197,4 @@ def _read_otherwise(claim: FigureClaim, theirs: pl.DataFrame, ours: pl.DataFrame
             f"{row['id']} ({row['letters'] or NONE}, by us {row['letters_ours'] or NONE}, right {row['answer']})"
             for row in differing.head(3).to_dicts()
         ]
-        yield f"{differing.height} items count otherwise by {OURS.name} than by {claim.read}: {some(shown, 3)}"
+        yield f"counted otherwise by {OURS.name} than by {claim.read}: {differing.height} ({some(shown, 3)})"

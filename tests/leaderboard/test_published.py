@@ -34,11 +34,33 @@ def test_tables_to_be_read_have_no_column_of_dashes() -> None:
     sheets = {sheet.title.partition(":")[0]: sheet for sheet in published.sheets()}
     assert list(sheets["The paper's table 1"].heads) == ["model", "percent", "95 % interval"]
     assert list(sheets["The paper's table 1"].rows[0]) == ["GLM-4", "68.20", "67.3-69.1"]
-    assert list(sheets["The paper's table 5"].rows[-2]) == ["Qwen1.5-7B", "0:1", "200,000", "56.12", "55.2-57.0"]
-    assert list(sheets["The paper's table 5"].rows[-1])[-2:] == ["81.57", "-"]
+    assert list(sheets["The paper's table 5"].rows[-2]) == [
+        "Qwen1.5-7B",
+        "0:1",
+        "200,000",
+        "56.12",
+        "55.2-57.0",
+        "20,000, 70,000",
+    ]
+    assert list(sheets["The paper's table 5"].rows[-1])[-3:] == ["81.57", "-", "-"]
     assert list(sheets["The paper's table 3"].rows[0]) == ["HuatuoGPT-II", "1:0", "4.73", "18.23", "17.5-19.0"]
 
 
 def test_the_ceiling_of_options_a_to_d_is_the_plain_mean_of_six_exams_of_cmb() -> None:
     assert [sum(column) for column in zip(*published.BEYOND_D, strict=True)] == [published.ITEMS, 2081]
     assert round(100 * published.CEILING, 2) == 81.57
+
+
+def test_rows_that_cannot_be_told_apart_are_named_among_models_or_among_trainings_of_one_model() -> None:
+    by_model = {row.model: published.tables()[1].like(row) for row in rows(2)}
+    assert by_model == {
+        "PULSE": [],
+        "DISC-MedLLM": ["WiNGPT2", "IvyGPT"],
+        "WiNGPT2": ["DISC-MedLLM", "IvyGPT"],
+        "IvyGPT": ["DISC-MedLLM", "WiNGPT2"],
+        "HuatuoGPT": [],
+        "HuatuoGPT-II": [],
+    }
+    of_7b = [published.tables()[3].like(row) for row in rows(4) if row.model == "Qwen1.5-7B"]
+    assert of_7b == [["4:1"], ["9:1"], ["1:4", "1:9"], ["1:1", "1:9"], ["1:1", "1:4"]]
+    assert published.tables()[4].like(rows(5)[0]) == ["100,000"]

@@ -81,7 +81,7 @@ def test_ours_reads_letters_as_sets_and_leaves_out_what_is_absent(tmp_path: Path
     checked = one(tmp_path, published="40.0", absent="wrong")
     assert (checked.items, f"{checked.ours:.2f}") == (5, "83.33")  # exams: (2/3 + 1) / 2
     assert list(checked.reasons) == [
-        "1 items count otherwise by ours than by equality: 3 (CC, by us C, right C)",
+        "counted otherwise by ours than by equality: 1 (3 (CC, by us C, right C))",
         "questions without an answer, wrong, by us left out: 1 (5)",
     ]
 
@@ -102,7 +102,7 @@ def test_another_key_gives_another_figure_and_says_how_many_items_changed(tmp_pa
     (tmp_path / "later.json").write_text(json.dumps([*KEY[1:], KEY[0] | {"answer": "B"}]), encoding="utf-8")
     answers = {"file": "said.json", "key": "key.json", "other_key": "later.json"}
     (checked,) = report(tmp_path, {"published": "50.0"}, answers=answers).checked
-    assert "by the other key, which differs in 1 items, it is 20.00" in checked.reasons
+    assert "by the other key it is 25.00; answers that differ: 1" in checked.reasons
 
 
 def test_the_answers_stand_in_a_named_column_and_the_right_ones_by_the_name_of_an_option(tmp_path: Path) -> None:
@@ -220,6 +220,19 @@ def test_the_bundled_claims_are_met_but_for_those_known_not_to_be(monkeypatch: p
     assert {file for file, _, outcome in found if outcome == "met"} == {
         "cmb_baichuan2_53b", "cmb_rule", "lm_eval_0.4.13", "lm_eval_0.4.9", "paper", "read_otherwise"
     }  # fmt: skip
+
+
+def test_the_page_has_a_view_of_claims_and_texts_from_files_are_escaped(tmp_path: Path) -> None:
+    app = typer.Typer()
+    leaderboard_cli.register(app)
+    report(tmp_path, {"name": "<b>c</b>", "published": "50.0"})
+    result = CliRunner().invoke(app, ["validate", str(tmp_path / "claim.yml"), "--html", str(tmp_path / "page")])
+    assert result.exit_code == 0
+    view = (tmp_path / "page" / "pages" / "validation.html").read_text(encoding="utf-8")
+    assert '<th scope="row"><bdi>&lt;b&gt;c&lt;/b&gt;</bdi></th>' in view
+    assert "<td><bdi>met</bdi></td>" in view
+    assert "<b>c" not in view
+    assert 'href="pages/validation.html"' in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_command_exits_with_1_where_a_claim_is_not_met(tmp_path: Path) -> None:
