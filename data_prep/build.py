@@ -24,7 +24,7 @@ from rich.progress import Progress
 from data_prep.clean import judge, repair
 from data_prep.decontaminate import ExamIndex
 from data_prep.dedup import keys, mark_duplicates, plain
-from data_prep.formats import Fault
+from data_prep.formats import Fault, Foreign
 from data_prep.manifest import (
     FILES,
     TRAIN,
@@ -132,9 +132,7 @@ def build(
         names = spec.decontaminate.exams if spec.decontaminate else ()
         checked, named = load_exams(names, required=bool(exams), notify=notify)
         rows, faults, inputs = _read_all(todo, spec.clean, ExamIndex.of(checked) if checked else None)
-        for part, fault in faults:
-            if not fault.row:
-                notify(f"source {part.source.name}: {part.label}: {fault.reason}")
+        _notify_of_files(faults, inputs, notify)
         with _step("looking for duplicates"):
             kept, dropped = _without_duplicates(rows, spec)
         _write_dropped(work, spec, dropped, faults)
@@ -209,6 +207,7 @@ def _read_all(
 ) -> tuple[pl.DataFrame, _Faults, list[InputFile]]:
     """Return all rows, what could not be read, and the files, which are hashed in a thread in the meantime."""
     faults: _Faults = []
+    foreign: dict[str, list[Foreign]] = {part.label: [] for part in todo}
     states = {part.file: _state(part.file) for part in todo}
     with ThreadPoolExecutor(1) as thread, _step("reading the sources", sum(part.size for part in todo)) as advance:
         contents = thread.map(FileContent.of, [part.file for part in todo])
@@ -217,17 +216,35 @@ def _read_all(
             for part in todo:
                 for chunk in read(part):
                     faults.extend((part, fault) for fault in chunk.faults)
+                    foreign[part.label].append(chunk.foreign)
                     yield chunk.frame
                 advance(part.size)
 
         rows = [pl.DataFrame(schema=_ALL_SCHEMA), *_ahead(lambda frame: _sort_out(frame, settings, index), frames())]
         files = [
-            InputFile(source=part.source.name, file=part.label, bytes=content.bytes, sha256=content.sha256)
+            InputFile(
+                source=part.source.name,
+                file=part.label,
+                **content.model_dump(),
+                foreign_lines=sum(lines for lines, _ in foreign[part.label]),
+                first_foreign=next((first for _, first in foreign[part.label] if first), None),
+            )
             for part, content in zip(todo, contents, strict=True)
         ]
     if changed := [part.file for part in todo if _state(part.file) != states[part.file]]:
         raise OpenbookError(f"{changed[0]}: was changed while it was read; run again when nothing writes to it")
     return pl.concat(rows), faults, files
+
+
+def _notify_of_files(faults: _Faults, inputs: Iterable[InputFile], notify: Callable[[str], None]) -> None:
+    """Say what is wrong with files that costs no row, and which were not, or not all, UTF-8."""
+    for part, fault in faults:
+        if not fault.row:
+            notify(f"source {part.source.name}: {part.label}: {fault.reason}")
+    for each in inputs:
+        if each.foreign_lines:
+            lines = f"lines that were read as gb18030: {each.foreign_lines:,}, from line {each.first_foreign} on"
+            notify(f"source {each.source}: {each.file}: {lines}")
 
 
 def _state(file: Path) -> tuple[int, int] | None:

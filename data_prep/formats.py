@@ -31,6 +31,7 @@ _NOT_TEXT = "neither UTF-8 nor gb18030"
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 # Stand for bytes that are no text, and are the same bytes again where a text is encoded.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -61,25 +62,44 @@ def _unpacked(file: Path) -> Iterator[IO[bytes]]:
         raise OpenbookError(f"{file}: cannot be read ({error.strerror or error})") from error
 
 
-def read_text(file: Path, size: int = -1) -> bytes:
-    """Return a text file, or its first bytes, unpacked and as UTF-8."""
+class Foreign(NamedTuple):
+    """How many lines of a text are gb18030, and the number of the first."""
+
+    lines: int
+    first: int | None
+
+
+UTF8 = Foreign(0, None)
+
+
+def read_text(file: Path, size: int = -1) -> tuple[bytes, Foreign]:
+    """Return a text file, or its first bytes, unpacked and as UTF-8, and which lines were not."""
     with _unpacked(file) as stream:
         return as_utf8(stream.read(size))
 
 
-def as_utf8(data: bytes) -> bytes:
-    """Return a text in UTF-8 without BOM, whether UTF-8, UTF-16 or gb18030; lines that are none of these stay."""
+def as_utf8(data: bytes, first: int = 1) -> tuple[bytes, Foreign]:
+    """Return a text in UTF-8 without BOM, whether UTF-8, UTF-16 or line by line UTF-8 or gb18030, and which lines were.
+
+    Lines that are none of these stay. `first` is the number of the first line.
+    """
     if data.startswith(_UTF16):
-        return data.decode("utf-16", "replace").encode()
+        return data.decode("utf-16", "replace").encode(), UTF8
     data = data.removeprefix(codecs.BOM_UTF8)
     if _is_utf8(data):
-        return data
+        return data, UTF8
     lines = data.split(b"\n")
-    foreign = [line for line in lines if not line.isascii()]
-    # Where more lines are UTF-8 than not, a few bytes were damaged, and gb18030 would garble the rest.
-    if 2 * sum(map(_is_utf8, foreign)) > len(foreign) or 2 * sum(map(bool, map(_from_gb18030, foreign))) < len(foreign):
-        return data
-    return b"\n".join(_from_gb18030(line) or line for line in lines)
+    foreign = {place for place, line in enumerate(lines) if not line.isascii() and not _is_utf8(line)}
+    utf8 = {place for place, line in enumerate(lines) if not line.isascii()} - foreign
+    if len(utf8) < len(foreign):
+        # A few characters of gb18030 may be two-byte characters of UTF-8 by chance, such as no Chinese text has.
+        foreign |= {place for place in utf8 if max(lines[place].decode()) < "\u0800"}
+    mostly_utf8 = len(utf8) > len(foreign)
+    kept = {place for place in foreign if mostly_utf8 and _is_damaged(lines[place])}
+    read = {place: text for place in sorted(foreign - kept) if (text := _from_gb18030(lines[place]))}
+    for place, text in read.items():
+        lines[place] = text
+    return b"\n".join(lines), Foreign(len(read), first + min(read)) if read else UTF8
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -88,6 +108,12 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_damaged(line: bytes) -> bool:
+    """Return whether a line is UTF-8 but for some bytes: those of one character, or fewer than it has Chinese ones."""
+    text = line.decode("utf-8", "surrogateescape")
+    return len(_SURROGATE.findall(text)) <= max(3, len(_CHINESE.findall(text)))
 
 
 def _from_gb18030(line: bytes) -> bytes | None:
@@ -110,7 +136,7 @@ def read_blocks(file: Path) -> Iterator[tuple[int, bytes]]:
     with _unpacked(file) as stream:
         block, first = stream.read(BYTES) + stream.readline(), 1
         if block.startswith(_UTF16):
-            block = as_utf8(block + stream.read())
+            block, _ = as_utf8(block + stream.read())
         while block:
             yield first, block.removeprefix(codecs.BOM_UTF8)
             first += block.count(b"\n")

@@ -50,10 +50,15 @@ class FileContent(_ManifestPart):
 
 
 class InputFile(FileContent):
-    """A file that was read: its source, and its name relative to the data folder or to the hub."""
+    """A file that was read: its source, and its name relative to the data folder or to the hub.
+
+    `foreign_lines` are lines of gb18030 in a text of UTF-8, and `first_foreign` is the number of the first.
+    """
 
     source: str
     file: str
+    foreign_lines: int = 0
+    first_foreign: int | None = None
 
 
 class Flow(_ManifestPart):

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from data_prep import formats
-from data_prep.formats import Fault, Item
+from data_prep.formats import UTF8, Fault, Foreign, Item
 from data_prep.layouts import Layout, RowError
 from data_prep.spec import Format, Source
 from openbook_eval.errors import OpenbookError, first_line
@@ -50,10 +50,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a part, with the columns of SCHEMA, and what could not be read."""
+    """Some rows of a part, with the columns of SCHEMA, what could not be read, and lines that were gb18030."""
 
     frame: pl.DataFrame
     faults: Sequence[Fault] = ()
+    foreign: Foreign = UTF8
 
 
 def parts(sources: Sequence[Source], root: Path) -> list[Part]:
@@ -131,7 +132,7 @@ def _part(source: Source, label: str, file: Path) -> Part:
     if source.rows and format_ == "jsonl":
         raise OpenbookError(f"{label}: rows names a key of a file of JSON; a file of JSON lines has none")
     if format_ in ("json", "jsonl") and not source.rows:
-        line, more, _ = formats.read_text(file, _HEAD).lstrip().partition(b"\n")
+        line, more, _ = formats.read_text(file, _HEAD)[0].lstrip().partition(b"\n")
         if line.startswith(b"["):
             format_ = "json"
         elif not more or not any(isinstance(item, Fault) for item in formats.read_lines(line, 1)):
@@ -149,42 +150,43 @@ def read(part: Part) -> Iterator[Chunk]:
     constants = {"source": part.source.name, "domain": part.source.domain, "file": part.label}
     columns = [*layout.finish(), *(pl.lit(value).alias(name) for name, value in constants.items())]
     refused: list[Fault] = []
-    for texts, faults in _texts(part, layout):
+    for texts, faults, foreign in _texts(part, layout):
         refused += faults if part.source.broken == "refuse" else ()
         if not refused and (texts.height or faults):
             cut = [fault._replace(text=fault.text[:_LONGEST]) for fault in faults]
-            yield Chunk(texts.with_columns(*columns).select(list(SCHEMA)), cut)
+            yield Chunk(texts.with_columns(*columns).select(list(SCHEMA)), cut, foreign)
     if refused:
         raise _refusal(part.label, refused)
 
 
-def _texts(part: Part, layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:
+def _texts(part: Part, layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault], Foreign]]:
     if part.format != "jsonl":
-        yield from _one_by_one(_items(part), layout)
+        items, foreign = _items(part)
+        yield from _one_by_one(items, layout, foreign)
         return
     for first, block in formats.read_blocks(part.file):
-        texts = layout.read_at_once(block)
-        if texts is None and (decoded := formats.as_utf8(block)) is not block:
-            block, texts = decoded, layout.read_at_once(decoded)
+        texts, decoded, foreign = layout.read_at_once(block), block, UTF8
         if texts is None:
-            yield from _one_by_one(formats.read_lines(block, first), layout)
+            decoded, foreign = formats.as_utf8(block, first)
+            texts = layout.read_at_once(decoded) if foreign.lines else None
+        if texts is None:
+            yield from _one_by_one(formats.read_lines(decoded, first), layout, foreign)
         else:
-            yield texts.with_row_index("row", first), []
+            yield texts.with_row_index("row", first), [], foreign
 
 
-def _items(part: Part) -> Iterator[Item]:
-    match part.format:
-        case "xlsx" | "parquet":
-            return formats.read_table(part.file, part.label, workbook=part.format == "xlsx")
-        case "csv" | "tsv":
-            separator = "," if part.format == "csv" else "\t"
-            return formats.read_separated(formats.read_text(part.file), separator, part.label)
-        case "text":
-            return formats.read_pairs(formats.read_text(part.file))
-    return formats.read_array(formats.read_text(part.file), part.source.rows)
+def _items(part: Part) -> tuple[Iterator[Item], Foreign]:
+    if part.format in ("xlsx", "parquet"):
+        return formats.read_table(part.file, part.label, workbook=part.format == "xlsx"), UTF8
+    data, foreign = formats.read_text(part.file)
+    if part.format in ("csv", "tsv"):
+        return formats.read_separated(data, "," if part.format == "csv" else "\t", part.label), foreign
+    return formats.read_pairs(data) if part.format == "text" else formats.read_array(data, part.source.rows), foreign
 
 
-def _one_by_one(items: Iterable[Item], layout: Layout) -> Iterator[tuple[pl.DataFrame, list[Fault]]]:
+def _one_by_one(
+    items: Iterable[Item], layout: Layout, foreign: Foreign
+) -> Iterator[tuple[pl.DataFrame, list[Fault], Foreign]]:
     items = iter(items)
     while some := list(islice(items, _ROWS)):
         found: list[tuple[int, str, str, str | None]] = []
@@ -197,7 +199,8 @@ def _one_by_one(items: Iterable[Item], layout: Layout) -> Iterator[tuple[pl.Data
                 found.append((item[0], *layout.read(item[1])))
             except RowError as error:
                 faults.append(Fault(item[0], str(error), formats.shown(item[1])))
-        yield pl.DataFrame(found, _TEXTS, orient="row"), faults
+        yield pl.DataFrame(found, _TEXTS, orient="row"), faults, foreign
+        foreign = UTF8
 
 
 def _refusal(label: str, faults: Sequence[Fault]) -> OpenbookError:

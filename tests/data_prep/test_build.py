@@ -186,6 +186,19 @@ def test_a_break_that_costs_no_row_is_kept_and_said(tmp_path: Path) -> None:
     ]
 
 
+def test_lines_of_gb18030_are_counted_and_said_with_the_number_of_the_first(tmp_path: Path) -> None:
+    file = write_data(tmp_path / "data") / "zhongyi.jsonl"
+    lines = file.read_bytes().split(b"\n")
+    for place in (6, 20):
+        lines[place] = lines[place].decode().encode("gb18030")
+    file.write_bytes(b"\n".join(lines))
+    said = list[str]()
+    built = run(tmp_path, notify=said.append)
+    assert said == ["source zhongyi: zhongyi.jsonl: lines that were read as gb18030: 2, from line 7 on"]
+    inputs = {each.file: (each.foreign_lines, each.first_foreign) for each in built["med"].build.inputs}
+    assert inputs == {"alpaca.jsonl": (0, None), "zhongyi.jsonl": (2, 7), "huatuo.jsonl": (0, None)}
+
+
 @pytest.fixture
 def tokenizer(tmp_path: Path) -> str:
     """A tokenizer that knows single characters only: a text has as many tokens as characters."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import data_prep
 from data_prep import formats
-from data_prep.formats import Fault, as_utf8, read_array, read_separated
+from data_prep.formats import UTF8, Fault, Foreign, as_utf8, read_array, read_separated
 from data_prep.outputs import MESSAGES
 from data_prep.read import SCHEMA, Chunk, parts, read
 from data_prep.spec import Spec, read_spec
@@ -140,9 +140,35 @@ def test_neither_damaged_utf8_nor_big5_is_taken_for_gb18030() -> None:
     damaged = "你好\n你好\n".encode() + "好".encode()[:-1]
     assert damaged.decode("gb18030") == "浣犲ソ\n浣犲ソ\n濂"
     big5 = "感冒是由病毒引起的疾病，請多休息。".encode("big5")
-    assert [as_utf8(data) for data in (damaged, big5)] == [damaged, big5]
+    assert [as_utf8(data) for data in (damaged, big5)] == [(damaged, UTF8), (big5, UTF8)]
+    cut = "感冒是由病毒引起".encode()[:-1]
+    assert as_utf8(cut + b"\n" + "多休息".encode("gb18030")) == (cut + "\n多休息".encode(), Foreign(1, 2))
     lines = ["你好吗".encode("gb18030")] * 3
-    assert as_utf8(b"\n".join([*lines, b"\xff\xff"])) == "你好吗\n".encode() * 3 + b"\xff\xff"
+    assert as_utf8(b"\n".join([*lines, b"\xff\xff"])) == ("你好吗\n".encode() * 3 + b"\xff\xff", Foreign(3, 1))
+
+
+def test_lines_of_two_encodings_are_each_read_as_what_they_are() -> None:
+    utf8, foreign = ["发热三天", "多饮水。", "Füße"], "咳嗽两周"
+    data = b"\n".join([*(line.encode() for line in utf8), foreign.encode("gb18030"), b"ascii"])
+    assert as_utf8(data, first=10) == ("\n".join([*utf8, foreign, "ascii"]).encode(), Foreign(1, 13))
+    by_chance = "楼路"
+    assert by_chance.encode("gb18030").decode() == "¥·"
+    data = b"\n".join(line.encode("gb18030") for line in (foreign, foreign, by_chance))
+    assert as_utf8(data) == (f"{foreign}\n{foreign}\n{by_chance}".encode(), Foreign(3, 1))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_few_foreign_lines_after_a_megabyte_are_read_and_counted(tmp_path: Path, name: str) -> None:
+    rows = [{"instruction": f"问题{number}", "output": "回答。" * 30} for number in range(6000)]
+    lines = [orjson.dumps(row) for row in rows]
+    lines[5990] = lines[5990].decode().encode("gb18030")
+    data = b"\n".join(lines) if name == "a.jsonl" else b"[" + b",\n".join(lines) + b"]"
+    (tmp_path / name).write_bytes(data)
+    (part,) = parts([source(path=name)], tmp_path)
+    chunks = list(read(part))
+    assert sum(chunk.frame.height for chunk in chunks) == 6000
+    assert pl.concat(chunk.frame for chunk in chunks)["question"][5990] == "问题5990"
+    assert [chunk.foreign for chunk in chunks if chunk.foreign.lines] == [Foreign(1, 5991)]
 
 
 # --- JSON lines
