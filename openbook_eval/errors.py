@@ -68,15 +68,16 @@ def _model_at(kind: "type[BaseModel]", place: Iterable[str]) -> "type[BaseModel]
     """Return the model that stands at a place in a `kind`; members of lists and keys of mappings lead nowhere else."""
     for part in place:
         field = kind.model_fields.get(part)
-        kind = next(_models_in(field.annotation), kind) if field else kind
+        kind = next(models_in(field.annotation), kind) if field else kind
     return kind
 
 
-def _models_in(annotation: Any) -> "Iterator[type[BaseModel]]":
+def models_in(annotation: Any) -> "Iterator[type[BaseModel]]":
+    """Yield the models that a value of a type may be or hold; what their own fields hold is not looked at."""
     if hasattr(annotation, "model_fields"):
         yield annotation
     for part in get_args(annotation):
-        yield from _models_in(part)
+        yield from models_in(part)
 
 
 def parsed(kind: type[Row], row: object) -> Row | str:

@@ -69,30 +69,30 @@ def _call(command: Sequence[str], log: Path, cwd: Path, environment: Mapping[str
             raise OpenbookError(reason(file.read().decode("utf-8", errors="replace"), done.returncode))
 
 
-# Lines that say why, the first kind before the others: our own message, what stands behind most failures, and the end
-# of a traceback, but not what accelerate says of its child.
+# What says why, the first kind before the others: our own message (after a colon with the first of its faults), what
+# stands behind most failures, and the end of a traceback, but not what accelerate says of its child.
 _TELLING = (
-    re.compile(r"^(?:openbook-eval|data-prep): (.+)"),
+    re.compile(r"^(?:openbook-eval|data-prep): (.+:\n.+|.+)", re.M),
     re.compile(r"(.*(?:CUDA (?:error: )?out of memory|No space left on device|\[Errno \d+\]).*)"),
-    re.compile(r"^((?!subprocess\.CalledProcessError)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$"),
+    re.compile(
+        r"^((?!subprocess\.CalledProcessError)[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$", re.M
+    ),
 )
 # What rich and loggers put before a message.
-_PREFIX = re.compile(r"^\[[a-z]+\d*\]:\s*|^\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=\d+)?\) ")
+_PREFIX = re.compile(r"^\s*(?:\[[a-z]+\d*\]:\s*|\x1b\[[\d;]*m|\(EngineCore\S*(?: pid=\d+)?\) )?", re.M)
 
 
 def reason(log: str, code: int) -> str:
-    """Return the line of a log that says why a command ended with `code`; a negative code is a signal."""
-    lines = [line for each in log.splitlines() if (line := _PREFIX.sub("", each).strip())]
+    """Return what in a log says why a command ended with `code`; a negative code is a signal."""
+    text = _PREFIX.sub("", "\n".join(log.splitlines())).strip()
     # A traceback is not what a signal ended.
     for pattern in _TELLING[: 3 if code > 0 else 2]:
-        for place in range(len(lines) - 1, -1, -1):
-            if match := pattern.search(lines[place]):
-                # After a colon comes the first of several faults.
-                return " ".join([match[1], *lines[place + 1 : place + 2][: match[1].endswith(":")]])
+        if said := pattern.findall(text):
+            return " ".join(said[-1].split())
     if code < 0:
         memory = "; the machine may have run out of memory" if code == -signal.SIGKILL else ""
         return f"was ended by the signal {signal.Signals(-code).name}{memory}"
-    return f"ended with exit code {code}: {lines[-1] if lines else 'and said nothing'}"
+    return f"ended with exit code {code}: {text.splitlines()[-1] if text else 'and said nothing'}"
 
 
 def visible_gpus() -> list[str]:

@@ -1,8 +1,7 @@
 """Check recipes before a GPU is rented and with no model loaded: all faults of all recipes at once.
 
-A recipe is held against its YAML, against Axolotl as on a node of GPUs, against rules of our own for what Axolotl
-accepts and should not, and against its mix. The text of a recipe runs nothing: of its plugins only Axolotl's own and
-ours are imported.
+They are held against Axolotl as on a node of GPUs, against rules of our own for what it accepts and should not, and
+against their mixes. The text of a recipe runs nothing: of its plugins only Axolotl's own and ours are imported.
 """
 
 import copy
@@ -20,11 +19,11 @@ from functools import cache
 from io import StringIO
 from logging.handlers import BufferingHandler
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 
-from openbook_eval.errors import OpenbookError, did_you_mean, visible
+from openbook_eval.errors import OpenbookError, did_you_mean, models_in, visible
 from openbook_eval.files import load_yaml
 from openbook_eval.training.recipes import PLUGIN, TINY_MODEL
 from openbook_eval.training.record import OUTPUT, mix_folder, training_mix
@@ -46,11 +45,7 @@ _WORD = re.compile(r"\w+")
 
 
 def check(paths: Sequence[Path], *, mixes: bool = True) -> dict[str, list[str]]:
-    """Return the faults, one line each, of recipes and of those in folders at any depth.
-
-    Without `mixes` no mix is looked for on the disk. Raises OpenbookError where there is no recipe, and where Axolotl
-    is not installed.
-    """
+    """Return the faults of recipes and of those in folders, a line each; without `mixes` none is looked for on disk."""
     recipes = recipes_in(paths)
     _load_axolotl()
     _mix_fault.cache_clear()
@@ -74,7 +69,7 @@ def check(paths: Sequence[Path], *, mixes: bool = True) -> dict[str, list[str]]:
 
 
 def recipes_in(paths: Sequence[Path]) -> list[Path]:
-    """Return the recipes of files and folders, each once; raises OpenbookError where a path has none."""
+    """Return the recipes of files and of folders at any depth, each once."""
     found: dict[Path, Path] = {}
     for path in paths:
         files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
@@ -89,7 +84,7 @@ def recipes_in(paths: Sequence[Path]) -> list[Path]:
 
 
 def _load_axolotl() -> None:
-    """Import Axolotl; for the rest of its life the process sees no GPU and no hub."""
+    # For the rest of its life the process sees no GPU and no hub.
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"})
     logging.disable(logging.CRITICAL)
     try:
@@ -106,7 +101,7 @@ def _load_axolotl() -> None:
 
 @contextmanager
 def _listening() -> Iterator[list[logging.LogRecord]]:
-    """Collect Axolotl's warnings in a list, and show nothing of what it says."""
+    """Collect Axolotl's warnings, and show nothing of what it says."""
     handler, logger = BufferingHandler(10**6), logging.getLogger("axolotl")
     handler.setLevel(logging.WARNING)
     logger.handlers, logger.propagate = [handler], False
@@ -116,7 +111,6 @@ def _listening() -> Iterator[list[logging.LogRecord]]:
 
 
 def _axolotl_faults(config: Config) -> list[Fault]:
-    """Return all that Axolotl refuses of a recipe, warns of, or drops in silence."""
     from axolotl.integrations.config import merge_input_args
     from axolotl.utils.schemas.datasets import SFTDataset
 
@@ -151,7 +145,7 @@ def _plugin_faults(names: Any) -> Iterator[Fault]:
 
 
 def _types(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the type of every key that a model knows, by its name and by its aliases."""
+    """Return the type of every key that a model knows, by names and aliases."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         other = field.validation_alias
@@ -159,14 +153,6 @@ def _types(model: type[BaseModel]) -> dict[str, Any]:
         kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         found.update(dict.fromkeys([name, *(alias for alias in aliases if isinstance(alias, str))], kind))
     return found
-
-
-def _keys_within(kind: Any) -> Iterator[str]:
-    """Yield the keys that a value of a type may have, at any depth."""
-    inside = _types(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
-    yield from inside
-    for part in (*inside.values(), *get_args(kind)):
-        yield from _keys_within(part)
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
@@ -190,7 +176,7 @@ def _key_faults(key: str, value: Any, known: Config) -> Iterator[Fault]:
 
 
 def _choice_faults(config: Config) -> Iterator[Fault]:
-    """Yield names that Axolotl does not know for keys that take any text."""
+    # Axolotl takes any text for these.
     from axolotl.utils.schemas.enums import CustomSupportedOptimizers
     from transformers.trainer_utils import SchedulerType
     from transformers.training_args import OptimizerNames
@@ -214,7 +200,7 @@ def _worded(error: ValidationError, value: Any, kind: Any = None) -> Iterator[tu
         if any(kinds):
             yield place, f"should be {' or '.join(filter(None, kinds))}, not {faults[0]['input']!r:.60}"
         elif faults[0]["type"] == "extra_forbidden":
-            yield place, _unknown(place[-1], _keys_within(kind))
+            yield place, _unknown(place[-1], [key for model in models_in(kind) for key in model.model_fields])
         else:
             yield place, faults[0]["msg"].removeprefix("Value error, ")
 
@@ -286,7 +272,7 @@ _HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 
 
 def _number(value: Any) -> float | None:
-    """Return a number as pydantic reads one; None where it is none."""
+    # As pydantic reads one.
     try:
         return None if value is None or isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -357,7 +343,7 @@ def _mix_faults(config: Config, mixes: bool) -> Iterator[Fault]:
 
 @cache
 def _mix_fault(folder: Path) -> str:
-    """Return what is wrong with a mix; some recipes share one, and hashing one takes a second."""
+    # Some recipes share one, and hashing one takes a second.
     try:
         training_mix(folder)
     except OpenbookError as error:

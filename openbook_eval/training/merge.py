@@ -17,9 +17,8 @@ _KEPT = ("tokenizer*", "chat_template*", "*.tiktoken", "*.model", "*.py", "vocab
 def merge(run: Path, out: Path | None = None, base: str | None = None, trust_remote_code: bool = False) -> Path:
     """Write the whole model of a run's adapter to `out`, by default `run`/merged, and return that folder.
 
-    transformers and vLLM load it like any model; tokenizer, chat template and trained_on.json are the run's. The folder
-    is there whole or not at all. `base` is the base model where it has moved since. Raises OpenbookError where `run`
-    holds no adapter that fits, where the base cannot be loaded, and where `out` exists.
+    transformers and vLLM load it like any model; tokenizer, chat template and trained_on.json are the run's. `base` is
+    the base model where it has moved since.
     """
     out = out or run / "merged"
     name, revision = _base_of(run)
@@ -34,7 +33,7 @@ def merge(run: Path, out: Path | None = None, base: str | None = None, trust_rem
 
 
 def _base_of(run: Path) -> tuple[str, str | None]:
-    """Return the base model that a run's adapter names, and its revision."""
+    # With its revision.
     if not run.is_dir():
         raise OpenbookError(f"{run}: no such folder; name the output_dir of a recipe")
     if not (run / _WEIGHTS).is_file():

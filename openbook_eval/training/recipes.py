@@ -54,11 +54,7 @@ class RecipeMix:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """Numbers of a training.
-
-    A step sees micro_batch_size * gradient_accumulation_steps texts of sequence_len tokens on each GPU; with `flash`
-    (flash-attention) a text holds as many rows as fit. `lora_modules` are the projections that an adapter changes.
-    """
+    """A step sees micro_batch_size * gradient_accumulation_steps texts of sequence_len tokens on each GPU."""
 
     method: Method
     learning_rate: float
@@ -66,24 +62,21 @@ class TrainingSettings:
     sequence_len: int
     micro_batch_size: int
     gradient_accumulation_steps: int
-    lora_modules: tuple[str, ...] = _EVERY_PROJECTION
+    lora_modules: tuple[str, ...] = _EVERY_PROJECTION  # the projections that an adapter changes
     lora_r: int = 8
     lora_alpha: int = 16
-    flash: bool = False
+    flash: bool = False  # flash-attention: a text holds as many rows as fit
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeCell:
-    """What a recipe trains on what: a model by its profile and size, such as disc-13b, or "tiny".
-
-    `is_base` trains the base model instead of the chat model that was tuned from it; `table` is the paper's.
-    """
+    """What a recipe trains on what."""
 
     name: str
     mix: RecipeMix
-    model: str
-    is_base: bool = False
-    table: int | None = None
+    model: str  # by its profile and size, such as disc-13b, or "tiny"
+    is_base: bool = False  # the base model instead of the chat model that was tuned from it
+    table: int | None = None  # of the paper
     method: Method = "lora"
 
     def with_all_weights(self) -> "RecipeCell":
@@ -92,7 +85,7 @@ class RecipeCell:
 
     @property
     def profile(self) -> Profile | None:
-        """Return the family of the model; the tiny model has none."""
+        """The family of the model; the tiny model has none."""
         return None if self.model == "tiny" else named(self.model)[0]
 
     @property
@@ -122,17 +115,14 @@ def _table() -> Mapping[str, Any]:
 
 @cache
 def cells() -> Mapping[str, RecipeCell]:
-    """Return all cells of the table by name: those of the paper in the order of its tables, then the tiny ones."""
+    """Return all cells by name: those of the paper in the order of its tables, then the tiny ones."""
     mixes = {name: RecipeMix(name, **row) for name, row in _table()["mixes"].items()}
     rows = _table()["recipes"].items()
     return {name: RecipeCell(name, **{**row, "mix": mixes[row["mix"]]}) for name, row in rows}
 
 
 def cells_named(names: Sequence[str], *, full: bool = False) -> list[RecipeCell]:
-    """Return the cells of these names, of no names all; with `full` each with all weights trained.
-
-    Raises OpenbookError where the table has no such name.
-    """
+    """Return the cells of these names, of no names all; with `full` each with all weights trained."""
     if unknown := [name for name in names if name not in cells()]:
         raise OpenbookError(f"recipe {unknown[0]!r} is not in the table; {did_you_mean(unknown[0], cells())}")
     found = [cells()[name] for name in names or cells()]
@@ -211,27 +201,22 @@ def flops_per_token(
 ) -> float:
     """Return the FLOPs that training one token needs, forward and backward.
 
-    `multiplied` are the parameters that a token is multiplied with, `trainable` those of them that learn. The forward
-    pass costs 2 FLOPs a parameter, the gradient of the activations 2, that of the weights 2 a trainable one: 6 N for a
-    full fine-tune (Kaplan et al. 2020, section 2.1), 4 N + 2 N_trainable with LoRA. Attention adds 12 * layers *
-    attention_width * length, with attention_width = heads * size of a head and `length` the tokens that a token can see
-    (PaLM, Chowdhery et al. 2022, appendix B). As there, nothing is subtracted for the causal mask, and nothing added
-    for what gradient checkpointing computes twice.
+    The forward pass costs 2 FLOPs a parameter, the gradient of the activations 2, that of the weights 2 a trainable one
+    (Kaplan et al. 2020, section 2.1). Attention adds 12 * layers * attention_width (heads * size of a head) * `length`,
+    the tokens that a token can see (PaLM, Chowdhery et al. 2022, appendix B). As there, nothing is subtracted for the
+    causal mask, and nothing added for what gradient checkpointing computes twice.
     """
     return 4.0 * multiplied + 2.0 * trainable + 12.0 * layers * attention_width * length
 
 
 def utilisation(tokens_per_second: float, flops_of_token: float, device: str, count: int) -> float | None:
-    """Return the model FLOP/s utilisation of `count` GPUs, 0 to 1; None for a GPU whose peak is not known.
-
-    `tokens_per_second` are of all GPUs together; `device` is the name as torch.cuda.get_device_name gives it.
-    """
+    """Return the model FLOP/s utilisation, 0 to 1, of `count` GPUs together; None where a GPU's peak is not known."""
     peak = _peak(device)
     return tokens_per_second * flops_of_token / (peak * count) if peak else None
 
 
 def _peak(device: str) -> float:
-    """Return the dense bfloat16 FLOP/s of a GPU, 0 where they are not known."""
+    # Dense bfloat16 FLOP/s; 0 where they are not known.
     return next((1e12 * peak for pattern, peak in _table()["peaks"].items() if re.search(pattern, device)), 0.0)
 
 
