@@ -32,8 +32,8 @@ GPUS = "OPENBOOK_STUDY_GPUS"
 TRAINING_ENV = "OPENBOOK_TRAINING_ENV"
 # One process and one thread: what needs no GPU is too small to gain from more.
 _ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}
-# Bytes of a log's end that are searched for a reason; its longest in characters; seconds left to others to end.
-_LOG_END, _LONGEST, _GRACE = 200_000, 600, 10.0
+# Bytes of a log's end that are searched for a reason; its longest in characters.
+_LOG_END, _LONGEST = 200_000, 600
 
 
 def accelerate() -> Path:
@@ -227,12 +227,9 @@ def _clear(folder: Path, kept: Mapping[str, Any], todo: Mapping[str, str]) -> No
 
 
 def _end_with_the_runner() -> None:
-    # The runner alone holds the other end of standard input.
+    # The runner alone holds the other end of standard input; Snakemake and all jobs are one group.
     while os.read(0, 1):
         pass
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.killpg(0, signal.SIGTERM)
-    time.sleep(_GRACE)
     os.killpg(0, signal.SIGKILL)
 
 

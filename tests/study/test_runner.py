@@ -157,6 +157,22 @@ def test_a_run_that_is_killed_takes_its_steps_with_it_and_goes_on_to_the_same_re
     assert outputs(work) == outputs(undisturbed)
 
 
+def test_a_killed_run_takes_steps_with_it_that_would_go_on_for_minutes(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    process = start(
+        workflow(step("mix", "long", command=["python", "-c", "import time; time.sleep(300)", str(work)])), work
+    )
+    while not any("time.sleep(300)" in line for line in processes_in(work)):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while processes_in(work):
+        assert time.monotonic() < deadline, processes_in(work)
+        time.sleep(0.2)
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
