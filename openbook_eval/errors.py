@@ -58,18 +58,14 @@ def validation_messages(error: "ValidationError", kind: "type[BaseModel]") -> li
     """Return every fault that pydantic found in a `kind`, a line each."""
     found = []
     for fault in error.errors():
-        *place, _ = map(str, fault["loc"] or ("",))
-        message = validation_message(fault, [".".join([*place, key]) for key in _model_at(kind, place).model_fields])
+        known, (*place, _) = kind, fault["loc"] or ("",)
+        # Members of lists and keys of mappings lead nowhere else.
+        for part in place:
+            field = known.model_fields.get(str(part))
+            known = next(models_in(field.annotation), known) if field else known
+        message = validation_message(fault, [".".join([*map(str, place), key]) for key in known.model_fields])
         found.append(message if fault["loc"] else fault["msg"].removeprefix("Value error, "))
     return found
-
-
-def _model_at(kind: "type[BaseModel]", place: Iterable[str]) -> "type[BaseModel]":
-    """Return the model that stands at a place in a `kind`; members of lists and keys of mappings lead nowhere else."""
-    for part in place:
-        field = kind.model_fields.get(part)
-        kind = next(models_in(field.annotation), kind) if field else kind
-    return kind
 
 
 def models_in(annotation: Any) -> "Iterator[type[BaseModel]]":

@@ -33,12 +33,9 @@ def plan(file: _File, work: _Work = None) -> None:
 def run(
     file: _File,
     work: _Work = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Steps at a time; else one a core, or as the profile says."),
-    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Steps at a time; else one a core.")] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Run on a cluster: slurm, kubernetes, or a folder with a profile of Snakemake.")
+        str | None, typer.Option(help="For a cluster: slurm, kubernetes, or a Snakemake profile.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Have Snakemake print what it would do, and why.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Have Snakemake print the state of every step.")] = False,
@@ -66,14 +63,10 @@ def report(file: _File, work: _Work = None) -> None:
 
 @study_app.command("fit")
 def fit(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The study, of which what is done counts; else the paper.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The study; else the paper's tables.")] = None,
     work: _Work = None,
     table: Annotated[int | None, typer.Option(min=1, max=5, help="Only the points of this table.")] = None,
-    weight: Annotated[
-        float, typer.Option(min=0, max=1, help="Of reading in the trade-off; the rest is of knowledge.")
-    ] = 0.5,
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Of reading; the rest is of knowledge.")] = 0.5,
     draws: Annotated[int, typer.Option(min=100, max=100_000, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:

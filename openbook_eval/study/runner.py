@@ -39,8 +39,8 @@ PROFILES = Path(__file__).with_name("profiles")
 _LOOK = 0.5
 _COLUMNS = ("table", "model", "mix", "ratio", "rows", "seeds", "steps", "GPU h", "disk")
 _MEANING = (
-    "steps: done of wanted. GPU hours (of an A100) and disk: of what is not done, in the",
-    "first row that wants it; estimates, by the formulas in openbook_eval/study/workflow.py",
+    "steps: done of wanted. GPU hours (of an A100) and disk: of what is not done, in the first row that wants it; "
+    "estimates, by the formulas in openbook_eval/study/workflow.py"
 )
 
 
@@ -48,11 +48,11 @@ def plan_report(study: Study, workflow: Workflow, work: Path) -> Iterator[Table 
     """Yield the table of a plan, its sums, what failed, and what should be known before it is run."""
     states = {step.id: step.state(work) for step in workflow.steps.values()}
     left = [step for step in workflow.steps.values() if not states[step.id].done]
-    yield table(_COLUMNS, _rows(workflow, states), study.title, _MEANING, names=3)
+    failed = ((step.id, states[step.id]) for step in left)
+    yield table(_COLUMNS, _rows(workflow, states), study.title, names=3)
+    yield line(_MEANING)
     yield from map(line, _sums(workflow, left, work))
-    for step in left:
-        if (state := states[step.id]).reason:
-            yield line(f"failed: {step.id}: {state.reason} (log: {work / state.log})")
+    yield from (line(f"failed: {at}: {each.reason} (log: {work / each.log})") for at, each in failed if each.reason)
     notices = (*_data_notices(study, left), *unchecked(workflow, work), *_model_notices(study, workflow, left))
     yield from map(line, notices)
 
@@ -72,18 +72,14 @@ def _rows(workflow: Workflow, states: Mapping[str, State]) -> Iterator[Sequence[
         counted |= steps.keys()
         hours = [need.hours for need in needs if need.gpus]
         gpu = _sum(hours, "{:,.1f}".format) if hours else "-"
-        yield str(cells[0].table or "-"), cells[0].title, *shape, done, gpu, _sum([need.kept for need in needs], _size)
+        disk = _sum([need.kept for need in needs], lambda count: decimal(round(count)))
+        yield str(cells[0].table or "-"), cells[0].title, *shape, done, gpu, disk
 
 
 def _sum(amounts: Sequence[float | None], form: Callable[[float], str]) -> str:
-    known = form(sum(filter(None, amounts)))
-    if None not in amounts:
-        return known
-    return f"{known} + ?" if any(amounts) else "unknown"
-
-
-def _size(count: float) -> str:
-    return decimal(round(count))
+    if None not in amounts or any(amounts):
+        return form(sum(filter(None, amounts))) + " + ?" * (None in amounts)
+    return "unknown"
 
 
 def _sums(workflow: Workflow, left: Sequence[Step], work: Path) -> Iterator[str]:
@@ -95,7 +91,8 @@ def _sums(workflow: Workflow, left: Sequence[Step], work: Path) -> Iterator[str]
     kept, scratch = sum(step.need.kept or 0 for step in left), max((step.need.scratch for step in left), default=0)
     free = shutil.disk_usage(next(place for place in (work, *work.absolute().parents) if os.path.exists(place))).free  # noqa: PTH110
     hint = "" if kept + scratch <= free else "; name another disk by --work, or set evaluate: adapter"
-    yield f"disk: {_size(kept)} to stay, {_size(scratch)} for a while; {_size(free)} are free{hint}"
+    stays, passes, there = (decimal(round(count)) for count in (kept, scratch, free))
+    yield f"disk: {stays} to stay, {passes} for a while; {there} are free{hint}"
 
 
 def _data_notices(study: Study, left: Sequence[Step]) -> Iterator[str]:
@@ -199,8 +196,8 @@ def _prepare(
     config = workflow.config(work, executor)
     # The plugin of Slurm reads USER, which containers may not set.
     environment = {"USER": getpass.getuser(), **os.environ}
-    if named_one := environment.get(jobs.TRAINING_ENV):
-        environment[jobs.TRAINING_ENV] = str(Path(named_one).absolute())
+    if place := environment.get(jobs.TRAINING_ENV):
+        environment[jobs.TRAINING_ENV] = str(Path(place).absolute())
     if folder:
         environment.pop(jobs.GPUS, None)
         where = ["--profile", str(folder), *(["--jobs", str(at_once)] if at_once else [])]
@@ -261,12 +258,13 @@ def _follow(process: "subprocess.Popen[bytes]", todo: Sequence[Step], work: Path
                     process.wait(_LOOK)
                 over = process.poll() is not None
                 for step in list(waiting):
-                    if (state := step.state(work)).done or state.reason:
-                        waiting.remove(step)
-                        count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
-                        became = f"done in {state.seconds:.1f} s" if state.done else f"failed: {state.reason}"
-                        console.print(line(f"{count}  {step.kind} {step.name}: {became}"))
-                        bar.advance(progress)
+                    if not ((state := step.state(work)).done or state.reason):
+                        continue
+                    waiting.remove(step)
+                    count = f"{len(todo) - len(waiting):>{len(str(len(todo)))}} of {len(todo)}"
+                    became = f"done in {state.seconds:.1f} s" if state.done else f"failed: {state.reason}"
+                    console.print(line(f"{count}  {step.kind} {step.name}: {became}"))
+                    bar.advance(progress)
         finally:
             # Ctrl-C: jobs on a cluster are taken back.
             if process.poll() is None:

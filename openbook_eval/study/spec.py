@@ -45,7 +45,7 @@ class StudyExam(NamedTuple):
 
 
 class NamedSpec(NamedTuple):
-    """A spec of mixes as data-prep calls it: by its path, or by the name of a shipped one."""
+    """A spec of mixes, and its path or shipped name."""
 
     name: str
     declared: Spec
@@ -168,9 +168,9 @@ def _looked_up(find: Callable[[str, Path], object]) -> BeforeValidator:
 
 def _one_of(what: str, known: Callable[[], Iterable[str]]) -> BeforeValidator:
     def check(name: str, _: Path) -> str:
-        if name not in (names := list(known())):
-            raise OpenbookError(f"there is no {what} {name!r}; {did_you_mean(name, names)}")
-        return name
+        if name in (names := list(known())):
+            return name
+        raise OpenbookError(f"there is no {what} {name!r}; {did_you_mean(name, names)}")
 
     return _looked_up(check)
 
@@ -286,11 +286,6 @@ class Cell:
     def title(self) -> str:
         """What people call the base model; the owner of one on the hub would fill a column."""
         return "the tiny model" if self.base == TINY_MODEL else self.base.rstrip("/").rpartition("/")[2] or self.base
-
-    @property
-    def ratio(self) -> str:
-        """General to medical data."""
-        return self.mix.ratio if self.mix else "as it is"
 
     @property
     def arm(self) -> tuple[int | None, str, str | None, RecipeMix | None, str]:

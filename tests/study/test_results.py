@@ -87,7 +87,7 @@ def test_seeds_that_answered_nothing_in_common_are_no_arm(tmp_path: Path) -> Non
         write_run(tmp_path / "evaluate" / cell.name / "results", respond=respond, openbook={"api": answered})
         record(tmp_path, "evaluate", cell, CONDITIONS)
     found = read_results(workflow_of(cells), tmp_path)
-    assert [arm.cell.ratio for arm in found.arms] == ["as it is"]
+    assert [arm.cell.mix for arm in found.arms] == [None]
     without = "an exam without an item that has a score everywhere"
     assert found.refused == (f"{cells[1].name} and its other seeds, openbook: {without}",)
 
