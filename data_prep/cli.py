@@ -105,6 +105,26 @@ def show(folder: _Folder) -> None:
 
 
 @app.command()
+def candidates(
+    folder: _Folder,
+    exam: Annotated[list[str], typer.Option("--exam", help="The exam to look for; again for more.")],
+    model: Annotated[str, typer.Option("--model", help="An embedding model: a folder, or a name on the hub.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write: every candidate.")],
+    above: Annotated[float, typer.Option("--above", min=-1, max=1, help="Cosine from which a row is reported.")] = 0.9,
+) -> None:
+    """Report rows that may be an exam's question in other words, by sentence embeddings; nothing is dropped."""
+    from data_prep import candidates as near
+    from data_prep.build import load_exams
+    from openbook_eval.files import check_place, write_atomic
+
+    check_place(out)
+    exams, _ = load_exams(exam, required=True, notify=print)
+    found = near.candidates(folder, exams, near.embedder(model), above)
+    write_atomic(out, found.write_ndjson())
+    console.show(near.report(found, above, out))
+
+
+@app.command()
 def specs() -> None:
     """Print the names of the specs that come with us, and what each is for."""
     for name, file in shipped_specs().items():
